@@ -1,0 +1,66 @@
+"""What flows through the service, from a message at one edge to a point at the other.
+
+Message -> Reading -> Readings -> Scores -> Point. Names live in `Message`, `Reading` and `Point`;
+everything between them is arrays of numbers. Records are plain tuples: they hold, they do not act.
+
+Imports nothing of ours, so every part may import it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Machine(NamedTuple):
+    """Identity of a machine: its name plus the other topic captures, so that two sites may use one name."""
+
+    name: str
+    tags: tuple[tuple[str, str], ...] = ()  # (key, value), sorted by key
+
+
+class Message(NamedTuple):
+    """What the broker delivered; `mid` and `qos` are what its acknowledgement needs."""
+
+    topic: str
+    payload: bytes
+    received_ns: int  # Unix time of arrival
+    mid: int = 0
+    qos: int = 0
+
+
+class Reading(NamedTuple):
+    """One finite value of one sensor."""
+
+    machine: Machine
+    sensor: str
+    time_ns: int  # Unix time, nanoseconds
+    value: float
+
+
+class Readings(NamedTuple):
+    """Rows of numbers, in order of arrival; every array has one entry per reading.
+
+    `line` is the number of a sensor (an input of a network) and `slot` the number of its machine; both are
+    given out by `fleet`. `ends` is True on the last reading of a message: the border at which a machine's row
+    may close, which is a property of the data and not of how it was batched.
+    """
+
+    slot: Ints
+    line: Ints
+    time_ns: Ints
+    value: Floats
+    ends: Bools
+
+
+class Point(NamedTuple):
+    """One row for a database. Points are idempotent: same series and time overwrite."""
+
+    measurement: str
+    tags: tuple[tuple[str, str], ...]  # sorted by key
+    fields: dict[str, float | int | str | bool]
+    time_ns: int
