@@ -32,7 +32,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
     machine: str | None = None  # path of the machine's name, where the topic does not capture it
-    samples: str | None = None  # path of the object or array that holds the readings; default: the whole payload
+    samples: str | None = (
+        None  # path of the object or array that holds the readings; default: the whole payload
+    )
     qos: Literal[0, 1] = 1
 
 

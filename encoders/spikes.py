@@ -1,0 +1,44 @@
+"""What a spike is here, and the contract every encoder keeps.
+
+A *line* is one sensor of one machine; its number is the first axis of every state array. A spike is an event
+on a line: +1 (ON) or -1 (OFF). One reading may cause none, one or several on each output of its line, so what an
+encoder writes per reading is a row of signed spike counts, shape (readings, outputs).
+
+Every encoder is a module with the same five words:
+
+- ``Settings``  what a person writes, with its units.
+- ``Params``    the numbers the compiled step reads.
+- ``State``     a named tuple of arrays whose first axis is the line. All memory is here; nothing is hidden.
+- ``fresh(params, lines)``  the State of lines that have seen nothing.
+- ``step(params, state, line, elapsed, value, out)``  encodes readings in order, in place: ``line`` int64 (n,),
+  ``elapsed`` float64 (n,) is the time since the line's previous reading in units of its usual sampling interval,
+  ``value`` finite float64 (n,) in any unit, ``out`` int64 (n, OUTPUTS) receives the spike counts.
+
+and with ``OUTPUTS``, the number of outputs of a line. What holds for all of them (``tests/test_encoders.py``):
+equal input gives equal spikes; batch borders change nothing; a line never influences another; saved and restored
+state goes on with the same bits; a power of two as change of unit changes no spike; equal steps in time are the
+plain equations, and an encoder works only when a reading arrives: no clock tick, no idle cost.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function of numbers and arrays; it releases the interpreter lock while it runs.
+
+    Plain IEEE arithmetic: no fast-math, no fused operations, so that every machine computes the same bits.
+    Division by zero gives an infinity or NaN instead of an exception, as in numpy.
+    """
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy")(function)
+    return compiled
+
+
+@kernel
+def leak(rate: float, elapsed: float) -> float:
+    """Share a membrane forgets in `elapsed` usual sampling intervals, given the share of one interval."""
+    return rate if elapsed == 1.0 else 1.0 - (1.0 - rate) ** elapsed

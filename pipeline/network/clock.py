@@ -1,0 +1,60 @@
+"""Time as a line feels it: in units of its usual sampling interval, learned online.
+
+All time constants of the network count usual intervals, so nothing ticks while nothing arrives. A step within ten
+per cent of the usual one counts as exactly one interval: jitter is no information, and equal steps then run the
+plain equations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import kernel
+
+JITTER = 0.1
+SLOWEST_WALK = 0.01  # the running median moves by at least this share of itself per reading, by judgement
+
+
+class Params(NamedTuple):
+    """What the kernel reads."""
+
+    by_time: bool = True  # False: every reading is one interval, whatever its time
+
+
+class State(NamedTuple):
+    """One entry per line."""
+
+    last_ns: NDArray[np.int64]  # Unix time of the newest reading
+    usual_ns: NDArray[np.float64]  # running median of the steps; 0 before the second reading
+
+
+def fresh(params: Params, lines: int) -> State:
+    """State of `lines` lines that have seen nothing."""
+    return State(np.zeros(lines, np.int64), np.zeros(lines))
+
+
+@kernel
+def intervals(params: Params, step_ns: float, usual_ns: float) -> float:
+    """A step in units of the usual one; 1.0 exactly where it is the usual one or nothing is known yet."""
+    if not params.by_time or usual_ns <= 0.0:
+        return 1.0
+    ratio = step_ns / usual_ns
+    return 1.0 if abs(ratio - 1.0) <= JITTER else ratio
+
+
+@kernel
+def step(params: Params, state: State, line: int, seen: float, time_ns: int) -> float:
+    """Usual intervals since the line's previous reading; then the usual interval learns."""
+    step_ns = float(time_ns - state.last_ns[line])
+    state.last_ns[line] = time_ns
+    if seen == 0.0:
+        return 1.0
+    usual = state.usual_ns[line]
+    elapsed = intervals(params, step_ns, usual)
+    if usual == 0.0:
+        state.usual_ns[line] = step_ns
+    else:
+        reach = min(max(1.0 / seen, SLOWEST_WALK) * usual, abs(step_ns - usual))
+        state.usual_ns[line] = usual + reach if step_ns > usual else usual - reach
+    return elapsed

@@ -1,0 +1,158 @@
+"""Evolving populations: neurons are recruited for what is new and replaced when nobody needs them.
+
+A value arrives as spike times. Each neuron holds one delay per synapse; where its delays undo the pattern of the
+input its spikes coincide and it fires early. The first to fire inhibits the rest, so its lateness says how unlike
+everything known the input is. The winner moves its delays towards the input; an input later than the vigilance
+limit recruits a neuron of its own, and the limit is kept, by homeostasis, where a wanted share of inputs is new.
+
+Latency code and coincidence of delays: Hopfield (1995). Evolving spiking networks: Kasabov (2007); for streams:
+Maciag et al., OeSNN-UAD (2021). Vigilance: adaptive resonance, Carpenter and Grossberg (1987).
+
+Three populations of each line work this way (`levels`, `pattern`, `changes`, see the table in `__init__`), and the
+machine's `condition` uses the same pieces over all lines.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import kernel
+
+NEURONS = 64
+
+
+class Params(NamedTuple):
+    """What the kernel reads; times in cycles of the population."""
+
+    novel: float = 0.005  # wanted share of inputs that recruit
+    move: float = 0.04  # least learning rate of a winner's delays
+    memory: float = 1500.0  # strength of an unused neuron fades with this time constant
+    worst: float = 0.3  # weight of the latest synapse in a neuron's lateness; the mean has the rest
+    vigilance: float = 0.1  # where the limit starts
+
+
+class State(NamedTuple):
+    """Of the evolving population of each line. Neurons are the last axis: one input is compared with all at once."""
+
+    delays: NDArray[np.floating]  # (lines, synapses, NEURONS), in compressed units
+    strength: NDArray[
+        np.floating
+    ]  # (lines, NEURONS), ln(faded wins) + last win / memory: order needs no fading
+    recruited: NDArray[np.int64]
+    vigilance: NDArray[np.float64]
+
+
+def fresh(params: Params, lines: int, synapses: int, real: type[np.floating]) -> State:
+    """State of `lines` lines whose populations are still empty."""
+    return State(
+        np.zeros((lines, synapses, NEURONS), real),
+        np.zeros((lines, NEURONS), real),
+        np.zeros(lines, np.int64),
+        np.full(lines, params.vigilance),
+    )
+
+
+@kernel
+def hear(
+    spike_time: float,
+    delays: NDArray[np.floating],
+    neurons: int,
+    total: NDArray[np.floating],
+    latest: NDArray[np.floating],
+) -> None:
+    """Add one synapse's mismatch of every neuron to `total`, and keep the largest in `latest`."""
+    time = delays.dtype.type(spike_time)
+    for j in range(neurons):
+        late = abs(time - delays[j])
+        total[j] += late
+        latest[j] = max(latest[j], late)
+
+
+@kernel
+def fire(
+    params: Params, synapses: int, neurons: int, total: NDArray[np.floating], latest: NDArray[np.floating]
+) -> tuple[float, int]:
+    """Lateness and number of the first neuron to fire, (0, -1) if there is none; leaves lateness in `total`."""
+    share = total.dtype.type((1.0 - params.worst) / synapses)
+    worst = total.dtype.type(params.worst)
+    for j in range(neurons):
+        total[j] = share * total[j] + worst * latest[j]
+    first = -1
+    least = total.dtype.type(np.inf)
+    for j in range(neurons):
+        if total[j] < least:
+            least = total[j]
+            first = j
+    return (float(least), first) if first >= 0 else (0.0, -1)
+
+
+@kernel
+def surprise_limit(params: Params, limit: float, cycle: float, novel: bool) -> float:
+    """The vigilance limit after an input that was novel or not; homeostasis, faster while young."""
+    wanted = params.novel * (1.0 + 9.0 * math.exp(-cycle / 50.0))
+    error = (1.0 if novel else 0.0) - wanted
+    return min(max(limit * math.exp(max(0.02, 1.0 / cycle) * 0.5 * error), 0.005), 1.0)
+
+
+@kernel
+def settle(
+    params: Params,
+    strength: NDArray[np.floating],
+    recruited: int,
+    winner: int,
+    novel: bool,
+    cycle: float,
+) -> tuple[int, float]:
+    """Which neuron learns this input and at which rate; rate 1 recruits it. Keeps the strengths."""
+    now = cycle / params.memory
+    if not novel:
+        wins = math.exp(strength[winner] - now) + 1.0
+        strength[winner] = math.log(wins) + now
+        return winner, max(params.move, 1.0 / wins)
+    neuron = recruited
+    if recruited == strength.size:  # full: the weakest makes room
+        neuron = 0
+        for j in range(1, recruited):
+            if strength[j] < strength[neuron]:
+                neuron = j
+    strength[neuron] = now
+    return neuron, 1.0
+
+
+@kernel
+def step(
+    params: Params,
+    state: State,
+    line: int,
+    cycle: float,
+    spike_times: NDArray[np.float64],
+    total: NDArray[np.floating],
+    latest: NDArray[np.floating],
+) -> float:
+    """One cycle of a line's population: lateness of the first to fire; then somebody learns.
+
+    `cycle` counts from 1; `spike_times` has at least as many entries as the population has synapses; `total` and
+    `latest` are scratch of NEURONS entries.
+    """
+    delays = state.delays[line]
+    synapses = delays.shape[0]
+    recruited = state.recruited[line]
+    total[:recruited] = 0.0
+    latest[:recruited] = 0.0
+    for i in range(synapses):
+        hear(spike_times[i], delays[i], recruited, total, latest)
+    late, winner = fire(params, synapses, recruited, total, latest)
+    novel = winner < 0 or late > state.vigilance[line]
+    state.vigilance[line] = surprise_limit(params, state.vigilance[line], cycle, novel)
+    neuron, rate = settle(params, state.strength[line], recruited, winner, novel, cycle)
+    if neuron == recruited:
+        state.recruited[line] = recruited + 1
+    if rate == 1.0:
+        for i in range(synapses):
+            delays[i, neuron] = spike_times[i]
+    else:
+        for i in range(synapses):
+            delays[i, neuron] += rate * (spike_times[i] - delays[i, neuron])
+    return late
