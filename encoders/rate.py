@@ -37,9 +37,7 @@ class Params(NamedTuple):
     def of(cls, settings: Settings) -> "Params":
         """The kernel's numbers; raises ValueError where a setting makes no sense."""
         if settings.spikes_per_reading <= 0 or settings.membrane_intervals < 1:
-            raise ValueError(
-                "rate encoder: spikes_per_reading must be positive, membrane_intervals at least 1"
-            )
+            raise ValueError("rate encoder: spikes_per_reading must be positive, membrane_intervals at least 1")
         return cls(*settings)
 
 

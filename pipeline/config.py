@@ -4,9 +4,33 @@
 wrong on paper is found here, before the first socket opens. Parts receive their own branch, never the tree.
 """
 
-from typing import Literal
+import difflib
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+import yaml
+
+from pipeline.topics import parse
+
+
+class ConfigError(Exception):
+    """The configuration is wrong and the operator must change it; `problems` has one line for each.
+
+    A line reads `FILE:LINE: key.path: what is wrong (what would be right)`. It never holds a secret.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,9 +56,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
     machine: str | None = None  # path of the machine's name, where the topic does not capture it
-    samples: str | None = (
-        None  # path of the object or array that holds the readings; default: the whole payload
-    )
+    samples: str | None = None  # path of the object or array that holds the readings; default: the whole payload
     qos: Literal[0, 1] = 1
 
 
@@ -44,7 +66,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None  # mqtt://host:1883 or mqtts://host:8883
     username: str | None = None
     password: Secret | None = None
-    insecure_password: bool = False  # allow a password over a clear connection
+    insecure_password: bool = False  # allow a password over a clear connection to another host
     tls: Tls = Tls()
     client_id: str = "spikewatch"
     session_expiry: str = "7d"
@@ -87,6 +109,7 @@ class InfluxDB(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str | None = None
     username: str | None = None
     password: Secret | None = None
+    insecure_password: bool = False  # allow a token or password over http:// to another host
 
 
 class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,3 +154,491 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: Times = Times()
     limits: Limits = Limits()
     snapshot_every: str = "60s"
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration in the YAML file at `path`; without a path, the defaults.
+
+    `environ` is where secrets are looked up. Relative paths in the file are relative to the working directory.
+    Raises ConfigError with every problem that can be found on paper.
+    """
+    if path is None:
+        return Config()
+    reader = _Reader(str(path), environ)
+    try:
+        config = reader.config(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    if reader.problems:
+        raise ConfigError([text for _, text in sorted(reader.problems)])
+    return config
+
+
+def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
+    """The secret's text, without line breaks around it. ConfigError, which does not hold it, where it is missing."""
+    if secret.env is not None:
+        text = environ.get(secret.env, "")
+        if not text:
+            raise ConfigError([f"the environment variable {secret.env} is not set"])
+    else:
+        try:
+            text = Path(secret.file or "").read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ConfigError([f"the file {secret.file} cannot be read: {why}"]) from None
+    text = text.strip("\r\n")
+    if not text:
+        raise ConfigError([f"the secret in {secret.env or secret.file} is empty"])
+    return text
+
+
+def match_rule(rules: Sequence[MachineRule], machine: str) -> MachineRule:
+    """The first rule whose pattern matches the machine's name; the defaults where none does."""
+    for rule in rules:
+        if fnmatchcase(machine, rule.match):
+            return rule
+    return MachineRule()
+
+
+_UNITS_NS = {
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+}
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|w)")
+_LONGEST_NS = 100 * 365 * _UNITS_NS["d"]  # keeps sums with Unix times inside 64 bits
+
+
+def duration_ns(text: str) -> int:
+    """Nanoseconds of `10m`, `1.5h`, `500ms`; ValueError says what would be right.
+
+    >>> duration_ns("1.5s")
+    1500000000
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration (a number and one of {', '.join(_UNITS_NS)}: 30s, 10m, 7d)")
+    length = int(Decimal(found[1]) * _UNITS_NS[found[2]])
+    if length > _LONGEST_NS:
+        raise ValueError(f"{text!r} is longer than 100 years")
+    return length
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def unix_ns(text: str) -> int:
+    """Unix nanoseconds, to the microsecond, of an ISO 8601 date or time; without a zone it is UTC.
+
+    >>> unix_ns("1970-01-01T00:00:01Z")
+    1000000000
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MICROSECOND * 1000
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:40]!r} is not ISO 8601 (such as 2024-05-31T12:00:00Z)") from None
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML with the plain scalars of YAML 1.2: `no` is a name and not False, `10:30` is not 630, nothing a date."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML fills the class's own table
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+    ("merge", r"<<", "<"),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+_BAD: Any = object()
+_DESCRIBED: Mapping[Any, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[float, float]: "a pair of numbers: [low, high]",
+}
+
+
+class _Reader:
+    """Builds the tree from YAML nodes, and collects every problem with its line on the way."""
+
+    def __init__(self, file: str, environ: Mapping[str, str]) -> None:
+        self.problems: list[tuple[int, str]] = []
+        self._file = file
+        self._environ = environ
+
+    def config(self, text: str) -> Config:
+        """The tree; worth nothing where there are problems."""
+        try:
+            self._yaml = _Yaml(text)
+            root = self._yaml.get_single_node()
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            position = getattr(error, "position", None)  # of a character that YAML does not allow
+            line = mark.line + 1 if mark else text.count("\n", 0, position) + 1
+            # Not the error's own text: that quotes the line, which may hold a secret.
+            self._add(line, "", f"not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', '')}")
+            return Config()
+        except RecursionError:
+            self._add(1, "", "nested too deeply")
+            return Config()
+        if root is None or _is_null(root):
+            return Config()
+        config = self._build(Config, root, "")
+        return Config() if config is _BAD else config
+
+    def _add(self, line: int, path: str, what: str) -> None:
+        self.problems.append(
+            (line, f"{self._file}:{line}: {path}: {what}" if path else f"{self._file}:{line}: {what}")
+        )
+
+    def _build(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        """The value of `node` as a `kind`, or _BAD with a problem added."""
+        line = node.start_mark.line + 1
+        if get_origin(kind) in (Union, types.UnionType):
+            if _is_null(node):
+                return None
+            kind = next(option for option in get_args(kind) if option is not type(None))
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if not isinstance(node, yaml.MappingNode):
+                # The value is not shown: somebody may have written the secret itself.
+                right = "{env: NAME} or {file: PATH}" if kind is Secret else "keys and values"
+                self._add(line, path, f"expected {right}")
+                return _BAD
+            return self._struct(kind, node, path)
+        if get_origin(kind) is dict:
+            if not isinstance(node, yaml.MappingNode):
+                self._add(line, path, "expected names and their settings")
+                return _BAD
+            of = get_args(kind)[1]
+            found = {key: self._child(of, value, f"{path}.{key}") for key, _, value in self._items(node, path)}
+            return {key: value for key, value in found.items() if value is not _BAD}
+        if get_origin(kind) is tuple and get_args(kind)[1] is ...:
+            if not isinstance(node, yaml.SequenceNode):
+                self._add(line, path, "expected a list")
+                return _BAD
+            of = get_args(kind)[0]
+            values = [self._build(of, value, f"{path}[{number}]") for number, value in enumerate(node.value)]
+            return _BAD if _BAD in values else tuple(values)
+        return self._leaf(kind, node, path)
+
+    def _child(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        """As `_build`, but nothing at all (`sensors: {temp: }`) means the defaults."""
+        return kind() if _is_null(node) else self._build(kind, node, path)
+
+    def _items(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, int, yaml.Node]]:
+        """(key, line, value) of a mapping, merge keys resolved; a key given twice is a problem."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in lines and isinstance(key, yaml.ScalarNode):
+                self._add(line, _join(path, key.value), f"is already set in line {lines[key.value]}")
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        try:
+            self._yaml.flatten_mapping(node)
+        except yaml.YAMLError:
+            self._add(node.start_mark.line + 1, path, "`<<` needs an alias of keys and values, such as <<: *name")
+            return
+        last: dict[str, tuple[int, yaml.Node]] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                last[key.value] = (line, value)
+            else:
+                self._add(line, path, "a key must be plain text")
+        for name, (line, value) in last.items():
+            yield name, line, value
+
+    def _struct(self, kind: type[msgspec.Struct], node: yaml.MappingNode, path: str) -> Any:
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        hints = get_type_hints(kind)
+        lines: dict[str, int] = {}
+        values: dict[str, Any] = {}
+        sound = True
+        for key, line, value in self._items(node, path):
+            lines[key] = line
+            if key not in fields:
+                sound = False
+                near = difflib.get_close_matches(key, fields, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
+                self._add(line, _join(path, key), f"unknown key ({hint})")
+            elif not _is_null(value):  # a key with nothing after it means its default
+                built = self._build(hints[key], value, _join(path, key))
+                if built is not _BAD:
+                    values[key] = built
+                elif isinstance(value, yaml.ScalarNode):
+                    sound = False
+                elif fields[key].required:
+                    return _BAD
+        missing = [name for name, field in fields.items() if field.required and name not in values]
+        for name in missing:
+            if name not in lines or not self._reported(_join(path, name)):
+                self._add(lines.get(name, node.start_mark.line + 1), _join(path, name), "is missing")
+        if missing:
+            return _BAD
+        built = kind(**values)
+        if sound:  # else what follows from a misspelt key would be reported as well
+            for key, what in _CHECKS.get(kind, _no_check)(built, self._environ):
+                first = re.split(r"[.\[]", key, maxsplit=1)[0]
+                self._add(lines.get(first, node.start_mark.line + 1), _join(path, key), what)
+        return built
+
+    def _reported(self, path: str) -> bool:
+        return any(f": {path}: " in text for _, text in self.problems)
+
+    def _leaf(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        line = node.start_mark.line + 1
+        try:
+            value = self._yaml.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+            self._add(line, path, "is not plain YAML")
+            return _BAD
+        if get_origin(kind) is Literal:
+            if value in get_args(kind) and type(value) in {type(option) for option in get_args(kind)}:
+                return value
+            right = f"one of {', '.join(str(option) for option in get_args(kind))}"
+        else:
+            try:
+                return msgspec.convert(value, kind, strict=True)
+            except msgspec.ValidationError:
+                right = _DESCRIBED[kind]
+        quoting = f' (quote it: "{node.value}")' if kind is str and isinstance(node, yaml.ScalarNode) else ""
+        self._add(line, path, f"{_shown(value)} is not {right}{quoting}")
+        return _BAD
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return bool(node.tag == "tag:yaml.org,2002:null")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path and key else path or key
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# What a type does not say. Each check yields (key, what is wrong) of a part whose own keys are well typed.
+_Problems = Iterator[tuple[str, str]]
+
+
+def _no_check(part: Any, environ: Mapping[str, str]) -> _Problems:
+    yield from ()
+
+
+def _check_secret(secret: Secret, environ: Mapping[str, str]) -> _Problems:
+    if (secret.env is None) == (secret.file is None):
+        yield "", "expected either {env: NAME} or {file: PATH}"
+        return
+    try:
+        read_secret(secret, environ)
+    except ConfigError as error:
+        yield "env" if secret.env is not None else "file", error.problems[0]
+
+
+def _check_tls(tls: Tls, environ: Mapping[str, str]) -> _Problems:
+    for key in ("ca", "cert", "key"):
+        name = getattr(tls, key)
+        if name is not None and not Path(name).is_file():
+            yield key, f"there is no file {name}"
+    if (tls.cert is None) != (tls.key is None):
+        yield ("cert" if tls.key is None else "key"), "cert and key go together"
+
+
+def _check_source(source: Source, environ: Mapping[str, str]) -> _Problems:
+    try:
+        template = parse(source.topic)
+    except ValueError as error:
+        yield "topic", str(error)
+        return
+    paths = {"time": source.time, "machine": source.machine, "samples": source.samples}
+    for key, path in paths.items():
+        if path is not None and not all(path.split(".")):
+            yield key, f"{path!r} is not a path (such as ts or header.stamp)"
+    if source.payload == "number":
+        for name in ("machine", "sensor"):
+            if not template.captures(name):
+                yield "topic", f"payload number needs a level {{{name}}} in the topic"
+        for key, path in paths.items():
+            if path is not None:
+                yield key, "a payload number has no fields (payload: json)"
+    if source.time is None and source.time_unit != "auto":
+        yield "time_unit", "needs time, the path of the time field"
+    if source.machine is not None and template.captures("machine"):
+        yield "machine", "the topic captures {machine} already"
+
+
+def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> _Problems:
+    if mqtt.url is not None:
+        url, wrong = _split_url(mqtt.url, ("mqtt", "mqtts"))
+        if wrong:
+            yield "url", wrong
+        elif url is not None and url.scheme == "mqtt":
+            if url.path or url.query:
+                yield "url", "has more than a host and a port (mqtt://host:1883)"
+            if mqtt.password is not None and not mqtt.insecure_password and not _is_loopback(url):
+                yield "password", _CLEAR.format("mqtts://")
+            if mqtt.tls != Tls():
+                yield "tls", "needs an mqtts:// url"
+    elif mqtt.tls != Tls():
+        yield "tls", "needs an mqtts:// url"
+    if not mqtt.client_id:
+        yield "client_id", "must not be empty: the broker keeps our unacknowledged messages under this name"
+    yield from _check_duration("session_expiry", mqtt.session_expiry)
+    if not 1 <= mqtt.receive_maximum <= 65_535:
+        yield "receive_maximum", f"{mqtt.receive_maximum} is not within 1 and 65535"
+    if not mqtt.sources:
+        yield "sources", "is empty: there would be nothing to listen to"
+    filters: dict[str, int] = {}
+    for number, source in enumerate(mqtt.sources):
+        try:
+            filter_ = parse(source.topic).filter
+        except ValueError:
+            continue  # already told
+        if filter_ in filters:
+            yield f"sources[{number}].topic", f"subscribes to the same topics as sources[{filters[filter_]}]"
+        filters.setdefault(filter_, number)
+
+
+def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> _Problems:
+    url, wrong = _split_url(influxdb.url, ("http", "https"))
+    if wrong:
+        yield "url", wrong
+    if influxdb.bucket is None and influxdb.database is None:
+        yield "", "needs bucket (InfluxDB 2, 3, 1.8) or database (InfluxDB 1)"
+    elif influxdb.bucket is not None and influxdb.database is not None:
+        yield "database", "bucket is set too: give bucket (InfluxDB 2, 3, 1.8) or database (InfluxDB 1)"
+    elif influxdb.bucket is not None:
+        for key in ("username", "password"):
+            if getattr(influxdb, key) is not None:
+                yield key, "goes with database; a bucket takes a token"
+    else:
+        if influxdb.token is not None:
+            yield "token", "goes with bucket; a database takes username and password"
+    if url is not None and url.scheme == "http" and not influxdb.insecure_password and not _is_loopback(url):
+        for key in ("token", "password"):
+            if getattr(influxdb, key) is not None:
+                yield key, _CLEAR.format("https://")
+
+
+def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> _Problems:
+    if sensor.range is not None:
+        low, high = sensor.range
+        if not -1e100 <= low < high <= 1e100:
+            yield "range", f"[{low}, {high}] is not a range (the lower end first, both finite)"
+
+
+def _check_alert(alert: Alert, environ: Mapping[str, str]) -> _Problems:
+    for key, score in (("warning", alert.warning), ("critical", alert.critical)):
+        if not 0 < score <= 1:
+            yield key, f"{score} is not a score (above 0, at most 1)"
+            return
+    if alert.warning > alert.critical:
+        yield "warning", f"{alert.warning} is above critical, which is {alert.critical}"
+
+
+def _check_store(store: Store, environ: Mapping[str, str]) -> _Problems:
+    yield from _check_duration("keep", store.keep, positive=True)
+    yield from _check_positive(store)
+
+
+def _check_emit(emit: Emit, environ: Mapping[str, str]) -> _Problems:
+    yield from _check_duration("every", emit.every)
+
+
+def _check_times(times: Times, environ: Mapping[str, str]) -> _Problems:
+    try:
+        unix_ns(times.oldest)
+    except ValueError as error:
+        yield "oldest", str(error)
+    yield from _check_duration("future", times.future)
+
+
+def _check_positive(part: msgspec.Struct, environ: Mapping[str, str] | None = None) -> _Problems:
+    for key, value in msgspec.structs.asdict(part).items():
+        if isinstance(value, int) and not 1 <= value < 2**63:
+            yield key, f"{value} is not above 0"
+
+
+def _check_config(config: Config, environ: Mapping[str, str]) -> _Problems:
+    if not config.data:
+        yield "data", "is empty (a folder to write to)"
+    yield from _check_duration("snapshot_every", config.snapshot_every, positive=True)
+    matches: dict[str, int] = {}
+    for number, rule in enumerate(config.machines):
+        earlier = matches.get("*", matches.get(rule.match))
+        if earlier is not None:
+            yield f"machines[{number}].match", f"is never reached: machines[{earlier}] matches before it"
+        matches.setdefault(rule.match, number)
+
+
+def _check_duration(key: str, text: str, positive: bool = False) -> _Problems:
+    try:
+        length = duration_ns(text)
+    except ValueError as error:
+        yield key, str(error)
+        return
+    if positive and not length:
+        yield key, "must be longer than nothing"
+
+
+_CLEAR = "would go over a clear connection (use {}, or say insecure_password: true)"
+
+
+def _split_url(text: str, schemes: tuple[str, ...]) -> tuple[SplitResult | None, str]:
+    """The parts of a URL, or what is wrong with it. The URL is not repeated: it may hold a password."""
+    right = f"({schemes[0]}://host or {schemes[1]}://host, with :port where it is not the usual one)"
+    try:
+        url = urlsplit(text)
+        port = url.port  # ValueError where it is no port
+    except ValueError:
+        return None, f"is not a URL {right}"
+    if url.scheme not in schemes or not url.hostname or port == 0:
+        return None, f"is not a URL of the kind that is needed {right}"
+    if url.username is not None or url.password is not None:
+        return None, "holds a user or password, which have keys of their own: username, password: {env: NAME}"
+    return url, ""
+
+
+def _is_loopback(url: SplitResult) -> bool:
+    """Whether the connection never leaves this computer."""
+    host = url.hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+_CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], _Problems]] = {
+    Secret: _check_secret,
+    Tls: _check_tls,
+    Source: _check_source,
+    Mqtt: _check_mqtt,
+    InfluxDB: _check_influxdb,
+    Sensor: _check_sensor,
+    Alert: _check_alert,
+    Store: _check_store,
+    Emit: _check_emit,
+    Times: _check_times,
+    Limits: _check_positive,
+    Config: _check_config,
+}

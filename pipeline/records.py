@@ -46,8 +46,8 @@ class Readings(NamedTuple):
     """Rows of numbers, in order of arrival; every array has one entry per reading.
 
     `line` is the number of a sensor (an input of a network) and `slot` the number of its machine; both are
-    given out by `fleet`. `ends` is True on the last reading of a message: the border at which a machine's row
-    may close, which is a property of the data and not of how it was batched.
+    given out by `fleet`. `ends` is True on the last reading that a message holds for a machine and time: there a
+    machine's row may close. It is a property of the data and not of how it was batched.
     """
 
     slot: Ints

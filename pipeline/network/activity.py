@@ -41,9 +41,7 @@ class State(NamedTuple):
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    return State(
-        np.zeros(lines), np.zeros(lines), np.zeros((lines, STEPS)), *[np.zeros(lines) for _ in range(5)]
-    )
+    return State(np.zeros(lines), np.zeros(lines), np.zeros((lines, STEPS)), *[np.zeros(lines) for _ in range(5)])
 
 
 @kernel
@@ -70,9 +68,7 @@ def spikes(params: Params, state: State, line: int, seen: float, value: float) -
 @kernel
 def unusual(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> float:
     """Distance of the activity from its usual level, in its own deviations; then that level learns."""
-    state.activity[line] += leak(1.0 / min(seen + 1.0, params.membrane), elapsed) * (
-        fired - state.activity[line]
-    )
+    state.activity[line] += leak(1.0 / min(seen + 1.0, params.membrane), elapsed) * (fired - state.activity[line])
     error = state.activity[line] - state.mean[line]
     surprise = abs(error) / (math.sqrt(state.variance[line]) + 0.05)
     rate = 1.0 / min(seen + 1.0, params.reference)
@@ -82,12 +78,30 @@ def unusual(params: Params, state: State, line: int, seen: float, elapsed: float
 
 
 @kernel
-def silence(
-    params: Params, state: State, line: int, seen: float, elapsed: float, fired: float
-) -> tuple[float, bool]:
+def silence(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> tuple[float, bool]:
     """Length of the present quiet run in usual intervals, and whether it is long for this line; then learns."""
     quiet = state.quiet[line] + elapsed if fired == 0.0 else 0.0
     state.quiet[line] = quiet
     long = quiet > params.long_quiet * (1.0 + state.usual_quiet[line])
     state.usual_quiet[line] += (quiet - state.usual_quiet[line]) / min(seen + 1.0, params.slow)
     return quiet, long
+
+
+@kernel
+def step(
+    params: Params,
+    state: State,
+    line: NDArray[np.int64],
+    seen: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    x: NDArray[np.float64],
+    fired: NDArray[np.float64],
+    strange: NDArray[np.float64],
+    quiet: NDArray[np.float64],
+    long: NDArray[np.bool_],
+) -> None:
+    """`spikes`, `unusual` and `silence` of each reading, in order."""
+    for i in range(line.size):
+        fired[i] = spikes(params, state, line[i], seen[i], x[i])
+        strange[i] = unusual(params, state, line[i], seen[i], elapsed[i], fired[i])
+        quiet[i], long[i] = silence(params, state, line[i], seen[i], elapsed[i], fired[i])

@@ -25,13 +25,14 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """One entry per line."""
 
+    seen: NDArray[np.float64]  # readings so far
     last_ns: NDArray[np.int64]  # Unix time of the newest reading
     usual_ns: NDArray[np.float64]  # running median of the steps; 0 before the second reading
 
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    return State(np.zeros(lines, np.int64), np.zeros(lines))
+    return State(np.zeros(lines), np.zeros(lines, np.int64), np.zeros(lines))
 
 
 @kernel
@@ -44,17 +45,39 @@ def intervals(params: Params, step_ns: float, usual_ns: float) -> float:
 
 
 @kernel
-def step(params: Params, state: State, line: int, seen: float, time_ns: int) -> float:
-    """Usual intervals since the line's previous reading; then the usual interval learns."""
-    step_ns = float(time_ns - state.last_ns[line])
-    state.last_ns[line] = time_ns
-    if seen == 0.0:
-        return 1.0
-    usual = state.usual_ns[line]
-    elapsed = intervals(params, step_ns, usual)
-    if usual == 0.0:
-        state.usual_ns[line] = step_ns
-    else:
-        reach = min(max(1.0 / seen, SLOWEST_WALK) * usual, abs(step_ns - usual))
-        state.usual_ns[line] = usual + reach if step_ns > usual else usual - reach
-    return elapsed
+def step(
+    params: Params,
+    state: State,
+    line: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
+    seen: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    usual_ns: NDArray[np.float64],
+) -> int:
+    """For each reading: readings its line had before, usual intervals since the last one, and the usual interval.
+
+    A reading not newer than its line's last one is late: `seen` becomes -1 and nothing is learned. Returns how many.
+    """
+    late = 0
+    for i in range(line.size):
+        c = line[i]
+        before = state.seen[c]
+        step_ns = float(time_ns[i] - state.last_ns[c])
+        if before > 0.0 and step_ns <= 0.0:
+            seen[i] = -1.0
+            late += 1
+            continue
+        seen[i] = before
+        elapsed[i] = 1.0
+        state.seen[c] = before + 1.0
+        state.last_ns[c] = time_ns[i]
+        usual = state.usual_ns[c]
+        if usual > 0.0:
+            elapsed[i] = intervals(params, step_ns, usual)
+            reach = min(max(1.0 / before, SLOWEST_WALK) * usual, abs(step_ns - usual))
+            usual += reach if step_ns > usual else -reach
+        elif before > 0.0:
+            usual = step_ns
+        state.usual_ns[c] = usual
+        usual_ns[i] = usual
+    return late

@@ -49,7 +49,7 @@ class Lines(NamedTuple):
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
     sigmas: NDArray[np.float64]  # distance of the trace from its baseline
-    delays: NDArray[np.floating]  # (lines, NEURONS), this line's synapse on the machine's population
+    delays: NDArray[np.floating]  # (lines, 1, NEURONS), this line's synapse on the machine's population
 
 
 class Machines(NamedTuple):
@@ -66,12 +66,10 @@ class Machines(NamedTuple):
 
 def fresh_lines(params: Params, lines: int, real: type[np.floating]) -> Lines:
     """State of `lines` lines that have seen nothing."""
-    return Lines(*[np.zeros(lines) for _ in range(4)], np.zeros((lines, NEURONS), real))
+    return Lines(*[np.zeros(lines) for _ in range(4)], np.zeros((lines, 1, NEURONS), real))
 
 
-def fresh_machines(
-    params: Params, population: evolving.Params, slots: int, real: type[np.floating]
-) -> Machines:
+def fresh_machines(params: Params, population: evolving.Params, slots: int, real: type[np.floating]) -> Machines:
     """State of `slots` machines that have seen nothing."""
     return Machines(
         np.zeros((slots, NEURONS), real),
@@ -102,7 +100,7 @@ def late(
     lines: Lines,
     machines: Machines,
     slot: int,
-    roster: NDArray[np.int32],
+    roster: NDArray[np.int64],
     size: int,
     cycle: float,
     total: NDArray[np.floating],
@@ -113,8 +111,8 @@ def late(
     total[:recruited] = 0.0
     latest[:recruited] = 0.0
     for i in range(size):
-        c = roster[i]
-        evolving.hear(compress(params, lines.sigmas[c]), lines.delays[c], recruited, total, latest)
+        c = roster[slot, i]
+        evolving.hear(compress(params, lines.sigmas[c]), lines.delays, c, 0, recruited, total, latest)
     first, winner = evolving.fire(population, size, recruited, total, latest)
     ripe = min(params.ripe_most, params.ripe_share * cycle)
     mature = np.inf
@@ -126,18 +124,18 @@ def late(
 
     novel = winner < 0 or first > machines.vigilance[slot]
     machines.vigilance[slot] = evolving.surprise_limit(population, machines.vigilance[slot], cycle, novel)
-    neuron, rate = evolving.settle(population, machines.strength[slot], recruited, winner, novel, cycle)
+    neuron, rate = evolving.settle(population, machines.strength, slot, recruited, winner, novel, cycle)
     if neuron == recruited:
         machines.recruited[slot] = recruited + 1
     if novel:
         machines.born[slot, neuron] = cycle
     for i in range(size):
-        c = roster[i]
+        c = roster[slot, i]
         spike_time = compress(params, lines.sigmas[c])
         if novel:
-            lines.delays[c, neuron] = spike_time
+            lines.delays[c, 0, neuron] = spike_time
         else:
-            lines.delays[c, neuron] += rate * (spike_time - lines.delays[c, neuron])
+            lines.delays[c, 0, neuron] += rate * (spike_time - lines.delays[c, 0, neuron])
     return mature
 
 
@@ -154,7 +152,7 @@ def step(
     lines: Lines,
     machines: Machines,
     slot: int,
-    roster: NDArray[np.int32],
+    roster: NDArray[np.int64],
     size: int,
     oldest: float,
     elapsed: float,
@@ -167,15 +165,13 @@ def step(
     """
     fourth = 0.0
     for i in range(size):
-        fourth += min(abs(lines.sigmas[roster[i]]), params.clip) ** 4
+        fourth += min(abs(lines.sigmas[roster[slot, i]]), params.clip) ** 4
     level = (fourth / size) ** 0.25
     if oldest > 21.0:
         cycle = oldest - 21.0
         mature = late(params, population, lines, machines, slot, roster, size, cycle, total, latest)
         times_usual = min(mature / max(machines.usual[slot], 0.02), params.late_cap)
-        machines.late[slot] += leak(1.0 - math.exp(-1.0 / params.late), elapsed) * (
-            times_usual - machines.late[slot]
-        )
+        machines.late[slot] += leak(1.0 - math.exp(-1.0 / params.late), elapsed) * (times_usual - machines.late[slot])
         machines.usual[slot] += max(1.0 / cycle, 0.001) * (mature - machines.usual[slot])
     lateness = machines.late[slot]
 

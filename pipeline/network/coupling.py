@@ -27,7 +27,7 @@ class State(NamedTuple):
     """One entry (or row) per line, in sigmas of the line."""
 
     trace: NDArray[np.float64]
-    weights: NDArray[np.floating]  # (lines, width), from the other lines of the machine, in its order
+    weights: NDArray[np.floating]  # (lines, width), from the other lines of the machine, in roster order
     error: NDArray[np.float64]
     usual: NDArray[np.float64]
 
@@ -45,25 +45,31 @@ def follow(params: Params, state: State, line: int, seen: float, elapsed: float,
 
 
 @kernel
-def power(state: State, lines: NDArray[np.int32], size: int) -> float:
+def power(state: State, roster: NDArray[np.int64], slot: int, size: int) -> float:
     """Power of all traces of a machine, the norm of the delta rule."""
     total = 1e-3
     for i in range(size):
-        total += state.trace[lines[i]] * state.trace[lines[i]] + 0.3
+        total += state.trace[roster[slot, i]] ** 2 + 0.3
     return total
 
 
 @kernel
 def step(
-    params: Params, state: State, lines: NDArray[np.int32], size: int, own: int, age: float, power: float
+    params: Params,
+    state: State,
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    own: int,
+    age: float,
+    power: float,
 ) -> float:
     """Surprise of the machine's `own`-th line about its partners; then its weights learn. `age`: its readings."""
-    line = lines[own]
-    weights = state.weights[line]
+    line = roster[slot, own]
     predicted = 0.0
     for i in range(size):
         if i != own:
-            predicted += weights[i] * state.trace[lines[i]]
+            predicted += state.weights[line, i] * state.trace[roster[slot, i]]
     error = state.trace[line] - predicted
     squared = error * error
     usual = state.usual[line]
@@ -74,5 +80,5 @@ def step(
     gain = params.rate * min(max(error, -1.0), 1.0) / power
     for i in range(size):
         if i != own:
-            weights[i] += gain * state.trace[lines[i]]
+            state.weights[line, i] += gain * state.trace[roster[slot, i]]
     return surprise

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from encoders.spikes import kernel
 
 NEURONS = 64
+ASKED_FROM = 5.0  # cycles before a population's lateness means anything
 
 
 class Params(NamedTuple):
@@ -31,15 +32,14 @@ class Params(NamedTuple):
     memory: float = 1500.0  # strength of an unused neuron fades with this time constant
     worst: float = 0.3  # weight of the latest synapse in a neuron's lateness; the mean has the rest
     vigilance: float = 0.1  # where the limit starts
+    start: float = 20.0  # readings of the line before its populations begin
 
 
 class State(NamedTuple):
     """Of the evolving population of each line. Neurons are the last axis: one input is compared with all at once."""
 
     delays: NDArray[np.floating]  # (lines, synapses, NEURONS), in compressed units
-    strength: NDArray[
-        np.floating
-    ]  # (lines, NEURONS), ln(faded wins) + last win / memory: order needs no fading
+    strength: NDArray[np.floating]  # (lines, NEURONS), ln(faded wins) + last win / memory: order needs no fading
     recruited: NDArray[np.int64]
     vigilance: NDArray[np.float64]
 
@@ -58,14 +58,16 @@ def fresh(params: Params, lines: int, synapses: int, real: type[np.floating]) ->
 def hear(
     spike_time: float,
     delays: NDArray[np.floating],
+    line: int,
+    synapse: int,
     neurons: int,
     total: NDArray[np.floating],
     latest: NDArray[np.floating],
 ) -> None:
-    """Add one synapse's mismatch of every neuron to `total`, and keep the largest in `latest`."""
+    """Add the mismatch of one synapse of every neuron to `total`, and keep the largest in `latest`."""
     time = delays.dtype.type(spike_time)
     for j in range(neurons):
-        late = abs(time - delays[j])
+        late = abs(time - delays[line, synapse, j])
         total[j] += late
         latest[j] = max(latest[j], late)
 
@@ -100,24 +102,25 @@ def surprise_limit(params: Params, limit: float, cycle: float, novel: bool) -> f
 def settle(
     params: Params,
     strength: NDArray[np.floating],
+    owner: int,
     recruited: int,
     winner: int,
     novel: bool,
     cycle: float,
 ) -> tuple[int, float]:
-    """Which neuron learns this input and at which rate; rate 1 recruits it. Keeps the strengths."""
+    """Which neuron of `owner` learns this input and at which rate; a novel one takes its place. Keeps strengths."""
     now = cycle / params.memory
     if not novel:
-        wins = math.exp(strength[winner] - now) + 1.0
-        strength[winner] = math.log(wins) + now
+        wins = math.exp(strength[owner, winner] - now) + 1.0
+        strength[owner, winner] = math.log(wins) + now
         return winner, max(params.move, 1.0 / wins)
     neuron = recruited
-    if recruited == strength.size:  # full: the weakest makes room
+    if recruited == strength.shape[1]:  # full: the weakest makes room
         neuron = 0
         for j in range(1, recruited):
-            if strength[j] < strength[neuron]:
+            if strength[owner, j] < strength[owner, neuron]:
                 neuron = j
-    strength[neuron] = now
+    strength[owner, neuron] = now
     return neuron, 1.0
 
 
@@ -125,34 +128,39 @@ def settle(
 def step(
     params: Params,
     state: State,
-    line: int,
-    cycle: float,
+    line: NDArray[np.int64],
+    seen: NDArray[np.float64],
     spike_times: NDArray[np.float64],
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
-) -> float:
-    """One cycle of a line's population: lateness of the first to fire; then somebody learns.
+    lateness: NDArray[np.float64],
+) -> None:
+    """One cycle of each reading's population: lateness of the first neuron to fire; then somebody learns.
 
-    `cycle` counts from 1; `spike_times` has at least as many entries as the population has synapses; `total` and
-    `latest` are scratch of NEURONS entries.
+    `spike_times` has shape (n, synapses). `lateness` is NaN while the population is too young to be asked.
     """
-    delays = state.delays[line]
-    synapses = delays.shape[0]
-    recruited = state.recruited[line]
-    total[:recruited] = 0.0
-    latest[:recruited] = 0.0
-    for i in range(synapses):
-        hear(spike_times[i], delays[i], recruited, total, latest)
-    late, winner = fire(params, synapses, recruited, total, latest)
-    novel = winner < 0 or late > state.vigilance[line]
-    state.vigilance[line] = surprise_limit(params, state.vigilance[line], cycle, novel)
-    neuron, rate = settle(params, state.strength[line], recruited, winner, novel, cycle)
-    if neuron == recruited:
-        state.recruited[line] = recruited + 1
-    if rate == 1.0:
-        for i in range(synapses):
-            delays[i, neuron] = spike_times[i]
-    else:
-        for i in range(synapses):
-            delays[i, neuron] += rate * (spike_times[i] - delays[i, neuron])
-    return late
+    delays, limit = state.delays, state.vigilance
+    synapses, neurons = delays.shape[1], delays.shape[2]
+    total, latest = np.empty(neurons, delays.dtype), np.empty(neurons, delays.dtype)
+    for i in range(line.size):
+        c = line[i]
+        lateness[i] = np.nan
+        cycle = seen[i] - params.start + 1.0
+        if cycle < 1.0:
+            continue
+        recruited = state.recruited[c]
+        total[:recruited] = 0.0
+        latest[:recruited] = 0.0
+        for k in range(synapses):
+            hear(spike_times[i, k], delays, c, k, recruited, total, latest)
+        late, winner = fire(params, synapses, recruited, total, latest)
+        if cycle >= ASKED_FROM:
+            lateness[i] = late
+        novel = winner < 0 or late > limit[c]
+        limit[c] = surprise_limit(params, limit[c], cycle, novel)
+        neuron, rate = settle(params, state.strength, c, recruited, winner, novel, cycle)
+        if neuron == recruited:
+            state.recruited[c] = recruited + 1
+        for k in range(synapses):
+            if novel:
+                delays[c, k, neuron] = spike_times[i, k]
+            else:
+                delays[c, k, neuron] += rate * (spike_times[i, k] - delays[c, k, neuron])

@@ -1,8 +1,8 @@
-"""The network's wiring: what happens when a line has a reading, and when a machine's row is complete.
+"""The network's wiring: from readings to what each line feels, and from lines to what the machine says.
 
-`feel` runs a line's populations on one reading; `judge` joins the lines of a machine once all readings of a row are
-in. Score first, then learn, part by part. A line without a reading in a row stays as it is: its traces hold and its
-surprise is 0.
+`feel` runs the populations of the lines over a batch of readings, part by part; no line looks at another. `judge`
+joins the lines of one machine once a row is complete. Score first, then learn, in every part. A line without a
+reading in a row stays as it is: its traces hold and its surprise is 0.
 """
 
 from __future__ import annotations
@@ -24,32 +24,37 @@ from pipeline.network import (
     coupling,
     evolving,
     output,
+    persistence,
     rank,
     traces,
     value,
 )
 
 RANGE, VALUE, ACTIVITY, SILENCE, LEVELS, PATTERN, CHANGES, PERSISTENCE, COUPLING = range(len(NAMES))
+LINE_POPULATIONS = COUPLING  # those before it need no other line
 WEIGHTS = tuple(population.weight for population in POPULATIONS)
 WEIGHT_OF_COUPLING = WEIGHTS[COUPLING]
 WEIGHT_OF_LINE = sum(WEIGHTS) - WEIGHT_OF_COUPLING  # of what a line can say alone
+
+
+DELTA = delta.Params.of(delta.Settings())
+TRACES = traces.Params.of(traces.Settings(), DELTA.step)
 
 
 class Params(NamedTuple):
     """Numbers of every part, and the few that belong to the wiring."""
 
     clock: clock.Params = clock.Params()
-    delta: delta.Params = delta.Params.of(delta.Settings())
+    delta: delta.Params = DELTA
     rank: rank.Params = rank.Params()
     value: value.Params = value.Params()
     activity: activity.Params = activity.Params()
-    traces: traces.Params = traces.Params.of(traces.Settings())
+    traces: traces.Params = TRACES
     evolving: evolving.Params = evolving.Params()
     coupling: coupling.Params = coupling.Params()
     condition: condition.Params = condition.Params()
+    persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
-    start: float = 20.0  # readings before the evolving populations run
-    persist: float = 20.0  # time constant of lasting surprise, readings
 
 
 class Lines(NamedTuple):
@@ -66,8 +71,8 @@ class Lines(NamedTuple):
     changes: evolving.State
     coupling: coupling.State
     condition: condition.Lines
-    persistence: NDArray[np.float64]  # membrane of the evolving populations' rarity
-    rarity: NDArray[np.floating]  # (lines, populations), -log10 p in the newest row: the explanation
+    persistence: persistence.State
+    rarity: NDArray[np.floating]  # (lines, populations), -log10 p in the open or newest row: the explanation
     dendrite: NDArray[np.float64]  # surprise of the line in the newest row
 
 
@@ -76,7 +81,6 @@ class Machines(NamedTuple):
 
     condition: condition.Machines
     output: output.State
-    spikes: NDArray[np.int64]  # that travelled so far, for the energy estimate
 
 
 class State(NamedTuple):
@@ -103,7 +107,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         evolving.fresh(params.evolving, lines, traces.CHANGES, real),
         coupling.fresh(params.coupling, lines, width, real),
         condition.fresh_lines(params.condition, lines, real),
-        np.zeros(lines),
+        persistence.fresh(params.persistence, lines),
         np.zeros((lines, len(NAMES)), real),
         np.zeros(lines),
     )
@@ -114,73 +118,63 @@ def fresh_machines(params: Params, slots: int, real: type[np.floating]) -> Machi
     return Machines(
         condition.fresh_machines(params.condition, params.evolving, slots, real),
         output.fresh(params.output, slots),
-        np.zeros(slots, np.int64),
     )
 
 
-@kernel
+class Felt(NamedTuple):
+    """What the lines feel about a batch of n readings."""
+
+    rarity: NDArray[np.float64]  # (n, LINE_POPULATIONS), -log10 p
+    sigmas: NDArray[np.float64]  # distance from the line's slow mean
+    spikes: NDArray[np.int64]  # that the reading caused
+
+
 def feel(
     params: Params,
     lines: Lines,
-    line: int,
-    time_ns: int,
-    x: float,
-    inputs: NDArray[np.float64],
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
-) -> int:
-    """Run a line's own populations on one reading; returns the spikes it caused. The arrays are scratch."""
-    seen = lines.delta.seen[line]
-    elapsed = clock.step(params.clock, lines.clock, line, seen, time_ns)
-    rarity = lines.rarity[line]
-    rarity[:] = 0.0
+    line: NDArray[np.int64],
+    seen: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    x: NDArray[np.float64],
+) -> Felt:
+    """Run the lines' own populations over n readings in order; `seen` and `elapsed` are the clock's.
 
-    outside = value.overflow(lines.value, line, seen, x)
-    rare = rank.rarity(params.rank, lines.rank, line, RANGE, outside)
-    if outside > 0.0:
-        rarity[RANGE] = rare
-    sigmas = value.distance(params.value, lines.value, line, seen, x)
-    rarity[VALUE] = rank.rarity(params.rank, lines.rank, line, VALUE, abs(sigmas))
+    Each part takes the whole batch before the next one begins: that is the same as reading by reading, since within
+    a line every part depends on earlier parts and earlier readings only.
+    """
+    n = line.size
+    surprise = np.empty((LINE_POPULATIONS, n))
+    sigmas, fired, long = np.empty(n), np.empty(n), np.empty(n, np.bool_)
+    value.step(params.value, lines.value, line, seen, x, surprise[RANGE], sigmas)
+    np.abs(sigmas, out=surprise[VALUE])
+    strange, quiet = surprise[ACTIVITY], surprise[SILENCE]
+    activity.step(params.activity, lines.activity, line, seen, elapsed, x, fired, strange, quiet, long)
 
-    fired = activity.spikes(params.activity, lines.activity, line, seen, x)
-    unusual = activity.unusual(params.activity, lines.activity, line, seen, elapsed, fired)
-    rarity[ACTIVITY] = rank.rarity(params.rank, lines.rank, line, ACTIVITY, unusual)
-    quiet, long = activity.silence(params.activity, lines.activity, line, seen, elapsed, fired)
-    rare = rank.rarity(params.rank, lines.rank, line, SILENCE, quiet)
-    if long:
-        rarity[SILENCE] = rare
+    spikes = np.empty((n, delta.OUTPUTS), np.int64)
+    delta.step(params.delta, lines.delta, line, elapsed, x, spikes)
+    times = np.empty((n, traces.SYNAPSES))
+    traces.step(params.traces, lines.traces, line, seen, elapsed, spikes, times)
+    first = 0
+    for population, state in ((LEVELS, lines.levels), (PATTERN, lines.pattern), (CHANGES, lines.changes)):
+        heard = times[:, first : first + state.delays.shape[1]]
+        evolving.step(params.evolving, state, line, seen, heard, surprise[population])
+        first += state.delays.shape[1]
 
-    spikes = int(fired) + abs(delta.encode(params.delta, lines.delta, line, elapsed, x))
-    level = lines.delta.compressed[line]
-    traces.step(params.traces, lines.traces, line, seen, elapsed, level)
-    if seen >= params.start:
-        cycle = seen - params.start + 1.0
-        traces.levels(lines.traces, line, level, inputs)
-        late_levels = evolving.step(params.evolving, lines.levels, line, cycle, inputs, total, latest)
-        traces.pattern(params.traces, lines.traces, line, inputs)
-        late_pattern = evolving.step(params.evolving, lines.pattern, line, cycle, inputs, total, latest)
-        traces.changes(lines.traces, line, level, inputs)
-        late_changes = evolving.step(params.evolving, lines.changes, line, cycle, inputs, total, latest)
-        spikes += (
-            traces.LEVELS + traces.PATTERN + traces.CHANGES + 3
-        )  # every synapse, and the three first to fire
-        cubes = 0.0
-        if cycle >= 5.0:
-            for population, lateness in (
-                (LEVELS, late_levels),
-                (PATTERN, late_pattern),
-                (CHANGES, late_changes),
-            ):
-                rare = rank.rarity(params.rank, lines.rank, line, population, lateness)
-                rarity[population] = rare
-                cubes += rare**3
-        mean = (cubes / 3.0) ** (1.0 / 3.0)
-        lines.persistence[line] += (mean - lines.persistence[line]) / min(seen + 1.0, params.persist)
-        rarity[PERSISTENCE] = rank.rarity(params.rank, lines.rank, line, PERSISTENCE, lines.persistence[line])
+    rarity = np.empty((n, LINE_POPULATIONS))
+    for population in range(PERSISTENCE):
+        rank.step(params.rank, lines.rank, line, population, surprise[population], rarity[:, population])
+    persistence.step(
+        params.persistence, lines.persistence, line, seen, rarity[:, LEVELS : CHANGES + 1], surprise[PERSISTENCE]
+    )
+    rank.step(params.rank, lines.rank, line, PERSISTENCE, surprise[PERSISTENCE], rarity[:, PERSISTENCE])
+    # Rank neurons count every reading, but these two populations speak only beyond what is known and when still.
+    rarity[surprise[RANGE] <= 0.0, RANGE] = 0.0
+    rarity[~long, SILENCE] = 0.0
 
-    coupling.follow(params.coupling, lines.coupling, line, seen, elapsed, sigmas)
-    condition.follow(params.condition, lines.condition, line, seen, elapsed, x)
-    return spikes
+    populations_run = seen >= params.evolving.start
+    travelled = fired.astype(np.int64) + np.abs(spikes[:, 0])
+    travelled += populations_run * (traces.SYNAPSES + 3)  # every synapse, and the three first to fire
+    return Felt(rarity, sigmas, travelled)
 
 
 class Verdict(NamedTuple):
@@ -189,7 +183,6 @@ class Verdict(NamedTuple):
     surprise: float
     event: float  # size of the output neuron's event, 0 for none; 1.7 is a score of 0.99
     state: float  # 1 is a score of 0.99
-    oldest: float  # readings of the machine's oldest line: its age
     event_cause: int  # line with the most surprised dendrite
     state_cause: int  # line farthest from its baseline
 
@@ -197,28 +190,29 @@ class Verdict(NamedTuple):
 @kernel
 def judge(
     params: Params,
-    state: State,
+    lines: Lines,
+    machines: Machines,
     slot: int,
-    roster: NDArray[np.int32],
+    roster: NDArray[np.int64],
     size: int,
     ticked: NDArray[np.bool_],
+    age: NDArray[np.float64],
+    oldest: float,
     elapsed: float,
     total: NDArray[np.floating],
     latest: NDArray[np.floating],
 ) -> Verdict:
-    """Join the lines of a machine after a row. `roster[:size]` are its lines, `ticked[line]` those with a reading."""
-    lines, machines = state.lines, state.machines
-    oldest = 0.0
-    for i in range(size):
-        oldest = max(oldest, lines.delta.seen[roster[i]])
+    """Join the lines of a machine after a row.
+
+    `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `age[line]` how many so far.
+    `oldest`: readings of its oldest line. `elapsed`: usual intervals since its previous row.
+    """
     if size > 1:
-        power = coupling.power(lines.coupling, roster, size)
+        power = coupling.power(lines.coupling, roster, slot, size)
         for i in range(size):
-            c = roster[i]
+            c = roster[slot, i]
             if ticked[c]:
-                off = coupling.step(
-                    params.coupling, lines.coupling, roster, size, i, lines.delta.seen[c], power
-                )
+                off = coupling.step(params.coupling, lines.coupling, roster, slot, size, i, age[c], power)
                 lines.rarity[c, COUPLING] = rank.rarity(params.rank, lines.rank, c, COUPLING, off)
     strange = condition.step(
         params.condition,
@@ -235,17 +229,17 @@ def judge(
     )
     gate = machines.condition.gate[slot]
     weight = WEIGHT_OF_LINE + (WEIGHT_OF_COUPLING if size > 1 else 0.0)
-    best, event_cause, state_cause = 0.0, roster[0], roster[0]
+    best, event_cause, state_cause = 0.0, roster[slot, 0], roster[slot, 0]
     for i in range(size):
-        c = roster[i]
+        c = roster[slot, i]
         if abs(lines.condition.sigmas[c]) > abs(lines.condition.sigmas[state_cause]):
             state_cause = c
         lines.dendrite[c] = 0.0
         if not ticked[c]:
             lines.rarity[c, :] = 0.0
             continue
-        condition.learn(params.condition, lines.condition, c, lines.delta.seen[c], gate)
-        if lines.delta.seen[c] > params.output.warm:
+        condition.learn(params.condition, lines.condition, c, age[c], gate)
+        if age[c] > params.output.warm:
             cubes = 0.0
             for k in range(len(WEIGHTS)):
                 cubes += WEIGHTS[k] * lines.rarity[c, k] ** 3
@@ -254,4 +248,4 @@ def judge(
                 best, event_cause = lines.dendrite[c], c
     surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)
     event = output.step(params.output, machines.output, slot, elapsed, oldest, surprise)
-    return Verdict(surprise, event, strange, oldest, event_cause, state_cause)
+    return Verdict(surprise, event, strange, event_cause, state_cause)

@@ -44,15 +44,29 @@ def fresh(params: Params, lines: int, innate: NDArray[np.float64], real: type[np
 @kernel
 def rarity(params: Params, state: State, line: int, population: int, surprise: float) -> float:
     """-log10 of the share of past surprises at least this large; then counts this one."""
-    counts = state.counts[line, population]
+    counts = state.counts
     own = min(max(int((math.log(surprise + 1e-9) - LOWEST) * BINS_PER_UNIT), 0), BINS - 1)
-    tail = 0.5 * counts[own]  # half of its own bin, as in a mid-p value
+    tail = 0.5 * counts[line, population, own]  # half of its own bin, as in a mid-p value
     for k in range(own + 1, BINS):
-        tail += counts[k]
-    rare = -math.log10((tail + 0.5) / (counts[BINS] + 1.0))
+        tail += counts[line, population, k]
+    rare = -math.log10((tail + 0.5) / (counts[line, population, BINS] + 1.0))
     keep = 1.0 - params.fade
     for k in range(BINS + 1):
-        counts[k] *= keep
-    counts[own] += 1.0
-    counts[BINS] += 1.0
+        counts[line, population, k] *= keep
+    counts[line, population, own] += 1.0
+    counts[line, population, BINS] += 1.0
     return rare
+
+
+@kernel
+def step(
+    params: Params,
+    state: State,
+    line: NDArray[np.int64],
+    population: int,
+    surprise: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Rarity of each reading's surprise into `out`; 0, and nothing counted, where the surprise is NaN (not asked)."""
+    for i in range(line.size):
+        out[i] = 0.0 if math.isnan(surprise[i]) else rarity(params, state, line[i], population, surprise[i])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from encoders.spikes import kernel, leak
 
 CASCADE = 5  # membranes behind the reconstruction itself
-LEVELS, PATTERN, CHANGES = CASCADE + 1, 3, CASCADE - 1  # synapses of the populations that read the traces
+LEVELS, PATTERN, CHANGES = CASCADE + 1, 3, CASCADE - 1  # synapses of the populations that hear the traces
+SYNAPSES = LEVELS + PATTERN + CHANGES
 
 
 class Settings(NamedTuple):
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
 class Params(NamedTuple):
     """What the kernel reads: shares a membrane forgets in one interval, and the scaling of roughness."""
 
+    step: float  # of the encoder: what one spike adds to the level
     forget: tuple[float, float, float, float, float]
     forget_fast: float
     forget_slow: float
@@ -37,61 +39,60 @@ class Params(NamedTuple):
     rough_floor: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Params":
-        """The kernel's numbers; raises ValueError where a time constant is not positive."""
+    def of(cls, settings: Settings, step: float) -> "Params":
+        """The kernel's numbers, for an encoder of this step; raises ValueError where a time constant is not positive."""
         taus = [settings.first * settings.ratio**k for k in range(CASCADE)]
         taus += [settings.rough_fast, settings.rough_slow]
         if min(taus) <= 0:
             raise ValueError("traces: time constants must be positive")
         a, b, c, d, e, fast, slow = (1.0 - math.exp(-1.0 / tau) for tau in taus)
-        return cls((a, b, c, d, e), fast, slow, settings.rough_weight, settings.rough_floor)
+        return cls(step, (a, b, c, d, e), fast, slow, settings.rough_weight, settings.rough_floor)
 
 
 class State(NamedTuple):
     """In compressed units."""
 
+    level: NDArray[np.float64]  # (lines,), the reconstruction: what the spikes so far add up to
     trace: NDArray[np.float64]  # (lines, CASCADE)
     rough: NDArray[np.float64]  # (lines, 2)
 
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    return State(np.zeros((lines, CASCADE)), np.zeros((lines, 2)))
+    return State(np.zeros(lines), np.zeros((lines, CASCADE)), np.zeros((lines, 2)))
 
 
 @kernel
-def step(params: Params, state: State, line: int, seen: float, elapsed: float, level: float) -> None:
-    """Pass the reconstruction `level` down the cascade. The reconstruction starts at 0, and so do the traces."""
-    youth = 1.0 / (seen + 1.0)
-    before = level
-    for k in range(CASCADE):
-        state.trace[line, k] += leak(max(params.forget[k], youth), elapsed) * (before - state.trace[line, k])
-        before = state.trace[line, k]
-    rough = abs(level - state.trace[line, 1])
-    state.rough[line, 0] += leak(max(params.forget_fast, youth), elapsed) * (rough - state.rough[line, 0])
-    state.rough[line, 1] += leak(max(params.forget_slow, youth), elapsed) * (rough - state.rough[line, 1])
+def step(
+    params: Params,
+    state: State,
+    line: NDArray[np.int64],
+    seen: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    spikes: NDArray[np.int64],
+    spike_times: NDArray[np.float64],
+) -> None:
+    """Let each reading's spikes run down the cascade; what the populations hear goes to `spike_times`.
 
-
-@kernel
-def levels(state: State, line: int, level: float, out: NDArray[np.float64]) -> None:
-    """Where the signal is, now and on every time scale: LEVELS spike times."""
-    out[0] = level
-    for k in range(CASCADE):
-        out[k + 1] = state.trace[line, k]
-
-
-@kernel
-def pattern(params: Params, state: State, line: int, out: NDArray[np.float64]) -> None:
-    """Slow level and roughness on two time scales: PATTERN spike times."""
-    out[0] = state.trace[line, 3]
-    out[1] = params.rough_weight * math.log(state.rough[line, 0] + params.rough_floor)
-    out[2] = params.rough_weight * math.log(state.rough[line, 1] + params.rough_floor)
-
-
-@kernel
-def changes(state: State, line: int, level: float, out: NDArray[np.float64]) -> None:
-    """How the signal has moved between neighbouring time scales: CHANGES spike times."""
-    before = level
-    for k in range(CHANGES):
-        out[k] = before - state.trace[line, k]
-        before = state.trace[line, k]
+    `spikes` has shape (n, 1), `spike_times` (n, SYNAPSES): where the signal is, now and on every time scale
+    (`LEVELS`); slow level and roughness (`PATTERN`); how it moved between neighbouring time scales (`CHANGES`).
+    """
+    trace, rough = state.trace, state.rough
+    for i in range(line.size):
+        c = line[i]
+        youth = 1.0 / (seen[i] + 1.0)
+        state.level[c] += spikes[i, 0] * params.step
+        before = state.level[c]
+        spike_times[i, 0] = before
+        for k in range(CASCADE):
+            trace[c, k] += leak(max(params.forget[k], youth), elapsed[i]) * (before - trace[c, k])
+            if k < CHANGES:
+                spike_times[i, LEVELS + PATTERN + k] = before - trace[c, k]
+            before = trace[c, k]
+            spike_times[i, k + 1] = before
+        jump = abs(state.level[c] - trace[c, 1])
+        rough[c, 0] += leak(max(params.forget_fast, youth), elapsed[i]) * (jump - rough[c, 0])
+        rough[c, 1] += leak(max(params.forget_slow, youth), elapsed[i]) * (jump - rough[c, 1])
+        spike_times[i, LEVELS] = trace[c, 3]
+        spike_times[i, LEVELS + 1] = params.rough_weight * math.log(rough[c, 0] + params.rough_floor)
+        spike_times[i, LEVELS + 2] = params.rough_weight * math.log(rough[c, 1] + params.rough_floor)

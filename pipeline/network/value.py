@@ -39,7 +39,7 @@ def deviation(variance: float, mean: float) -> float:
 
 @kernel
 def overflow(state: State, line: int, seen: float, value: float) -> float:
-    """How far the reading lies outside everything seen, in twentieths of that range; 0 inside. Widens the range."""
+    """How far a reading lies outside everything seen, in twentieths of that range; 0 inside. Widens the range."""
     if seen == 0.0:
         state.low[line] = value
         state.high[line] = value
@@ -65,3 +65,19 @@ def distance(params: Params, state: State, line: int, seen: float, value: float)
     if seen > 0.0:
         state.variance[line] += rate * (error * (value - state.mean[line]) - state.variance[line])
     return sigmas
+
+
+@kernel
+def step(
+    params: Params,
+    state: State,
+    line: NDArray[np.int64],
+    seen: NDArray[np.float64],
+    x: NDArray[np.float64],
+    outside: NDArray[np.float64],
+    sigmas: NDArray[np.float64],
+) -> None:
+    """`overflow` and `distance` of each reading, in order."""
+    for i in range(line.size):
+        outside[i] = overflow(state, line[i], seen[i], x[i])
+        sigmas[i] = distance(params, state, line[i], seen[i], x[i])

@@ -1,0 +1,211 @@
+"""Rows: readings of one machine that belong together are judged together, however they were sent.
+
+A machine's readings come in one message or in one message per sensor, and batches cut the stream anywhere. A row
+collects them, and closes when
+
+1. a reading with a newer time arrives, or a second one of the same line, or
+2. a message has no more readings for this machine and time, and every line that still reports has its reading.
+
+Both are properties of the data, so batch borders change nothing, and eight messages of one instant give the same
+scores as one message with eight values. A line that was missing in `WAIT` rows running is no longer waited for. In a
+machine's first `GROWING` readings rule 2 does not apply, because its sensors are still being discovered.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import kernel
+from pipeline.network import clock, condition, coupling, layers
+
+WAIT = 16
+GROWING = 20.0
+
+
+class Lines(NamedTuple):
+    """One entry per line."""
+
+    ticked: NDArray[np.bool_]  # has a reading in the open row
+    missed: NDArray[np.int64]  # rows running without one
+    age: NDArray[np.float64]  # readings so far; a batch's later readings, already felt, are not counted yet
+
+
+class Machines(NamedTuple):
+    """One entry (or row) per machine."""
+
+    roster: NDArray[np.int64]  # (slots, width), the machine's lines in order of discovery
+    size: NDArray[np.int64]  # how many
+    oldest: NDArray[np.float64]  # readings of the line with the most: the machine's age
+    usual_ns: NDArray[np.float64]  # that line's usual sampling interval: the machine's pace
+    open: NDArray[np.bool_]
+    time_ns: NDArray[np.int64]  # of the open row, else of the newest
+    closed_ns: NDArray[np.int64]  # of the newest closed row
+    rows: NDArray[np.int64]  # closed so far
+    spikes: NDArray[np.int64]  # in the open or newest row
+
+
+class Closed(NamedTuple):
+    """What the network said about each row that closed: one entry per row, as many as `step` returns."""
+
+    slot: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    surprise: NDArray[np.float64]
+    event: NDArray[np.float64]
+    state: NDArray[np.float64]
+    gate: NDArray[np.float64]
+    age: NDArray[np.float64]  # readings of the machine's oldest line
+    lines: NDArray[np.int64]  # number of the machine's lines
+    event_cause: NDArray[np.int64]  # line
+    state_cause: NDArray[np.int64]  # line
+    spikes: NDArray[np.int64]
+
+
+def fresh_lines(lines: int) -> Lines:
+    """State of `lines` lines that have seen nothing."""
+    return Lines(np.zeros(lines, np.bool_), np.zeros(lines, np.int64), np.zeros(lines))
+
+
+def fresh_machines(slots: int, width: int) -> Machines:
+    """State of `slots` machines of at most `width` lines that have seen nothing."""
+    return Machines(
+        roster=np.zeros((slots, width), np.int64),
+        size=np.zeros(slots, np.int64),
+        oldest=np.zeros(slots),
+        usual_ns=np.zeros(slots),
+        open=np.zeros(slots, np.bool_),
+        time_ns=np.zeros(slots, np.int64),
+        closed_ns=np.zeros(slots, np.int64),
+        rows=np.zeros(slots, np.int64),
+        spikes=np.zeros(slots, np.int64),
+    )
+
+
+def closed(rows: int) -> Closed:
+    """Room for `rows` closed rows."""
+    real, whole = (lambda: np.empty(rows)), (lambda: np.empty(rows, np.int64))
+    return Closed(
+        slot=whole(),
+        time_ns=whole(),
+        surprise=real(),
+        event=real(),
+        state=real(),
+        gate=real(),
+        age=real(),
+        lines=whole(),
+        event_cause=whole(),
+        state_cause=whole(),
+        spikes=whole(),
+    )
+
+
+@kernel
+def complete(lines: Lines, machines: Machines, slot: int) -> bool:
+    """Whether every line of the machine that is waited for has its reading."""
+    if machines.oldest[slot] <= GROWING:
+        return False
+    for i in range(machines.size[slot]):
+        c = machines.roster[slot, i]
+        if not lines.ticked[c] and lines.missed[c] < WAIT:
+            return False
+    return True
+
+
+@kernel
+def close(
+    params: layers.Params,
+    network_lines: layers.Lines,
+    network_machines: layers.Machines,
+    lines: Lines,
+    machines: Machines,
+    slot: int,
+    total: NDArray[np.floating],
+    latest: NDArray[np.floating],
+    out: Closed,
+    row: int,
+) -> None:
+    """Judge the open row of a machine into entry `row` of `out`."""
+    step_ns = float(machines.time_ns[slot] - machines.closed_ns[slot])
+    elapsed = clock.intervals(params.clock, step_ns, machines.usual_ns[slot]) if machines.rows[slot] > 0 else 1.0
+    verdict = layers.judge(
+        params,
+        network_lines,
+        network_machines,
+        slot,
+        machines.roster,
+        machines.size[slot],
+        lines.ticked,
+        lines.age,
+        machines.oldest[slot],
+        elapsed,
+        total,
+        latest,
+    )
+    out.slot[row] = slot
+    out.time_ns[row] = machines.time_ns[slot]
+    out.surprise[row] = verdict.surprise
+    out.event[row] = verdict.event
+    out.state[row] = verdict.state
+    out.gate[row] = network_machines.condition.gate[slot]
+    out.age[row] = machines.oldest[slot]
+    out.lines[row] = machines.size[slot]
+    out.event_cause[row] = verdict.event_cause
+    out.state_cause[row] = verdict.state_cause
+    out.spikes[row] = machines.spikes[slot]
+    for i in range(machines.size[slot]):
+        c = machines.roster[slot, i]
+        lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
+        lines.ticked[c] = False
+    machines.closed_ns[slot] = machines.time_ns[slot]
+    machines.rows[slot] += 1
+    machines.open[slot] = False
+    machines.spikes[slot] = 0
+
+
+@kernel
+def step(
+    params: layers.Params,
+    network_lines: layers.Lines,
+    network_machines: layers.Machines,
+    lines: Lines,
+    machines: Machines,
+    slot: NDArray[np.int64],
+    line: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
+    x: NDArray[np.float64],
+    ends: NDArray[np.bool_],
+    seen: NDArray[np.float64],
+    elapsed: NDArray[np.float64],
+    usual_ns: NDArray[np.float64],
+    rarity: NDArray[np.float64],
+    sigmas: NDArray[np.float64],
+    spikes: NDArray[np.int64],
+    out: Closed,
+) -> int:
+    """Put n readings into rows and judge those that close; returns how many, at most 2 n."""
+    neurons = network_lines.levels.delays.shape[2]
+    total = np.empty(neurons, network_lines.levels.delays.dtype)
+    latest = np.empty(neurons, network_lines.levels.delays.dtype)
+    rows = 0
+    for i in range(line.size):
+        s, c = slot[i], line[i]
+        if machines.open[s] and (time_ns[i] > machines.time_ns[s] or lines.ticked[c]):
+            close(params, network_lines, network_machines, lines, machines, s, total, latest, out, rows)
+            rows += 1
+        if not machines.open[s]:
+            machines.open[s] = True
+            machines.time_ns[s] = max(time_ns[i], machines.closed_ns[s])
+        lines.ticked[c] = True
+        lines.age[c] = seen[i] + 1.0
+        network_lines.rarity[c, :-1] = rarity[i]
+        network_lines.rarity[c, -1] = 0.0
+        coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
+        condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
+        machines.spikes[s] += spikes[i]
+        if seen[i] + 1.0 > machines.oldest[s]:
+            machines.oldest[s] = seen[i] + 1.0
+            machines.usual_ns[s] = usual_ns[i]
+        if ends[i] and complete(lines, machines, s):
+            close(params, network_lines, network_machines, lines, machines, s, total, latest, out, rows)
+            rows += 1
+    return rows

@@ -1,0 +1,100 @@
+"""What decoding a message gives: readings, and a named refusal for every part that gave none.
+
+The promise of every format: a bad part disturbs no other reading of its message, and is counted by its cause.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from pipeline.records import Reading
+
+# Scoring squares values and sums the squares, which must stay finite (a double ends at 1.8e308).
+MAX_MAGNITUDE = 1e100
+MAX_DEPTH = 8  # arrays and objects inside one another; judgement: real payloads have two to four
+MAX_NAME = 128  # characters of a machine's, sensor's or tag's name
+DETAILED = 100  # refusals of one message that say where; the others only count
+
+
+class Cause(StrEnum):
+    """Why a message, or a part of one, gave no reading. The text is the label of its counter."""
+
+    # the message
+    UNKNOWN_TOPIC = "unknown_topic"  # no source matches
+    EMPTY = "empty"  # no bytes, or nothing in them: `{}`, `[]`
+    TOO_LARGE = "too_large"  # more bytes than `limits.message_bytes`
+    NOT_NUMBER = "not_number"  # not one decimal number in ASCII
+    NOT_JSON = "not_json"  # not one JSON value in UTF-8
+    # its shape
+    TOO_DEEP = "too_deep"  # more than MAX_DEPTH arrays and objects inside one another
+    SHAPE = "shape"  # an array where a value belongs, or no `samples` where they should be
+    DUPLICATE_KEY = "duplicate_key"  # an earlier value of a key that an object has again; the last one counts
+    # names
+    NO_MACHINE = "no_machine"  # neither topic nor payload names the machine
+    NO_SENSOR = "no_sensor"  # a bare value, and the topic names no sensor
+    BAD_NAME = "bad_name"  # empty, too long, not printable, or with a character that topics give a meaning
+    # time; one refusal per sample, however many values it holds
+    NO_TIME = "no_time"  # the configured time field is missing
+    BAD_TIME = "bad_time"  # it is not a time in the configured unit
+    TIME_FUTURE = "time_future"  # later than arrival plus `times.future`
+    TIME_PAST = "time_past"  # before `times.oldest`
+    # values
+    NAN = "nan"
+    INFINITE = "infinite"
+    MAGNITUDE = "magnitude"  # a number beyond MAX_MAGNITUDE
+    NULL = "null"
+    TEXT = "text"  # a number written as text, or any other text
+    BOOLEAN = "boolean"
+
+
+class Refusal(NamedTuple):
+    """One bad part of a message. `detail` says where, is printable, and is short."""
+
+    cause: Cause
+    detail: str
+
+
+class Decoded(NamedTuple):
+    """What one message held; never nothing at all, so that every message is either scored or counted.
+
+    Readings of one machine and one time are adjacent and in the order of the payload.
+    """
+
+    readings: Sequence[Reading]
+    refused: Sequence[Refusal]
+
+
+class Window(NamedTuple):
+    """The times that are believed, Unix nanoseconds."""
+
+    oldest_ns: int
+    future_ns: int  # beyond the arrival of the message
+
+
+# Decodes the payloads of one topic: (payload, Unix time of arrival in nanoseconds) -> Decoded.
+Route = Callable[[bytes, int], Decoded]
+
+_UNTOLD = {cause: Refusal(cause, f"beyond the first {DETAILED} of its message") for cause in Cause}
+
+
+def refuse(refused: list[Refusal], cause: Cause, detail: str = "") -> None:
+    """Count one bad part. What it allocates is bounded, so that a hostile message cannot fill the memory."""
+    if len(refused) < DETAILED:
+        # repr: a name from outside may hold line breaks or terminal codes, and this text goes to a log.
+        refused.append(Refusal(cause, repr(detail[:80])[1:-1]))
+    else:
+        refused.append(_UNTOLD[cause])
+
+
+def refusal(cause: Cause, detail: str = "") -> Decoded:
+    """A message that gave nothing, for one cause."""
+    refused: list[Refusal] = []
+    refuse(refused, cause, detail)
+    return Decoded((), refused)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a machine, a sensor or a tag: also in our own topics, and in a database."""
+    return (
+        0 < len(text) <= MAX_NAME and text.isprintable() and "/" not in text and "+" not in text and "#" not in text
+    )

@@ -1,0 +1,93 @@
+"""Topic templates: one line that is both the subscription and the rule for reading names out of a topic.
+
+`plant/{site}/{machine}/{sensor}` subscribes to `plant/+/+/+` and reads three names out of each topic that
+arrives. `{machine}` and `{sensor}` have their meaning, every other capture becomes a tag of the machine. `+`
+matches a level without naming it, a trailing `#` matches the rest. Pure: text in, text out.
+"""
+
+import re
+from typing import NamedTuple
+
+MAX_TOPIC_BYTES = 65_535  # MQTT's own bound
+
+_CAPTURE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
+# `id` names an incident and `time` is InfluxDB's own column: as tags they would be overwritten or refused.
+_RESERVED = frozenset({"id", "time"})
+
+
+class Captures(NamedTuple):
+    """What one topic says about its readings."""
+
+    machine: str | None = None
+    sensor: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()  # (capture, level), sorted by capture
+
+
+class Template(NamedTuple):
+    """A parsed template; make one with `parse`.
+
+    >>> parse("plant/{site}/{machine}/{sensor}").match("plant/north/press-1/temp")
+    Captures(machine='press-1', sensor='temp', tags=(('site', 'north'),))
+    """
+
+    text: str
+    filter: str  # what to subscribe to
+    levels: tuple[str, ...]  # of the filter, without a trailing `#`
+    names: tuple[tuple[str, int], ...]  # (capture, number of its level), sorted by capture
+    open_end: bool  # True where the template ends in `#`
+
+    def match(self, topic: str) -> Captures | None:
+        """The captures of `topic`, or None where it does not match."""
+        levels = topic.split("/")
+        count = len(self.levels)
+        if len(levels) < count or (len(levels) > count and not self.open_end):
+            return None
+        # A leading wildcard never matches the broker's own topics such as `$SYS`: MQTT 5, 4.7.2.
+        if topic.startswith("$") and (count == 0 or self.levels[0] == "+"):
+            return None
+        for wanted, level in zip(self.levels, levels, strict=False):
+            if wanted not in ("+", level):
+                return None
+        found = {name: levels[number] for name, number in self.names}
+        machine, sensor = found.pop("machine", None), found.pop("sensor", None)
+        return Captures(machine, sensor, tuple(found.items()))
+
+    def captures(self, name: str) -> bool:
+        """Whether the template has a level `{name}`."""
+        return any(name == capture for capture, _ in self.names)
+
+
+def parse(text: str) -> Template:
+    """Read a template; ValueError says what is wrong and what would be right."""
+    if not text:
+        raise ValueError("a topic must not be empty (for example plant/{machine}/{sensor})")
+    if any(not character.isprintable() for character in text):
+        raise ValueError("a topic must not hold control characters")
+    if text.startswith("$share/"):
+        raise ValueError("a shared subscription would deal one machine's readings out to several gateways")
+    levels: list[str] = []
+    names: dict[str, int] = {}
+    parts = text.split("/")
+    open_end = parts[-1] == "#"
+    if open_end:
+        parts.pop()
+    for number, part in enumerate(parts):
+        capture = _CAPTURE.fullmatch(part)
+        if capture is not None:
+            name = capture[1]
+            if name in names:
+                raise ValueError(f"{{{name}}} is captured twice")
+            if name in _RESERVED:
+                raise ValueError(f"{{{name}}} is a name of ours (try {{{name}_}} or +)")
+            names[name] = number
+            levels.append("+")
+        elif "{" in part or "}" in part:
+            raise ValueError(f"{part!r} is not a capture: it must fill its level and be a word, like {{site}}")
+        elif part != "+" and ("+" in part or "#" in part):
+            raise ValueError(f"{part!r}: + must fill its level, and # must be the last level")
+        else:
+            levels.append(part)
+    filter_ = "/".join([*levels, "#"] if open_end else levels)
+    if len(filter_.encode()) > MAX_TOPIC_BYTES:
+        raise ValueError(f"longer than the {MAX_TOPIC_BYTES} bytes MQTT allows")
+    return Template(text, filter_, tuple(levels), tuple(sorted(names.items())), open_end)
