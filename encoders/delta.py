@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
+from encoders.spikes import inlined, kernel
 
 OUTPUTS = 1  # signed: ON spikes minus OFF spikes
 
@@ -79,7 +79,7 @@ def declare(state: State, line: int, low: float, high: float) -> None:
     state.low[line], state.high[line], state.declared[line] = low, high, True
 
 
-@kernel
+@inlined
 def encode(params: Params, state: State, line: int, elapsed: float, value: float) -> int:
     """Signed number of spikes one reading causes; learns from it."""
     seen = state.seen[line]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel, leak
+from encoders.spikes import inlined, kernel, leak
 
 FIELDS = 16
 OUTPUTS = FIELDS
@@ -71,7 +71,7 @@ def declare(state: State, line: int, low: float, high: float) -> None:
     state.low[line], state.high[line], state.declared[line] = low, high, True
 
 
-@kernel
+@inlined
 def position(params: Params, state: State, line: int, elapsed: float, value: float) -> float:
     """Where the line's membrane lies among the fields, 0..FIELDS - 1, after one reading; learns the range."""
     seen = state.seen[line]

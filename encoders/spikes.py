@@ -38,7 +38,13 @@ def kernel(function: Function) -> Function:
     return compiled
 
 
-@kernel
+def inlined(function: Function) -> Function:
+    """A `kernel` that becomes part of those that call it, where the call itself would cost more than its work."""
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
+    return compiled
+
+
+@inlined
 def leak(rate: float, elapsed: float) -> float:
     """Share a membrane forgets in `elapsed` usual sampling intervals, given the share of one interval."""
     return rate if elapsed == 1.0 else 1.0 - (1.0 - rate) ** elapsed

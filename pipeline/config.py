@@ -258,7 +258,11 @@ for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("int", r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.inf)|\.nan",
+        "-+.0123456789",
+    ),
     ("merge", r"<<", "<"),
 ):
     _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
@@ -280,6 +284,7 @@ class _Reader:
         self.problems: list[tuple[int, str]] = []
         self._file = file
         self._environ = environ
+        self._lines: dict[str, int] = {"": 1}  # of every key and list entry, by its path
 
     def config(self, text: str) -> Config:
         """The tree; worth nothing where there are problems."""
@@ -291,137 +296,127 @@ class _Reader:
             position = getattr(error, "position", None)  # of a character that YAML does not allow
             line = mark.line + 1 if mark else text.count("\n", 0, position) + 1
             # Not the error's own text: that quotes the line, which may hold a secret.
-            self._add(line, "", f"not YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', '')}")
+            why = getattr(error, "problem", None) or getattr(error, "reason", None)
+            self._add("", f"not YAML: {why}", line)
             return Config()
         except RecursionError:
-            self._add(1, "", "nested too deeply")
+            self._add("", "nested too deeply")
             return Config()
         if root is None or _is_null(root):
             return Config()
         config = self._build(Config, root, "")
         return Config() if config is _BAD else config
 
-    def _add(self, line: int, path: str, what: str) -> None:
-        self.problems.append(
-            (line, f"{self._file}:{line}: {path}: {what}" if path else f"{self._file}:{line}: {what}")
-        )
+    def _add(self, path: str, what: str, line: int = 0) -> None:
+        known = path
+        while known not in self._lines:  # a default is not in the file, but what it belongs to is
+            known = known[: max(known.rfind("."), known.rfind("["), 0)]
+        where = f"{self._file}:{line or self._lines[known]}:"
+        self.problems.append((line or self._lines[known], f"{where} {path}: {what}" if path else f"{where} {what}"))
 
     def _build(self, kind: Any, node: yaml.Node, path: str) -> Any:
         """The value of `node` as a `kind`, or _BAD with a problem added."""
-        line = node.start_mark.line + 1
         if get_origin(kind) in (Union, types.UnionType):
-            if _is_null(node):
-                return None
             kind = next(option for option in get_args(kind) if option is not type(None))
+        of = get_args(kind)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            if not isinstance(node, yaml.MappingNode):
-                # The value is not shown: somebody may have written the secret itself.
-                right = "{env: NAME} or {file: PATH}" if kind is Secret else "keys and values"
-                self._add(line, path, f"expected {right}")
-                return _BAD
-            return self._struct(kind, node, path)
+            if isinstance(node, yaml.MappingNode):
+                return self._struct(kind, node, path)
+            # The value is not shown: somebody may have written the secret itself.
+            self._add(path, f"expected {'{env: NAME} or {file: PATH}' if kind is Secret else 'keys and values'}")
+            return _BAD
         if get_origin(kind) is dict:
             if not isinstance(node, yaml.MappingNode):
-                self._add(line, path, "expected names and their settings")
+                self._add(path, "expected names and their settings")
                 return _BAD
-            of = get_args(kind)[1]
-            found = {key: self._child(of, value, f"{path}.{key}") for key, _, value in self._items(node, path)}
-            return {key: value for key, value in found.items() if value is not _BAD}
-        if get_origin(kind) is tuple and get_args(kind)[1] is ...:
+            found = {}
+            for key, value in self._items(node, path).items():  # a name with nothing after it has the defaults
+                found[key] = of[1]() if _is_null(value) else self._build(of[1], value, _join(path, key))
+            return found
+        if get_origin(kind) is tuple and of[1] is ...:
             if not isinstance(node, yaml.SequenceNode):
-                self._add(line, path, "expected a list")
+                self._add(path, "expected a list")
                 return _BAD
-            of = get_args(kind)[0]
-            values = [self._build(of, value, f"{path}[{number}]") for number, value in enumerate(node.value)]
-            return _BAD if _BAD in values else tuple(values)
+            values = []
+            for number, value in enumerate(node.value):
+                self._lines[f"{path}[{number}]"] = value.start_mark.line + 1
+                values.append(self._build(of[0], value, f"{path}[{number}]"))
+            return _BAD if any(value is _BAD for value in values) else tuple(values)
         return self._leaf(kind, node, path)
 
-    def _child(self, kind: Any, node: yaml.Node, path: str) -> Any:
-        """As `_build`, but nothing at all (`sensors: {temp: }`) means the defaults."""
-        return kind() if _is_null(node) else self._build(kind, node, path)
-
-    def _items(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, int, yaml.Node]]:
-        """(key, line, value) of a mapping, merge keys resolved; a key given twice is a problem."""
-        lines: dict[str, int] = {}
+    def _items(self, node: yaml.MappingNode, path: str) -> dict[str, yaml.Node]:
+        """Keys and values of a mapping, with merge keys (`<<`) resolved; a key given twice is a problem."""
+        own: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if key.value in lines and isinstance(key, yaml.ScalarNode):
-                self._add(line, _join(path, key.value), f"is already set in line {lines[key.value]}")
-            if isinstance(key, yaml.ScalarNode):
-                lines[key.value] = line
+            if not isinstance(key, yaml.ScalarNode):
+                self._add(path, "a key must be plain text", key.start_mark.line + 1)
+            elif key.value in own:
+                line = key.start_mark.line + 1
+                self._add(_join(path, key.value), f"is already set in line {own[key.value]}", line)
+            else:
+                own[key.value] = key.start_mark.line + 1
         try:
             self._yaml.flatten_mapping(node)
-        except yaml.YAMLError:
-            self._add(node.start_mark.line + 1, path, "`<<` needs an alias of keys and values, such as <<: *name")
-            return
-        last: dict[str, tuple[int, yaml.Node]] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
+        except (yaml.YAMLError, RecursionError):
+            self._add(path, "`<<` needs an alias of keys and values, such as <<: *name", own.get("<<", 0))
+            return {}
+        items: dict[str, yaml.Node] = {}
+        for key, value in node.value:  # merged keys come first, so that the mapping's own override them
             if isinstance(key, yaml.ScalarNode):
-                last[key.value] = (line, value)
-            else:
-                self._add(line, path, "a key must be plain text")
-        for name, (line, value) in last.items():
-            yield name, line, value
+                items[key.value] = value
+                self._lines[_join(path, key.value)] = own.get(key.value, key.start_mark.line + 1)
+        return items
 
     def _struct(self, kind: type[msgspec.Struct], node: yaml.MappingNode, path: str) -> Any:
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         hints = get_type_hints(kind)
-        lines: dict[str, int] = {}
         values: dict[str, Any] = {}
+        bad: set[str] = set()
         sound = True
-        for key, line, value in self._items(node, path):
-            lines[key] = line
+        for key, value in self._items(node, path).items():
             if key not in fields:
                 sound = False
                 near = difflib.get_close_matches(key, fields, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
-                self._add(line, _join(path, key), f"unknown key ({hint})")
-            elif not _is_null(value):  # a key with nothing after it means its default
+                self._add(_join(path, key), f"unknown key ({hint})")
+            elif not _is_null(value):  # a key with nothing after it has its default
                 built = self._build(hints[key], value, _join(path, key))
                 if built is not _BAD:
                     values[key] = built
-                elif isinstance(value, yaml.ScalarNode):
-                    sound = False
-                elif fields[key].required:
-                    return _BAD
+                    continue
+                bad.add(key)
+                # A bad part within counts as its default, so that the rest can still be checked.
+                sound = sound and not isinstance(value, yaml.ScalarNode)
         missing = [name for name, field in fields.items() if field.required and name not in values]
-        for name in missing:
-            if name not in lines or not self._reported(_join(path, name)):
-                self._add(lines.get(name, node.start_mark.line + 1), _join(path, name), "is missing")
         if missing:
+            for name in missing:
+                if name not in bad:
+                    self._add(_join(path, name), "is missing")
             return _BAD
-        built = kind(**values)
+        part = kind(**values)
         if sound:  # else what follows from a misspelt key would be reported as well
-            for key, what in _CHECKS.get(kind, _no_check)(built, self._environ):
-                first = re.split(r"[.\[]", key, maxsplit=1)[0]
-                self._add(lines.get(first, node.start_mark.line + 1), _join(path, key), what)
-        return built
-
-    def _reported(self, path: str) -> bool:
-        return any(f": {path}: " in text for _, text in self.problems)
+            for key, what in _CHECKS[kind](part, self._environ):
+                self._add(_join(path, key), what)
+        return part
 
     def _leaf(self, kind: Any, node: yaml.Node, path: str) -> Any:
-        line = node.start_mark.line + 1
         try:
             value = self._yaml.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-            self._add(line, path, "is not plain YAML")
+            self._add(path, "is not plain YAML")
             return _BAD
         if get_origin(kind) is Literal:
-            if value in get_args(kind) and type(value) in {type(option) for option in get_args(kind)}:
-                return value
-            right = f"one of {', '.join(str(option) for option in get_args(kind))}"
-        else:
-            try:
-                return msgspec.convert(value, kind, strict=True)
-            except msgspec.ValidationError:
-                right = _DESCRIBED[kind]
-        quoting = f' (quote it: "{node.value}")' if kind is str and isinstance(node, yaml.ScalarNode) else ""
-        self._add(line, path, f"{_shown(value)} is not {right}{quoting}")
-        return _BAD
+            for option in get_args(kind):
+                if value == option and type(value) is type(option):
+                    return option
+            self._add(path, f"{_shown(value)} is not one of {', '.join(map(str, get_args(kind)))}")
+            return _BAD
+        try:
+            return msgspec.convert(value, kind, strict=True)
+        except msgspec.ValidationError:
+            quoted = f" (write '{node.value}')" if kind is str and isinstance(node, yaml.ScalarNode) else ""
+            self._add(path, f"{_shown(value)} is not {_DESCRIBED[kind]}{quoted}")
+            return _BAD
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -439,10 +434,6 @@ def _shown(value: object) -> str:
 
 # What a type does not say. Each check yields (key, what is wrong) of a part whose own keys are well typed.
 _Problems = Iterator[tuple[str, str]]
-
-
-def _no_check(part: Any, environ: Mapping[str, str]) -> _Problems:
-    yield from ()
 
 
 def _check_secret(secret: Secret, environ: Mapping[str, str]) -> _Problems:
@@ -547,6 +538,11 @@ def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> _Problems:
             yield "range", f"[{low}, {high}] is not a range (the lower end first, both finite)"
 
 
+def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> _Problems:
+    if not rule.match:
+        yield "match", "is empty (a machine's name, or a pattern such as press-*)"
+
+
 def _check_alert(alert: Alert, environ: Mapping[str, str]) -> _Problems:
     for key, score in (("warning", alert.warning), ("critical", alert.critical)):
         if not 0 < score <= 1:
@@ -635,6 +631,7 @@ _CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], _Problems]] = {
     Mqtt: _check_mqtt,
     InfluxDB: _check_influxdb,
     Sensor: _check_sensor,
+    MachineRule: _check_rule,
     Alert: _check_alert,
     Store: _check_store,
     Emit: _check_emit,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel, leak
+from encoders.spikes import inlined, kernel, leak
 
 STEPS = 10
 
@@ -44,7 +44,7 @@ def fresh(params: Params, lines: int) -> State:
     return State(np.zeros(lines), np.zeros(lines), np.zeros((lines, STEPS)), *[np.zeros(lines) for _ in range(5)])
 
 
-@kernel
+@inlined
 def spikes(params: Params, state: State, line: int, seen: float, value: float) -> float:
     """How many of the ten neurons spike on this reading."""
     if seen == 0.0:
@@ -65,7 +65,7 @@ def spikes(params: Params, state: State, line: int, seen: float, value: float) -
     return fired
 
 
-@kernel
+@inlined
 def unusual(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> float:
     """Distance of the activity from its usual level, in its own deviations; then that level learns."""
     state.activity[line] += leak(1.0 / min(seen + 1.0, params.membrane), elapsed) * (fired - state.activity[line])
@@ -77,7 +77,7 @@ def unusual(params: Params, state: State, line: int, seen: float, elapsed: float
     return surprise
 
 
-@kernel
+@inlined
 def silence(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> tuple[float, bool]:
     """Length of the present quiet run in usual intervals, and whether it is long for this line; then learns."""
     quiet = state.quiet[line] + elapsed if fired == 0.0 else 0.0

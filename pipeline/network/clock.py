@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
+from encoders.spikes import inlined, kernel
 
 JITTER = 0.1
 SLOWEST_WALK = 0.01  # the running median moves by at least this share of itself per reading, by judgement
@@ -35,7 +35,7 @@ def fresh(params: Params, lines: int) -> State:
     return State(np.zeros(lines), np.zeros(lines, np.int64), np.zeros(lines))
 
 
-@kernel
+@inlined
 def intervals(params: Params, step_ns: float, usual_ns: float) -> float:
     """A step in units of the usual one; 1.0 exactly where it is the usual one or nothing is known yet."""
     if not params.by_time or usual_ns <= 0.0:

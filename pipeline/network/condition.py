@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel, leak
+from encoders.spikes import inlined, kernel, leak
 from pipeline.network import evolving
 from pipeline.network.value import deviation
 
@@ -82,7 +82,7 @@ def fresh_machines(params: Params, population: evolving.Params, slots: int, real
     )
 
 
-@kernel
+@inlined
 def follow(params: Params, lines: Lines, line: int, seen: float, elapsed: float, value: float) -> None:
     """Let a line's trace take in a reading, and place it against the baseline."""
     if seen == 0.0:
@@ -93,7 +93,7 @@ def follow(params: Params, lines: Lines, line: int, seen: float, elapsed: float,
     lines.sigmas[line] = sigmas if seen > 20.0 else 0.0
 
 
-@kernel
+@inlined
 def late(
     params: Params,
     population: evolving.Params,
@@ -103,16 +103,17 @@ def late(
     roster: NDArray[np.int64],
     size: int,
     cycle: float,
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
+    scratch: evolving.Scratch,
 ) -> float:
     """Lateness of the first mature neuron (of any, while none is mature); then the population learns."""
     recruited = machines.recruited[slot]
+    total, latest, spike_times = scratch.total, scratch.latest, scratch.spike_times
     total[:recruited] = 0.0
     latest[:recruited] = 0.0
     for i in range(size):
         c = roster[slot, i]
-        evolving.hear(compress(params, lines.sigmas[c]), lines.delays, c, 0, recruited, total, latest)
+        spike_times[i] = compress(params, lines.sigmas[c])
+        evolving.hear(spike_times[i], lines.delays, c, 0, recruited, total, latest)
     first, winner = evolving.fire(population, size, recruited, total, latest)
     ripe = min(params.ripe_most, params.ripe_share * cycle)
     mature = np.inf
@@ -131,15 +132,14 @@ def late(
         machines.born[slot, neuron] = cycle
     for i in range(size):
         c = roster[slot, i]
-        spike_time = compress(params, lines.sigmas[c])
         if novel:
-            lines.delays[c, 0, neuron] = spike_time
+            lines.delays[c, 0, neuron] = spike_times[i]
         else:
-            lines.delays[c, 0, neuron] += rate * (spike_time - lines.delays[c, 0, neuron])
+            lines.delays[c, 0, neuron] += rate * (spike_times[i] - lines.delays[c, 0, neuron])
     return mature
 
 
-@kernel
+@inlined
 def compress(params: Params, sigmas: float) -> float:
     """Sigmas as a spike time: logarithmic, keeping the sign."""
     return math.copysign(params.squash * math.log1p(abs(sigmas) / params.squash), sigmas)
@@ -156,8 +156,7 @@ def step(
     size: int,
     oldest: float,
     elapsed: float,
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
+    scratch: evolving.Scratch,
 ) -> float:
     """Raw state of the machine after a row (1 unit is a score of 0.99); sets the gate for `learn`.
 
@@ -166,10 +165,10 @@ def step(
     fourth = 0.0
     for i in range(size):
         fourth += min(abs(lines.sigmas[roster[slot, i]]), params.clip) ** 4
-    level = (fourth / size) ** 0.25
+    level = math.sqrt(math.sqrt(fourth / size))
     if oldest > 21.0:
         cycle = oldest - 21.0
-        mature = late(params, population, lines, machines, slot, roster, size, cycle, total, latest)
+        mature = late(params, population, lines, machines, slot, roster, size, cycle, scratch)
         times_usual = min(mature / max(machines.usual[slot], 0.02), params.late_cap)
         machines.late[slot] += leak(1.0 - math.exp(-1.0 / params.late), elapsed) * (times_usual - machines.late[slot])
         machines.usual[slot] += max(1.0 / cycle, 0.001) * (mature - machines.usual[slot])
@@ -185,7 +184,7 @@ def step(
     return math.sqrt(level / params.level_unit * lateness / params.late_unit) / unit
 
 
-@kernel
+@inlined
 def learn(params: Params, lines: Lines, line: int, age: float, gate: float) -> None:
     """Let a line's baseline learn from its trace, as far as the gate allows. `age`: readings, this one included."""
     rate = gate / min(age, params.slow)

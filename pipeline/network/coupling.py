@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel, leak
+from encoders.spikes import inlined, kernel, leak
 
 
 class Params(NamedTuple):
@@ -37,14 +37,14 @@ def fresh(params: Params, lines: int, width: int, real: type[np.floating]) -> St
     return State(np.zeros(lines), np.zeros((lines, width), real), np.zeros(lines), np.zeros(lines))
 
 
-@kernel
+@inlined
 def follow(params: Params, state: State, line: int, seen: float, elapsed: float, sigmas: float) -> None:
     """Let the line's trace take in a reading."""
     taken = min(max(sigmas, -params.clip), params.clip) if seen > 20.0 else 0.0
     state.trace[line] += leak(1.0 / params.trace, elapsed) * (taken - state.trace[line])
 
 
-@kernel
+@inlined
 def power(state: State, roster: NDArray[np.int64], slot: int, size: int) -> float:
     """Power of all traces of a machine, the norm of the delta rule."""
     total = 1e-3

@@ -76,6 +76,21 @@ class Lines(NamedTuple):
     dendrite: NDArray[np.float64]  # surprise of the line in the newest row
 
 
+class Joined(NamedTuple):
+    """The part of `Lines` that `judge` reads and writes."""
+
+    rank: rank.State
+    coupling: coupling.State
+    condition: condition.Lines
+    rarity: NDArray[np.floating]
+    dendrite: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, lines: Lines) -> Joined:
+        """The same arrays, not copies."""
+        return cls(lines.rank, lines.coupling, lines.condition, lines.rarity, lines.dendrite)
+
+
 class Machines(NamedTuple):
     """State of every machine: one row per slot in every array below."""
 
@@ -190,7 +205,7 @@ class Verdict(NamedTuple):
 @kernel
 def judge(
     params: Params,
-    lines: Lines,
+    lines: Joined,
     machines: Machines,
     slot: int,
     roster: NDArray[np.int64],
@@ -199,8 +214,7 @@ def judge(
     age: NDArray[np.float64],
     oldest: float,
     elapsed: float,
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
+    scratch: evolving.Scratch,
 ) -> Verdict:
     """Join the lines of a machine after a row.
 
@@ -224,8 +238,7 @@ def judge(
         size,
         oldest,
         elapsed,
-        total,
-        latest,
+        scratch,
     )
     gate = machines.condition.gate[slot]
     weight = WEIGHT_OF_LINE + (WEIGHT_OF_COUPLING if size > 1 else 0.0)
@@ -243,7 +256,7 @@ def judge(
             cubes = 0.0
             for k in range(len(WEIGHTS)):
                 cubes += WEIGHTS[k] * lines.rarity[c, k] ** 3
-            lines.dendrite[c] = (cubes / weight) ** (1.0 / 3.0)
+            lines.dendrite[c] = np.cbrt(cubes / weight)
             if lines.dendrite[c] > best:
                 best, event_cause = lines.dendrite[c], c
     surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)

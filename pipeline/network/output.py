@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
+from encoders.spikes import inlined, kernel
 
 
 class Params(NamedTuple):
@@ -39,7 +39,7 @@ def fresh(params: Params, slots: int) -> State:
     return State(np.zeros(slots), np.zeros(slots))
 
 
-@kernel
+@inlined
 def surprise(params: Params, best: float, size: int, oldest: float, innate: float) -> float:
     """Surprise of a machine of `size` lines whose most surprised dendrite says `best`."""
     allowed = max(best - params.lines_power * math.log10(float(size)), 0.0)

@@ -43,7 +43,7 @@ def step(
         cubes = 0.0
         for k in range(rarity.shape[1]):
             cubes += rarity[i, k] ** 3
-        mean = (cubes / rarity.shape[1]) ** (1.0 / 3.0)
+        mean = np.cbrt(cubes / rarity.shape[1])
         membrane = state.membrane[line[i]]
         surprise[i] = membrane + (mean - membrane) / min(seen[i] + 1.0, params.membrane)
         state.membrane[line[i]] = surprise[i]

@@ -14,11 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
+from encoders.spikes import inlined, kernel
 
-BINS = 24  # of ln surprise
-LOWEST = -6.0  # ln surprise at which the first bin begins
-BINS_PER_UNIT = 2.0  # each bin is half a unit of ln surprise wide
+BINS = 24  # of ln surprise, each half a unit wide; the first and the last are open
+EDGES = np.exp(-6.0 + 0.5 * np.arange(1, BINS))  # surprise at which the second bin, the third, ... begins
 
 
 class Params(NamedTuple):
@@ -29,32 +28,34 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    """Faded counts."""
+    """Faded counts, kept as tails: reading one is then a look-up, and no bin is ever subtracted."""
 
-    counts: NDArray[np.floating]  # (lines, populations, BINS + 1); the last entry is the sum of the others
+    tails: NDArray[np.floating]  # (lines, populations, BINS + 1), counts in this bin and all above; the last is 0
 
 
 def fresh(params: Params, lines: int, innate: NDArray[np.float64], real: type[np.floating]) -> State:
     """State of `lines` lines; `innate`, shape (populations, BINS), says how often each bin occurs per reading."""
-    start = params.innate * innate
-    start = np.concatenate([start, start.sum(1, keepdims=True)], axis=1)
-    return State(np.broadcast_to(start, (lines, *start.shape)).astype(real))
+    tails = np.zeros((len(innate), BINS + 1))
+    tails[:, :BINS] = params.innate * innate[:, ::-1].cumsum(1)[:, ::-1]
+    return State(np.broadcast_to(tails, (lines, *tails.shape)).astype(real, order="C"))
 
 
-@kernel
+@inlined
 def rarity(params: Params, state: State, line: int, population: int, surprise: float) -> float:
     """-log10 of the share of past surprises at least this large; then counts this one."""
-    counts = state.counts
-    own = min(max(int((math.log(surprise + 1e-9) - LOWEST) * BINS_PER_UNIT), 0), BINS - 1)
-    tail = 0.5 * counts[line, population, own]  # half of its own bin, as in a mid-p value
-    for k in range(own + 1, BINS):
-        tail += counts[line, population, k]
-    rare = -math.log10((tail + 0.5) / (counts[line, population, BINS] + 1.0))
-    keep = 1.0 - params.fade
+    tails = state.tails
+    felt = surprise + 1e-9
+    own = 0
+    for k in range(BINS - 1):
+        own += 1 if felt >= EDGES[k] else 0
+    # Half of its own bin counts as above it, as in a mid-p value.
+    above = 0.5 * (float(tails[line, population, own]) + float(tails[line, population, own + 1]))
+    rare = -math.log10((above + 0.5) / (float(tails[line, population, 0]) + 1.0))
+    keep = tails.dtype.type(1.0 - params.fade)
     for k in range(BINS + 1):
-        counts[line, population, k] *= keep
-    counts[line, population, own] += 1.0
-    counts[line, population, BINS] += 1.0
+        tails[line, population, k] *= keep
+    for k in range(own + 1):
+        tails[line, population, k] += tails.dtype.type(1.0)
     return rare
 
 

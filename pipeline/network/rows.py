@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
-from pipeline.network import clock, condition, coupling, layers
+from encoders.spikes import inlined, kernel
+from pipeline.network import clock, condition, coupling, evolving, layers
 
 WAIT = 16
 GROWING = 20.0
@@ -99,7 +99,7 @@ def closed(rows: int) -> Closed:
     )
 
 
-@kernel
+@inlined
 def complete(lines: Lines, machines: Machines, slot: int) -> bool:
     """Whether every line of the machine that is waited for has its reading."""
     if machines.oldest[slot] <= GROWING:
@@ -114,13 +114,12 @@ def complete(lines: Lines, machines: Machines, slot: int) -> bool:
 @kernel
 def close(
     params: layers.Params,
-    network_lines: layers.Lines,
+    network_lines: layers.Joined,
     network_machines: layers.Machines,
     lines: Lines,
     machines: Machines,
     slot: int,
-    total: NDArray[np.floating],
-    latest: NDArray[np.floating],
+    scratch: evolving.Scratch,
     out: Closed,
     row: int,
 ) -> None:
@@ -138,8 +137,7 @@ def close(
         lines.age,
         machines.oldest[slot],
         elapsed,
-        total,
-        latest,
+        scratch,
     )
     out.slot[row] = slot
     out.time_ns[row] = machines.time_ns[slot]
@@ -165,7 +163,7 @@ def close(
 @kernel
 def step(
     params: layers.Params,
-    network_lines: layers.Lines,
+    network_lines: layers.Joined,
     network_machines: layers.Machines,
     lines: Lines,
     machines: Machines,
@@ -183,14 +181,17 @@ def step(
     out: Closed,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most 2 n."""
-    neurons = network_lines.levels.delays.shape[2]
-    total = np.empty(neurons, network_lines.levels.delays.dtype)
-    latest = np.empty(neurons, network_lines.levels.delays.dtype)
+    real = network_lines.condition.delays
+    scratch = evolving.Scratch(
+        np.empty(condition.NEURONS, real.dtype),
+        np.empty(condition.NEURONS, real.dtype),
+        np.empty(machines.roster.shape[1]),
+    )
     rows = 0
     for i in range(line.size):
         s, c = slot[i], line[i]
         if machines.open[s] and (time_ns[i] > machines.time_ns[s] or lines.ticked[c]):
-            close(params, network_lines, network_machines, lines, machines, s, total, latest, out, rows)
+            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
             rows += 1
         if not machines.open[s]:
             machines.open[s] = True
@@ -206,6 +207,29 @@ def step(
             machines.oldest[s] = seen[i] + 1.0
             machines.usual_ns[s] = usual_ns[i]
         if ends[i] and complete(lines, machines, s):
-            close(params, network_lines, network_machines, lines, machines, s, total, latest, out, rows)
+            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
+            rows += 1
+    return rows
+
+
+@kernel
+def finish(
+    params: layers.Params,
+    network_lines: layers.Joined,
+    network_machines: layers.Machines,
+    lines: Lines,
+    machines: Machines,
+    out: Closed,
+) -> int:
+    """Judge every row that is still open, in order of slots; returns how many."""
+    scratch = evolving.Scratch(
+        np.empty(condition.NEURONS, network_lines.condition.delays.dtype),
+        np.empty(condition.NEURONS, network_lines.condition.delays.dtype),
+        np.empty(machines.roster.shape[1]),
+    )
+    rows = 0
+    for slot in range(machines.open.size):
+        if machines.open[slot]:
+            close(params, network_lines, network_machines, lines, machines, slot, scratch, out, rows)
             rows += 1
     return rows

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
+from encoders.spikes import inlined, kernel
 
 OVERFLOW = 20.0  # surprise of leaving the range by its own width
 
@@ -31,13 +31,13 @@ def fresh(params: Params, lines: int) -> State:
     return State(np.zeros(lines), np.zeros(lines), np.zeros(lines), np.zeros(lines))
 
 
-@kernel
+@inlined
 def deviation(variance: float, mean: float) -> float:
     """Standard deviation with a floor against rounding, so that a constant signal divides by something."""
     return math.sqrt(variance) + 1e-6 * abs(mean) + 1e-12
 
 
-@kernel
+@inlined
 def overflow(state: State, line: int, seen: float, value: float) -> float:
     """How far a reading lies outside everything seen, in twentieths of that range; 0 inside. Widens the range."""
     if seen == 0.0:
@@ -52,7 +52,7 @@ def overflow(state: State, line: int, seen: float, value: float) -> float:
     return OVERFLOW * outside / (high - low) if high > low else OVERFLOW
 
 
-@kernel
+@inlined
 def distance(params: Params, state: State, line: int, seen: float, value: float) -> float:
     """Signed distance from the slow mean in standard deviations; then the mean learns."""
     if seen == 0.0:

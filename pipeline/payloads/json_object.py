@@ -25,6 +25,7 @@ from pipeline.config import Source, unix_ns
 from pipeline.payloads.decoded import (
     MAX_DEPTH,
     MAX_MAGNITUDE,
+    MAX_NAME,
     Cause,
     Decoded,
     Refusal,
@@ -144,7 +145,9 @@ class _Walk:
                 if found is not _MISSING:
                     machine = self._machine(found)
             if form.time:
-                found = _find(node, form.time)
+                found = node.get(form.time[0], _MISSING)
+                if len(form.time) > 1 and found is not _MISSING:
+                    found = _find(found, form.time[1:])
                 if found is not _MISSING:
                     time = self._time(found)
             if step == len(form.samples):
@@ -216,26 +219,23 @@ class _Walk:
             kind = type(value)
             if (kind is float or kind is int) and low <= value <= high:
                 sensor = names.get(path)
-                if not sensor:
+                if sensor is None:
                     sensor = self._sensor(path)
-                    if not sensor:
-                        continue
-                # tuple.__new__ takes a third of the time of a named tuple's own constructor.
-                append(new(Reading, (machine, sensor, time_ns, value if kind is float else float(value))))
+                if sensor:  # tuple.__new__ takes a third of the time of a named tuple's own constructor
+                    append(new(Reading, (machine, sensor, time_ns, value if kind is float else float(value))))
             elif kind is dict:
                 if depth >= MAX_DEPTH:
                     refuse(self.refused, Cause.TOO_DEEP, path)
+                elif len(path) >= MAX_NAME:  # so would be every name within, each with a copy of this one
+                    refuse(self.refused, Cause.BAD_NAME, path)
                 else:
                     self._values(value, path + ".", machine, time_ns, depth + 1)
             elif names.get(path) != _SKIP:
                 refuse(self.refused, _cause_of(value), path)
 
     def _sensor(self, path: str) -> str:
-        """The sensor at `path` of a sample; empty where it is none, or was refused."""
+        """The sensor at a `path` of a sample that is not in `names`; empty where it is refused."""
         names = self.names
-        known = names.get(path)
-        if known is not None:
-            return known
         sensor = path if self.sensor is None else f"{self.sensor}.{path}"
         if not is_name(sensor):
             refuse(self.refused, Cause.BAD_NAME, sensor)
@@ -267,12 +267,10 @@ class _Walk:
             time_ns = _time_ns(stamp, self.form.unit)
         except ValueError as error:
             return Refusal(Cause.BAD_TIME, str(error))
-        oldest_ns, future_ns = self.form.window
-        if time_ns < oldest_ns:
-            return Refusal(Cause.TIME_PAST, _shown(time_ns))
-        if time_ns > self.received_ns + future_ns:
-            return Refusal(Cause.TIME_FUTURE, _shown(time_ns))
-        return time_ns
+        window = self.form.window
+        if window.oldest_ns <= time_ns <= self.received_ns + window.future_ns:
+            return time_ns
+        return Refusal(Cause.TIME_PAST if time_ns < window.oldest_ns else Cause.TIME_FUTURE, _shown(time_ns))
 
 
 def _time_ns(stamp: Any, unit: str) -> int:
@@ -294,7 +292,7 @@ def _time_ns(stamp: Any, unit: str) -> int:
         unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
     if kind is int:
         return int(stamp) * _NS_PER_UNIT[unit]
-    return round(stamp * _US_PER_UNIT[unit]) * 1000
+    return round(float(stamp) * _US_PER_UNIT[unit]) * 1000
 
 
 def _shown(time_ns: int) -> str:

@@ -1,0 +1,212 @@
+"""The engine: readings in, scores and points out. Pure; time comes in with the data.
+
+The same engine is driven by the service, by `spikewatch score`, by the benchmarks and by the tests. A score depends
+on the readings so far and on nothing else: not on batch borders, other machines, or a restart in between.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline import scoring
+from pipeline.config import Limits, MachineRule
+from pipeline.fleet import Fleet
+from pipeline.network import clock, layers, rows
+from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
+from pipeline.scoring import Severity
+
+
+class Scores(NamedTuple):
+    """One entry per row of a machine that closed, in order."""
+
+    slot: Ints
+    time_ns: Ints
+    score: Floats  # [0, 1]
+    severity: Ints  # see `Severity`
+    cause: Ints  # line that explains the score best
+    learned: Floats  # share of the warm-up that is done
+    gate: Floats  # 1 the baseline learns fully .. 0.02 it is protected
+    spikes: Ints  # that travelled for this row
+    due: Bools  # to be written
+
+    def __len__(self) -> int:  # type: ignore[override]
+        return len(self.slot)
+
+
+class Summary(NamedTuple):
+    """One machine as it stands."""
+
+    machine: Machine
+    sensors: int
+    readings: int
+    learned: float
+    time_ns: int  # of its newest row
+    score: float
+    severity: Severity
+
+
+class Engine:
+    """Networks of all machines."""
+
+    def __init__(
+        self,
+        every_ns: int = 0,
+        limits: Limits | None = None,
+        rule: Callable[[str], MachineRule] | None = None,
+        params: layers.Params | None = None,
+        real: type[np.floating] = np.float32,
+    ) -> None:
+        """`every_ns`: longest time without a written score. `rule`: settings of a machine by its name."""
+        self._params = params or layers.Params()
+        self._scoring = scoring.Params(every_ns)
+        default = MachineRule()
+        self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real)
+        self.late = 0  # readings not newer than their line's last one; not learned from
+
+    def arrange(self, messages: Iterable[Iterable[Reading]], refused: Counter[str] | None = None) -> Readings:
+        """Readings of several messages as rows of numbers; discovers machines and sensors.
+
+        Readings without room are left out and counted in `refused` by cause.
+        """
+        slots: list[int] = []
+        lines: list[int] = []
+        times: list[int] = []
+        values: list[float] = []
+        ends: list[bool] = []
+        number = self.fleet.number
+        for message in messages:
+            begin = len(slots)
+            last = (-1, 0)
+            for machine, sensor, time_ns, value in message:
+                slot, line = number(machine, sensor)
+                if line < 0:
+                    if line == -2 and refused is not None:
+                        refused["no_room"] += 1
+                    continue
+                if len(slots) > begin:
+                    ends.append(last != (slot, time_ns))
+                last = (slot, time_ns)
+                slots.append(slot)
+                lines.append(line)
+                times.append(time_ns)
+                values.append(value)
+            if len(slots) > begin:
+                ends.append(True)
+        return Readings(
+            np.array(slots, np.int64),
+            np.array(lines, np.int64),
+            np.array(times, np.int64),
+            np.array(values, np.float64),
+            np.array(ends, np.bool_),
+        )
+
+    def step(self, readings: Readings) -> Scores:
+        """Score readings in order and learn from them."""
+        state = self.fleet.state
+        n = len(readings.line)
+        seen, elapsed, usual_ns = np.empty(n), np.empty(n), np.empty(n)
+        late = clock.step(
+            self._params.clock, state.lines.clock, readings.line, readings.time_ns, seen, elapsed, usual_ns
+        )
+        if late:
+            self.late += late
+            kept = seen >= 0.0
+            # Where a late reading was to end its message, the one kept before it does, if there is one.
+            group = np.cumsum(readings.ends) - readings.ends
+            readings = Readings(*(column[kept] for column in readings))
+            group, seen, elapsed, usual_ns = group[kept], seen[kept], elapsed[kept], usual_ns[kept]
+            readings = readings._replace(ends=np.append(group[1:] != group[:-1], True)[: len(group)])
+        slot, line, time_ns, value, ends = readings
+        felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
+        out = rows.closed(2 * len(line))
+        count = rows.step(
+            self._params,
+            layers.Joined.of(state.lines),
+            state.machines,
+            state.row_lines,
+            state.row_machines,
+            slot,
+            line,
+            time_ns,
+            value,
+            ends,
+            seen,
+            elapsed,
+            usual_ns,
+            felt.rarity,
+            felt.sigmas,
+            felt.spikes,
+            out,
+        )
+        return self._score(rows.Closed(*(column[:count] for column in out)))
+
+    def finish(self) -> Scores:
+        """Score the rows that are still open, where no more readings will come: the end of a file."""
+        state = self.fleet.state
+        out = rows.closed(int(state.row_machines.open.sum()))
+        joined = layers.Joined.of(state.lines)
+        rows.finish(self._params, joined, state.machines, state.row_lines, state.row_machines, out)
+        return self._score(out)
+
+    def _score(self, closed: rows.Closed) -> Scores:
+        event = scoring.event_score(closed.event)
+        lasting = scoring.state_score(closed.state, closed.lines)
+        score = np.maximum(event, lasting)
+        severity, due = np.empty(len(score), np.int64), np.empty(len(score), np.bool_)
+        state = self.fleet.state.scoring
+        scoring.step(self._scoring, state, closed.slot, closed.time_ns, score, closed.age, severity, due)
+        cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
+        learned = np.minimum(closed.age / scoring.WARM, 1.0)
+        return Scores(closed.slot, closed.time_ns, score, severity, cause, learned, closed.gate, closed.spikes, due)
+
+    def points(self, scores: Scores) -> list[Point]:
+        """A `machine` point for every score that is due."""
+        points = []
+        machines, lines = self.fleet.machines, self.fleet.lines
+        chosen = np.flatnonzero(scores.due)
+        columns = (
+            scores.slot,
+            scores.time_ns,
+            scores.score,
+            scores.severity,
+            scores.cause,
+            scores.learned,
+            scores.spikes,
+        )
+        for slot, time_ns, score, severity, cause, learned, spikes in zip(
+            *(column[chosen].tolist() for column in columns), strict=True
+        ):
+            machine = machines[slot]
+            fields: dict[str, Any] = {
+                "score": score,
+                "severity": severity,
+                "state": "ready" if learned >= 1.0 else "learning",
+                "learned": learned,
+                "cause": lines[cause][1],
+                "spikes": spikes,
+            }
+            points.append(
+                Point("machine", tuple(sorted((("machine", machine.name), *machine.tags))), fields, time_ns)
+            )
+        return points
+
+    def summaries(self) -> list[Summary]:
+        """Every machine as it stands, in order of discovery."""
+        state = self.fleet.state
+        result = []
+        for slot, machine in enumerate(self.fleet.machines):
+            own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+            result.append(
+                Summary(
+                    machine,
+                    len(own),
+                    int(state.row_lines.age[own].sum()),
+                    min(float(state.row_machines.oldest[slot]) / scoring.WARM, 1.0),
+                    int(state.row_machines.closed_ns[slot]),
+                    float(state.scoring.peak[slot]),
+                    Severity(max(int(state.scoring.severity[slot]), 0)),
+                )
+            )
+        return result

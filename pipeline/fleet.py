@@ -1,0 +1,178 @@
+"""All machines: their names as numbers, and their memory as arrays that grow.
+
+Here names become numbers and numbers become names. A machine has a slot, a sensor of a machine has a line; both are
+given out in order of discovery. All state is one tree of named tuples of arrays; growing, saving and restoring are
+written once, over that tree.
+
+Pure: snapshots leave as a dictionary of arrays and come back as one; files are somebody else's concern.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders import delta
+from pipeline import scoring
+from pipeline.config import Limits, MachineRule
+from pipeline.network import layers, rows
+from pipeline.records import Machine
+
+Array = NDArray[Any]
+FORMAT = 1  # of a snapshot; raised when a field changes its meaning
+
+
+class State(NamedTuple):
+    """Everything that was learned or counted. Fields of `PER_SLOT` have one row per machine, the others per line."""
+
+    lines: layers.Lines
+    machines: layers.Machines
+    row_lines: rows.Lines
+    row_machines: rows.Machines
+    scoring: scoring.State
+
+
+PER_SLOT = {"machines", "row_machines", "scoring"}
+
+
+class SnapshotError(Exception):
+    """A snapshot does not fit this version; set it aside and start from an older one."""
+
+
+def fresh(params: layers.Params, slots: int, lines: int, width: int, real: type[np.floating]) -> State:
+    """State of machines that have seen nothing."""
+    return State(
+        layers.fresh_lines(params, lines, width, real),
+        layers.fresh_machines(params, slots, real),
+        rows.fresh_lines(lines),
+        rows.fresh_machines(slots, width),
+        scoring.fresh(slots),
+    )
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
+    """Every array of a tree of named tuples, with its dotted path."""
+    if isinstance(tree, np.ndarray):
+        yield path, tree
+        return
+    for name in tree._fields:
+        yield from leaves(getattr(tree, name), f"{path}.{name}" if path else name)
+
+
+class Fleet:
+    """Names, numbers and State of all machines."""
+
+    def __init__(
+        self,
+        params: layers.Params,
+        limits: Limits,
+        rule: Callable[[str], MachineRule],
+        real: type[np.floating] = np.float32,
+    ) -> None:
+        self.params = params
+        self.machines: list[Machine] = []
+        self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
+        self.rules: list[MachineRule] = []
+        self._limits = limits
+        self._rule = rule
+        self._real = real
+        self._slots: dict[Machine, int] = {}
+        self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
+        self._room = (0, 0, 0)  # slots, lines, width
+        self.state = fresh(params, 0, 0, 0, real)
+
+    def number(self, machine: Machine, sensor: str) -> tuple[int, int]:
+        """Slot and line of a sensor, given out on first sight.
+
+        Instead of a line: -1 for a sensor that the configuration ignores, -2 where a limit leaves no room.
+        """
+        slot = self._slots.get(machine, -1)
+        if slot >= 0:
+            line = self._numbers[slot].get(sensor)
+            if line is not None:
+                return slot, line
+        elif len(self.machines) >= self._limits.machines:
+            return -1, -2
+        else:
+            slot = self.add_machine(machine)
+        known = self.rules[slot].sensors.get(sensor)
+        if known is not None and known.ignore:
+            self._numbers[slot][sensor] = -1
+            return slot, -1
+        if self.state.row_machines.size[slot] >= self._limits.sensors_per_machine:
+            return slot, -2
+        return slot, self.add_line(slot, sensor)
+
+    def add_machine(self, machine: Machine) -> int:
+        """Give a machine the next slot."""
+        slot = len(self.machines)
+        rule = self._rule(machine.name)
+        self.machines.append(machine)
+        self.rules.append(rule)
+        self._slots[machine] = slot
+        self._numbers.append({})
+        self._reserve(slot + 1, len(self.lines), 1)
+        self.state.scoring.warning[slot] = rule.alert.warning
+        self.state.scoring.critical[slot] = rule.alert.critical
+        return slot
+
+    def add_line(self, slot: int, sensor: str) -> int:
+        """Give a sensor of a machine the next line."""
+        line = len(self.lines)
+        place = int(self.state.row_machines.size[slot])
+        self.lines.append((slot, sensor))
+        self._numbers[slot][sensor] = line
+        self._reserve(len(self.machines), line + 1, place + 1)
+        self.state.row_machines.roster[slot, place] = line
+        self.state.row_machines.size[slot] = place + 1
+        known = self.rules[slot].sensors.get(sensor)
+        if known is not None and known.range is not None:
+            delta.declare(self.state.lines.delta, line, *known.range)
+        return line
+
+    def _reserve(self, slots: int, lines: int, width: int) -> None:
+        """Make room for so many; each axis doubles when it is full, so that growing costs little on average."""
+        room = tuple(
+            have if need <= have else max(need, 2 * have)
+            for need, have in zip((slots, lines, width), self._room, strict=True)
+        )
+        if room == self._room:
+            return
+        self._room = room
+        grown = fresh(self.params, *room, self._real)
+        for (_, new), (_, old) in zip(leaves(grown), leaves(self.state), strict=True):
+            new[tuple(slice(length) for length in old.shape)] = old
+        self.state = grown
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copies of all arrays, and the names; `restore` makes an equal fleet of them."""
+        arrays = {path: leaf[: self._used(path)].copy() for path, leaf in leaves(self.state)}
+        names = {"format": FORMAT, "machines": self.machines, "lines": self.lines}
+        arrays["names"] = np.frombuffer(json.dumps(names).encode(), np.uint8)
+        return arrays
+
+    def restore(self, arrays: dict[str, Array]) -> None:
+        """Become the fleet a snapshot was taken of; only for a fleet that knows nothing yet.
+
+        Raises SnapshotError where the arrays are not those of this version.
+        """
+        names = json.loads(arrays["names"].tobytes())
+        if names["format"] != FORMAT:
+            raise SnapshotError(f"snapshot of format {names['format']}, this version reads {FORMAT}")
+        for name, tags in names["machines"]:
+            self.add_machine(Machine(name, tuple((key, value) for key, value in tags)))
+        for slot, sensor in names["lines"]:
+            self.add_line(slot, sensor)
+        for path, leaf in leaves(self.state):
+            saved = arrays.get(path)
+            if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim:
+                raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
+            leaf[tuple(slice(length) for length in saved.shape)] = saved
+        for slot, rule in enumerate(self.rules):  # thresholds and ranges are today's configuration, not memory
+            self.state.scoring.warning[slot] = rule.alert.warning
+            self.state.scoring.critical[slot] = rule.alert.critical
+
+    def _used(self, path: str) -> int:
+        return len(self.machines) if path.split(".")[0] in PER_SLOT else len(self.lines)

@@ -1,0 +1,88 @@
+"""What the network says becomes what a person reads: a score in [0, 1], a severity, and when to write it down.
+
+A score of 0.99 is one unit of surprise or state, 0.999 one and a half, on every machine and sensor alike.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import kernel
+from pipeline.records import Bools, Floats, Ints
+
+EVENT_UNIT = 1.7  # size of an event that scores 0.99
+LONE_WITNESS = 0.9  # a machine's state scores at most this with one sensor: it may hold an alarm, never raise one
+WARM = 100.0  # readings a machine learns from before it says anything
+
+
+class Severity(IntEnum):
+    """How urgent a score is."""
+
+    NORMAL = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+class Params(NamedTuple):
+    """What the kernel reads."""
+
+    every_ns: int  # longest time without a written score, in the time of the data; 0 writes every score
+
+
+class State(NamedTuple):
+    """One entry per machine."""
+
+    warning: NDArray[np.float64]  # score from which severity is WARNING
+    critical: NDArray[np.float64]
+    written_ns: NDArray[np.int64]  # time of the last score that was due
+    severity: NDArray[np.int64]  # of that score; -1 before the first
+    ready: NDArray[np.bool_]  # whether the machine had learned enough then
+    peak: NDArray[np.float64]  # newest score, for whoever lists machines
+
+
+def fresh(slots: int) -> State:
+    """State of `slots` machines that have seen nothing, with the default thresholds."""
+    return State(
+        np.full(slots, 0.99),
+        np.full(slots, 0.999),
+        np.zeros(slots, np.int64),
+        np.full(slots, -1, np.int64),
+        np.zeros(slots, np.bool_),
+        np.zeros(slots),
+    )
+
+
+def event_score(size: Floats) -> Floats:
+    """Score of an event of this size, or of a line's surprise."""
+    return 1.0 - 10.0 ** (-2.0 * size / EVENT_UNIT)
+
+
+def state_score(state: Floats, lines: Ints) -> Floats:
+    """Score of a machine's raw state, given the number of its lines."""
+    return np.minimum(1.0 - 10.0 ** (-2.0 * state), np.where(lines == 1, LONE_WITNESS, 1.0))
+
+
+@kernel
+def step(
+    params: Params, state: State, slot: Ints, time_ns: Ints, score: Floats, age: Floats, severity: Ints, due: Bools
+) -> None:
+    """Severity of each score, and whether it is due to be written: on change, in alarm, or after a while."""
+    for i in range(slot.size):
+        s = slot[i]
+        level = 0
+        if score[i] >= state.warning[s]:
+            level = 1
+        if score[i] >= state.critical[s]:
+            level = 2
+        ready = age[i] > WARM
+        severity[i] = level
+        state.peak[s] = score[i]
+        first = state.severity[s] < 0
+        changed = level != state.severity[s] or ready != state.ready[s]
+        due[i] = first or changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
+        if due[i]:
+            state.written_ns[s] = time_ns[i]
+            state.severity[s] = level
+            state.ready[s] = ready

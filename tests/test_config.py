@@ -1,0 +1,313 @@
+"""The configuration: what loads, and what a person is told where it does not."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import (
+    Config,
+    ConfigError,
+    MachineRule,
+    Mqtt,
+    Secret,
+    Sensor,
+    _Reader,
+    duration_ns,
+    load,
+    match_rule,
+    read_secret,
+    unix_ns,
+)
+
+EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
+ENVIRON = {"MQTT_PASSWORD": "hunter2", "INFLUX_TOKEN": "hunter3"}
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Path:
+    return tmp_path / "plant.yaml"
+
+
+def problems(path: Path, text: str) -> list[str]:
+    """What `load` says about a file, without the folder."""
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, ENVIRON)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    assert "hunter" not in str(caught.value)
+    return [problem.replace(f"{path}", path.name) for problem in caught.value.problems]
+
+
+def test_no_file_is_the_defaults() -> None:
+    assert load(None, {}) == Config()
+
+
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "---\n", "mqtt:\nlimits:\n", "machines: []\n", "\ufeff"])
+def test_a_file_without_content_is_the_defaults(plant: Path, text: str) -> None:
+    plant.write_text(text)
+    assert load(plant, {}) == Config()
+
+
+def test_the_defaults_pass_their_own_checks(plant: Path) -> None:
+    plant.write_bytes(msgspec.yaml.encode(Config()))
+    assert load(plant, {}) == Config()
+
+
+def test_the_example_loads_and_is_the_defaults_apart_from_what_it_adds() -> None:
+    config = load(EXAMPLE, {})
+    assert config.mqtt.sources[:2] == Mqtt().sources
+    plain = msgspec.structs.replace(
+        config, machines=(), mqtt=msgspec.structs.replace(config.mqtt, sources=Mqtt().sources)
+    )
+    assert plain == Config()
+
+
+def test_the_example_loads_with_every_setting_taken_in(plant: Path, tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^( *)#(?=(?:  )?\w+:(?: |$))", r"\1", EXAMPLE.read_text())
+    for name in ("ca.pem", "client.pem", "client.key"):
+        (tmp_path / name).touch()
+    plant.write_text(text.replace("/etc/spikewatch", str(tmp_path)))
+    config = load(plant, ENVIRON)
+    assert config.mqtt.password == Secret(env="MQTT_PASSWORD")
+    assert config.mqtt.tls.key == str(tmp_path / "client.key")
+    assert config.influxdb is not None
+    assert config.influxdb.token == Secret(env="INFLUX_TOKEN")
+
+
+def test_the_example_names_every_setting() -> None:
+    text = EXAMPLE.read_text()
+    schema = msgspec.json.schema(Config)
+    settings = {key for part in schema["$defs"].values() for key in part["properties"]}
+    assert {key for key in settings if not re.search(rf"\b{key}\b", text)} == set()
+
+
+def test_a_problem_names_file_line_and_key(plant: Path) -> None:
+    text = """\
+mqtt:
+  sources:
+    - topic: plant/{machine}/{sensor}
+      payload: number
+    - topic: line/{machine}
+
+      payload: xml
+"""
+    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: 'xml' is not one of number, json"]
+
+
+def test_every_problem_is_told_at_once_in_the_order_of_the_file(plant: Path) -> None:
+    text = """\
+mqtt:
+  ulr: mqtt://broker
+  receive_maximum: many
+  sources:
+    - topic: plant/press-{machine}
+machines:
+  - match: press-*
+    sensors:
+      temp: {range: [3, 1]}
+    alert: {warning: 0.9999}
+times:
+  future: soon
+data: 5
+"""
+    assert [re.match(r"plant.yaml:(\d+): (\S+):", line).groups() for line in problems(plant, text)] == [  # type: ignore[union-attr]
+        ("2", "mqtt.ulr"),
+        ("3", "mqtt.receive_maximum"),
+        ("5", "mqtt.sources[0].topic"),
+        ("9", "machines[0].sensors.temp.range"),
+        ("10", "machines[0].alert.warning"),
+        ("12", "times.future"),
+        ("13", "data"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # not YAML
+        ("mqtt: [1", "1: not YAML: expected ',' or ']', but got '<stream end>'"),
+        ("data: a\n\tb: c", "2: not YAML: "),
+        ("data: a\x07", "1: not YAML: special characters are not allowed"),
+        ("data: a\n---\ndata: b", "2: not YAML: but found another document"),
+        ("[" * 5000, "1: nested too deeply"),
+        ("- 1", "1: expected keys and values"),
+        ("data: !!python/object:os.system {}", "1: data: is not plain YAML"),
+        ("data: &a [*a]", "1: data: is not plain YAML"),
+        ("<<: 5", "1: `<<` needs an alias"),
+        ("[a]: 1", "1: a key must be plain text"),
+        # keys
+        ("data: a\nemit: {}\ndata: b", "3: data: is already set in line 1"),
+        ("limits: {machine: 4}", "1: limits.machine: unknown key (did you mean machines?)"),
+        ("store:\n  xyz: 1", "2: store.xyz: unknown key (known are keep, max_points)"),
+        ("mqtt:\n  sources:\n    - payload: json", "3: mqtt.sources[0].topic: is missing"),
+        ("influxdb: {bucket: b}", "1: influxdb.url: is missing"),
+        # types
+        ("data: 5", "1: data: 5 is not text (write '5')"),
+        ("limits:\n  machines: '5'", "2: limits.machines: '5' is not a whole number"),
+        ("limits:\n  machines: 010", "2: limits.machines: '010' is not a whole number"),
+        ("mqtt: {insecure_password: yes}", "1: mqtt.insecure_password: 'yes' is not true or false"),
+        ("mqtt:\n- url: x", "1: mqtt: expected keys and values"),
+        ("mqtt: {sources: plant/#}", "1: mqtt.sources: expected a list"),
+        ("mqtt: {sources: [plant/#]}", "1: mqtt.sources[0]: expected keys and values"),
+        ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', qos: true}]}", "qos: True is not one of 0, 1"),
+        ("machines: [{sensors: [temp]}]", "1: machines[0].sensors: expected names and their settings"),
+        ("machines: [{sensors: {t: {range: [1]}}}]", "range: [1] is not a pair of numbers: [low, high]"),
+        # values
+        ("data: ''", "1: data: is empty"),
+        ("snapshot_every: 0s", "1: snapshot_every: must be longer than nothing"),
+        ("emit: {every: 10}", "1: emit.every: 10 is not text (write '10')"),
+        ("emit: {every: 10 minutes}", "1: emit.every: '10 minutes' is not a duration"),
+        ("store: {keep: 900w, max_points: 0}", "1: store.max_points: 0 is not above 0"),
+        ("store: {keep: 9000w}", "1: store.keep: '9000w' is longer than 100 years"),
+        ("times: {oldest: whenever}", "1: times.oldest: 'whenever' is not ISO 8601"),
+        ("limits: {queue_messages: -1}", "1: limits.queue_messages: -1 is not above 0"),
+        ("machines: [{sensors: {t: {range: [.nan, 1]}}}]", "range: [nan, 1.0] is not a range"),
+        ("machines: [{alert: {warning: 0.9999}}]", "alert.warning: 0.9999 is above critical, which is 0.999"),
+        ("machines: [{alert: {critical: 99}}]", "alert.critical: 99.0 is not a score"),
+        ("machines: [{match: ''}]", "machines[0].match: is empty"),
+        ("machines:\n- {}\n- {match: a}", "3: machines[1].match: is never reached: machines[0] matches"),
+        ("mqtt: {receive_maximum: 65536}", "1: mqtt.receive_maximum: 65536 is not within 1 and 65535"),
+        ("mqtt: {client_id: ''}", "1: mqtt.client_id: must not be empty"),
+        ("mqtt: {sources: []}", "1: mqtt.sources: is empty"),
+        # urls
+        ("mqtt: {url: 'http://broker'}", "1: mqtt.url: is not a URL of the kind that is needed (mqtt://"),
+        ("mqtt: {url: broker}", "1: mqtt.url: is not a URL of the kind"),
+        ("mqtt: {url: 'mqtt://broker:99999'}", "1: mqtt.url: is not a URL"),
+        ("mqtt: {url: 'mqtt://broker/x'}", "1: mqtt.url: has more than a host and a port"),
+        ("mqtt: {url: 'mqtt://me:hunter2@broker'}", "1: mqtt.url: holds a user or password"),
+        ("influxdb: {url: 'mqtt://x', bucket: b}", "1: influxdb.url: is not a URL of the kind"),
+        # sources
+        ("mqtt: {sources: [{topic: 'a/{machine}'}]}", "needs a level {sensor} in the topic"),
+        ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', time: ts}]}", "sources[0].time: a payload number"),
+        ("mqtt: {sources: [{topic: 'a/#', payload: json, time: a..b}]}", "time: 'a..b' is not a path"),
+        ("mqtt: {sources: [{topic: 'a/#', payload: json, time_unit: ms}]}", "time_unit: needs time"),
+        ("mqtt: {sources: [{topic: 'a/{machine}', payload: json, machine: m}]}", "captures {machine} already"),
+        (
+            "mqtt:\n  sources:\n  - {topic: 'a/{machine}', payload: json}\n  - {topic: a/+, payload: json}",
+            "4: mqtt.sources[1].topic: subscribes to the same topics as sources[0]",
+        ),
+        # secrets
+        ("mqtt: {password: hunter2}", "1: mqtt.password: expected {env: NAME} or {file: PATH}"),
+        ("mqtt: {password: {env: A, file: b}}", "1: mqtt.password: expected either {env: NAME} or"),
+        ("mqtt: {password: {}}", "1: mqtt.password: expected either {env: NAME} or"),
+        ("mqtt: {password: {env: NOPE}}", "mqtt.password.env: the environment variable NOPE is not set"),
+        ("mqtt: {password: {file: /no/where}}", "mqtt.password.file: the file /no/where cannot be read: No such"),
+        (
+            "mqtt:\n  url: mqtt://broker\n  password: {env: MQTT_PASSWORD}",
+            "3: mqtt.password: would go over a clear connection (use mqtts://, or say insecure_password: true)",
+        ),
+        (
+            "influxdb: {url: 'http://db:8086', bucket: b, token: {env: INFLUX_TOKEN}}",
+            "1: influxdb.token: would go over a clear connection (use https://, or say insecure_password: true)",
+        ),
+        ("mqtt: {url: 'mqtts://broker', tls: {ca: /no/where}}", "1: mqtt.tls.ca: there is no file /no/where"),
+        ("mqtt: {url: 'mqtt://broker', tls: {key: /dev/null}}", "1: mqtt.tls: needs an mqtts:// url"),
+        # influxdb
+        ("influxdb: {url: 'http://db'}", "1: influxdb: needs bucket (InfluxDB 2, 3, 1.8) or database"),
+        ("influxdb: {url: 'http://db', bucket: b, database: d}", "1: influxdb.database: bucket is set too"),
+        ("influxdb: {url: 'http://db', bucket: b, username: u}", "1: influxdb.username: goes with database"),
+        (
+            "influxdb: {url: 'https://db', database: d, token: {env: INFLUX_TOKEN}}",
+            "1: influxdb.token: goes with bucket",
+        ),
+    ],
+)
+def test_a_wrong_file_is_told_what_is_wrong_and_where(plant: Path, text: str, expected: str) -> None:
+    found = problems(plant, text)
+    assert len([problem for problem in found if expected in problem]) == 1, found
+    if not expected[0].isdigit():
+        assert len(found) == 1 or "tls" in text, found
+
+
+def test_a_misspelt_key_brings_no_other_problem_with_it(plant: Path) -> None:
+    found = problems(plant, "influxdb:\n  url: http://db\n  bukcet: b\n")
+    assert found == ["plant.yaml:3: influxdb.bukcet: unknown key (did you mean bucket?)"]
+
+
+def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"data: \xff")
+    for name in ("missing.yaml", "binary.yaml", "."):
+        with pytest.raises(ConfigError, match=re.escape(str(tmp_path))):
+            load(tmp_path / name, {})
+
+
+def test_plain_words_keep_their_meaning(plant: Path) -> None:
+    plant.write_text("machines:\n- match: no\n  sensors: {on: , 12: {ignore: true}, t: {range: [-1e3, 5]}}\n")
+    rule = load(plant, {}).machines[0]
+    assert rule.match == "no"
+    assert rule.sensors == {"on": Sensor(), "12": Sensor(ignore=True), "t": Sensor(range=(-1000.0, 5.0))}
+
+
+def test_anchors_and_merge_keys_work_and_own_keys_override(plant: Path) -> None:
+    plant.write_text(
+        "machines:\n- match: a\n  alert: &strict {warning: 0.9, critical: 0.95}\n"
+        "- match: b\n  alert: {<<: *strict, warning: 0.8}\n"
+    )
+    first, second = load(plant, {}).machines
+    assert (first.alert.warning, first.alert.critical) == (0.9, 0.95)
+    assert (second.alert.warning, second.alert.critical) == (0.8, 0.95)
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtts://broker:8883", "mqtt://localhost", "mqtt://127.0.0.1:1883", "mqtt://[::1]:1883"]
+)
+def test_a_password_is_accepted_where_nobody_can_listen(plant: Path, url: str) -> None:
+    plant.write_text(f"mqtt:\n  url: '{url}'\n  password: {{env: MQTT_PASSWORD}}\n")
+    assert load(plant, ENVIRON).mqtt.url == url
+
+
+def test_a_password_over_a_clear_connection_needs_a_flag_that_says_so(plant: Path) -> None:
+    text = "mqtt:\n  url: mqtt://broker\n  password: {env: MQTT_PASSWORD}\n"
+    assert len(problems(plant, text)) == 1
+    plant.write_text(text + "  insecure_password: true\n")
+    assert load(plant, ENVIRON).mqtt.insecure_password
+
+
+def test_a_secret_is_read_from_the_environment_or_a_file_without_its_line_break(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(" hunter4 \r\n")
+    assert read_secret(Secret(env="MQTT_PASSWORD"), ENVIRON) == "hunter2"
+    assert read_secret(Secret(file=str(tmp_path / "token")), {}) == " hunter4 "
+
+
+def test_an_empty_secret_is_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    for secret in (Secret(env="A"), Secret(file=str(tmp_path / "token")), Secret(file=str(tmp_path))):
+        with pytest.raises(ConfigError):
+            read_secret(secret, {"A": ""})
+
+
+def test_the_first_rule_that_matches_counts() -> None:
+    rules = (MachineRule(match="press-[0-9]"), MachineRule(match="press-*", sensors={"a": Sensor()}))
+    assert match_rule(rules, "press-1") is rules[0]
+    assert match_rule(rules, "press-10") is rules[1]
+    assert match_rule(rules, "Press-1") == MachineRule()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0s", 0), ("250ms", 250_000_000), ("10m", 600 * 10**9), ("1.5 h", 5400 * 10**9), ("7d", 604_800 * 10**9)],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, expected: int) -> None:
+    assert duration_ns(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "10", "-1s", "1h30m", "1 y", "1e3s", "١s", "200000d", "1s\n"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        duration_ns(text)
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    noon = 1_717_156_800_000_000_000
+    for text in ("2024-05-31T12:00:00", "2024-05-31 12:00Z", "2024-05-31T14:00:00+02:00", "20240531T120000Z"):
+        assert unix_ns(text) == noon
+    assert unix_ns("1969-12-31T23:59:59.999999Z") == -1000
+
+
+@given(st.text(max_size=200))
+def test_any_text_loads_or_is_a_configuration_error(text: str) -> None:
+    _Reader("any.yaml", {}).config(text)
