@@ -80,6 +80,7 @@ class Fleet:
         self._real = real
         self._slots: dict[Machine, int] = {}
         self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
+        self._sizes: list[int] = []  # lines per slot
         self._room = (0, 0, 0)  # slots, lines, width
         self.state = fresh(params, 0, 0, 0, real)
 
@@ -101,7 +102,7 @@ class Fleet:
         if known is not None and known.ignore:
             self._numbers[slot][sensor] = -1
             return slot, -1
-        if self.state.row_machines.size[slot] >= self._limits.sensors_per_machine:
+        if self._sizes[slot] >= self._limits.sensors_per_machine:
             return slot, -2
         return slot, self.add_line(slot, sensor)
 
@@ -113,20 +114,19 @@ class Fleet:
         self.rules.append(rule)
         self._slots[machine] = slot
         self._numbers.append({})
+        self._sizes.append(0)
         self._reserve(slot + 1, len(self.lines), 1)
         self.state.scoring.warning[slot] = rule.alert.warning
         self.state.scoring.critical[slot] = rule.alert.critical
         return slot
 
     def add_line(self, slot: int, sensor: str) -> int:
-        """Give a sensor of a machine the next line."""
+        """Give a sensor of a machine the next line. Its network takes it in with its first reading."""
         line = len(self.lines)
-        place = int(self.state.row_machines.size[slot])
+        self._sizes[slot] += 1
         self.lines.append((slot, sensor))
         self._numbers[slot][sensor] = line
-        self._reserve(len(self.machines), line + 1, place + 1)
-        self.state.row_machines.roster[slot, place] = line
-        self.state.row_machines.size[slot] = place + 1
+        self._reserve(len(self.machines), line + 1, self._sizes[slot])
         known = self.rules[slot].sensors.get(sensor)
         if known is not None and known.range is not None:
             delta.declare(self.state.lines.delta, line, *known.range)

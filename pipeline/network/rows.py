@@ -34,7 +34,7 @@ class Lines(NamedTuple):
 class Machines(NamedTuple):
     """One entry (or row) per machine."""
 
-    roster: NDArray[np.int64]  # (slots, width), the machine's lines in order of discovery
+    roster: NDArray[np.int64]  # (slots, width), the machine's lines in order of their first readings
     size: NDArray[np.int64]  # how many
     oldest: NDArray[np.float64]  # readings of the line with the most: the machine's age
     usual_ns: NDArray[np.float64]  # that line's usual sampling interval: the machine's pace
@@ -196,6 +196,9 @@ def step(
         if not machines.open[s]:
             machines.open[s] = True
             machines.time_ns[s] = max(time_ns[i], machines.closed_ns[s])
+        if seen[i] == 0.0:  # a sensor joins its machine with its first reading, wherever the batch began
+            machines.roster[s, machines.size[s]] = c
+            machines.size[s] += 1
         lines.ticked[c] = True
         lines.age[c] = seen[i] + 1.0
         network_lines.rarity[c, :-1] = rarity[i]

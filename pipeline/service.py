@@ -1,0 +1,297 @@
+"""The service: the only place where parts meet.
+
+One life of a batch: the receiver's thread queues messages; the main thread takes some, decodes, steps the engine,
+commits readings and points in one transaction, and only then acknowledges; the delivery thread moves points from the
+outbox to the database. Now and then a snapshot of all networks lets the journal forget.
+
+Start: newest good snapshot + journal since then = the state at the last commit, bit by bit.
+"""
+
+import logging
+import queue
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.broker import EmbeddedBroker
+from pipeline.config import Config, duration_ns, match_rule, read_secret
+from pipeline.delivery import Delivery
+from pipeline.engine import Engine, Scores
+from pipeline.fleet import SnapshotError
+from pipeline.journal import Journal
+from pipeline.mqtt import Broker, Receiver
+from pipeline.payloads import Decoder
+from pipeline.records import Message, Point, Readings
+from pipeline.sinks import Sink
+from pipeline.sinks.embedded import Embedded
+from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+from pipeline.snapshots import GENERATIONS, Snapshots
+from pipeline.topics import parse
+
+log = logging.getLogger("spikewatch")
+
+BATCH_MESSAGES = 1_000
+WAIT_S = 0.1  # for the first message of a batch
+HEALTH_EVERY_S = 10.0
+DISK_RETRY_S = 1.0
+
+
+class Source(Protocol):
+    """Where messages come from; `pipeline.mqtt.Receiver` in the service."""
+
+    def take(self, max_messages: int, timeout_s: float) -> list[Message]:
+        """Messages that have arrived, in order."""
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge messages whose effects are on disk."""
+
+
+def journal_path(config: Config) -> Path:
+    """Where the journal is."""
+    return Path(config.data) / "journal.sqlite"
+
+
+def store_path(config: Config) -> Path:
+    """Where the embedded store is."""
+    return Path(config.data) / "store.sqlite"
+
+
+def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
+    """The engine at the journal's last commit, and that commit's sequence number."""
+
+    def unlearned() -> Engine:
+        every_ns = duration_ns(config.emit.every)
+        return Engine(every_ns, config.limits, lambda machine: match_rule(config.machines, machine))
+
+    engine, sequence = unlearned(), 0
+    for covered in snapshots.sequences():
+        arrays = snapshots.read(covered)
+        if arrays is None:
+            continue
+        try:
+            engine.fleet.restore(arrays)
+            sequence = covered
+            break
+        except SnapshotError as error:
+            snapshots.set_aside(covered, str(error))
+            engine = unlearned()
+    for machine in journal.machines()[len(engine.fleet.machines) :]:
+        engine.fleet.add_machine(machine)
+    for slot, sensor in journal.lines()[len(engine.fleet.lines) :]:
+        engine.fleet.add_line(slot, sensor)
+    replayed = 0
+    for sequence, readings in journal.replay(sequence):  # noqa: B020  # where it ends is where we are
+        engine.step(readings)
+        replayed += len(readings.line)
+    if engine.fleet.machines:
+        log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
+    return engine, sequence
+
+
+class Service:
+    """Everything between a source of messages and a sink of points; one thread drives it."""
+
+    def __init__(self, config: Config, sink: Sink) -> None:
+        """Open the data folder and restore the state at the last commit."""
+        self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes)
+        self._snapshots = Snapshots(Path(config.data))
+        self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
+        self._journal = Journal(journal_path(config), config.limits.outbox_points)
+        self.engine, self._sequence = restore(config, self._journal, self._snapshots)
+        self._machines, self._lines = len(self._journal.machines()), len(self._journal.lines())
+        self._covered = self._sequence  # by the newest snapshot
+        self._dead: queue.SimpleQueue[tuple[str, Point]] = queue.SimpleQueue()
+        self.delivery = Delivery(journal_path(config), sink, lambda reason, point: self._dead.put((reason, point)))
+        self._settled = 0  # outbox id up to which the journal knows of the delivery
+        self._deliver = threading.Event()  # set: no more points will come
+        self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
+        self.messages = 0  # taken from the source
+        self.readings = 0  # scored
+        self.refused: Counter[str] = Counter()  # by cause
+
+    def run(self, source: Source, stop: threading.Event, on_scores: Callable[[Scores], None] | None = None) -> None:
+        """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
+        self._thread.start()
+        now = time.monotonic()
+        snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S
+        try:
+            while not stop.is_set():
+                messages = source.take(BATCH_MESSAGES, WAIT_S)
+                if messages:
+                    scores = self._process(messages, stop)
+                    if scores is None:
+                        break  # stopped while the disk was full: not committed, so not acknowledged
+                    source.ack(messages)
+                    if on_scores is not None:
+                        on_scores(scores)
+                elif self.delivery.done > self._settled:
+                    self._commit(None, [], stop)
+                now = time.monotonic()
+                if now >= health_due:
+                    health_due = now + HEALTH_EVERY_S
+                    self._commit(None, [self._health()], stop)
+                if now >= snapshot_due:
+                    self._snapshot()
+                    snapshot_due = time.monotonic() + self._snapshot_every_s
+        finally:
+            self._close()
+
+    def _process(self, messages: Sequence[Message], stop: threading.Event) -> Scores | None:
+        """Score messages and commit everything they caused; None if stopped before it could be committed."""
+        decoded = []
+        for message in messages:
+            readings, refused = self._decoder.decode(message)
+            decoded.append(readings)
+            for cause, detail in refused:
+                self._refuse(cause, detail, message.topic)
+        before = self.refused["no_room"]
+        rows = self.engine.arrange(decoded, self.refused)
+        if self.refused["no_room"] > before == 0:
+            log.warning("refused cause=no_room note=\"a limit of machines or sensors is reached\"")
+        late = self.engine.late
+        scores = self.engine.step(rows)
+        if self.engine.late > late == 0:
+            log.warning('late note="readings not newer than their sensor\'s last are counted, not learned from"')
+        if not self._commit(rows, self.engine.points(scores), stop):
+            return None
+        self.messages += len(messages)
+        self.readings += len(rows.line)
+        return scores
+
+    def _refuse(self, cause: str, detail: str, topic: str) -> None:
+        """Count a refusal; one warning per cause."""
+        self.refused[cause] += 1
+        if self.refused[cause] == 1:
+            log.warning('refused cause=%s topic=%s detail="%s" note="counted from now on"', cause, topic[:200], detail)
+
+    def _commit(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
+        """One transaction; waits and tries again while the disk does not take it. False if stopped before."""
+        done = self.delivery.done  # before the dead letters: what is done has been buried
+        dead = [self._dead.get() for _ in range(self._dead.qsize())]
+        fleet = self.engine.fleet
+        machines = list(enumerate(fleet.machines))[self._machines :] if len(fleet.machines) > self._machines else []
+        lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
+        complained = False
+        while True:
+            try:
+                sequence = self._journal.commit(rows, machines, lines, points, done, dead)
+                break
+            except sqlite3.OperationalError as error:
+                if not complained:
+                    log.error('journal.away reason="%s" note="nothing is acknowledged until it is back"', error)
+                    complained = True
+                if stop.wait(DISK_RETRY_S):
+                    return False
+        if complained:
+            log.warning("journal.back")
+        self._machines, self._lines = len(fleet.machines), len(fleet.lines)
+        self._settled = done
+        self._sequence = sequence or self._sequence
+        return True
+
+    def _health(self) -> Point:
+        """Our own counters as a point."""
+        fields: dict[str, float | int | str | bool] = {
+            "messages": self.messages,
+            "readings": self.readings,
+            "machines": len(self.engine.fleet.machines),
+            "late": self.engine.late,
+            "refused": self.refused.total(),
+            "outbox": self._journal.waiting,
+            "dropped": self._journal.dropped,
+            "delivered": self.delivery.delivered,
+            "buried": self.delivery.buried,
+        }
+        fields |= {f"refused_{cause}": count for cause, count in self.refused.items()}
+        return Point("service", (("host", socket.gethostname()),), fields, time.time_ns())
+
+    def _snapshot(self) -> None:
+        """Write a snapshot, and let the journal forget what even the oldest kept one covers."""
+        if self._sequence == self._covered:
+            return
+        try:
+            self._snapshots.write(self._sequence, self.engine.fleet.snapshot())
+        except OSError as error:
+            log.error('snapshot.failed reason="%s" note="the journal keeps growing until one succeeds"', error)
+            return
+        self._covered = self._sequence
+        kept = self._snapshots.sequences()
+        if len(kept) == GENERATIONS:
+            self._journal.prune(kept[-1])
+
+    def _close(self) -> None:
+        self._snapshot()
+        self._deliver.set()
+        self._thread.join(timeout=5.0)
+        if self.delivery.done > self._settled:
+            self._commit(None, [], self._deliver)
+        self._journal.close()
+
+
+def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:
+    """The sink the configuration names: InfluxDB, or the embedded store."""
+    influx = config.influxdb
+    if influx is None:
+        return Embedded(store_path(config), duration_ns(config.store.keep), config.store.max_points)
+    if influx.bucket is not None:
+        token = "" if influx.token is None else read_secret(influx.token, environ)
+        return InfluxV2(influx.url, influx.bucket, influx.org, token)
+    password = None if influx.password is None else read_secret(influx.password, environ)
+    return InfluxV1(influx.url, influx.database or "", influx.username, password)
+
+
+def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedded_port: int = 0) -> Broker:
+    """How to reach the configured broker; without one, the embedded broker at this port."""
+    mqtt = config.mqtt
+    password = None if mqtt.password is None else read_secret(mqtt.password, environ)
+    url = mqtt.url or f"mqtt://127.0.0.1:{embedded_port}"
+    return Broker.of(
+        url,
+        client_id=client_id,
+        username=mqtt.username,
+        password=password,
+        ca=mqtt.tls.ca,
+        cert=mqtt.tls.cert,
+        key=mqtt.tls.key,
+        session_expiry_s=duration_ns(mqtt.session_expiry) // 1_000_000_000,
+        receive_maximum=mqtt.receive_maximum,
+        protocol=5 if mqtt.url else 4,
+    )
+
+
+def serve(
+    config: Config,
+    environ: Mapping[str, str],
+    stop: threading.Event,
+    on_start: Callable[[Service, int], None] | None = None,
+    on_scores: Callable[[Scores], None] | None = None,
+) -> None:
+    """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none)."""
+    embedded = EmbeddedBroker() if config.mqtt.url is None else None
+    port = 0 if embedded is None else embedded.start()
+    try:
+        if embedded is not None:
+            log.warning(
+                'broker.embedded url=mqtt://127.0.0.1:%d note="for trying out: not built for load or crashes; '
+                'set mqtt.url to use a real broker"',
+                port,
+            )
+        service = Service(config, open_sink(config, environ))
+        topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
+        broker = broker_of(config, environ, config.mqtt.client_id, port)
+        receiver = Receiver(broker, topics, config.limits.queue_messages)
+        if on_start is not None:
+            on_start(service, port)
+        receiver.start()
+        try:
+            service.run(receiver, stop, on_scores)
+        finally:
+            receiver.stop()
+    finally:
+        if embedded is not None:
+            embedded.stop()

@@ -1,0 +1,758 @@
+"""The network of one machine in plain Python: the referee of the compiled one.
+
+Written from the equations of the detector's page, one class per population and the page's step numbers beside the
+code; it shares no line with the product. It promises the values of that page for any rows and step times, and to be
+readable; it does not promise speed. Sums run left to right in explicit loops, because the built-in `sum`
+compensates its rounding since Python 3.12 and compiled code does not.
+
+Symbols: x a reading, q the readings its channel had before, e the elapsed time of a channel in its usual steps
+(1.0 when readings are regular), `a` a surprise as -log10 of its tail probability.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# The table of populations: name, weight in the dendrite, innate counts of its rank neuron (per mille).
+TABLE = (
+    ("range", 1.0, (993, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)),
+    ("value", 1.0, (28, 2, 4, 6, 9, 18, 29, 44, 87, 119, 186, 234, 152, 55, 17, 6, 2, 1, 1, 1, 1, 0, 0, 1)),
+    ("activity", 1.0, (29, 2, 4, 6, 12, 20, 30, 44, 70, 114, 178, 241, 190, 52, 7, 1, 1, 1, 0, 0, 1, 0, 0, 0)),
+    ("silence", 2.0, (900, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 47, 17, 13, 9, 6, 4, 2, 1, 1, 0, 0, 0)),
+    ("levels", 1.0, (63, 3, 5, 9, 13, 28, 80, 222, 366, 172, 30, 6, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("pattern", 1.0, (61, 3, 5, 12, 32, 96, 273, 367, 131, 17, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("changes", 1.0, (73, 5, 10, 18, 37, 87, 196, 301, 215, 47, 8, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("persistence", 1.0, (1, 1, 1, 2, 3, 5, 6, 11, 33, 329, 478, 110, 20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("coupling", 3.0, (79, 2, 3, 6, 10, 15, 19, 28, 42, 81, 164, 232, 183, 86, 28, 11, 5, 4, 2, 0, 0, 0, 0, 0)),
+)
+POPULATIONS = tuple(name for name, _, _ in TABLE)
+WEIGHTS = tuple(weight for _, weight, _ in TABLE)
+COUPLING = POPULATIONS.index("coupling")
+
+WARM = 100  # readings before any output
+START = 20  # readings before the evolving populations run
+SETTLE = 300  # readings before the gate may close
+SLOW = 8000.0  # memory of slow means
+SQUASH = 5.0  # knee of the logarithmic compression
+EVENT_UNIT = 1.7  # surprise that maps to a score of 0.99
+
+
+def leak(tau: float, e: float = 1.0) -> float:
+    """Leak of a membrane of time constant `tau` over e usual steps: 1 - exp(-e/tau)."""
+    return 1.0 - math.exp(-e / tau)
+
+
+def leaned(a: float, b: float, k: float) -> float:
+    """`a <-k- b`."""
+    return a + k * (b - a)
+
+
+def averaged(a: float, b: float, n: float, e: float = 1.0) -> float:
+    """`a <-1/n- b`; over e usual steps the leak 1/n becomes 1 - (1 - 1/n)^e, and a leak of 1 stays 1."""
+    if e == 1.0 or n == 1.0:
+        return a + (b - a) / n
+    return leaned(a, b, 1.0 - (1.0 - 1.0 / n) ** e)
+
+
+def compressed(z: float) -> float:
+    """Logarithmic compression, odd, slope 1 at 0."""
+    return math.copysign(SQUASH, z) * math.log1p(abs(z) / SQUASH)
+
+
+def clipped(x: float, low: float, high: float) -> float:
+    return min(max(x, low), high)
+
+
+def cube(a: float) -> float:
+    return a * a * a
+
+
+def fourth(a: float) -> float:
+    return (a * a) * (a * a)
+
+
+def score_of(units: float) -> float:
+    """Maps [0, inf) to [0, 1): one unit is 0.99, one and a half are 0.999."""
+    return 1.0 - 10.0 ** (-2.0 * units)
+
+
+@dataclass
+class Moments:
+    """A slow mean and the variance around it."""
+
+    mean: float = 0.0
+    variance: float = 0.0
+
+    def deviation(self) -> float:
+        """The root of the variance, kept off zero: every `sqrt v` of the page except the activity's."""
+        return math.sqrt(self.variance) + 1e-6 * abs(self.mean) + 1e-12
+
+    def learn(self, x: float, k: float, spread: bool = True) -> None:
+        """Moves the mean by the leak k, and the variance too if there is a `spread` to speak of."""
+        d = x - self.mean
+        self.mean += k * d
+        if spread:
+            self.variance += k * (d * (x - self.mean) - self.variance)
+
+
+@dataclass
+class RankNeuron:
+    """Remembers how often a surprise of each size occurred; answers with -log10 of the tail probability."""
+
+    counters: list[float]
+    total: float
+
+    BINS = 24
+    LOWEST, WIDTH = -6.0, 0.5  # of ln s
+    INNATE = 200.0
+    FADE = 1e-4
+
+    @classmethod
+    def of(cls, population: str) -> "RankNeuron":
+        per_mille = TABLE[POPULATIONS.index(population)][2]
+        counters = [cls.INNATE * (count / 1000) for count in per_mille]
+        total = 0.0
+        for count in counters:
+            total += count
+        return cls(counters, total)
+
+    def step(self, s: float) -> float:
+        """Ranks surprise s among those before it, then counts it."""
+        b = int(clipped((math.log(s + 1e-9) - self.LOWEST) / self.WIDTH, 0, self.BINS - 1))
+        tail = self.counters[b] / 2
+        for k in range(b + 1, self.BINS):
+            tail += self.counters[k]
+        a = -math.log10((tail + 0.5) / (self.total + 1.0))
+        self.counters = [h * (1.0 - self.FADE) for h in self.counters]
+        self.counters[b] += 1.0
+        self.total = self.total * (1.0 - self.FADE) + 1.0
+        return a
+
+
+@dataclass
+class Range:
+    """Step 1: overflow of everything seen so far."""
+
+    lo: float = 0.0
+    hi: float = 0.0
+    rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("range"))
+
+    def begin(self, x: float) -> None:
+        self.lo = self.hi = x
+
+    def step(self, x: float) -> float:
+        o = max(x - self.hi, self.lo - x, 0.0)
+        width = self.hi - self.lo
+        s = 0.0
+        if o > 0:
+            s = 20.0 * o / width if width > 0 else 20.0
+        a = self.rank.step(s)
+        self.lo, self.hi = min(self.lo, x), max(self.hi, x)
+        return a if s > 0 else 0.0
+
+
+@dataclass
+class Value:
+    """Step 2: distance from the slow mean. Keeps the signed distance zv, which the coupling listens to."""
+
+    moments: Moments = field(default_factory=Moments)
+    zv: float = 0.0
+    rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("value"))
+
+    def begin(self, x: float) -> None:
+        self.moments.mean = x
+
+    def step(self, x: float, q: int) -> float:
+        self.zv = (x - self.moments.mean) / self.moments.deviation()
+        a = self.rank.step(abs(self.zv))
+        self.moments.learn(x, 1.0 / min(q + 1.0, SLOW), spread=q > 0)
+        return a
+
+
+@dataclass
+class DeltaBank:
+    """Step 3, its senses: send-on-delta neurons whose steps double, from a share of the mean absolute change."""
+
+    previous: float = 0.0
+    change: float = 0.0  # adx, the slow mean of |x - previous|
+    references: list[float] = field(default_factory=list)
+
+    NEURONS = 10
+    SMALLEST = 1 / 32
+
+    def begin(self, x: float) -> None:
+        self.previous = x
+        self.references = [x] * self.NEURONS
+
+    def step(self, x: float, q: int) -> int:
+        """How many of the neurons spike."""
+        if q > 0:
+            self.change = averaged(self.change, abs(x - self.previous), min(q, SLOW))
+        self.previous = x
+        spikes = 0
+        for j, reference in enumerate(self.references):
+            threshold = 2.0**j * (self.SMALLEST * self.change)
+            if threshold > 0 and abs(x - reference) >= threshold:
+                self.references[j] = x
+                spikes += 1
+        return spikes
+
+
+@dataclass
+class Activity:
+    """Step 3: how busy the bank is, against how busy it usually is."""
+
+    act: float = 0.0
+    usual: Moments = field(default_factory=Moments)
+    rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("activity"))
+
+    TAU, TAU_USUAL = 16.0, 4000.0
+
+    def step(self, spikes: int, q: int, e: float) -> float:
+        self.act = averaged(self.act, spikes, min(q + 1.0, self.TAU), e)
+        a = self.rank.step(abs(self.act - self.usual.mean) / (math.sqrt(self.usual.variance) + 0.05))
+        self.usual.learn(self.act, 1.0 / min(q + 1.0, self.TAU_USUAL))
+        return a
+
+
+@dataclass
+class Silence:
+    """Step 3: time without any spike of the bank; speaks only far beyond the typical quiet run."""
+
+    quiet: float = 0.0
+    usual: float = 0.0  # aq
+    rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("silence"))
+
+    LONG = 5.0
+
+    def step(self, spikes: int, q: int, e: float) -> float:
+        self.quiet = 0.0 if spikes > 0 else self.quiet + e
+        a = self.rank.step(self.quiet)
+        heard = self.quiet > self.LONG * (1.0 + self.usual)
+        self.usual = averaged(self.usual, self.quiet, min(q + 1.0, SLOW))
+        return a if heard else 0.0
+
+
+@dataclass
+class Encoder:
+    """Step 4: the value in units of its own noise, log-compressed, as spikes into a cascade of leaky traces."""
+
+    declared: tuple[float, float] | None = None
+    med: float = 0.0  # fast baseline
+    sc: float = 0.0  # noise scale
+    clo: float = 0.0
+    chi: float = 0.0
+    R: list[float] = field(default_factory=lambda: [0.0] * len(Encoder.TAUS))
+    V: list[float] = field(default_factory=lambda: [0.0] * len(Encoder.TAUS_V))
+
+    STEP = 0.2
+    COARSE, COARSE_DECLARED, TAU_RANGE = 0.02, 0.05, 10000.0
+    TAU_SCALE, SCALE_CAP = 2000.0, 2.0
+    WALK, WALK_EARLY = 0.02, 0.1
+    # of R_0..R_5; R_0 is the sum of the spikes and does not leak
+    TAUS = (0.0, 1.5, 1.5 * 1.9, 1.5 * 1.9 * 1.9, 1.5 * 1.9 * 1.9 * 1.9, 1.5 * 1.9 * 1.9 * 1.9 * 1.9)
+    TAUS_V = (4.0, 16.0)
+
+    def begin(self, x: float) -> None:
+        self.med = x
+        self.clo, self.chi = self.declared or (x, x)
+
+    def step(self, x: float, q: int, e: float) -> int:
+        """Moves the traces; how many spikes were sent."""
+        y = self._compress(x)
+        self._adapt(x, q)
+        if q == 0:
+            self.R = [y] * len(self.TAUS)
+        return self._send(y, q, e)
+
+    def _compress(self, x: float) -> float:
+        coarse = self.COARSE_DECLARED if self.declared else self.COARSE
+        u = self.sc + coarse * (self.chi - self.clo)
+        if u <= 0:
+            u = abs(x - self.med) or 1.0
+        return compressed((x - self.med) / u)
+
+    def _adapt(self, x: float, q: int) -> None:
+        if not self.declared:
+            self.clo = min(self.clo + (self.med - self.clo) / self.TAU_RANGE, x)
+            self.chi = max(self.chi - (self.chi - self.med) / self.TAU_RANGE, x)
+        r = abs(x - self.med)
+        if q > 50 and self.sc > 0:
+            r = min(r, self.SCALE_CAP * self.sc)
+        self.sc = leaned(self.sc, r, max(1.0 / (q + 1.0), 1.0 / self.TAU_SCALE))
+        stride = (self.WALK if q > 100 else self.WALK_EARLY) * self.sc
+        self.med = min(self.med + stride, x) if x > self.med else max(self.med - stride, x)
+
+    def _send(self, y: float, q: int, e: float) -> int:
+        d = y - self.R[0]
+        spikes = math.floor(abs(d) / self.STEP)
+        self.R[0] += math.copysign(1.0, d) * spikes * self.STEP
+        start = 1.0 / (q + 1.0)
+        for k in range(1, len(self.R)):
+            self.R[k] = leaned(self.R[k], self.R[k - 1], max(leak(self.TAUS[k], e), start))
+        rough = abs(self.R[0] - self.R[2])
+        self.V = [leaned(v, rough, max(leak(tau, e), start)) for v, tau in zip(self.V, self.TAUS_V, strict=True)]
+        return spikes
+
+    def levels(self) -> list[float]:
+        return list(self.R)
+
+    def pattern(self) -> list[float]:
+        return [self.R[4], 0.9 * math.log(self.V[0] + 0.05), 0.9 * math.log(self.V[1] + 0.05)]
+
+    def changes(self) -> list[float]:
+        return [self.R[i] - self.R[i + 1] for i in range(4)]
+
+
+@dataclass
+class Resonator:
+    """One neuron of an evolving population: it fires soonest when the input times match its delays."""
+
+    delays: list[float]
+    hits: float
+    last: float  # cycle of the last hit
+    born: float
+
+    WORST = 0.3
+    MEMORY = 1500.0
+
+    def lateness(self, f: Sequence[float]) -> float:
+        total = most = 0.0
+        for delay, time in zip(self.delays, f, strict=True):
+            miss = abs(time - delay)
+            total += miss
+            most = max(most, miss)
+        return (1.0 - self.WORST) * total / len(f) + self.WORST * most
+
+    def strength(self, T: float) -> float:
+        """Hits, faded since the last one."""
+        return self.hits * math.exp(-(T - self.last) / self.MEMORY)
+
+
+@dataclass
+class EvolvingPopulation:
+    """Step 5: neurons recruited for novel input and replaced when unused; the first to fire wins and learns."""
+
+    size: int
+    neurons: list[Resonator] = field(default_factory=list)
+    rho: float = 0.1  # vigilance
+
+    NOVEL = 0.005
+    MOVE = 0.04
+
+    def step(self, f: Sequence[float], T: float, ripe: float = 0.0) -> tuple[float, float]:
+        """Lateness of the first neuron to fire, and of the first one at least `ripe` cycles old; then learns.
+
+        0 while there is no neuron at all; without a ripe neuron the first of all answers for it.
+        """
+        times = [neuron.lateness(f) for neuron in self.neurons]
+        d = min(times, default=0.0)
+        ripe_times = [time for time, n in zip(times, self.neurons, strict=True) if T - n.born >= ripe]
+        mature = min(ripe_times, default=d)
+
+        novel = not times or d > self.rho
+        wanted = self.NOVEL * (1.0 + 9.0 * math.exp(-T / 50.0))
+        self.rho *= math.exp(max(0.02, 1.0 / T) * 0.5 * (novel - wanted))
+        self.rho = clipped(self.rho, 0.005, 1.0)
+        if novel:
+            self._recruit(f, T)
+        else:
+            self._reward(self.neurons[times.index(d)], f, T)
+        return d, mature
+
+    def _recruit(self, f: Sequence[float], T: float) -> None:
+        fresh = Resonator(delays=list(f), hits=1.0, last=T, born=T)
+        if len(self.neurons) < self.size:
+            self.neurons.append(fresh)
+        else:
+            strengths = [neuron.strength(T) for neuron in self.neurons]
+            self.neurons[strengths.index(min(strengths))] = fresh
+
+    def _reward(self, winner: Resonator, f: Sequence[float], T: float) -> None:
+        winner.hits = winner.strength(T) + 1.0
+        winner.last = T
+        k = max(self.MOVE, 1.0 / winner.hits)
+        winner.delays = [leaned(delay, time, k) for delay, time in zip(winner.delays, f, strict=True)]
+
+
+@dataclass
+class RankedEvolvingPopulation:
+    """One of a channel's three evolving populations, with the rank neuron that reads its lateness."""
+
+    population: EvolvingPopulation
+    rank: RankNeuron
+
+    NEURONS = 64
+    FIRST_RANKED = 5  # cycle
+
+    @classmethod
+    def of(cls, name: str) -> "RankedEvolvingPopulation":
+        return cls(EvolvingPopulation(cls.NEURONS), RankNeuron.of(name))
+
+    def step(self, f: Sequence[float], T: float) -> float:
+        d, _ = self.population.step(f, T)
+        return self.rank.step(d) if T >= self.FIRST_RANKED else 0.0
+
+
+@dataclass
+class Persistence:
+    """Step 6: a membrane of the evolving populations' surprise."""
+
+    per: float = 0.0
+    rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("persistence"))
+
+    TAU = 20.0
+
+    def step(self, surprises: Sequence[float], q: int) -> float:
+        total = 0.0
+        for a in surprises:
+            total += cube(a)
+        self.per = averaged(self.per, (total / len(surprises)) ** (1.0 / 3.0), min(q + 1.0, self.TAU))
+        return self.rank.step(self.per)
+
+
+@dataclass
+class Baseline:
+    """Step 6, last line: a channel's smoothed value against a reference that learns through the gate."""
+
+    ly: float = 0.0
+    reference: Moments = field(default_factory=Moments)  # lm, lv
+    z: float = 0.0
+
+    TAU = 20.0
+
+    def begin(self, x: float) -> None:
+        self.ly = self.reference.mean = x
+
+    def step(self, x: float, q: int, e: float) -> None:
+        self.ly = averaged(self.ly, x, min(q + 1.0, self.TAU), e)
+        self.z = (self.ly - self.reference.mean) / self.reference.deviation() if q > 20 else 0.0
+
+    def learn(self, gate: float, q: int) -> None:
+        self.reference.learn(self.ly, gate / min(q + 1.0, SLOW), spread=q > 0)
+
+
+@dataclass
+class Channel:
+    """Steps 1 to 6: one sensor signal and its table of populations."""
+
+    encoder: Encoder
+    readings: int = 0
+    spikes: int = 0  # of the latest reading
+    range: Range = field(default_factory=Range)
+    value: Value = field(default_factory=Value)
+    bank: DeltaBank = field(default_factory=DeltaBank)
+    activity: Activity = field(default_factory=Activity)
+    silence: Silence = field(default_factory=Silence)
+    levels: RankedEvolvingPopulation = field(default_factory=lambda: RankedEvolvingPopulation.of("levels"))
+    pattern: RankedEvolvingPopulation = field(default_factory=lambda: RankedEvolvingPopulation.of("pattern"))
+    changes: RankedEvolvingPopulation = field(default_factory=lambda: RankedEvolvingPopulation.of("changes"))
+    persistence: Persistence = field(default_factory=Persistence)
+    baseline: Baseline = field(default_factory=Baseline)
+
+    def step(self, x: float, e: float) -> list[float]:
+        """The surprise of every population, in the order of the table; coupling is not a channel's to say."""
+        q = self.readings
+        if q == 0:
+            for part in (self.range, self.value, self.bank, self.encoder, self.baseline):
+                part.begin(x)
+        a_range = self.range.step(x)
+        a_value = self.value.step(x, q)
+        bank_spikes = self.bank.step(x, q)
+        a_activity = self.activity.step(bank_spikes, q, e)
+        a_silence = self.silence.step(bank_spikes, q, e)
+        self.spikes = bank_spikes + self.encoder.step(x, q, e)
+        evolving, a_persistence = self._evolve(q)
+        self.baseline.step(x, q, e)
+        self.readings += 1
+        return [a_range, a_value, a_activity, a_silence, *evolving, a_persistence, 0.0]
+
+    def _evolve(self, q: int) -> tuple[list[float], float]:
+        if q < START:
+            return [0.0, 0.0, 0.0], 0.0
+        T = q - START + 1.0
+        surprises = []
+        for population, f in (
+            (self.levels, self.encoder.levels()),
+            (self.pattern, self.encoder.pattern()),
+            (self.changes, self.encoder.changes()),
+        ):
+            surprises.append(population.step(f, T))
+            self.spikes += len(f) + 1  # one per synapse, and the winner's
+        return surprises, self.persistence.step(surprises, q)
+
+
+@dataclass
+class Coupling:
+    """Step 7: every channel predicted from the traces of the others by a normalised delta rule."""
+
+    xt: list[float]
+    W: list[list[float]]
+    xe: list[float]
+    xv: list[float]
+    ranks: list[RankNeuron]
+
+    TAU_TRACE, TAU_ERROR, TAU_VARIANCE = 4.0, 10.0, 2000.0
+    RATE = 0.05
+
+    @classmethod
+    def among(cls, channels: int) -> "Coupling":
+        zeros = [0.0] * channels
+        ranks = [RankNeuron.of("coupling") for _ in zeros]
+        return cls(list(zeros), [list(zeros) for _ in zeros], list(zeros), list(zeros), ranks)
+
+    def trace(self, c: int, zv: float, q: int, e: float) -> None:
+        """Moves channel c's trace (the line of step 6)."""
+        self.xt[c] = averaged(self.xt[c], clipped(zv, -8.0, 8.0) if q > 20 else 0.0, self.TAU_TRACE, e)
+
+    def step(self, c: int, readings: int) -> float:
+        """Surprise of channel c, whose reading of this row was number `readings`; then row c of W learns."""
+        others = [j for j in range(len(self.xt)) if j != c]
+        predicted = 0.0
+        for j in others:
+            predicted += self.W[c][j] * self.xt[j]
+        error = self.xt[c] - predicted
+        e2 = error * error
+
+        felt = min(e2, 25.0 * self.xv[c] + 0.1) if readings > 100 else 0.0
+        self.xe[c] = averaged(self.xe[c], felt, self.TAU_ERROR)
+        a = self.ranks[c].step(self.xe[c] / (self.xv[c] + 0.001))
+        self.xv[c] = averaged(self.xv[c], min(e2, 9.0 * self.xv[c] + 1.0), min(readings, self.TAU_VARIANCE))
+
+        rate = self.RATE * clipped(error, -1.0, 1.0) / self._power()
+        for j in others:
+            self.W[c][j] += rate * self.xt[j]
+        return a
+
+    def _power(self) -> float:
+        power = 0.001
+        for trace in self.xt:
+            power += trace * trace + 0.3
+        return power
+
+
+@dataclass
+class Condition:
+    """Step 8: is the machine now in a state it has not been in for long? And the gate that this closes."""
+
+    population: EvolvingPopulation = field(default_factory=lambda: EvolvingPopulation(Condition.NEURONS))
+    late: float = 0.0
+    norm: float = 0.1
+
+    NEURONS = 48
+    AGE_SHARE, AGE_MOST = 0.5, 3000.0
+    TAU_LATE, LATE_CAP, Z_CAP = 20.0, 8.0, 12.0
+    LEVEL_UNIT, LATE_UNIT, GROWTH = 3.4, 0.9, 0.3
+    GATE_AT, FAMILIAR, GATE_LEAST = 1.8, 3.0, 0.02
+
+    def step(self, z: Sequence[float], t: int, e: float) -> tuple[float, float]:
+        """State and gate of this row; t counts the readings of the oldest channel."""
+        level = self._level(z)
+        if t > 21:
+            T = t - 21.0
+            ripe = min(self.AGE_MOST, self.AGE_SHARE * T)
+            _, d = self.population.step([compressed(each) for each in z], T, ripe)
+            self.late = leaned(self.late, min(d / max(self.norm, 0.02), self.LATE_CAP), leak(self.TAU_LATE, e))
+            self.norm = leaned(self.norm, d, max(1.0 / T, 0.001))
+        growth = 1.0 + self.GROWTH * math.log10(max(t, 1000.0) / 1000.0)
+        state = math.sqrt(level / self.LEVEL_UNIT * self.late / self.LATE_UNIT) / growth if t > WARM else 0.0
+        both = min(level, self.FAMILIAR * self.late)
+        gate = max(self.GATE_LEAST, 1.0 / (1.0 + fourth(both / self.GATE_AT))) if t > SETTLE else 1.0
+        return state, gate
+
+    def _level(self, z: Sequence[float]) -> float:
+        total = 0.0
+        for each in z:
+            total += fourth(min(abs(each), self.Z_CAP))
+        return (total / len(z)) ** 0.25
+
+
+@dataclass(frozen=True)
+class Dendrite:
+    """Step 9: a soft OR of a channel's populations, the root of the weighted mean of cubes."""
+
+    weights: tuple[float, ...]
+
+    @classmethod
+    def among(cls, channels: int) -> "Dendrite":
+        """A single channel has nothing to be coupled with."""
+        return cls(tuple(w if channels > 1 or k != COUPLING else 0.0 for k, w in enumerate(WEIGHTS)))
+
+    def step(self, surprises: Sequence[float]) -> float:
+        total = weights = 0.0
+        for w, a in zip(self.weights, surprises, strict=True):
+            total += w * cube(a)
+            weights += w
+        return (total / weights) ** (1.0 / 3.0)
+
+
+@dataclass
+class OutputNeuron:
+    """Step 9: spikes make events; its threshold jumps, is held, and decays."""
+
+    th: float = 0.0
+    wait: float = 0.0
+
+    RISE, TAU = 1.1, 50.0
+    HOLD_SHARE, HOLD_LEAST, HOLD_MOST = 0.06, 20.0, 150.0
+
+    @staticmethod
+    def surprise(worst: float, channels: int, t: int) -> float:
+        """The worst channel's surprise, with allowances for many channels and for young rank neurons."""
+        reach = math.log10(2.0 * (min(t, 1e4) + RankNeuron.INNATE))
+        return max(worst - 0.5 * math.log10(channels), 0.0) * (4.3 / reach) ** 0.5
+
+    def step(self, S: float, t: int, e: float) -> float:
+        """Size of the event in this row, 0 without one."""
+        if self.wait > 0:
+            self.wait = max(self.wait - e, 0.0)
+        else:
+            self.th *= math.exp(-e / self.TAU)
+        if self.th >= S:
+            return 0.0
+        self.th = self.RISE * S
+        self.wait = clipped(self.HOLD_SHARE * t, self.HOLD_LEAST, self.HOLD_MOST)
+        return S
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one row says; raw values are those of section 3, scores those of section 4."""
+
+    surprise: float  # S of the machine
+    event_raw: float
+    state_raw: float
+    gate: float
+    channel_raw: list[float]  # S_c
+    z: list[float]  # distance from the gated baseline; 0 where there is no reading
+    cause: int  # channel
+    parts: list[list[float]]  # [channel][population]
+    learned: float
+    event: float
+    state: float
+    score: float
+    channel: list[float]
+    spikes: int
+
+
+def is_missing(x: float | None) -> bool:
+    return x is None or math.isnan(x)
+
+
+def worst_of(values: Sequence[float]) -> int:
+    """Index of the largest value, the first one if there are several."""
+    return values.index(max(values))
+
+
+@dataclass(init=False)
+class NaiveMachine:
+    """The network of one machine, row by row."""
+
+    channels: list[Channel]
+    coupling: Coupling
+    condition: Condition
+    dendrite: Dendrite
+    output: OutputNeuron
+
+    def __init__(self, channels: int, ranges: Sequence[tuple[float, float] | None] | None = None) -> None:
+        """`ranges` has one entry per channel: the sensor's declared (lo, hi), or None to learn it."""
+        declared = [r if r and r[1] > r[0] else None for r in ranges or [None] * channels]
+        if len(declared) != channels:
+            raise ValueError(f"{len(declared)} ranges for {channels} channels")
+        self.channels = [Channel(Encoder(span)) for span in declared]
+        self.coupling = Coupling.among(channels)
+        self.condition = Condition()
+        self.dendrite = Dendrite.among(channels)
+        self.output = OutputNeuron()
+
+    def step(
+        self,
+        row: Sequence[float | None],
+        elapsed: Sequence[float] | None = None,
+        machine_elapsed: float = 1.0,
+    ) -> Outputs:
+        """Scores a row of readings, missing ones None or NaN, then learns from it.
+
+        `elapsed` is each channel's time since its previous reading in its usual steps, `machine_elapsed` the
+        machine's since its previous row with a reading.
+        """
+        count = len(self.channels)
+        elapsed = [1.0] * count if elapsed is None else elapsed
+        if len(row) != count or len(elapsed) != count:
+            raise ValueError(f"{len(row)} readings and {len(elapsed)} elapsed times for {count} channels")
+        present = [c for c in range(count) if not is_missing(row[c])]
+        parts = [[0.0] * len(TABLE) for _ in self.channels]
+        if not present:
+            return self._outputs(present, parts, [0.0] * count, 0.0, 0.0, 0.0, 1.0)
+
+        for c in present:
+            channel, q = self.channels[c], self.channels[c].readings
+            parts[c] = channel.step(row[c], elapsed[c])
+            self.coupling.trace(c, channel.value.zv, q, elapsed[c])
+        t = self._oldest()
+        if count > 1:
+            for c in present:
+                parts[c][COUPLING] = self.coupling.step(c, self.channels[c].readings)
+        state, gate = self.condition.step([channel.baseline.z for channel in self.channels], t, machine_elapsed)
+        for c in present:
+            self.channels[c].baseline.learn(gate, self.channels[c].readings - 1)
+
+        channel_raw = [0.0] * count
+        for c in present:
+            if self.channels[c].readings > WARM:
+                channel_raw[c] = self.dendrite.step(parts[c])
+        S = self.output.surprise(max(channel_raw), count, t)
+        event = self.output.step(S, t, machine_elapsed)
+        return self._outputs(present, parts, channel_raw, S, event, state, gate)
+
+    def _oldest(self) -> int:
+        return max(channel.readings for channel in self.channels)
+
+    def _outputs(
+        self,
+        present: Sequence[int],
+        parts: list[list[float]],
+        channel_raw: list[float],
+        surprise: float,
+        event_raw: float,
+        state_raw: float,
+        gate: float,
+    ) -> Outputs:
+        """Section 4. With one channel the state is capped: it may hold an incident open, never open one."""
+        z = [channel.baseline.z if c in present else 0.0 for c, channel in enumerate(self.channels)]
+        event = score_of(event_raw / EVENT_UNIT)
+        state = min(score_of(state_raw), 0.9 if len(self.channels) == 1 else 1.0)
+        return Outputs(
+            surprise=surprise,
+            event_raw=event_raw,
+            state_raw=state_raw,
+            gate=gate,
+            channel_raw=channel_raw,
+            z=z,
+            cause=worst_of(channel_raw if event >= state else [abs(each) for each in z]),
+            parts=parts,
+            learned=min(self._oldest() / WARM, 1.0),
+            event=event,
+            state=state,
+            score=max(event, state),
+            channel=[score_of(S / EVENT_UNIT) for S in channel_raw],
+            spikes=sum(self.channels[c].spikes for c in present),
+        )
+
+
+def golden_input() -> list[list[float]]:
+    """Section 8: two coupled channels, a step of channel 1 at row 480, channel 0 stuck from row 560."""
+    rows = []
+    for i in range(600):
+        t = float(i)
+        wave = math.sin(2 * math.pi * t / 40)
+        x0 = wave + 0.3 * math.sin(0.7 * t * t + 1.0)
+        x1 = 20.0 + 5.0 * wave + 1.5 * math.sin(0.3 * t * t + 0.5 * t)
+        if i >= 560:
+            x0 = rows[559][0]
+        if 480 <= i < 520:
+            x1 += 12.0
+        if 300 <= i < 305:
+            x1 = math.nan
+        rows.append([x0, x1])
+    return rows

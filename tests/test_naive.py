@@ -1,0 +1,158 @@
+"""The naive twin gives the values that the detector's page promises, so it may referee the compiled network."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import pytest
+from naive import NaiveMachine, Outputs, averaged, golden_input
+
+# Section 8, digit by digit.
+GOLDEN = """
+ 99  0.000000  0.000000  0.000000  1.000000  0.000000  0.000000  0
+100  0.482946  0.482946  0.280578  1.000000  0.538804  0.330028  0
+120  0.409976  0.000000  0.481841  1.000000  0.481789  0.407508  1
+200  0.212448  0.000000  0.626047  1.000000  0.325109  0.230975  1
+299  0.273450  0.000000  0.478621  1.000000  0.378919  0.251664  1
+302  0.275559  0.000000  0.459618  0.927270  0.380780  0.000000  0
+310  0.624329  0.000000  0.416138  0.986070  0.672819  0.520549  0
+400  0.205285  0.000000  0.490379  0.717539  0.282649  0.324252  0
+480  1.939450  1.939450  0.591269  0.814856  0.732169  1.806308  1
+483  1.747038  0.000000  0.616839  0.924154  1.391127  1.642492  0
+500  1.357654  0.000000  3.118220  0.020000  1.144284  1.311926  1
+561  0.591460  0.000000  1.059870  0.870690  0.659387  0.518743  0
+570  1.562292  0.000000  0.820772  0.956267  1.495734  0.532769  1
+599  1.452059  0.000000  0.775597  0.843358  1.403958  0.743622  1
+"""
+GOLDEN_DECLARED = "150:0.712945 300:0.385328 450:0.792678 561:0.697895 575:1.893041"
+
+
+def run(rows: Sequence[Sequence[float | None]], machine: NaiveMachine | None = None) -> list[Outputs]:
+    machine = machine or NaiveMachine(len(rows[0]))
+    return [machine.step(row) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def golden_outputs() -> list[Outputs]:
+    return run(golden_input())
+
+
+@pytest.mark.parametrize("line", GOLDEN.strip().splitlines(), ids=lambda line: f"row {line.split()[0]}")
+def test_the_golden_table_is_reproduced_to_its_last_digit(line: str, golden_outputs: list[Outputs]) -> None:
+    row, *numbers, cause = line.split()
+    out = golden_outputs[int(row)]
+    columns = (out.surprise, out.event_raw, out.state_raw, out.gate, *out.channel_raw)
+    assert [f"{number:.6f}" for number in columns] == numbers
+    assert out.cause == int(cause)
+
+
+def test_a_declared_range_gives_the_golden_line() -> None:
+    outputs = run([row[:1] for row in golden_input()], NaiveMachine(1, ranges=[(-2.0, 2.0)]))
+    rows = [int(item.split(":")[0]) for item in GOLDEN_DECLARED.split()]
+    assert " ".join(f"{row}:{outputs[row].surprise:.6f}" for row in rows) == GOLDEN_DECLARED
+
+
+def test_readings_times_eight_give_the_same_bits_of_every_surprise(golden_outputs: list[Outputs]) -> None:
+    """z, state and gate have the absolute 1e-12 of `sqrt v` in them, unranked: they keep 10 digits, not all bits."""
+    scaled = run([[8.0 * x for x in row] for row in golden_input()])
+    for name in ("surprise", "event_raw", "event", "channel_raw", "channel", "parts", "cause", "spikes"):
+        assert [getattr(out, name) for out in scaled] == [getattr(out, name) for out in golden_outputs], name
+    for name in ("state_raw", "state", "score", "gate"):
+        expected = [getattr(out, name) for out in golden_outputs]
+        assert [getattr(out, name) for out in scaled] == pytest.approx(expected, rel=0, abs=1e-10), name
+    for out, expected in zip(scaled, golden_outputs, strict=True):
+        assert out.z == pytest.approx(expected.z, rel=0, abs=1e-10)
+
+
+def test_the_first_rows_alone_give_the_same_scores(golden_outputs: list[Outputs]) -> None:
+    for n in (1, 150, 303, 490):
+        assert run(golden_input()[:n]) == golden_outputs[:n]
+
+
+def test_a_row_without_readings_changes_no_state_and_says_nothing(golden_outputs: list[Outputs]) -> None:
+    machine = NaiveMachine(2)
+    run(golden_input()[:490], machine)
+    before = copy.deepcopy(machine)
+    out = machine.step([None, math.nan], elapsed=[7.0, 7.0], machine_elapsed=7.0)
+    assert machine == before
+    assert (out.surprise, out.event, out.state, out.score, out.spikes) == (0.0, 0.0, 0.0, 0.0, 0)
+    assert run(golden_input()[490:], machine) == golden_outputs[490:]
+
+
+def test_none_and_nan_are_the_same_missing_reading(golden_outputs: list[Outputs]) -> None:
+    assert run([[None if math.isnan(x) else x for x in row] for row in golden_input()]) == golden_outputs
+
+
+def test_usual_steps_give_the_same_bits_as_no_times_at_all(golden_outputs: list[Outputs]) -> None:
+    machine = NaiveMachine(2)
+    timed = [machine.step(row, elapsed=[1.0, 1.0], machine_elapsed=1.0) for row in golden_input()]
+    assert timed == golden_outputs
+
+
+@pytest.mark.parametrize("n", [1.0, 3.0, 7.0, 20.0])
+def test_one_usual_step_of_an_average_has_the_bits_of_the_plain_equation(n: float) -> None:
+    for a, b in ((0.1, 0.7), (-3.3, 1e6), (1e-9, 20.3)):
+        assert averaged(a, b, n, 1.0) == a + (b - a) / n
+        assert averaged(a, b, 1.0, 2.5) == a + (b - a)
+
+
+def test_leaks_follow_the_elapsed_time_of_their_own_channel() -> None:
+    """A reading 2.5 usual steps late in channel 0 moves its membranes by k' = 1 - (1 - k)^2.5, channel 1 as ever."""
+    usual = NaiveMachine(2)
+    run(golden_input()[:200], usual)
+    late = copy.deepcopy(usual)
+    before = copy.deepcopy(usual)
+    row = golden_input()[200]
+    usual.step(row)
+    late.step(row, elapsed=[2.5, 1.0])
+
+    def moves(part: str, k: float) -> None:
+        owner, name = part.split(".")
+        a, one, many = (getattr(getattr(m.channels[0], owner), name) for m in (before, usual, late))
+        assert (many - a) / (one - a) == pytest.approx((1.0 - (1.0 - k) ** 2.5) / k)
+
+    moves("activity.act", 1 / 16)
+    moves("baseline.ly", 1 / 20)
+    trace, one, many = (m.coupling.xt[0] for m in (before, usual, late))
+    assert (many - trace) / (one - trace) == pytest.approx((1.0 - 0.75**2.5) / 0.25)
+    R, R_late = before.channels[0].encoder.R, late.channels[0].encoder.R
+    V, V_late = before.channels[0].encoder.V, late.channels[0].encoder.V
+    tau = 1.5
+    for k in range(1, 6):
+        assert R_late[k] == pytest.approx(R[k] + (1.0 - math.exp(-2.5 / tau)) * (R_late[k - 1] - R[k]))
+        tau *= 1.9
+    for i, tau in enumerate((4.0, 16.0)):
+        rough = abs(R_late[0] - R_late[2])
+        assert V_late[i] == pytest.approx(V[i] + (1.0 - math.exp(-2.5 / tau)) * (rough - V[i]))
+    assert late.channels[0].encoder.R[0] == usual.channels[0].encoder.R[0]
+    assert late.channels[0].value == usual.channels[0].value
+    assert late.channels[1].encoder == usual.channels[1].encoder
+    assert late.coupling.xt[1] == usual.coupling.xt[1]
+
+
+def test_silence_counts_elapsed_time() -> None:
+    machine = NaiveMachine(1)
+    for e in (1.0, 3.0, 0.5):
+        machine.step([2.0], elapsed=[e])
+    assert machine.channels[0].silence.quiet == 4.5
+
+
+def test_hold_threshold_and_lateness_follow_the_elapsed_time_of_the_machine() -> None:
+    machine = NaiveMachine(2)
+    rows = golden_input()
+    run(rows[:481], machine)
+    assert machine.output.wait > 2.5, "the event of row 480 set the hold"
+
+    usual, late = copy.deepcopy(machine), copy.deepcopy(machine)
+    usual.step(rows[481])
+    late.step(rows[481], machine_elapsed=2.5)
+    assert (usual.output.wait, late.output.wait) == (machine.output.wait - 1.0, machine.output.wait - 2.5)
+    assert late.output.th == usual.output.th == machine.output.th
+    before, one, many = (m.condition.late for m in (machine, usual, late))
+    assert (many - before) / (one - before) == pytest.approx((1 - math.exp(-2.5 / 20)) / (1 - math.exp(-1 / 20)))
+
+    late.step(rows[482], machine_elapsed=1000.0)
+    assert late.output.wait == 0.0
+    late.output.th = 10.0  # above any surprise of the next row
+    late.step(rows[483], machine_elapsed=2.5)
+    assert late.output.th == 10.0 * math.exp(-2.5 / 50)
