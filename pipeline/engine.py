@@ -104,6 +104,10 @@ class Engine:
 
     def step(self, readings: Readings) -> Scores:
         """Score readings in order and learn from them."""
+        return self._score(self.judge(readings))
+
+    def judge(self, readings: Readings) -> rows.Closed:
+        """What the networks say, before it becomes scores; learns. Most want `step`."""
         state = self.fleet.state
         n = len(readings.line)
         seen, elapsed, usual_ns = np.empty(n), np.empty(n), np.empty(n)
@@ -140,7 +144,7 @@ class Engine:
             felt.spikes,
             out,
         )
-        return self._score(rows.Closed(*(column[:count] for column in out)))
+        return rows.Closed(*(column[:count] for column in out))
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""

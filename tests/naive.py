@@ -260,7 +260,7 @@ class Encoder:
     def step(self, x: float, q: int, e: float) -> int:
         """Moves the traces; how many spikes were sent."""
         y = self._compress(x)
-        self._adapt(x, q)
+        self._adapt(x, q, e)
         if q == 0:
             self.R = [y] * len(self.TAUS)
         return self._send(y, q, e)
@@ -272,7 +272,7 @@ class Encoder:
             u = abs(x - self.med) or 1.0
         return compressed((x - self.med) / u)
 
-    def _adapt(self, x: float, q: int) -> None:
+    def _adapt(self, x: float, q: int, e: float) -> None:
         if not self.declared:
             self.clo = min(self.clo + (self.med - self.clo) / self.TAU_RANGE, x)
             self.chi = max(self.chi - (self.chi - self.med) / self.TAU_RANGE, x)
@@ -280,7 +280,7 @@ class Encoder:
         if q > 50 and self.sc > 0:
             r = min(r, self.SCALE_CAP * self.sc)
         self.sc = leaned(self.sc, r, max(1.0 / (q + 1.0), 1.0 / self.TAU_SCALE))
-        stride = (self.WALK if q > 100 else self.WALK_EARLY) * self.sc
+        stride = (self.WALK if q > 100 else self.WALK_EARLY) * self.sc * e  # a speed: the product's own choice
         self.med = min(self.med + stride, x) if x > self.med else max(self.med - stride, x)
 
     def _send(self, y: float, q: int, e: float) -> int:

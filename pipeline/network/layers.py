@@ -242,15 +242,16 @@ def judge(
     )
     gate = machines.condition.gate[slot]
     weight = WEIGHT_OF_LINE + (WEIGHT_OF_COUPLING if size > 1 else 0.0)
-    best, event_cause, state_cause = 0.0, roster[slot, 0], roster[slot, 0]
+    best, farthest = 0.0, 0.0
+    event_cause = state_cause = roster[slot, 0]
     for i in range(size):
         c = roster[slot, i]
-        if abs(lines.condition.sigmas[c]) > abs(lines.condition.sigmas[state_cause]):
-            state_cause = c
         lines.dendrite[c] = 0.0
         if not ticked[c]:
             lines.rarity[c, :] = 0.0
             continue
+        if abs(lines.condition.sigmas[c]) > farthest:
+            farthest, state_cause = abs(lines.condition.sigmas[c]), c
         condition.learn(params.condition, lines.condition, c, age[c], gate)
         if age[c] > params.output.warm:
             cubes = 0.0

@@ -85,14 +85,14 @@ def step(
         before = state.level[c]
         spike_times[i, 0] = before
         for k in range(CASCADE):
-            trace[c, k] += leak(max(params.forget[k], youth), elapsed[i]) * (before - trace[c, k])
+            trace[c, k] += max(leak(params.forget[k], elapsed[i]), youth) * (before - trace[c, k])
             if k < CHANGES:
                 spike_times[i, LEVELS + PATTERN + k] = before - trace[c, k]
             before = trace[c, k]
             spike_times[i, k + 1] = before
         jump = abs(state.level[c] - trace[c, 1])
-        rough[c, 0] += leak(max(params.forget_fast, youth), elapsed[i]) * (jump - rough[c, 0])
-        rough[c, 1] += leak(max(params.forget_slow, youth), elapsed[i]) * (jump - rough[c, 1])
+        rough[c, 0] += max(leak(params.forget_fast, elapsed[i]), youth) * (jump - rough[c, 0])
+        rough[c, 1] += max(leak(params.forget_slow, elapsed[i]), youth) * (jump - rough[c, 1])
         spike_times[i, LEVELS] = trace[c, 3]
         spike_times[i, LEVELS + 1] = params.rough_weight * math.log(rough[c, 0] + params.rough_floor)
         spike_times[i, LEVELS + 2] = params.rough_weight * math.log(rough[c, 1] + params.rough_floor)
