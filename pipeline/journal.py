@@ -199,7 +199,9 @@ class Journal:
 
     def replay(self, after: int) -> Iterator[tuple[int, Readings]]:
         """Batches committed after this sequence number, in order."""
-        rows = self._database.execute("SELECT sequence, columns FROM readings WHERE sequence > ? ORDER BY 1", (after,))
+        rows = self._database.execute(
+            "SELECT sequence, columns FROM readings WHERE sequence > ? ORDER BY 1", (after,)
+        )
         for sequence, blob in rows:
             yield sequence, _unpack(blob)
 

@@ -31,6 +31,7 @@ class Message(NamedTuple):
     received_ns: int  # Unix time of arrival
     mid: int = 0
     qos: int = 0
+    connection: int = 0  # which connection to the broker it came on: it can be acknowledged on no other
 
 
 class Reading(NamedTuple):

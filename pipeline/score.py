@@ -59,6 +59,8 @@ def score(table: Table, rows: int = CHUNK_ROWS, progress: Callable[[int], None] 
     scores[with_readings] = np.concatenate([part.score for part in found])
     severity[with_readings] = np.concatenate([part.severity for part in found])
     cause = [""] * len(scores)
-    for row, line in zip(with_readings.tolist(), np.concatenate([part.cause for part in found]).tolist(), strict=True):
+    for row, line in zip(
+        with_readings.tolist(), np.concatenate([part.cause for part in found]).tolist(), strict=True
+    ):
         cause[row] = engine.fleet.lines[line][1]
     return Scored(scores, severity, cause, in_order(table.time_ns)[1])

@@ -152,7 +152,7 @@ class Service:
         before = self.refused["no_room"]
         rows = self.engine.arrange(decoded, self.refused)
         if self.refused["no_room"] > before == 0:
-            log.warning("refused cause=no_room note=\"a limit of machines or sensors is reached\"")
+            log.warning('refused cause=no_room note="a limit of machines or sensors is reached"')
         late = self.engine.late
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
@@ -167,7 +167,9 @@ class Service:
         """Count a refusal; one warning per cause."""
         self.refused[cause] += 1
         if self.refused[cause] == 1:
-            log.warning('refused cause=%s topic=%s detail="%s" note="counted from now on"', cause, topic[:200], detail)
+            log.warning(
+                'refused cause=%s topic=%s detail="%s" note="counted from now on"', cause, topic[:200], detail
+            )
 
     def _commit(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
         """One transaction; waits and tries again while the disk does not take it. False if stopped before."""

@@ -1,0 +1,150 @@
+"""The demonstration: the real service on recorded machines, played faster than life over real MQTT.
+
+Only the pace is made up. The recordings are published by a process of their own to the embedded broker, and come back
+through the same receiver, engine, journal and store as in a plant.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from pipeline.board import Board, Label
+from pipeline.config import Config, unix_ns
+from pipeline.engine import Scores
+from pipeline.service import Service, serve, store_path
+
+SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
+PLAIN_EVERY_S = 10.0  # between tables where there is no terminal to redraw
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on; the text says why."""
+
+
+def read_labels(path: Path) -> dict[str, list[Label]]:
+    """Recorded failures by machine; none where there is no file."""
+    if not path.exists():
+        return {}
+    table = json.loads(path.read_text())
+    return {
+        machine: [Label(unix_ns(one["start"]), unix_ns(one["end"]), one["what"]) for one in events]
+        for machine, events in table.items()
+    }
+
+
+class Demo:
+    """One run of the demonstration."""
+
+    def __init__(self, console: Console, files: Sequence[Path], seconds: float, stop: threading.Event) -> None:
+        self._console = console
+        self._files = files
+        self._seconds = seconds
+        self._stop = stop
+        self._labels = read_labels(files[0].parent / "labels.json")
+        self._player: subprocess.Popen[str] | None = None
+        self.board: Board | None = None
+        self.service: Service | None = None
+        self.failure = ""
+
+    def begin(self, service: Service, port: int) -> None:
+        """The service is up: let the recordings play."""
+        self.service = service
+        self.board = Board(service.engine, self._labels)
+        arguments = [
+            "replay",
+            *map(str, self._files),
+            "--url",
+            f"mqtt://127.0.0.1:{port}",
+            "--within",
+            str(self._seconds),
+        ]
+        self._player = subprocess.Popen(  # noqa: S603  # our own command
+            [sys.executable, "-m", "pipeline", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        threading.Thread(target=self._watch, args=(self._player,), daemon=True).start()
+
+    def _watch(self, player: "subprocess.Popen[str]") -> None:
+        """When the recordings are through, wait until the service has caught up, then stop."""
+        _, said = player.communicate()
+        if player.returncode and not self._stop.is_set():
+            self.failure = said.strip()
+        assert self.service is not None  # noqa: S101  # for the type checker: begin() set it
+        before = -1
+        while not self._stop.is_set() and before != self.service.messages:
+            before = self.service.messages
+            self._stop.wait(1.5)
+        self._stop.set()
+
+    def take(self, scores: Scores) -> None:
+        """Scores of a batch."""
+        if self.board is not None:
+            self.board.update(scores)
+
+    def end(self) -> None:
+        """Stop the player, if it is still at it."""
+        if self._player is not None and self._player.poll() is None:
+            self._player.terminate()
+            self._player.wait(5)
+
+    def __rich__(self) -> object:
+        return self.board if self.board is not None else "starting: the first start compiles the network, about 20 s"
+
+
+def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:
+    """Run the service on recordings until they are through or `stop` is set; raises DemoError."""
+    chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
+    if not chosen:
+        raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
+    folder = Path("spikewatch-data") / time.strftime("demo-%Y%m%d-%H%M%S")
+    config = msgspec.structs.replace(
+        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="100y")
+    )
+    logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
+    console.print(
+        f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
+        "(for trying out; a plant uses a real one).",
+        markup=False,
+    )
+    demo = Demo(console, chosen, seconds, stop)
+    live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
+    shown_at = time.monotonic()
+
+    def on_scores(scores: Scores) -> None:
+        nonlocal shown_at
+        demo.take(scores)
+        if not console.is_terminal and time.monotonic() - shown_at > PLAIN_EVERY_S:
+            shown_at = time.monotonic()
+            console.print(demo.board)
+
+    try:
+        with live:
+            serve(config, {}, stop, demo.begin, on_scores)
+    finally:
+        demo.end()
+    if demo.failure:
+        raise DemoError(f"the replay ended early: {demo.failure}")
+    if demo.board is None or demo.service is None:
+        return
+    if not console.is_terminal:
+        console.print(demo.board)
+    for name, hits in demo.board.hits.items():
+        total = len(read_labels(chosen[0].parent / "labels.json")[name])
+        console.print(f"{name}: alarms in {hits} of {total} recorded events", markup=False)
+    console.print(
+        f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored.\n"
+        f"  store      {store_path(config)} (SQLite; points of measurement `machine`)\n"
+        f"  networks   {folder}/networks-*.npz, journal {folder}/journal.sqlite\n"
+        "  your plant copy deploy/spikewatch.example.yaml, set mqtt.url to your broker and influxdb.url to your\n"
+        "             InfluxDB, then: spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
+        markup=False,
+    )

@@ -1,0 +1,345 @@
+"""The only file that speaks MQTT: receiving with acknowledgement after commit, and publishing recordings.
+
+What the receiver promises: a QoS 1 message is acknowledged only by `ack`, in order of arrival, and only on the
+connection it came on; everything else the broker sends again. The session outlives us (`clean_start` off, an expiry of
+days), so nothing is lost while we are away. The unacknowledged window is the back-pressure.
+"""
+
+import logging
+import os
+import select
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTErrorCode, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from pipeline.records import Message
+
+log = logging.getLogger("spikewatch.mqtt")
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+KEEPALIVE_S = 30
+READS_PER_SELECT = 256  # so that acknowledgements and keep-alives get their turn
+PUBACK = 0x40
+
+
+class PublishError(Exception):
+    """The broker could not be reached, or went away before it had taken everything."""
+
+
+class Broker(NamedTuple):
+    """How to reach a broker, secrets resolved."""
+
+    host: str
+    port: int
+    tls: bool = False
+    ca: str | None = None  # PEM files
+    cert: str | None = None
+    key: str | None = None
+    username: str | None = None
+    password: str | None = None
+    client_id: str = "spikewatch"
+    session_expiry_s: int = 7 * 86400
+    receive_maximum: int = 2000
+    protocol: int = 5  # 4 is MQTT 3.1.1
+
+    @classmethod
+    def of(cls, url: str, **others: Any) -> "Broker":
+        """From `mqtt://host[:port]` or `mqtts://host[:port]`; raises ValueError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+            raise ValueError(f"{url}: not mqtt://host:port or mqtts://host:port")
+        tls = parts.scheme == "mqtts"
+        return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, **others)
+
+    def client(self, *, clean: bool, manual_ack: bool) -> Client:
+        """A client that is not connected yet; raises OSError where a certificate cannot be read."""
+        five = self.protocol == 5
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            self.client_id,
+            clean_session=None if five else clean,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            manual_ack=manual_ack,
+        )
+        if self.username is not None:
+            client.username_pw_set(self.username, self.password)
+        if self.tls:
+            client.tls_set(self.ca, self.cert, self.key)
+        return client
+
+    def connect(self, client: Client, *, clean: bool) -> None:
+        """Open the connection; raises OSError with the reason."""
+        if self.protocol != 5:
+            client.connect(self.host, self.port, KEEPALIVE_S)
+            return
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0 if clean else self.session_expiry_s
+        properties.ReceiveMaximum = self.receive_maximum
+        client.connect(self.host, self.port, KEEPALIVE_S, clean_start=clean, properties=properties)
+
+
+class Receiver:
+    """Messages of some topics, in a thread of its own; `take` and `ack` are for one other thread."""
+
+    def __init__(self, broker: Broker, topics: Sequence[tuple[str, int]], queue_messages: int = 20_000) -> None:
+        """`topics`: filters with their QoS. `queue_messages`: QoS 0 messages beyond so many are dropped, counted."""
+        self._broker = broker
+        self._topics = list(topics)
+        self._limit = queue_messages
+        self._queue: deque[Message] = deque()
+        self._arrived = threading.Event()
+        self._acks: deque[tuple[int, bytes]] = deque()  # connection, joined PUBACK packets
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._connection = 0
+        self._refusal = ""
+        self._complaint = ""
+        self.connected = False
+        self.received = 0
+        self.dropped = 0
+        self.reconnects = 0
+        self.stale_acks = 0
+
+    def start(self) -> None:
+        """Begin to connect, and go on trying."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect; what was not acknowledged stays with the broker."""
+        self._stop.set()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10.0)
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def take(self, max_messages: int, timeout_s: float) -> list[Message]:
+        """Up to `max_messages` in order of arrival; waits at most `timeout_s` for the first."""
+        if not self._queue:
+            self._arrived.clear()
+            if not self._queue:  # nothing came between the look and the clearing
+                self._arrived.wait(timeout_s)
+        pop = self._queue.popleft
+        return [pop() for _ in range(min(len(self._queue), max_messages))]
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge messages, in order of arrival, whose effects are on disk."""
+        current = self._connection
+        mids = [message.mid for message in messages if message.qos and message.connection == current]
+        self.stale_acks += sum(1 for message in messages if message.qos) - len(mids)
+        if mids:
+            self._acks.append((current, b"".join([struct.pack("!BBH", PUBACK, 2, mid) for mid in mids])))
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_in.send(b"w")
+        except (BlockingIOError, OSError):
+            return  # the pipe is full of wake-ups already, or closed
+
+    def _run(self) -> None:
+        wait_s = FIRST_RETRY_S
+        while not self._stop.is_set():
+            if self._serve():
+                wait_s = FIRST_RETRY_S
+            if self._stop.wait(wait_s):
+                return
+            wait_s = min(2.0 * wait_s, LONGEST_RETRY_S)
+
+    def _away(self, reason: str) -> None:
+        """One warning per cause, not one per attempt."""
+        if reason != self._complaint:
+            self._complaint = reason
+            log.warning(
+                'mqtt.away host=%s port=%d reason="%s" note="trying again"',
+                self._broker.host,
+                self._broker.port,
+                reason,
+            )
+
+    def _serve(self) -> bool:
+        """One connection, from connect to its end; False if it never came about."""
+        self._refusal = ""
+        client: Client | None = None
+        try:
+            client = self._broker.client(clean=False, manual_ack=True)
+            client.on_connect = self._on_connect
+            client.on_message = self._on_message
+            client.on_disconnect = self._on_disconnect
+            self._broker.connect(client, clean=False)
+        except (OSError, ValueError) as error:
+            self._away(reason_of(error))
+            return False
+        came_about = self._loop(client)
+        self.connected = False
+        if not self._stop.is_set():
+            self._away(self._refusal or "connection lost")
+        return came_about
+
+    def _loop(self, client: Client) -> bool:
+        ever = False
+        while client.socket() is not None:
+            if self._stop.is_set():
+                client.disconnect()
+                client.loop_write()
+                return True
+            sock = client.socket()
+            if sock is None:
+                break
+            writers = [sock] if client.want_write() else []
+            try:
+                pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+                readable, _, _ = select.select([sock, self._wake_out], writers, [], 0.0 if pending else 1.0)
+            except (OSError, ValueError):
+                break
+            if self._wake_out in readable:
+                self._wake_out.recv(4096)
+            if sock in readable or pending:
+                for _ in range(READS_PER_SELECT):
+                    before = self.received
+                    if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.received == before:
+                        break
+                self._arrived.set()
+            while self._acks:
+                connection, packets = self._acks.popleft()
+                if connection == self._connection and self.connected:
+                    self._send(client, packets)
+                else:
+                    self.stale_acks += len(packets) // 4
+            if client.want_write():
+                client.loop_write()
+            client.loop_misc()
+            ever = ever or self.connected
+        return ever
+
+    @staticmethod
+    def _send(client: Client, packets: bytes) -> None:
+        """Queue ready-made PUBACK packets as one piece.
+
+        `Client.ack` makes one packet, one queue entry and one system call of every message; joined, a batch costs one
+        of each. This is the only use of something that paho does not call public.
+        """
+        client._packet_queue(PUBACK, packets, 0, 1)
+
+    def _on_connect(
+        self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = f"refused by the broker: {reason}"
+            return
+        if self._connection:
+            self.reconnects += 1
+        self._connection += 1
+        self.connected = True
+        self._complaint = ""
+        log.info(
+            "mqtt.connected host=%s port=%d session_present=%s",
+            self._broker.host,
+            self._broker.port,
+            flags.session_present,
+        )
+        client.subscribe(self._topics)
+
+    def _on_disconnect(
+        self, client: Client, data: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self.connected = False
+        if not self._refusal and flags.is_disconnect_packet_from_server:
+            self._refusal = f"closed by the broker: {reason}"
+
+    def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
+        self.received += 1
+        if message.qos == 0 and len(self._queue) >= self._limit:
+            if self.dropped == 0:
+                log.warning("mqtt.dropped limit=%d policy=drop_newest_qos0", self._limit)
+            self.dropped += 1
+            return
+        self._queue.append(
+            Message(message.topic, message.payload, time.time_ns(), message.mid, message.qos, self._connection)
+        )
+
+
+class Publisher:
+    """Publishes at QoS 1 with a bounded window; a context manager."""
+
+    def __init__(self, broker: Broker, window: int = 500) -> None:
+        self._broker = broker
+        self._window = threading.Semaphore(window)
+        self._size = window
+        self._client = broker.client(clean=True, manual_ack=False)
+        self._client.max_inflight_messages_set(window)
+        self._client.on_publish = lambda *_: self._window.release()
+        self._up = threading.Event()
+        self._refusal = ""
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = lambda *_: self._up.clear()
+
+    def _on_connect(
+        self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = str(reason)
+        else:
+            self._up.set()
+
+    def __enter__(self) -> "Publisher":
+        """Connect; raises PublishError with the reason."""
+        where = f"{self._broker.host}:{self._broker.port}"
+        try:
+            self._broker.connect(self._client, clean=True)
+        except OSError as error:
+            raise PublishError(f"no broker at {where}: {reason_of(error)}") from None
+        self._client.loop_start()
+        if not self._up.wait(10.0):
+            self._client.loop_stop()
+            raise PublishError(f"the broker at {where} did not let us in: {self._refusal or 'no answer'}")
+        return self
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand over one message; waits while the window is full. Raises PublishError if the broker went away."""
+        if not self._window.acquire(timeout=30.0) or not self._up.is_set():
+            raise PublishError("the broker went away while publishing")
+        self._client.publish(topic, payload, qos=1)
+
+    def drain(self, timeout_s: float = 60.0) -> None:
+        """Wait until the broker has taken everything; raises PublishError if it does not."""
+        deadline = time.monotonic() + timeout_s
+        for taken in range(self._size):
+            if not self._window.acquire(timeout=max(deadline - time.monotonic(), 0.01)):
+                raise PublishError(f"the broker has not confirmed {self._size - taken} messages")
+        for _ in range(self._size):
+            self._window.release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def reason_of(error: BaseException) -> str:
+    """A failed connection in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return f"unknown host: {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return os.strerror(error.errno).lower() if error.errno > 0 else error.strerror
+    return str(error) or type(error).__name__

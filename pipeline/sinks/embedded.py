@@ -1,0 +1,126 @@
+"""The embedded store: points in one SQLite file, for trying out and for the built-in page.
+
+Written by one thread; anybody may read through an instance of their own. Old points go by age, against the newest
+point in the store and not against the clock, and by number.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pipeline.records import Point
+from pipeline.sinks.errors import Unreachable
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, tags TEXT NOT NULL, UNIQUE (measurement, tags)
+);
+CREATE TABLE IF NOT EXISTS points (
+    series INTEGER NOT NULL REFERENCES series, time_ns INTEGER NOT NULL, fields TEXT NOT NULL,
+    PRIMARY KEY (series, time_ns)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_time ON points (time_ns);
+"""
+TRIM_EVERY = 20_000  # points written between two looks at what is too old
+Tags = tuple[tuple[str, str], ...]
+
+
+class Embedded:
+    """A store in one file."""
+
+    def __init__(self, path: Path, keep_ns: int = 30 * 86400 * 10**9, max_points: int = 5_000_000) -> None:
+        """Open or create. Raises OSError where the folder cannot be made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._keep_ns, self._max_points = path, keep_ns, max_points
+        self._database: sqlite3.Connection | None = None  # opened by the thread that uses it
+        self._series: dict[tuple[str, Tags], int] = {}
+        self._since_trim = TRIM_EVERY
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(SCHEMA)
+        return self._database
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Store points, all or none; the same series and time overwrites. Raises Unreachable (disk full, no access)."""
+        try:
+            database = self._open()
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                rows = [
+                    (self._number(database, point), point.time_ns, msgspec.json.encode(point.fields).decode())
+                    for point in points
+                ]
+                database.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+                self._since_trim += len(rows)
+                if self._since_trim >= TRIM_EVERY:
+                    self._trim(database)
+                database.execute("COMMIT")
+            except BaseException:
+                self._series.clear()  # numbers given out in this transaction are gone
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise Unreachable(f"{self._path}: {error}") from None
+
+    def _number(self, database: sqlite3.Connection, point: Point) -> int:
+        key = (point.measurement, tuple(point.tags))
+        number = self._series.get(key)
+        if number is None:
+            row = (point.measurement, msgspec.json.encode(point.tags).decode())
+            database.execute("INSERT OR IGNORE INTO series (measurement, tags) VALUES (?, ?)", row)
+            found = database.execute("SELECT id FROM series WHERE measurement = ? AND tags = ?", row).fetchone()
+            number = self._series[key] = int(found[0])
+        return number
+
+    def _trim(self, database: sqlite3.Connection) -> None:
+        self._since_trim = 0
+        newest = database.execute("SELECT max(time_ns) FROM points").fetchone()[0]
+        if newest is None:
+            return
+        database.execute("DELETE FROM points WHERE time_ns < ?", (newest - self._keep_ns,))
+        surplus = database.execute("SELECT count(*) FROM points").fetchone()[0] - self._max_points
+        if surplus > 0:
+            database.execute(
+                "DELETE FROM points WHERE (series, time_ns) IN"
+                " (SELECT series, time_ns FROM points ORDER BY time_ns LIMIT ?)",
+                (surplus,),
+            )
+
+    def query(
+        self, measurement: str, since_ns: int | None = None, until_ns: int | None = None, limit: int = -1
+    ) -> list[Point]:
+        """Points of a measurement with since_ns <= time < until_ns, in order of time."""
+        rows = self._open().execute(
+            "SELECT tags, time_ns, fields FROM points JOIN series ON series = id"
+            " WHERE measurement = ? AND time_ns >= ? AND time_ns < ? ORDER BY time_ns, id LIMIT ?",
+            (
+                measurement,
+                -(2**63) if since_ns is None else since_ns,
+                2**63 - 1 if until_ns is None else until_ns,
+                limit,
+            ),
+        )
+        return [
+            Point(measurement, msgspec.json.decode(tags, type=Tags), msgspec.json.decode(fields), time_ns)
+            for tags, time_ns, fields in rows
+        ]
+
+    def count(self, measurement: str) -> int:
+        """Number of points of a measurement."""
+        row = self._open().execute(
+            "SELECT count(*) FROM points JOIN series ON series = id WHERE measurement = ?", (measurement,)
+        )
+        return int(row.fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None

@@ -1,0 +1,100 @@
+"""InfluxDB, through the API that 2.x, 3.x and 1.8 speak, and through `/write` for older 1.x.
+
+The only file that imports the client, and only when a sink is made: a service with the embedded store does not carry
+it. Of the client, the synchronous writer is used, with ready-made lines: its batching writer keeps points in memory
+without bound and gives up on them.
+"""
+
+import gzip
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from pipeline.records import Point
+from pipeline.sinks.errors import Refused, SinkError, Unreachable
+from pipeline.sinks.lines import lines
+
+TIMEOUT_S = 10.0
+OF_THE_TARGET = {401, 403, 404, 408, 429}  # not of a point: the same points may be taken later
+
+
+def error_of(status: int, reason: str, target: str, retry_after: str | None) -> SinkError:
+    """What an HTTP status means for the points."""
+    text = f"{target}: {status} {reason.strip()[:300]}"
+    if status in OF_THE_TARGET or status >= 500:
+        return Unreachable(text, float(retry_after) if retry_after and retry_after.isdigit() else None)
+    return Refused(text)
+
+
+class InfluxV2:
+    """A bucket of InfluxDB 2 or 3, or of anything that speaks its write API."""
+
+    def __init__(self, url: str, bucket: str, org: str = "", token: str = "") -> None:
+        from influxdb_client import InfluxDBClient
+        from influxdb_client.client.write_api import SYNCHRONOUS
+
+        self._target, self._bucket, self._org = f"{url} bucket {bucket}", bucket, org
+        self._client = InfluxDBClient(url, token, org=org or "-", enable_gzip=True, timeout=int(TIMEOUT_S * 1000))
+        self._write = self._client.write_api(SYNCHRONOUS)
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Store points; raises Unreachable or Refused."""
+        from influxdb_client.rest import ApiException
+        from urllib3.exceptions import HTTPError
+
+        body = lines(points)
+        if not body:
+            return
+        try:
+            self._write.write(self._bucket, self._org or "-", body.encode())
+        except ApiException as error:
+            headers = error.headers or {}
+            reason = str(error.body or error.reason or "")
+            raise error_of(int(error.status or 0), reason, self._target, headers.get("Retry-After")) from None
+        except (HTTPError, OSError) as error:
+            raise Unreachable(f"{self._target}: {short(error)}") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._write.close()
+        self._client.close()
+
+
+class InfluxV1:
+    """A database of InfluxDB 1.x; it must exist."""
+
+    def __init__(self, url: str, database: str, username: str | None = None, password: str | None = None) -> None:
+        import urllib3
+
+        self._target = f"{url} database {database}"
+        self._url = f"{url.rstrip('/')}/write?{urlencode({'db': database, 'precision': 'ns'})}"
+        self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(TIMEOUT_S))
+        self._headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
+        if username is not None:
+            self._headers |= urllib3.make_headers(basic_auth=f"{username}:{password or ''}")
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Store points; raises Unreachable or Refused."""
+        from urllib3.exceptions import HTTPError
+
+        body = lines(points)
+        if not body:
+            return
+        try:
+            answer = self._pool.request(
+                "POST", self._url, body=gzip.compress(body.encode(), 1), headers=self._headers
+            )
+        except (HTTPError, OSError) as error:
+            raise Unreachable(f"{self._target}: {short(error)}") from None
+        if answer.status >= 300:
+            reason = answer.data.decode("utf-8", "replace")
+            raise error_of(answer.status, reason, self._target, answer.headers.get("Retry-After"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.clear()
+
+
+def short(error: BaseException) -> str:
+    """A connection's failure in a few words, without the object addresses urllib3 puts into it."""
+    text = str(getattr(error, "reason", None) or error)
+    return text.split(">: ")[-1].split("object at 0x")[-1].split(": ", 1)[-1][:200]

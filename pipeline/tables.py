@@ -1,0 +1,133 @@
+"""Recorded machines as tables: the reader that scoring and replaying files share.
+
+Rows stay in file order, none is dropped. pandas is imported where it is used, so that the service does not carry it.
+"""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pipeline.records import Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIME_NAMES = ("time", "timestamp", "datetime", "date", "ts", "t")
+SUFFIXES = (".csv.gz", ".csv", ".parquet")
+EPOCH_UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))  # at least: nanoseconds a unit
+
+
+class TableError(Exception):
+    """A file cannot be read as a table; the text names the file and what is wrong."""
+
+
+class Table(NamedTuple):
+    """One machine's recording."""
+
+    name: str  # file name without its suffix
+    stamps: list[str]  # the time cells as they are written in the file
+    time_ns: Ints  # (rows,), Unix time
+    sensors: list[str]
+    values: Floats  # (rows, sensors), NaN where a reading is missing
+    skipped: list[str]  # columns that are not numeric
+
+
+def stem(path: Path) -> str:
+    """File name without `.csv`, `.csv.gz` or `.parquet`."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.stem
+
+
+def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ()) -> Table:
+    """Read a CSV, CSV.gz or Parquet file; raises TableError.
+
+    `time` names the time column (default: the first of the usual names). Times are ISO text, naive meaning UTC, or
+    numbers since 1970 in s, ms, us or ns by magnitude. Every other numeric column that is not excluded is a sensor;
+    booleans count as 0 and 1, infinities as missing.
+    """
+    frame = _read(path)
+    columns = [str(name) for name in frame.columns]
+    frame.columns = columns  # type: ignore[assignment]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise TableError(f"{path}: column {twice[0]!r} occurs twice")
+    unknown = [name for name in exclude if name not in columns]
+    if unknown:
+        raise TableError(f"{path}: no column {unknown[0]!r} to exclude; there are {', '.join(columns)}")
+    if time is None:
+        lower = {name.lower(): name for name in reversed(columns)}
+        time = next((lower[name] for name in TIME_NAMES if name in lower), None)
+        if time is None:
+            raise TableError(f"{path}: no time column ({', '.join(TIME_NAMES)}); there are {', '.join(columns)}")
+    elif time not in columns:
+        raise TableError(f"{path}: no time column {time!r}; there are {', '.join(columns)}")
+    if len(frame) == 0:
+        raise TableError(f"{path}: no rows")
+
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    sensors, skipped = [], []
+    for name in columns:
+        if name == time or name in exclude:
+            continue
+        numeric = is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name])
+        (sensors if numeric else skipped).append(name)
+    values = frame[sensors].to_numpy(dtype=np.float64, na_value=np.nan) if sensors else np.zeros((len(frame), 0))
+    values = np.where(np.isfinite(values), values, np.nan)
+    return Table(stem(path), _stamps(frame[time]), _nanoseconds(path, frame[time]), sensors, values, skipped)
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        if path.name.lower().endswith(".parquet"):
+            return pd.read_parquet(path)
+        opener = gzip.open if path.name.lower().endswith(".gz") else open
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            header = file.readline()
+        separator = max(",;\t", key=header.count)
+        names = header.rstrip("\r\n").split(separator)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise TableError(f"{path}: column {twice[0]!r} occurs twice")  # pandas would rename the second
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False, float_precision="round_trip")
+    except FileNotFoundError:
+        raise TableError(f"{path}: no such file") from None
+    except (OSError, EOFError, ValueError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
+        raise TableError(f"{path}: {str(error).strip().splitlines()[0] if str(error).strip() else 'empty'}") from None
+
+
+def _stamps(column: "pd.Series") -> list[str]:  # type: ignore[type-arg]
+    if hasattr(column.dtype, "tz") or column.dtype.kind == "M":
+        return [stamp.isoformat() for stamp in column]
+    return column.astype(str).tolist()
+
+
+def _nanoseconds(path: Path, column: "pd.Series") -> Ints:  # type: ignore[type-arg]
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype
+
+    missing = np.flatnonzero(column.isna().to_numpy())
+    if len(missing):
+        raise TableError(f"{path}: row {missing[0] + 1}: no time")
+    if is_numeric_dtype(column):
+        unit = next(unit for least, unit in EPOCH_UNITS if float(column.abs().max()) >= least)
+        if column.dtype.kind in "iu":
+            return column.to_numpy(np.int64) * unit
+        whole = np.floor(column.to_numpy(np.float64))
+        part = column.to_numpy(np.float64) - whole
+        return whole.astype(np.int64) * unit + np.round(part * unit / 1000).astype(np.int64) * 1000
+    try:
+        times = pd.to_datetime(column, format="ISO8601", utc=True)
+    except ValueError:
+        times = pd.to_datetime(column, format="mixed", utc=True, errors="coerce")
+        bad = np.flatnonzero(times.isna().to_numpy())
+        if len(bad):
+            raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is no time") from None
+    return times.dt.as_unit("ns").astype("int64").to_numpy()
