@@ -14,6 +14,7 @@ from amqtt.broker import Broker
 log = logging.getLogger("spikewatch.broker")
 
 PORT = 1883
+SHUTDOWN_S = 3.0
 
 
 class EmbeddedBroker:
@@ -50,10 +51,13 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """Close all connections and end the thread."""
         if self._broker is not None:
-            asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result(timeout=10.0)
+            closing = asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop)
+            try:
+                closing.result(timeout=SHUTDOWN_S)
+            except TimeoutError:  # it waits for clients that have not hung up; they notice when we are gone
+                closing.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10.0)
-        self._loop.close()
+        self._thread.join(timeout=SHUTDOWN_S)
 
 
 def free_port(wish: int) -> int:

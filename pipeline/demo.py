@@ -107,7 +107,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
     folder = Path("spikewatch-data") / time.strftime("demo-%Y%m%d-%H%M%S")
     config = msgspec.structs.replace(
-        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="100y")
+        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="5000w")
     )
     logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
     console.print(

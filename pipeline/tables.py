@@ -96,7 +96,7 @@ def _read(path: Path) -> "pd.DataFrame":
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise TableError(f"{path}: column {twice[0]!r} occurs twice")  # pandas would rename the second
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False, float_precision="round_trip")
+        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
     except (OSError, EOFError, ValueError) as error:  # pandas' and pyarrow's parser errors are ValueErrors

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs the real servers the tests talk to (Debian packages), if they are not there yet. No service is started.
+set -eu
+export PATH="$PATH:/usr/sbin:/sbin"
+missing=""
+command -v mosquitto >/dev/null || missing="$missing mosquitto"
+command -v mosquitto_sub >/dev/null || missing="$missing mosquitto-clients"
+command -v influxd >/dev/null || missing="$missing influxdb"
+command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
+[ -z "$missing" ] && exit 0
+command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
+if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
+echo "installing$missing"
+guard=/usr/sbin/policy-rc.d # Debian asks it before it starts a service
+if [ ! -e "$guard" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$guard" >/dev/null
+    $as_root chmod +x "$guard"
+    trap '$as_root rm -f "$guard"' EXIT
+fi
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # several packages
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,169 @@
+"""Real servers for the tests: started on free loopback ports, in a folder that goes away, as our own children."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str) -> str:
+    """Path of an installed server."""
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    assert path, f"{name} is not installed: run tests/install_servers.sh"
+    return path
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except OSError:
+        return False
+    return True
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Wait for a condition, with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+class Server:
+    """A child process that listens on a port."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start (again), on the same port and folder."""
+        with (self.folder / f"{self.name}.log").open("ab") as output:
+            self.process = subprocess.Popen(self.command(), stdout=output, stderr=output, cwd=self.folder)
+        until(lambda: listens(self.port), f"{self.name} listening; see {self.folder}")
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.send_signal(with_signal)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+            self.process = None
+
+
+class Mosquitto(Server):
+    """A broker that queues without limit; `extra` are more lines of its configuration."""
+
+    def __init__(self, folder: Path, extra: str = "", listener: str = "allow_anonymous true") -> None:
+        super().__init__(folder, "mosquitto")
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            listener,
+            "max_queued_messages 0",
+            "max_inflight_messages 0",
+            "user root",
+            extra,
+        ]
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        return [program("mosquitto"), "-c", str(self.folder / "mosquitto.conf")]
+
+
+class InfluxDB(Server):
+    """InfluxDB 1.6: `/write`, and real InfluxQL."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "influxd")
+        self.rpc = free_port()
+        (folder / "influx.conf").write_text(
+            f"""reporting-disabled = true
+bind-address = "127.0.0.1:{self.rpc}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+[http]
+  bind-address = "127.0.0.1:{self.port}"
+  log-enabled = false
+[monitor]
+  store-enabled = false
+"""
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        return [program("influxd"), "run", "-config", str(self.folder / "influx.conf")]
+
+    def query(self, influxql: str, database: str = "") -> list[dict[str, object]]:
+        """Rows of the first result, each a dictionary; times in ns."""
+        body = urllib.parse.urlencode({"q": influxql, "db": database, "epoch": "ns"}).encode()
+        with urllib.request.urlopen(f"{self.url}/query", body, timeout=10) as answer:  # noqa: S310
+            result = json.load(answer)["results"][0]
+        assert "error" not in result, result
+        return [
+            {**series.get("tags", {}), **dict(zip(series["columns"], row, strict=True))}
+            for series in result.get("series", [])
+            for row in series["values"]
+        ]
+
+
+class VictoriaMetrics(Server):
+    """Speaks the v2 write API."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "victoria-metrics")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        return [
+            program("victoria-metrics"),
+            f"-httpListenAddr=127.0.0.1:{self.port}",
+            f"-storageDataPath={self.folder}/data",
+            "-retentionPeriod=100y",
+            "-influx.databaseNames=machines",
+            "-search.latencyOffset=0s",
+        ]
+
+    def export(self, selector: str) -> list[dict[str, object]]:
+        """Raw samples of matching series."""
+        address = f"{self.url}/internal/force_flush"
+        urllib.request.urlopen(address, timeout=10).close()  # noqa: S310
+        query = urllib.parse.urlencode({"match[]": selector})
+        with urllib.request.urlopen(f"{self.url}/api/v1/export?{query}", timeout=10) as answer:  # noqa: S310
+            return [json.loads(line) for line in answer]

@@ -1,0 +1,241 @@
+"""The whole service with real parts: Mosquitto, InfluxDB, and a process that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from servers import InfluxDB, Mosquitto, until
+
+from pipeline.engine import Engine
+from pipeline.mqtt import Broker, Publisher
+from pipeline.records import Machine, Point
+from pipeline.replay import interleave, play
+from pipeline.score import batches, score
+from pipeline.tables import Table, read_table
+
+SAMPLES = Path(__file__).parent.parent / "sample_data"
+
+
+def recording(rows: int, name: str = "ur3-robot") -> Table:
+    """The first rows of a recorded machine."""
+    table = read_table(SAMPLES / f"{name}.csv.gz")
+    return table._replace(stamps=table.stamps[:rows], time_ns=table.time_ns[:rows], values=table.values[:rows])
+
+
+def expected_points(table: Table, every_ns: int) -> list[Point]:
+    """What a service that was never disturbed writes; rows that are still open at the end are not judged yet."""
+    engine = Engine(every_ns)
+    points = []
+    for readings in batches(engine, table, 500):
+        points += engine.points(engine.step(readings))
+    return points
+
+
+class Running:
+    """`spikewatch run` as a process."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        self.path = folder / "config.yaml"
+        self.path.write_text(yaml.safe_dump({"data": str(folder / "data"), **settings}))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "service.log").open("ab") as output:
+            command = [sys.executable, "-m", "pipeline", "run", "--config", str(self.path)]
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(with_signal)
+        code = self.process.wait(30)
+        self.process = None
+        return code
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "service.log").read_text()
+
+
+@pytest.fixture
+def service(tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB):
+    running = Running(
+        tmp_path,
+        mqtt={"url": mosquitto.url, "sources": [{"topic": "plant/{machine}", "payload": "json", "time": "time"}]},
+        influxdb={"url": influxdb.url, "database": "machines"},
+        emit={"every": "0s"},
+        snapshot_every="1s",
+    )
+    running.start()
+    until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 90)
+    yield running
+    if running.process is not None:
+        running.stop(signal.SIGKILL)
+
+
+def publish(mosquitto: Mosquitto, table: Table) -> None:
+    with Publisher(Broker.of(mosquitto.url, client_id="recorder", protocol=4)) as publisher:
+        play(interleave([table], "plant/{machine}", float("inf")), publisher.publish)
+        publisher.drain()
+
+
+def written(influxdb: InfluxDB) -> int:
+    rows = influxdb.query("SELECT count(score) FROM machine", "machines")
+    return int(rows[0]["count"]) if rows else 0
+
+
+@pytest.mark.servers
+def test_a_recorded_file_over_mosquitto_arrives_in_influxdb_with_exactly_the_expected_scores(
+    service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
+):
+    table = recording(1500)
+    points = expected_points(table, 0)
+    publish(mosquitto, table)
+    until(lambda: written(influxdb) >= len(points), f"{len(points)} points", 60)
+    assert service.stop() == 0
+    assert written(influxdb) == len(points)
+    last = influxdb.query("SELECT last(score) FROM machine WHERE machine = 'ur3-robot'", "machines")[0]
+    assert (last["time"], last["last"]) == (points[-1].time_ns, points[-1].fields["score"])
+    rows = influxdb.query("SELECT score, severity, cause FROM machine ORDER BY time", "machines")
+    assert [(row["time"], row["score"], row["cause"]) for row in rows] == [
+        (point.time_ns, point.fields["score"], point.fields["cause"]) for point in points
+    ]
+
+
+@pytest.mark.servers
+def test_killed_in_the_middle_and_restarted_every_reading_is_scored_once_with_the_same_scores(
+    service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
+):
+    table = recording(2500)
+    points = expected_points(table, 0)
+    for begin, end in ((0, 900), (900, 1800), (1800, 2500)):
+        part = table._replace(time_ns=table.time_ns[begin:end], values=table.values[begin:end])
+        publish(mosquitto, part)
+        if end < 2500:
+            until(lambda least=begin + 50: written(influxdb) >= least, "some are through", 60)
+            service.stop(signal.SIGKILL)
+            service.start()
+    until(lambda: written(influxdb) >= len(points), f"{len(points)} points", 90)
+    assert service.stop() == 0
+    rows = influxdb.query("SELECT score FROM machine ORDER BY time", "machines")
+    assert [(row["time"], row["score"]) for row in rows] == [(p.time_ns, p.fields["score"]) for p in points]
+
+
+@pytest.mark.parametrize("name", ["ur3-robot", "hydraulic-rig"])
+def test_score_gives_the_service_s_scores_for_any_batch_size(name: str):
+    table = recording(1200, name)
+    whole = score(table)
+    for rows in (1, 7, 1200):
+        again = score(table, rows)
+        assert np.array_equal(again.score, whole.score)
+        assert again.cause == whole.cause
+    points = {point.time_ns: point.fields["score"] for point in expected_points(table, 0)}
+    of_file = dict(zip(table.time_ns.tolist(), whole.score.tolist(), strict=True))
+    assert len(points) >= 1150
+    assert all(of_file[time_ns] == value for time_ns, value in points.items())
+
+
+def test_the_first_rows_alone_get_the_same_scores():
+    table = recording(800)
+    part = table._replace(time_ns=table.time_ns[:500], values=table.values[:500], stamps=table.stamps[:500])
+    assert np.array_equal(score(part).score, score(table).score[:500])
+
+
+def test_without_a_broker_the_service_says_so_once_and_ends_cleanly_on_ctrl_c(tmp_path: Path):
+    running = Running(tmp_path, mqtt={"url": "mqtt://127.0.0.1:1"})
+    running.start()
+    until(lambda: "mqtt.away" in running.log, "a warning", 60)
+    assert running.stop(signal.SIGINT) == 0
+    assert running.log.count("mqtt.away") == 1
+    assert "Traceback" not in running.log
+
+
+@pytest.mark.servers
+def test_a_dead_database_holds_the_points_and_gets_them_when_it_is_back(tmp_path: Path, mosquitto: Mosquitto):
+    own = InfluxDB(tmp_path / "influx")
+    running = Running(
+        tmp_path,
+        mqtt={"url": mosquitto.url},
+        influxdb={"url": own.url, "database": "machines"},
+        emit={"every": "0s"},
+    )
+    running.start()
+    until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 60)
+    table = recording(300)
+    publish(mosquitto, table)
+    until(lambda: "delivery.away" in running.log, "a warning", 30)
+    own.start()
+    own.query('CREATE DATABASE "machines"')
+    until(lambda: written(own) == len(expected_points(table, 0)), "all points", 60)
+    assert running.stop() == 0
+    own.stop()
+    assert running.log.count("delivery.away") == 1
+    assert "delivery.back" in running.log
+
+
+def test_bad_input_is_counted_acknowledged_and_disturbs_no_other_reading(tmp_path: Path, mosquitto: Mosquitto):
+    running = Running(
+        tmp_path,
+        mqtt={
+            "url": mosquitto.url,
+            "sources": [
+                {"topic": "number/{machine}/{sensor}"},
+                {"topic": "json/{machine}", "payload": "json", "time": "time"},
+                {"topic": "other/#"},
+            ],
+        },
+        limits={"message_bytes": 10_000},
+        emit={"every": "0s"},
+    )
+    running.start()
+    until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 60)
+    now = 1_750_000_000
+    bad = {
+        "nan": ("number/m/a", b"nan"),
+        "infinite": ("number/m/a", b"-inf"),
+        "null": ("json/m", b'{"time": %d, "a": null, "good": 1}' % now),
+        "text": ("json/m", b'{"time": %d, "a": "high", "good": 2}' % (now + 1)),
+        "boolean": ("json/m", b'{"time": %d, "a": true, "good": 3}' % (now + 2)),
+        "magnitude": ("json/m", b'{"time": %d, "a": 1e308, "good": 4}' % (now + 3)),
+        "empty": ("number/m/a", b""),
+        "too_large": ("json/m", b'{"time": %d, "a": 1%s}' % (now, b" " * 10_000)),
+        "too_deep": ("json/m", b'{"time": %d, "good": 5, "a": %s1%s}' % (now + 4, b'{"a":' * 50, b"}" * 50)),
+        "duplicate_key": ("json/m", b'{"time": %d, "good": 6, "good": 7}' % (now + 5)),
+        "not_number": ("number/m/a", b"\xff\xfe"),
+        "not_json": ("json/m", b"{"),
+        "no_sensor": ("other/x", b"1"),
+        "time_future": ("json/m", b'{"time": 32503680000, "a": 1}'),
+        "time_past": ("json/m", b'{"time": 86400, "a": 1}'),
+    }
+    with Publisher(Broker.of(mosquitto.url, client_id="tester", protocol=4)) as publisher:
+        for topic, payload in [*bad.values(), ("json/m", b'{"time": %d, "good": 8}' % (now + 6))]:
+            publisher.publish(topic, payload)
+        publisher.drain()
+    until(lambda: all(f"cause={cause} " in running.log for cause in bad if cause != "no_sensor"), running.log, 30)
+    assert running.stop() == 0
+    for cause in bad:
+        assert running.log.count(f"cause={cause} ") <= 1, cause
+    seen = subprocess.run(
+        [sys.executable, "-m", "pipeline", "machines", "--config", str(running.path), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+    )
+    assert '"readings": 7' in seen.stdout, seen.stdout + running.log
+    assert Machine("m").name in seen.stdout
+
+
+def test_a_wrong_configuration_names_file_line_and_key_and_ends_with_2(tmp_path: Path):
+    path = tmp_path / "plant.yaml"
+    path.write_text("mqtt:\n  url: mqtt://broker\n  sources:\n    - topic: plant/{machine}\n      payload: xml\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "run", "--config", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "plant.yaml:5: mqtt.sources[0].payload" in done.stderr
