@@ -46,7 +46,8 @@ class UsualWay:
             row[sensor[0]] = float(message.payload)
         else:
             for sample in json.loads(message.payload):
-                self.score(machine, sample, int(sample.pop("time") * 1e9))
+                time_ns = sample.pop("time") * 1_000_000_000
+                self.score(machine, sample, time_ns)
         self.received += 1
         if self.received == self.expected:
             client.disconnect()

@@ -68,8 +68,15 @@ class State(NamedTuple):
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    zeros = [np.zeros(lines) for _ in range(5)]
-    return State(*zeros, np.zeros(lines, np.bool_), np.zeros(lines))
+    return State(
+        np.zeros(lines),
+        np.zeros(lines),
+        np.zeros(lines),
+        np.zeros(lines),
+        np.zeros(lines),
+        np.zeros(lines, np.bool_),
+        np.zeros(lines),
+    )
 
 
 def declare(state: State, line: int, low: float, high: float) -> None:
@@ -108,7 +115,7 @@ def encode(params: Params, state: State, line: int, elapsed: float, value: float
     capped = min(distance, params.scale_cap * scale) if seen > 50.0 and scale > 0.0 else distance
     scale += max(1.0 / (seen + 1.0), 1.0 / params.scale_intervals) * (capped - scale)
     state.scale[line] = scale
-    # The baseline walks towards the value with a speed limit: a running median that drift can lead but a fault cannot.
+    # The baseline walks towards the value with a speed limit: a running median that drift leads and a fault cannot.
     reach = (params.walk if seen > 100.0 else params.walk_early) * scale * elapsed
     state.baseline[line] = min(baseline + reach, value) if value > baseline else max(baseline - reach, value)
 

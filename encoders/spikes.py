@@ -21,7 +21,7 @@ plain equations, and an encoder works only when a reading arrives: no clock tick
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from numba import njit
 
@@ -34,14 +34,12 @@ def kernel(function: Function) -> Function:
     Plain IEEE arithmetic: no fast-math, no fused operations, so that every machine computes the same bits.
     Division by zero gives an infinity or NaN instead of an exception, as in numpy.
     """
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def inlined(function: Function) -> Function:
     """A `kernel` that becomes part of those that call it, where the call itself would cost more than its work."""
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
-    return compiled
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
 
 
 @inlined

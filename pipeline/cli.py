@@ -1,4 +1,6 @@
-"""The command line. Every verb says what it does with an example; exit codes: 0 fine, 1 found something, 2 wrong usage.
+"""The command line. Every verb says what it does with an example.
+
+Exit codes: 0 fine, 1 something was found or is missing, 2 wrong usage or configuration.
 
 Nothing is computed here: arguments in, words out.
 """

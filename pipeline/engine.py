@@ -31,7 +31,7 @@ class Scores(NamedTuple):
     spikes: Ints  # that travelled for this row
     due: Bools  # to be written
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.slot)
 
 
@@ -118,10 +118,15 @@ class Engine:
             self.late += late
             kept = seen >= 0.0
             # Where a late reading was to end its message, the one kept before it does, if there is one.
-            group = np.cumsum(readings.ends) - readings.ends
-            readings = Readings(*(column[kept] for column in readings))
+            group: Ints = np.cumsum(readings.ends) - readings.ends
             group, seen, elapsed, usual_ns = group[kept], seen[kept], elapsed[kept], usual_ns[kept]
-            readings = readings._replace(ends=np.append(group[1:] != group[:-1], True)[: len(group)])
+            readings = Readings(
+                readings.slot[kept],
+                readings.line[kept],
+                readings.time_ns[kept],
+                readings.value[kept],
+                np.append(group[1:] != group[:-1], True)[: len(group)],
+            )
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
         out = rows.closed(2 * len(line))
@@ -144,7 +149,7 @@ class Engine:
             felt.spikes,
             out,
         )
-        return rows.Closed(*(column[:count] for column in out))
+        return rows.Closed(*(column[:count] for column in out))  # type: ignore[arg-type]
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""

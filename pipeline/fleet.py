@@ -61,6 +61,11 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
         yield from leaves(getattr(tree, name), f"{path}.{name}" if path else name)
 
 
+def doubled(have: int, need: int) -> int:
+    """Room along an axis: what there is if it suffices, else at least twice as much."""
+    return have if need <= have else max(need, 2 * have)
+
+
 class Fleet:
     """Names, numbers and State of all machines."""
 
@@ -134,11 +139,9 @@ class Fleet:
 
     def _reserve(self, slots: int, lines: int, width: int) -> None:
         """Make room for so many; each axis doubles when it is full, so that growing costs little on average."""
-        room = tuple(
-            have if need <= have else max(need, 2 * have)
-            for need, have in zip((slots, lines, width), self._room, strict=True)
-        )
-        if room == self._room:
+        have = self._room
+        room = (doubled(have[0], slots), doubled(have[1], lines), doubled(have[2], width))
+        if room == have:
             return
         self._room = room
         grown = fresh(self.params, *room, self._real)

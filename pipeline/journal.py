@@ -7,8 +7,8 @@ Promises, and what keeps them:
    with everything or not at all. A message is acknowledged only after `commit` has returned.
 2. *State can be rebuilt.* Readings stay until a snapshot covers them (`prune`), so newest snapshot + `replay` is the
    state at the last commit.
-3. *Nothing grows without bound.* The outbox holds at most so many points; when it is full the oldest batches go first,
-   counted. Dead letters are bounded too.
+3. *Nothing grows without bound.* The outbox holds at most so many points; when it is full the oldest batches go
+   first, counted. Dead letters are bounded too.
 
 The journal has one writer, the thread that opened it. The delivery thread reads the outbox through a connection of
 its own (`Outbox`) and never writes: what it has delivered is settled by the writer, in its next transaction.
@@ -30,7 +30,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS machines (slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS lines (line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS readings (sequence INTEGER PRIMARY KEY AUTOINCREMENT, columns BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, count INTEGER NOT NULL, points BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, count INTEGER NOT NULL, points BLOB NOT NULL
+);
 CREATE TABLE IF NOT EXISTS dead (id INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, point BLOB NOT NULL);
 """
 DEAD_LETTERS = 10_000

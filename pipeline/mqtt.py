@@ -1,8 +1,8 @@
 """The only file that speaks MQTT: receiving with acknowledgement after commit, and publishing recordings.
 
 What the receiver promises: a QoS 1 message is acknowledged only by `ack`, in order of arrival, and only on the
-connection it came on; everything else the broker sends again. The session outlives us (`clean_start` off, an expiry of
-days), so nothing is lost while we are away. The unacknowledged window is the back-pressure.
+connection it came on; everything else the broker sends again. The session outlives us (`clean_start` off, an expiry
+of days), so nothing is lost while we are away. The unacknowledged window is the back-pressure.
 """
 
 import logging
@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTErrorCode, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -85,7 +85,7 @@ class Broker(NamedTuple):
         if self.protocol != 5:
             client.connect(self.host, self.port, KEEPALIVE_S)
             return
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0 if clean else self.session_expiry_s
         properties.ReceiveMaximum = self.receive_maximum
         client.connect(self.host, self.port, KEEPALIVE_S, clean_start=clean, properties=properties)
@@ -271,7 +271,7 @@ class Receiver:
             self.dropped += 1
             return
         self._queue.append(
-            Message(message.topic, message.payload, time.time_ns(), message.mid, message.qos, self._connection)
+            Message(message.topic, bytes(message.payload), time.time_ns(), message.mid, message.qos, self._connection)
         )
 
 

@@ -40,7 +40,7 @@ def interleave(tables: Sequence[Table], topic: str, speed: float) -> Schedule:
 
 def paced(tables: Sequence[Table], topic: str, within_s: float) -> Schedule:
     """Every table spread evenly over `within_s` seconds, whatever its recorded pace."""
-    parts = [messages(t, topic, np.arange(len(t.time_ns)) * (within_s / len(t.time_ns))) for t in tables]
+    parts = [messages(t, topic, np.arange(float(len(t.time_ns))) * (within_s / len(t.time_ns))) for t in tables]
     return heapq.merge(*parts, key=lambda message: message[0])
 
 

@@ -85,8 +85,9 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
     for slot, sensor in journal.lines()[len(engine.fleet.lines) :]:
         engine.fleet.add_line(slot, sensor)
     replayed = 0
-    for sequence, readings in journal.replay(sequence):  # noqa: B020  # where it ends is where we are
+    for committed, readings in journal.replay(sequence):
         engine.step(readings)
+        sequence = committed
         replayed += len(readings.line)
     if engine.fleet.machines:
         log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)

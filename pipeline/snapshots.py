@@ -30,7 +30,7 @@ class Snapshots:
         path = self._path(sequence)
         beside = path.with_suffix(".tmp")
         with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)

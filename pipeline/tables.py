@@ -52,7 +52,7 @@ def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ())
     """
     frame = _read(path)
     columns = [str(name) for name in frame.columns]
-    frame.columns = columns  # type: ignore[assignment]
+    frame.columns = columns
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise TableError(f"{path}: column {twice[0]!r} occurs twice")
@@ -71,7 +71,8 @@ def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ())
 
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    sensors, skipped = [], []
+    sensors: list[str] = []
+    skipped: list[str] = []
     for name in columns:
         if name == time or name in exclude:
             continue
@@ -103,13 +104,13 @@ def _read(path: Path) -> "pd.DataFrame":
         raise TableError(f"{path}: {str(error).strip().splitlines()[0] if str(error).strip() else 'empty'}") from None
 
 
-def _stamps(column: "pd.Series") -> list[str]:  # type: ignore[type-arg]
+def _stamps(column: "pd.Series") -> list[str]:
     if hasattr(column.dtype, "tz") or column.dtype.kind == "M":
         return [stamp.isoformat() for stamp in column]
     return column.astype(str).tolist()
 
 
-def _nanoseconds(path: Path, column: "pd.Series") -> Ints:  # type: ignore[type-arg]
+def _nanoseconds(path: Path, column: "pd.Series") -> Ints:
     import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
@@ -119,7 +120,7 @@ def _nanoseconds(path: Path, column: "pd.Series") -> Ints:  # type: ignore[type-
     if is_numeric_dtype(column):
         unit = next(unit for least, unit in EPOCH_UNITS if float(column.abs().max()) >= least)
         if column.dtype.kind in "iu":
-            return column.to_numpy(np.int64) * unit
+            return np.asarray(column.to_numpy(np.int64) * unit, np.int64)
         whole = np.floor(column.to_numpy(np.float64))
         part = column.to_numpy(np.float64) - whole
         return whole.astype(np.int64) * unit + np.round(part * unit / 1000).astype(np.int64) * 1000
@@ -130,4 +131,4 @@ def _nanoseconds(path: Path, column: "pd.Series") -> Ints:  # type: ignore[type-
         bad = np.flatnonzero(times.isna().to_numpy())
         if len(bad):
             raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is no time") from None
-    return times.dt.as_unit("ns").astype("int64").to_numpy()
+    return np.asarray(times.dt.as_unit("ns").astype("int64"), np.int64)

@@ -52,6 +52,18 @@ def test_a_declared_range_gives_the_golden_line() -> None:
     assert " ".join(f"{row}:{outputs[row].surprise:.6f}" for row in rows) == GOLDEN_DECLARED
 
 
+def test_the_score_is_the_larger_of_event_and_state_and_one_channel_caps_its_state() -> None:
+    many = run(golden_input())
+    one = run([row[1:] for row in golden_input()])
+    for outputs, most in ((many, 1.0), (one, 0.9)):
+        assert max(out.state_raw for out in outputs) > 0.5, "the input must reach the cap"
+        for out in outputs:
+            assert out.event == 1.0 - 10.0 ** (-2.0 * (out.event_raw / 1.7))
+            assert out.state == min(1.0 - 10.0 ** (-2.0 * out.state_raw), most)
+            assert out.score == max(out.event, out.state)
+            assert out.channel == [1.0 - 10.0 ** (-2.0 * (S / 1.7)) for S in out.channel_raw]
+
+
 def test_readings_times_eight_give_the_same_bits_of_every_surprise(golden_outputs: list[Outputs]) -> None:
     """z, state and gate have the absolute 1e-12 of `sqrt v` in them, unranked: they keep 10 digits, not all bits."""
     scaled = run([[8.0 * x for x in row] for row in golden_input()])
@@ -128,6 +140,19 @@ def test_leaks_follow_the_elapsed_time_of_their_own_channel() -> None:
     assert late.channels[0].value == usual.channels[0].value
     assert late.channels[1].encoder == usual.channels[1].encoder
     assert late.coupling.xt[1] == usual.coupling.xt[1]
+
+
+def test_the_baseline_of_the_encoder_walks_as_far_as_the_elapsed_time_allows() -> None:
+    machine = NaiveMachine(2)
+    run(golden_input()[:200], machine)
+    before = machine.channels[0].encoder.med
+    for far in (1e3, -1e3):
+        usual, late = copy.deepcopy(machine), copy.deepcopy(machine)
+        usual.step([far, math.nan])
+        late.step([far, math.nan], elapsed=[2.5, 1.0])
+        one, many = (m.channels[0].encoder.med - before for m in (usual, late))
+        assert one == pytest.approx(math.copysign(0.02 * usual.channels[0].encoder.sc, far))
+        assert many == pytest.approx(2.5 * one)
 
 
 def test_silence_counts_elapsed_time() -> None:

@@ -66,7 +66,9 @@ class Machines(NamedTuple):
 
 def fresh_lines(params: Params, lines: int, real: type[np.floating]) -> Lines:
     """State of `lines` lines that have seen nothing."""
-    return Lines(*[np.zeros(lines) for _ in range(4)], np.zeros((lines, 1, NEURONS), real))
+    return Lines(
+        np.zeros(lines), np.zeros(lines), np.zeros(lines), np.zeros(lines), np.zeros((lines, 1, NEURONS), real)
+    )
 
 
 def fresh_machines(params: Params, population: evolving.Params, slots: int, real: type[np.floating]) -> Machines:

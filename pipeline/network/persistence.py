@@ -1,4 +1,4 @@
-"""Persistence: a membrane over the evolving populations, for what is strange for some time rather than very strange."""
+"""Persistence: a membrane over the evolving populations, for what is rather strange for rather long."""
 
 from typing import NamedTuple
 

@@ -83,7 +83,13 @@ def fresh_machines(slots: int, width: int) -> Machines:
 
 def closed(rows: int) -> Closed:
     """Room for `rows` closed rows."""
-    real, whole = (lambda: np.empty(rows)), (lambda: np.empty(rows, np.int64))
+
+    def real() -> NDArray[np.float64]:
+        return np.empty(rows)
+
+    def whole() -> NDArray[np.int64]:
+        return np.empty(rows, np.int64)
+
     return Closed(
         slot=whole(),
         time_ns=whole(),

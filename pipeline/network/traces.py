@@ -40,7 +40,7 @@ class Params(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings, step: float) -> "Params":
-        """The kernel's numbers, for an encoder of this step; raises ValueError where a time constant is not positive."""
+        """The kernel's numbers, for an encoder of this step; raises ValueError unless time constants are positive."""
         taus = [settings.first * settings.ratio**k for k in range(CASCADE)]
         taus += [settings.rough_fast, settings.rough_slow]
         if min(taus) <= 0:

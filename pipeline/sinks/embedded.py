@@ -47,7 +47,7 @@ class Embedded:
         return self._database
 
     def write(self, points: Sequence[Point]) -> None:
-        """Store points, all or none; the same series and time overwrites. Raises Unreachable (disk full, no access)."""
+        """Store points, all or none; the same series and time overwrites. Raises Unreachable (say, a full disk)."""
         try:
             database = self._open()
             database.execute("BEGIN IMMEDIATE")

@@ -6,7 +6,7 @@ without bound and gives up on them.
 """
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from pipeline.records import Point
@@ -47,7 +47,7 @@ class InfluxV2:
         try:
             self._write.write(self._bucket, self._org or "-", body.encode())
         except ApiException as error:
-            headers = error.headers or {}
+            headers: Mapping[str, str] = error.headers or {}
             reason = str(error.body or error.reason or "")
             raise error_of(int(error.status or 0), reason, self._target, headers.get("Retry-After")) from None
         except (HTTPError, OSError) as error:
@@ -55,8 +55,8 @@ class InfluxV2:
 
     def close(self) -> None:
         """Close the connection."""
-        self._write.close()
-        self._client.close()
+        self._write.close()  # type: ignore[no-untyped-call]
+        self._client.close()  # type: ignore[no-untyped-call]
 
 
 class InfluxV1:

@@ -1,0 +1,42 @@
+# The two commands a newcomer needs are `make run` and `make test`; both set up everything they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint bench clean
+
+run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
+	@$(BIN)/spikewatch demo
+
+test: $(VENV)/.dev ## every test, against real servers
+	@tests/install_servers.sh
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
+	@tests/install_servers.sh
+	$(BIN)/python benchmarks/throughput.py
+
+$(VENV)/bin/python:
+	@echo "setting up Python packages in $(VENV) (about a minute)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "installing python3-venv"; \
+		$$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+clean: ## remove what the commands above have set up; never your data
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
