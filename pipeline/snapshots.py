@@ -50,7 +50,7 @@ class Snapshots:
         """The arrays of one snapshot; None, and the file set aside, where it cannot be read."""
         path = self._path(sequence)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             self.set_aside(sequence, str(error))

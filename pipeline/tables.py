@@ -105,7 +105,7 @@ def _read(path: Path) -> "pd.DataFrame":
 
 
 def _stamps(column: "pd.Series") -> list[str]:
-    if hasattr(column.dtype, "tz") or column.dtype.kind == "M":
+    if column.dtype.kind == "M":
         return [stamp.isoformat() for stamp in column]
     return column.astype(str).tolist()
 
@@ -117,13 +117,17 @@ def _nanoseconds(path: Path, column: "pd.Series") -> Ints:
     missing = np.flatnonzero(column.isna().to_numpy())
     if len(missing):
         raise TableError(f"{path}: row {missing[0] + 1}: no time")
+    if column.dtype.kind == "M":
+        return np.asarray(pd.to_datetime(column, utc=True).dt.as_unit("ns").astype("int64"), np.int64)
     if is_numeric_dtype(column):
         unit = next(unit for least, unit in EPOCH_UNITS if float(column.abs().max()) >= least)
         if column.dtype.kind in "iu":
             return np.asarray(column.to_numpy(np.int64) * unit, np.int64)
         whole = np.floor(column.to_numpy(np.float64))
         part = column.to_numpy(np.float64) - whole
-        return whole.astype(np.int64) * unit + np.round(part * unit / 1000).astype(np.int64) * 1000
+        # A double holds no more than microseconds of today's seconds.
+        exact: Ints = whole.astype(np.int64) * unit + np.round(part * unit / 1000).astype(np.int64) * 1000
+        return exact
     try:
         times = pd.to_datetime(column, format="ISO8601", utc=True)
     except ValueError:

@@ -1,0 +1,74 @@
+"""The arrows of the house: which part may know which, and which outside library has which one door."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PURE = {"numpy", "numba", "msgspec"}
+# What each part may import of ours; a folder speaks for its files.
+ALLOWED = {
+    "encoders": set(),
+    "pipeline.records": set(),
+    "pipeline.topics": {"pipeline.records"},
+    "pipeline.config": {"pipeline.topics"},
+    "pipeline.payloads": {"pipeline.records", "pipeline.config", "pipeline.topics"},
+    "pipeline.network": {"encoders"},
+    "pipeline.scoring": {"encoders", "pipeline.records"},
+    "pipeline.fleet": {"encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring"},
+    "pipeline.engine": {
+        "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring", "pipeline.fleet",
+    },
+    "pipeline.tables": {"pipeline.records"},
+    "pipeline.replay": {"pipeline.records", "pipeline.tables"},
+    "pipeline.score": {"pipeline.records", "pipeline.tables", "pipeline.engine"},
+    "pipeline.journal": {"pipeline.records"},
+    "pipeline.snapshots": set(),
+    "pipeline.sinks": {"pipeline.records"},
+    "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks"},
+    "pipeline.mqtt": {"pipeline.records"},
+    "pipeline.broker": set(),
+    "pipeline.board": {"pipeline.engine", "pipeline.scoring"},
+}  # fmt: skip
+ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
+            "pandas": "pipeline.tables", "yaml": "pipeline.config", "typer": "pipeline.cli"}  # fmt: skip
+
+
+def imports():
+    """(module, imported) for every import of the packages, also those inside functions."""
+    found = []
+    for package in ("encoders", "pipeline"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found += [(module, alias.name) for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    found.append((module, node.module))
+    return found
+
+
+def part_of(module):
+    """The part of the house a module belongs to."""
+    return next((part for part in ALLOWED if module == part or module.startswith(part + ".")), None)
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_every_part_imports_only_what_it_may_know(part):
+    for module, imported in imports():
+        if part_of(module) == part and imported.split(".")[0] in {"encoders", "pipeline"} and imported != "pipeline":
+            assert part_of(imported) in ALLOWED[part] | {part}, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    "part", ["encoders", "pipeline.network", "pipeline.scoring", "pipeline.engine", "pipeline.fleet"]
+)
+def test_what_computes_knows_no_clock_file_network_or_environment(part):
+    forbidden = {"os", "time", "datetime", "socket", "pathlib", "threading", "logging", "random", "sqlite3"}
+    assert not [pair for pair in imports() if part_of(pair[0]) == part and pair[1].split(".")[0] in forbidden]
+
+
+@pytest.mark.parametrize("library", ONE_DOOR)
+def test_every_outside_library_has_one_door(library):
+    assert {module for module, imported in imports() if imported.split(".")[0] == library} == {ONE_DOOR[library]}

@@ -1,0 +1,183 @@
+"""Promises of the engine: a score depends on the readings so far, and on nothing else."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import Alert, Limits, MachineRule, Sensor
+from pipeline.engine import Engine
+from pipeline.records import Machine, Reading
+from pipeline.scoring import Severity
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def life(name="m", rows=160, sensors=3, seed=0, missing=0.1):
+    """Messages of one machine, one per row; sensor 2 appears late and some readings are missing."""
+    rng = np.random.default_rng(seed)
+    machine = Machine(name)
+    messages = []
+    for t in range(rows):
+        values = (
+            10 + np.sin(t / 7 + np.arange(sensors)) + 0.1 * rng.normal(size=sensors) + (8 if 120 < t < 130 else 0)
+        )
+        row = [
+            Reading(machine, f"s{c}", START + t * SECOND, float(values[c]))
+            for c in range(sensors)
+            if rng.random() >= missing and (c != 2 or t > rows // 2)
+        ]
+        if row:
+            messages.append(row)
+    return messages
+
+
+def run(messages, borders=(), engine=None):
+    """Scores per machine as (time, score, severity) after feeding messages in batches, and the engine."""
+    engine = engine or Engine()
+    found = {}
+    cuts = [0, *sorted(borders), len(messages)]
+    for begin, end in itertools.pairwise(cuts):
+        scores = engine.step(engine.arrange(messages[begin:end]))
+        for slot, time_ns, score, severity in zip(
+            *(column.tolist() for column in (scores.slot, scores.time_ns, scores.score, scores.severity)), strict=True
+        ):
+            found.setdefault(engine.fleet.machines[slot].name, []).append((time_ns, score, severity))
+    return found, engine
+
+
+def same(first, second):
+    """Whether two engines hold the same bits."""
+    a, b = first.fleet.snapshot(), second.fleet.snapshot()
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+WHOLE, WHOLE_ENGINE = run(life())
+
+
+@given(st.lists(st.integers(0, 159), max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_batch_borders_change_nothing(borders):
+    borders = [min(border, len(life())) for border in borders]
+    found, engine = run(life(), borders)
+    assert found == WHOLE
+    assert same(engine, WHOLE_ENGINE)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40))
+@settings(max_examples=15, deadline=None)
+def test_machines_never_influence_each_other(seed, chunk):
+    lives = {name: life(name, 150, seed=number) for number, name in enumerate("abc")}
+    rng = np.random.default_rng(seed)
+    left = {name: list(messages) for name, messages in lives.items()}
+    mixed = []
+    while any(left.values()):
+        name = rng.choice([name for name, messages in left.items() if messages])
+        mixed.append(left[name].pop(0))
+    together, _ = run(mixed, range(chunk, len(mixed), chunk))
+    for name, messages in lives.items():
+        assert together[name] == run(messages)[0][name]
+
+
+@given(st.integers(0, 159))
+@settings(max_examples=15, deadline=None)
+def test_saved_and_restored_in_the_middle_changes_nothing(middle):
+    messages = life()
+    middle = min(middle, len(messages))
+    before, engine = run(messages[:middle])
+    restored = Engine()
+    restored.fleet.restore(engine.fleet.snapshot())
+    after, restored = run(messages[middle:], engine=restored)
+    assert before.get("m", []) + after.get("m", []) == WHOLE["m"]
+    assert same(restored, WHOLE_ENGINE)
+
+
+@given(st.integers(0, 5))
+@settings(max_examples=6, deadline=None)
+def test_one_message_per_sensor_gives_the_scores_of_one_message_per_row(seed):
+    messages = life(seed=seed, missing=0.0, sensors=2)
+    single = [[reading] for message in messages for reading in message]
+    assert run(single, range(0, len(single), 7))[0] == run(messages)[0]
+
+
+def test_a_repeated_message_is_counted_as_late_and_teaches_nothing():
+    messages = life()
+    doubled = [message for message in messages for _ in range(2)]
+    found, engine = run(doubled, range(0, len(doubled), 5))
+    assert found == WHOLE
+    assert engine.late == sum(len(message) for message in messages)
+    assert same(engine, WHOLE_ENGINE)
+
+
+def test_a_late_reading_is_counted_and_the_others_of_its_message_still_count():
+    messages = life(missing=0.0)
+    old = messages[-1][0]._replace(time_ns=START)
+    found, engine = run([*messages[:-1], [old, *messages[-1]]])
+    assert engine.late == 1
+    assert found == run(messages)[0]
+
+
+def test_a_machine_that_is_learning_never_alarms():
+    rng = np.random.default_rng(3)
+    machine = Machine("m")
+    rows = [
+        [Reading(machine, "s", START + t * SECOND, float(rng.normal() * 10 ** rng.integers(0, 6)))]
+        for t in range(100)
+    ]
+    found, _ = run(rows)
+    assert all(severity == Severity.NORMAL for _, _, severity in found["m"])
+
+
+def test_a_clear_fault_of_a_machine_that_has_learned_raises_a_warning_and_names_the_sensor():
+    engine = Engine()
+    rng = np.random.default_rng(5)
+    machine = Machine("press-1")
+    alarms = []
+    for t in range(3000):
+        values = {name: 20 + np.sin(t / 9 + n) + 0.1 * rng.normal() for n, name in enumerate(("temp", "flow"))}
+        if t >= 2990:
+            values["flow"] += 30
+        message = [Reading(machine, name, START + t * SECOND, float(x)) for name, x in values.items()]
+        scores = engine.step(engine.arrange([message]))
+        alarms += [point for point in engine.points(scores) if t >= 2990 and point.fields["severity"] > 0]
+    assert alarms
+    assert alarms[0].tags == (("machine", "press-1"),)
+    assert {point.fields["cause"] for point in alarms} == {"flow"}
+
+
+def test_points_are_written_on_change_in_alarm_and_when_due():
+    engine = Engine(every_ns=10 * SECOND)
+    points = []
+    for message in life(missing=0.0):
+        points += engine.points(engine.step(engine.arrange([message])))
+    times = [point.time_ns for point in points]
+    assert times == sorted(set(times))
+    assert len(points) < len(WHOLE["m"]) / 3
+    quiet = [b - a for a, b in itertools.pairwise(times)]
+    assert max(quiet) <= 10 * SECOND
+
+
+def test_ignored_sensors_and_limits_leave_readings_out_and_count_them():
+    rule = MachineRule(sensors={"noise": Sensor(ignore=True)}, alert=Alert())
+    engine = Engine(limits=Limits(machines=1, sensors_per_machine=1), rule=lambda name: rule)
+    refused = Counter()
+    rows = engine.arrange(
+        [[Reading(Machine(m), s, START, 1.0) for m, s in (("a", "noise"), ("a", "x"), ("a", "y"), ("b", "x"))]],
+        refused,
+    )
+    assert len(rows.line) == 1
+    assert refused["no_room"] == 2
+    assert rows.ends.tolist() == [True]
+
+
+@pytest.mark.parametrize("value", [1e100, -1e100, 1e-300, 0.0])
+def test_extreme_values_leave_every_score_finite(value):
+    rng = np.random.default_rng(1)
+    machine = Machine("m")
+    values = np.where(rng.random(400) < 0.05, value, rng.normal(size=400))
+    found, _ = run([[Reading(machine, "s", START + t * SECOND, float(x))] for t, x in enumerate(values)])
+    assert all(0.0 <= score <= 1.0 for _, score, _ in found["m"])

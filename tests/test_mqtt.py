@@ -1,0 +1,166 @@
+"""The MQTT edge against real brokers: acknowledged after commit, everything else comes again."""
+
+import subprocess
+import time
+
+import pytest
+from servers import Mosquitto, until
+
+from pipeline.broker import EmbeddedBroker
+from pipeline.mqtt import Broker, Publisher, PublishError, Receiver
+
+pytestmark = pytest.mark.servers
+
+
+def collect(receiver, count, seconds=20.0):
+    """So many messages, in order; takes no longer than so many seconds."""
+    messages = []
+    deadline = time.monotonic() + seconds
+    while len(messages) < count:
+        assert time.monotonic() < deadline, f"{len(messages)} of {count} messages"
+        messages += receiver.take(1000, 0.1)
+    return messages
+
+
+@pytest.fixture
+def receive():
+    """Makes receivers that stop with the test."""
+    made = []
+
+    def make(broker, topics=(("plant/#", 1),), **options):
+        made.append(Receiver(broker, topics, **options))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for receiver in made:
+        receiver.stop()
+
+
+def publish(url, payloads, protocol=4, topic="plant/m/s"):
+    with Publisher(Broker.of(url, client_id="tester", protocol=protocol)) as publisher:
+        for payload in payloads:
+            publisher.publish(topic, payload)
+        publisher.drain()
+
+
+def numbers(first, last):
+    return [b"%d" % number for number in range(first, last)]
+
+
+def test_what_is_not_acknowledged_comes_again_and_what_is_does_not(mosquitto, receive):
+    broker = Broker.of(mosquitto.url)
+    first = Receiver(broker, [("plant/#", 1)])
+    first.start()
+    until(lambda: first.connected, "connected")
+    publish(mosquitto.url, numbers(0, 300))
+    messages = collect(first, 300)
+    assert [message.payload for message in messages] == numbers(0, 300)
+    first.ack(messages[:120])
+    until(lambda: not first._acks, "acknowledgements on their way")
+    first.stop()
+    again = collect(receive(broker), 180)
+    assert [message.payload for message in again] == numbers(120, 300)
+
+
+def test_messages_published_while_we_are_away_wait_for_us(mosquitto, receive):
+    broker = Broker.of(mosquitto.url)
+    first = Receiver(broker, [("plant/#", 1)])
+    first.start()
+    until(lambda: first.connected, "connected")
+    first.stop()
+    publish(mosquitto.url, numbers(0, 500))
+    assert [message.payload for message in collect(receive(broker), 500)] == numbers(0, 500)
+
+
+def test_a_broker_that_appears_later_is_found_with_one_warning(tmp_path, receive, caplog):
+    late = Mosquitto(tmp_path)
+    receiver = receive(Broker.of(late.url))
+    until(lambda: "mqtt.away" in caplog.text, "a warning")
+    late.start()
+    until(lambda: receiver.connected, "connected")
+    assert caplog.text.count("mqtt.away") == 1
+    late.stop()
+
+
+def test_after_a_restart_of_the_broker_messages_flow_on_and_old_acknowledgements_are_not_sent(mosquitto, receive):
+    receiver = receive(Broker.of(mosquitto.url))
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 10))
+    old = collect(receiver, 10)
+    mosquitto.stop()
+    until(lambda: not receiver.connected, "connection lost")
+    mosquitto.start()
+    until(lambda: receiver.connected, "connected again")
+    receiver.ack(old)
+    publish(mosquitto.url, numbers(10, 20))
+    assert [message.payload for message in collect(receiver, 10)] == numbers(10, 20)
+    assert (receiver.stale_acks, receiver.reconnects) == (10, 1)
+
+
+def test_messages_of_qos_0_beyond_the_bound_are_dropped_and_counted(mosquitto, receive):
+    receiver = receive(Broker.of(mosquitto.url), (("plant/#", 0),), queue_messages=50)
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 200))
+    until(lambda: receiver.received == 200, "all arrived")
+    assert len(collect(receiver, 50)) == 50
+    assert receiver.dropped == 150
+
+
+def test_publishing_without_a_broker_is_one_clear_error():
+    with (
+        pytest.raises(PublishError, match=r"no broker at 127\.0\.0\.1:1: connection refused"),
+        Publisher(Broker.of("mqtt://127.0.0.1:1")),
+    ):
+        pass
+
+
+# paho drops the socket of a failed handshake without closing it.
+@pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+def test_mutual_tls_lets_us_in_and_a_wrong_authority_is_a_clear_warning(tmp_path, receive, caplog):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    for name in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}",
+                "-keyout", f"{name}.key", "-out", f"{name}.pem")  # fmt: skip
+    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    for name in ("broker", "us"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+                "-out", f"{name}.csr")  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "1", "-extfile", "names", "-out", f"{name}.pem")  # fmt: skip
+    files = "\n".join(
+        f"{key} {tmp_path / name}"
+        for key, name in (("cafile", "ca.pem"), ("certfile", "broker.pem"), ("keyfile", "broker.key"))
+    )
+    broker = Mosquitto(tmp_path / "tls", listener=f"{files}\nrequire_certificate true\nallow_anonymous true")
+    broker.start()
+    url = f"mqtts://127.0.0.1:{broker.port}"
+    own = {"cert": str(tmp_path / "us.pem"), "key": str(tmp_path / "us.key")}
+    receiver = receive(Broker.of(url, ca=str(tmp_path / "ca.pem"), **own))
+    until(lambda: receiver.connected, "connected")
+    stranger = receive(Broker.of(url, ca=str(tmp_path / "other.pem"), client_id="stranger", **own))
+    until(lambda: "TLS" in caplog.text, "a warning")
+    assert not stranger.connected
+    broker.stop()
+
+
+def test_the_embedded_broker_carries_messages_both_ways(receive):
+    embedded = EmbeddedBroker(port=0)
+    port = embedded.start()
+    url = f"mqtt://127.0.0.1:{port}"
+    receiver = receive(Broker.of(url, protocol=4))
+    until(lambda: receiver.connected, "connected")
+    publish(url, numbers(0, 100))
+    messages = collect(receiver, 100)
+    receiver.ack(messages)
+    assert [message.payload for message in messages] == numbers(0, 100)
+    receiver.stop()
+    embedded.stop()
+
+
+@pytest.mark.parametrize("url", ["http://broker", "broker:1883", "mqtt://"])
+def test_a_url_that_is_no_broker_is_refused(url):
+    with pytest.raises(ValueError, match="mqtt://host:port"):
+        Broker.of(url)

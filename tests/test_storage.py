@@ -1,0 +1,317 @@
+"""Journal, outbox, delivery, snapshots and sinks: nothing lost, nothing twice, nobody stopped by a bad point."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.delivery import Delivery
+from pipeline.journal import Journal, Outbox
+from pipeline.records import Machine, Point, Readings
+from pipeline.sinks import Refused, Unreachable
+from pipeline.sinks.embedded import Embedded
+from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+from pipeline.sinks.lines import line
+from pipeline.snapshots import GENERATIONS, Snapshots
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def readings(n=3, start=0):
+    return Readings(
+        np.zeros(n, np.int64),
+        np.arange(n),
+        np.full(n, START + start),
+        np.linspace(-1.5, 1e100, n),
+        np.arange(n) == n - 1,
+    )
+
+
+def points(n=3, start=0, machine="press 1"):
+    tags = (("machine", machine), ("site", "north"))
+    return [
+        Point("machine", tags, {"score": 0.5 + i, "severity": 1, "cause": 'a "b"'}, START + (start + i) * SECOND)
+        for i in range(n)
+    ]
+
+
+def journal_at(tmp_path, **options):
+    return Journal(tmp_path / "journal.sqlite", **options)
+
+
+def test_a_batch_comes_back_as_it_was_committed(tmp_path):
+    journal = journal_at(tmp_path)
+    machine = Machine("press-1", (("site", "north"),))
+    journal.commit(readings(), [(0, machine)], [(0, 0, "a"), (1, 0, "b"), (2, 0, "c")], points())
+    journal.close()
+    again = journal_at(tmp_path)
+    assert again.machines() == [machine]
+    assert again.lines() == [(0, "a"), (0, "b"), (0, "c")]
+    [(sequence, rows)] = list(again.replay(0))
+    assert sequence == 1
+    assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(rows, readings(), strict=True))
+    outbox = Outbox(tmp_path / "journal.sqlite")
+    assert outbox.peek(0, 100) == [(1, points())]
+    outbox.close()
+    again.close()
+
+
+def test_a_commit_that_fails_leaves_nothing_of_its_batch(tmp_path):
+    journal = journal_at(tmp_path)
+    journal.commit(readings(), [(0, Machine("m"))], [], points())
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.commit(readings(), [], [(0, 0, "a"), (0, 0, "again")], points(2, 10))
+    assert len(list(journal.replay(0))) == 1
+    assert journal.lines() == []
+    assert journal.waiting == 3
+    journal.close()
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_storage import journal_at, points, readings
+from pathlib import Path
+journal = journal_at(Path({folder!r}))
+for number in range(100_000):
+    journal.commit(readings(50, number), [], [(number, 0, "s")], points(20, number))
+    print(number, flush=True)
+"""
+
+
+def test_killed_in_the_middle_of_writing_only_whole_batches_are_there(tmp_path):
+    code = WRITER.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        committed = -1
+        for text in child.stdout:
+            committed = int(text)
+            if committed >= 40:
+                break
+        child.send_signal(signal.SIGKILL)
+    journal = journal_at(tmp_path)
+    batches = list(journal.replay(0))
+    outbox = Outbox(tmp_path / "journal.sqlite")
+    waiting = outbox.peek(0, 10**9)
+    assert len(batches) == len(journal.lines()) == len(waiting) >= committed + 1
+    assert all(len(rows.line) == 50 for _, rows in batches)
+    assert journal.waiting == 20 * len(batches)
+    outbox.close()
+    journal.close()
+
+
+def test_a_full_outbox_drops_its_oldest_batches_and_counts_them(tmp_path):
+    journal = journal_at(tmp_path, outbox_points=10)
+    for number in range(5):
+        journal.commit(None, points=points(4, number * 4))
+    assert journal.waiting == 8
+    assert journal.dropped == 12
+    outbox = Outbox(tmp_path / "journal.sqlite")
+    assert [batch for _, batch in outbox.peek(0, 100)] == [points(4, 12), points(4, 16)]
+    outbox.close()
+    journal.close()
+
+
+def test_a_file_that_is_no_database_is_set_aside_by_name_and_a_new_one_begun(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"this is no database" * 1000)
+    journal = Journal(path)
+    journal.commit(readings())
+    journal.close()
+    assert (tmp_path / "journal.sqlite.corrupt-1").read_bytes().startswith(b"this is no database")
+
+
+def test_delivered_points_leave_the_outbox_with_the_next_commit(tmp_path):
+    journal = journal_at(tmp_path)
+    journal.commit(None, points=points(2))
+    journal.commit(None, points=points(3))
+    journal.commit(None, delivered=1)
+    assert journal.waiting == 3
+    journal.commit(None, delivered=2)
+    assert journal.waiting == 0
+    journal.close()
+
+
+class Flaky:
+    """A sink that is away for so many writes, and refuses points named `bad`."""
+
+    def __init__(self, away=0):
+        self.away = away
+        self.stored = []
+
+    def write(self, batch):
+        if self.away:
+            self.away -= 1
+            raise Unreachable("not now")
+        if any(point.measurement == "bad" for point in batch):
+            raise Refused("a bad point")
+        self.stored += batch
+
+    def close(self):
+        pass
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), max_size=6), st.integers(0, 3))
+def test_accepted_means_delivered_or_counted(tmp_path_factory, plan, away):
+    folder = tmp_path_factory.mktemp("outbox")
+    journal = journal_at(folder)
+    good, bad = [], []
+    for number, batch in enumerate(plan):
+        made = [
+            point._replace(measurement="machine" if fine else "bad")
+            for point, fine in zip(points(len(batch), 10 * number), batch, strict=True)
+        ]
+        good += [point for point in made if point.measurement == "machine"]
+        bad += [point for point in made if point.measurement == "bad"]
+        journal.commit(None, points=made)
+    sink, dead = Flaky(away), []
+    delivery = Delivery(folder / "journal.sqlite", sink, lambda reason, point: dead.append(point), jitter=lambda: 1.0)
+    for _ in range(10):
+        delivery.step()
+    assert sink.stored == good
+    assert dead == bad
+    assert (delivery.delivered, delivery.buried) == (len(good), len(bad))
+    delivery.close()
+    journal.close()
+
+
+def test_the_wait_for_a_database_doubles_up_to_a_minute_and_starts_anew_when_it_is_back(tmp_path, caplog):
+    journal = journal_at(tmp_path)
+    journal.commit(None, points=points())
+    sink = Flaky(away=10)
+    delivery = Delivery(tmp_path / "journal.sqlite", sink, lambda *_: None, jitter=lambda: 1.0)
+    assert [delivery.step() for _ in range(10)] == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert delivery.step() == 0.0
+    journal.commit(None, points=points(1, 50))
+    sink.away = 1
+    assert delivery.step() == 0.5
+    assert sum("delivery.away" in record.message for record in caplog.records) == 2
+    delivery.close()
+    journal.close()
+
+
+def test_a_snapshot_comes_back_and_only_the_newest_generations_are_kept(tmp_path):
+    snapshots = Snapshots(tmp_path)
+    for sequence in range(1, 6):
+        snapshots.write(sequence, {"a.b": np.arange(sequence)})
+    assert snapshots.sequences() == [5, 4, 3][:GENERATIONS]
+    assert snapshots.read(4)["a.b"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_broken_snapshot_is_set_aside_by_name(tmp_path):
+    snapshots = Snapshots(tmp_path)
+    snapshots.write(7, {"a": np.zeros(3)})
+    path = next(tmp_path.glob("networks-*.npz"))
+    path.write_bytes(path.read_bytes()[:100])
+    assert snapshots.read(7) is None
+    assert snapshots.sequences() == []
+    assert next(tmp_path.glob("*.corrupt"))
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
+values = st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.text(max_size=10))
+
+
+@given(names, st.dictionaries(names, names, max_size=3), st.dictionaries(names, values, max_size=3))
+def test_a_point_is_one_line_whatever_its_names(measurement, tags, fields):
+    text = line(Point(measurement, tuple(sorted(tags.items())), fields, START))
+    if text is not None:
+        assert text.endswith(f" {START}")
+        assert not {"nan", "inf"} & {part.split("=")[-1] for part in text.split(",")}
+
+
+class Store:
+    """A real target, and how to read machines' scores back from it: {(machine, time): score}."""
+
+    def __init__(self, kind, request, tmp_path):
+        self.kind = kind
+        if kind == "embedded":
+            self.sink = Embedded(tmp_path / "store.sqlite")
+        elif kind == "influxdb 1.x":
+            self.server = request.getfixturevalue("influxdb")
+            self.sink = InfluxV1(self.server.url, "machines")
+        else:
+            self.server = request.getfixturevalue("victoria_metrics")
+            self.sink = InfluxV2(self.server.url, "machines", token="none")  # noqa: S106
+
+    def scores(self, machine):
+        if self.kind == "embedded":
+            found = self.sink.query("machine")
+            return {p.time_ns: p.fields["score"] for p in found if ("machine", machine) in p.tags}
+        if self.kind == "influxdb 1.x":
+            rows = self.server.query(f"SELECT score FROM machine WHERE machine = '{machine}'", "machines")
+            return {row["time"]: row["score"] for row in rows}
+        found = {}
+        for series in self.server.export(f'{{__name__="machine_score",machine="{machine}"}}'):
+            found |= {t * 1_000_000: v for t, v in zip(series["timestamps"], series["values"], strict=True)}
+        return found
+
+
+@pytest.fixture(params=["embedded", "influxdb 1.x", "influxdb v2 API"])
+def store(request, tmp_path):
+    made = Store(request.param, request, tmp_path)
+    yield made
+    made.sink.close()
+
+
+@pytest.mark.servers
+def test_every_sink_stores_points_once_however_often_they_are_written(store):
+    batch = points(5, machine="press 1, the old=one")
+    for _ in range(2):
+        store.sink.write(batch)
+    assert store.scores("press 1, the old=one") == {point.time_ns: point.fields["score"] for point in batch}
+
+
+@pytest.mark.parametrize(
+    "sink", [lambda: InfluxV1("http://127.0.0.1:1", "x"), lambda: InfluxV2("http://127.0.0.1:1", "x")]
+)
+def test_a_database_that_is_not_there_is_unreachable(sink):
+    with pytest.raises(Unreachable, match="refused"):
+        sink().write(points())
+
+
+@pytest.mark.servers
+def test_a_missing_database_is_the_target_s_fault_and_is_named(influxdb):
+    sink = InfluxV1(influxdb.url, "elsewhere")
+    with pytest.raises(Unreachable, match="elsewhere"):
+        sink.write(points())
+    sink.close()
+
+
+@pytest.mark.servers
+def test_a_point_of_the_wrong_type_is_refused_and_stops_only_itself(influxdb, tmp_path):
+    journal = journal_at(tmp_path)
+    good = points(4)
+    bad = good[2]._replace(fields={"score": "high"})
+    journal.commit(None, points=good[:1])
+    journal.commit(None, points=[good[1], bad, good[3]])
+    dead = []
+    sink = InfluxV1(influxdb.url, "machines")
+    sink.write(good[:1])
+    delivery = Delivery(tmp_path / "journal.sqlite", sink, lambda reason, point: dead.append((reason, point)))
+    while delivery.step() == 0.0:
+        pass
+    assert [point for _, point in dead] == [bad]
+    assert "conflict" in dead[0][0]
+    rows = influxdb.query("SELECT count(score) FROM machine", "machines")
+    assert rows[0]["count"] == 3
+    delivery.close()
+    journal.close()
+
+
+def test_the_embedded_store_forgets_by_age_and_by_number(tmp_path):
+    store = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND, max_points=60)
+    store.write(points(1000))
+    store.close()
+    again = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND, max_points=60)
+    again.write(points(1, 1000))
+    kept = again.query("machine")
+    assert len(kept) == again.count("machine") == 60
+    assert kept[-1].time_ns == START + 1000 * SECOND
+    again.close()
