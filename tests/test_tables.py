@@ -37,7 +37,7 @@ def test_separators_and_compression_are_recognised(tmp_path, separator, name):
 
 
 def test_parquet_is_read_like_csv(tmp_path):
-    stamps = pd.to_datetime(["2020-01-01T00:00:00.123456", "2020-01-01T00:00:01"])
+    stamps = pd.to_datetime(["2020-01-01T00:00:00.123456", "2020-01-01T00:00:01"], format="ISO8601")
     pd.DataFrame({"ts": stamps, "x": [1.5, None], "who": ["a", "b"]}).to_parquet(tmp_path / "m.parquet")
     table = read_table(tmp_path / "m.parquet")
     assert table.time_ns[0] == 1577836800123456000
