@@ -21,7 +21,7 @@ from typing import Protocol
 from pipeline.broker import EmbeddedBroker
 from pipeline.config import Config, duration_ns, match_rule, read_secret
 from pipeline.delivery import Delivery
-from pipeline.engine import Engine, Scores
+from pipeline.engine import Engine, Scores, compile_network
 from pipeline.fleet import SnapshotError
 from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Receiver
@@ -285,6 +285,8 @@ def serve(
                 port,
             )
         service = Service(config, open_sink(config, environ))
+        log.info('network.compiling note="about half a minute at the first start, then from the cache"')
+        compile_network()
         topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
         broker = broker_of(config, environ, config.mqtt.client_id, port)
         receiver = Receiver(broker, topics, config.limits.queue_messages)

@@ -1,0 +1,274 @@
+"""Throughput and memory, as ratios against something named, in one run of a few minutes.
+
+    python benchmarks/throughput.py [--quick]
+
+(a) the engine alone, one core, beside River's detectors on the same rows;
+(b) MQTT to committed and acknowledged, QoS 1, beside mosquitto_sub taking the same backlog to /dev/null;
+(c) the same job the usual way (paho + River + influxdb-client's batching writer), every score to the same database;
+(d) memory.
+
+Absolute figures depend on the machine and its mood; the ratios are what counts.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+import river_baselines
+from load import SHAPES, TOPICS, Broker
+
+from pipeline.config import Config, Emit, InfluxDB, Mqtt, Source
+from pipeline.engine import Engine, compile_network
+from pipeline.mqtt import Broker as Address
+from pipeline.mqtt import Receiver
+from pipeline.records import Machine, Message, Readings
+from pipeline.service import Service, open_sink
+
+SENSORS = 8
+SECOND = 1_000_000_000
+
+
+def fleet_of(machines: int) -> Engine:
+    """An engine that knows so many machines of eight sensors."""
+    engine = Engine(10 * SECOND)
+    for m in range(machines):
+        for s in range(SENSORS):
+            engine.fleet.number(Machine(f"m-{m}"), f"s{s}")
+    return engine
+
+
+def batch(machines: Sequence[int], rows: int, start: int, values: np.ndarray) -> Readings:
+    """`rows` rows of each machine in turn, one a second from `start`."""
+    slot = np.tile(np.repeat(np.asarray(machines), SENSORS), rows)
+    line = slot * SENSORS + np.tile(np.arange(SENSORS), len(machines) * rows)
+    time_ns = (start + np.repeat(np.arange(rows), len(machines) * SENSORS) + 1) * SECOND
+    return Readings(slot, line, time_ns, values[: len(line)], np.arange(len(line)) % SENSORS == SENSORS - 1)
+
+
+def engine_seconds_per_reading(machines: int, values: np.ndarray, warm_rows: int, rows: int) -> float:
+    """Of machines that have seen `warm_rows` rows each, in batches of about 4,000 readings."""
+    engine = fleet_of(machines)
+    per_batch = max(1, 500 // machines)
+    spent, counted, at = 0.0, 0, 0
+    while at < warm_rows + rows:
+        for first in range(0, machines, 500):
+            readings = batch(
+                range(first, min(first + 500, machines)), per_batch, at, np.roll(values, -7 * (at + first))
+            )
+            begin = time.perf_counter()
+            engine.step(readings)
+            if at >= warm_rows:
+                spent += time.perf_counter() - begin
+                counted += len(readings.line)
+        at += per_batch
+    return spent / counted
+
+
+def part_a(quick: bool) -> None:
+    """The engine beside River."""
+    rng = np.random.default_rng(1)
+    rows = 20 + np.sin(np.arange(3000)[:, None] / (5 + np.arange(SENSORS))) + 0.2 * rng.normal(size=(3000, SENSORS))
+    values = np.ascontiguousarray(np.resize(rows, (10_000, SENSORS)).ravel())
+    river = river_baselines.seconds_per_reading(rows[: 1000 if quick else 2000])
+    print("(a) one core, 8 sensors a machine         us/reading   readings/s   HalfSpaceTrees/us  GaussianScorer/us")
+    cost = {}
+    for machines, warm, counted in ((1, 3000, 3000), (100, 500, 300), (10_000, 40, 10)):
+        seconds = engine_seconds_per_reading(machines, values, warm, counted)
+        cost[machines] = seconds
+        print(
+            f"    Engine.step, {machines:6,} machines         {seconds * 1e6:10.2f} {1 / seconds:12,.0f}"
+            f" {river['HalfSpaceTrees'] / seconds:18.1f} {river['GaussianScorer'] / seconds:18.1f}"
+        )
+    for name, seconds in river.items():
+        print(f"    River {name:16} (1 machine) {seconds * 1e6:17.2f} {1 / seconds:12,.0f}")
+    print(f"    cost of 10,000 machines / 100 machines: {cost[10_000] / cost[100]:.2f}")
+
+
+class Counting:
+    """A source that ends the service when so many messages are acknowledged."""
+
+    def __init__(self, receiver: Receiver, messages: int, stop: threading.Event) -> None:
+        self._receiver, self._left, self._stop = receiver, messages, stop
+
+    def take(self, max_messages: int, timeout_s: float) -> list[Message]:
+        """As the receiver."""
+        return self._receiver.take(max_messages, timeout_s)
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """As the receiver; counts."""
+        self._receiver.ack(messages)
+        self._left -= len(messages)
+        if self._left <= 0:
+            self._stop.set()
+
+
+def drain(port: int, messages: int, influx: str, every: str) -> None:
+    """Child process: drain a backlog; prints seconds until acknowledged, and until everything is delivered."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(
+            data=folder,
+            mqtt=Mqtt(
+                url=f"mqtt://127.0.0.1:{port}",
+                client_id="drain",
+                sources=(
+                    Source(topic="plant/{machine}/{sensor}"),
+                    Source(topic="plant/{machine}", payload="json", time="time"),
+                ),
+            ),
+            influxdb=InfluxDB(url=influx, bucket="machines") if influx else None,
+            emit=Emit(every=every),
+        )
+        compile_network()
+        service = Service(config, open_sink(config, {}))
+        stop = threading.Event()
+        address = Address.of(config.mqtt.url or "", client_id="drain", receive_maximum=config.mqtt.receive_maximum)
+        receiver = Receiver(address, [(TOPICS, 1)])
+        acknowledged = []
+
+        def note() -> None:
+            stop.wait()
+            acknowledged.append(time.perf_counter())
+
+        threading.Thread(target=note, daemon=True).start()
+        begin = time.perf_counter()
+        receiver.start()
+        service.run(Counting(receiver, messages, stop), stop)
+        result = {
+            "acknowledged": acknowledged[0] - begin,
+            "delivered": time.perf_counter() - begin,
+            "readings": service.readings,
+            "late": service.engine.late,
+            "points": service.delivery.delivered,
+        }
+        receiver.stop()
+        print(json.dumps(result))
+
+
+def child(*arguments: object) -> dict[str, float]:
+    """What this file prints when called with these arguments."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return msgspec.json.decode(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def part_b(quick: bool) -> None:
+    """End to end beside mosquitto_sub, in turn."""
+    print("(b) MQTT to committed and acknowledged, QoS 1      messages/s   readings/s   mosquitto_sub   ratio")
+    for shape, count in (("single", 100_000), ("batched", 20_000)):
+        for _ in range(1 if quick else 3):
+            with Broker() as broker:
+                broker.queue("drain", shape, count)
+                bar = broker.drain_with_mosquitto_sub("drain", count)
+            with Broker() as broker:
+                broker.queue("drain", shape, count)
+                ours = child("--drain", broker.port, count, "", "10s")
+            seconds = ours["acknowledged"]
+            print(
+                f"    {SHAPES[shape].readings:2} readings a message, {count:,} messages {count / seconds:16,.0f}"
+                f" {ours['readings'] / seconds:12,.0f} {count / bar:15,.0f} {bar / seconds:7.2f}"
+            )
+
+
+class Database:
+    """VictoriaMetrics, which speaks the v2 write API, on a free port in a temporary folder."""
+
+    def __enter__(self) -> str:
+        program = shutil.which("victoria-metrics")
+        if program is None:
+            raise RuntimeError("victoria-metrics is needed: apt install victoria-metrics")
+        self._folder = tempfile.TemporaryDirectory()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._process = subprocess.Popen(
+            [
+                program,
+                f"-httpListenAddr=127.0.0.1:{port}",
+                f"-storageDataPath={self._folder.name}",
+                "-retentionPeriod=100y",
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        return f"http://127.0.0.1:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        self._folder.cleanup()
+
+
+def part_c(quick: bool) -> None:
+    """The usual way beside ours: every score written, until the database has the last one."""
+    print("(c) the whole job, every score to the database     messages/s   the usual way   ratio")
+    usual = Path(__file__).with_name("usual_way.py")
+    for shape, count, fewer in (("single", 100_000, 20_000), ("batched", 20_000, 500 if quick else 1_500)):
+        with Database() as influx:
+            with Broker() as broker:
+                broker.queue("usual-way", shape, fewer)
+                command = [sys.executable, usual, "--port", broker.port, "--influx", influx, "--messages", fewer]
+                said = subprocess.run([*map(str, command)], check=True, stdout=subprocess.PIPE, text=True).stdout
+                theirs = float(said.split()[0].replace(",", ""))
+            with Broker() as broker:
+                broker.queue("drain", shape, count)
+                ours = child("--drain", broker.port, count, influx, "0s")
+        rate = count / ours["delivered"]
+        print(f"    {SHAPES[shape].readings:2} readings a message {rate:37,.0f} {theirs:15,.0f} {rate / theirs:7.1f}")
+
+
+def memory() -> None:
+    """Child process: 1,000 machines of 8 sensors that have learned, as the service holds them."""
+    engine = fleet_of(1000)
+    values = np.random.default_rng(1).normal(size=1000 * SENSORS)
+    for at in range(150):
+        for first in range(0, 1000, 250):
+            engine.step(batch(range(first, first + 250), 1, at, values))
+    state = sum(array.nbytes for name, array in engine.fleet.snapshot().items() if name != "names")
+    print(json.dumps({"rss": psutil.Process().memory_info().rss, "sensor": state / (1000 * SENSORS)}))
+
+
+def part_d() -> None:
+    """Memory of state and of the process."""
+    memory_of = child("--memory")
+    print("(d) memory, 1,000 machines of 8 sensors")
+    print(f"    {memory_of['sensor']:,.0f} bytes of state a sensor")
+    print(f"    {memory_of['rss'] / 1e6:.0f} MB resident in all, libraries included")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one run of each")
+    parser.add_argument("--parts", default="abcd", help="which of the four")
+    parser.add_argument("--drain", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.drain:
+        port, messages, influx, every = options.drain
+        drain(int(port), int(messages), influx, every)
+    elif options.memory:
+        memory()
+    else:
+        parts = {"a": part_a, "b": part_b, "c": part_c, "d": lambda quick: part_d()}
+        for part in options.parts:
+            parts[part](options.quick)
+
+
+if __name__ == "__main__":
+    main()
