@@ -14,12 +14,12 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -31,12 +31,94 @@ log = logging.getLogger("spikewatch.mqtt")
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 KEEPALIVE_S = 30
-READS_PER_SELECT = 256  # so that acknowledgements and keep-alives get their turn
-PUBACK = 0x40
+READ_BYTES = 65_536
+PUBLISH, PUBACK = 0x30, 0x40
 
 
 class PublishError(Exception):
     """The broker could not be reached, or went away before it had taken everything."""
+
+
+class BulkClient(Client):
+    """paho's client, with the two things that happen for every message done in bulk.
+
+    paho asks the system for one byte, one byte and the rest of every packet, gives up the interpreter lock each time,
+    and sends every acknowledgement by itself: nearly all of a busy receiver's time. Here whole PUBLISH packets are
+    cut from a buffer, and every other packet goes to paho. Nothing else touches what paho does not call public.
+    """
+
+    held = b""  # received, not yet looked at
+    at = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether TLS has decrypted data that the socket does not show as readable any more."""
+        sock = self.socket()
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        """What paho reads from: the buffer first."""
+        if self.at >= len(self.held):
+            return super()._sock_recv(bufsize)
+        piece = self.held[self.at : self.at + bufsize]
+        self.at += len(piece)
+        return piece
+
+    def read(self, take: Callable[[str, bytes, int, int], None]) -> None:
+        """Read what is there; `take(topic, payload, mid, qos)` gets every PUBLISH packet that is whole."""
+        try:
+            more = super()._sock_recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if not more:
+            self.held, self.at = b"", 0
+            self.loop_read()  # the connection is closed or broken: paho notices the same, and says so
+            return
+        self.held, self.at = self.held[self.at :] + more, 0
+        while self.at < len(self.held):
+            if self._in_packet["command"] == 0 and self.held[self.at] & 0xF0 == PUBLISH:
+                if not self._cut_publish(take):
+                    return  # the rest of it is still on its way
+            elif self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
+                return
+
+    def _cut_publish(self, take: Callable[[str, bytes, int, int], None]) -> bool:
+        """Take the PUBLISH packet at the head of the buffer (MQTT 5, section 3.3); False if it is not whole."""
+        held = self.held
+        length, body = variable(held, self.at + 1)
+        if body == 0 or len(held) < body + length:
+            return False
+        qos = held[self.at] >> 1 & 3
+        end = body + length
+        begin = body + 2 + (held[body] << 8 | held[body + 1])
+        topic = held[body + 2 : begin]
+        mid = 0
+        if qos:
+            mid = held[begin] << 8 | held[begin + 1]
+            begin += 2
+        if self.protocol == MQTTProtocolVersion.MQTTv5:
+            properties, begin = variable(held, begin)
+            begin += properties
+        self.at = end
+        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos)
+        return True
+
+    def ack_all(self, packets: bytes) -> None:
+        """Send ready-made PUBACK packets, joined."""
+        self._packet_queue(PUBACK, packets, 0, 1)
+
+
+def variable(data: bytes, at: int) -> tuple[int, int]:
+    """MQTT's variable byte integer, and where what follows it begins; (0, 0) if it is not whole."""
+    value, shift = 0, 0
+    for place in range(at, min(at + 4, len(data))):
+        value |= (data[place] & 127) << shift
+        if data[place] < 128:
+            return value, place + 1
+        shift += 7
+    return 0, 0
 
 
 class Broker(NamedTuple):
@@ -64,10 +146,10 @@ class Broker(NamedTuple):
         tls = parts.scheme == "mqtts"
         return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, **others)
 
-    def client(self, *, clean: bool, manual_ack: bool) -> Client:
+    def client(self, *, clean: bool, manual_ack: bool) -> BulkClient:
         """A client that is not connected yet; raises OSError where a certificate cannot be read."""
         five = self.protocol == 5
-        client = Client(
+        client = BulkClient(
             CallbackAPIVersion.VERSION2,
             self.client_id,
             clean_session=None if five else clean,
@@ -176,11 +258,9 @@ class Receiver:
     def _serve(self) -> bool:
         """One connection, from connect to its end; False if it never came about."""
         self._refusal = ""
-        client: Client | None = None
         try:
             client = self._broker.client(clean=False, manual_ack=True)
             client.on_connect = self._on_connect
-            client.on_message = self._on_message
             client.on_disconnect = self._on_disconnect
             self._broker.connect(client, clean=False)
         except (OSError, ValueError) as error:
@@ -192,7 +272,7 @@ class Receiver:
             self._away(self._refusal or "connection lost")
         return came_about
 
-    def _loop(self, client: Client) -> bool:
+    def _loop(self, client: BulkClient) -> bool:
         ever = False
         while client.socket() is not None:
             if self._stop.is_set():
@@ -204,22 +284,19 @@ class Receiver:
                 break
             writers = [sock] if client.want_write() else []
             try:
-                pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+                pending = client.pending
                 readable, _, _ = select.select([sock, self._wake_out], writers, [], 0.0 if pending else 1.0)
             except (OSError, ValueError):
                 break
             if self._wake_out in readable:
                 self._wake_out.recv(4096)
             if sock in readable or pending:
-                for _ in range(READS_PER_SELECT):
-                    before = self.received
-                    if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.received == before:
-                        break
+                client.read(self._take)
                 self._arrived.set()
             while self._acks:
                 connection, packets = self._acks.popleft()
                 if connection == self._connection and self.connected:
-                    self._send(client, packets)
+                    client.ack_all(packets)
                 else:
                     self.stale_acks += len(packets) // 4
             if client.want_write():
@@ -227,15 +304,6 @@ class Receiver:
             client.loop_misc()
             ever = ever or self.connected
         return ever
-
-    @staticmethod
-    def _send(client: Client, packets: bytes) -> None:
-        """Queue ready-made PUBACK packets as one piece.
-
-        `Client.ack` makes one packet, one queue entry and one system call of every message; joined, a batch costs one
-        of each. This is the only use of something that paho does not call public.
-        """
-        client._packet_queue(PUBACK, packets, 0, 1)
 
     def _on_connect(
         self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -263,16 +331,14 @@ class Receiver:
         if not self._refusal and flags.is_disconnect_packet_from_server:
             self._refusal = f"closed by the broker: {reason}"
 
-    def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
+    def _take(self, topic: str, payload: bytes, mid: int, qos: int) -> None:
         self.received += 1
-        if message.qos == 0 and len(self._queue) >= self._limit:
+        if qos == 0 and len(self._queue) >= self._limit:
             if self.dropped == 0:
                 log.warning("mqtt.dropped limit=%d policy=drop_newest_qos0", self._limit)
             self.dropped += 1
             return
-        self._queue.append(
-            Message(message.topic, bytes(message.payload), time.time_ns(), message.mid, message.qos, self._connection)
-        )
+        self._queue.append(Message(topic, payload, time.time_ns(), mid, qos, self._connection))
 
 
 class Publisher:

@@ -1,80 +1,118 @@
-"""How the recordings in this folder were made from their sources; see README.md beside this file.
+"""How the recordings in this folder were made from what their authors publish; see README.md beside this file.
 
-    python make.py NAB_FOLDER UR3_FOLDER HYDRAULIC_FOLDER
+    python make.py --nab NAB --robot dataset_02052023.xlsx --rig HYDRAULIC
 
-Each folder is laid out as its source's (see README.md). Compression is deterministic: the same input gives the same
-bytes.
+NAB is a checkout of the Numenta Anomaly Benchmark, HYDRAULIC the unpacked archive of UCI dataset 447. The robot's
+workbook, UCI dataset 963, may also be saved as CSV; reading it as it is needs openpyxl. Compression carries no time
+stamp: the same input gives the same bytes, as long as zlib stays the same.
 """
 
+import argparse
 import gzip
 import json
-import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).parent
-HYDRAULIC_START = pd.Timestamp("2015-01-01T00:00:00Z")  # made up: the source has no clock, only cycles of 60 s
-HYDRAULIC_CYCLES = (560, 900)  # the cooler's condition is changed once in this stretch
-CHANGE_CYCLES = 10  # a change of condition is labelled for so many cycles
+
+SERIES = "realKnownCause/machine_temperature_system_failure.csv"
+# NAB labels four anomalies of this series and describes three; that these are the last three is our reading.
+CAUSES = (
+    "anomaly, cause not published",
+    "planned shutdown",
+    "hard to see, led to the failure",
+    "catastrophic failure",
+)
+
+PAUSE = pd.Timedelta(hours=1)  # ends a session of the robot
+ROBOT_NAMES = {
+    "Num": "num",
+    "Timestamp": "timestamp",
+    "Temperature_T0": "Temperature_J0",  # the other joints' are called _J
+    "Robot_ProtectiveStop": "protective_stop",
+}
+EVENTS = {"protective_stop": "protective stop", "grip_lost": "grip lost"}
+
+RIG_SENSORS = ("TS1", "TS2", "TS3", "TS4", "VS1", "CE", "CP", "SE")  # those with one value a second
+RIG_CYCLES = (560, 900)  # the cooler's condition is changed once in this stretch
+RIG_START = pd.Timestamp("2015-01-01T00:00:00Z")  # made up: the source has no clock, only cycles of 60 s
+RIG_LABEL = pd.Timedelta(minutes=10)  # from the change on
+
+Event = dict[str, str]
+
+
+def iso(moment: pd.Timestamp) -> str:
+    """To the second, in UTC."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def write(name: str, table: pd.DataFrame) -> None:
     """Write a gzip without a time stamp of its own."""
-    text = table.to_csv(index=False).encode()
-    (HERE / name).write_bytes(gzip.compress(text, 9, mtime=0))
+    (HERE / name).write_bytes(gzip.compress(table.to_csv(index=False).encode(), 9, mtime=0))
 
 
-def machine_temperature(folder: Path) -> list[dict[str, str]]:
+def machine_temperature(folder: Path) -> list[Event]:
     """The temperature of a large industrial machine, every five minutes, with its failures."""
-    key = "realKnownCause/machine_temperature_system_failure.csv"
-    path = folder / "data" / key
+    path = folder / "data" / SERIES
     table = pd.read_csv(path if path.exists() else path.with_name(path.name + ".gz"))
     write("machine-temperature.csv.gz", table.rename(columns={"timestamp": "time", "value": "temperature"}))
-    windows = json.loads((folder / "labels" / "combined_windows.json").read_text())[key]
-    return [{"start": a[:19] + "Z", "end": b[:19] + "Z", "what": "labelled failure"} for a, b in windows]
+    windows = json.loads((folder / "labels" / "combined_windows.json").read_text())[SERIES]
+    points = json.loads((folder / "labels" / "combined_labels.json").read_text())[SERIES]
+    return [
+        {"start": iso(pd.Timestamp(start)), "end": iso(pd.Timestamp(end)), "at": iso(pd.Timestamp(at)), "what": what}
+        for (start, end), at, what in zip(windows, points, CAUSES, strict=True)
+    ]
 
 
-def robot(folder: Path) -> list[dict[str, str]]:
-    """A session of a UR3 arm, once a second, with its protective stops and grip losses."""
-    table = pd.read_csv(folder / "session1.csv.gz")
-    labels = ("num", "cycle", "protective_stop", "grip_lost")
-    write("ur3-robot.csv.gz", table.drop(columns=list(labels)).rename(columns={"timestamp": "time"}))
-    truth = json.loads((folder / "truth.json").read_text())
-    stamp = table["timestamp"]
+def robot(path: Path) -> list[Event]:
+    """The first session of a UR3 arm, once a second, with its protective stops and lost grips."""
+    table = pd.read_excel(path) if path.suffix == ".xlsx" else pd.read_csv(path)
+    table = table.rename(columns=str.strip).rename(columns=ROBOT_NAMES)
+    stamps = table["timestamp"].str.strip('"')
+    pauses = np.flatnonzero(pd.to_datetime(stamps).diff() > PAUSE)
+    table = table[: pauses[0]] if len(pauses) else table
+    sensors = table.drop(columns=["num", "timestamp", "cycle", *EVENTS])
+    sensors = sensors.map(lambda value: float(f"{value:.7g}"))  # what a float32 holds
+    sensors.insert(0, "time", stamps)
+    write("ur3-robot.csv.gz", sensors)
     events = []
-    for kind, what in (("protective_stop_events", "protective stop"), ("grip_lost_events", "grip lost")):
-        for start, end in truth[kind]:
-            events.append({"start": stamp[start], "end": stamp[min(end, len(stamp) - 1)], "what": what})
+    for column, what in EVENTS.items():
+        on = table[column].isin([1, True, "True", "true"]).astype(int)
+        edges = np.diff(on, prepend=0, append=0)
+        for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+            events.append({"start": stamps[start], "end": stamps[min(end, len(table) - 1)], "what": what})
     return sorted(events, key=lambda event: event["start"])
 
 
-def hydraulic(folder: Path) -> list[dict[str, str]]:
-    """A stretch of the hydraulic rig, once a second, in which the cooler's condition changes."""
-    first, last = HYDRAULIC_CYCLES
-    table = pd.read_csv(folder / "stream_1hz.csv.gz")
-    table = table[(table["cycle"] >= first) & (table["cycle"] < last)]
-    seconds = pd.to_timedelta((table["cycle"] - first) * 60 + table["sec"], unit="s")
-    table.insert(0, "time", (HYDRAULIC_START + seconds).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    write("hydraulic-rig.csv.gz", table.drop(columns=["cycle", "sec"]))
-    profile = pd.read_csv(folder / "profile.csv.gz")
-    cooler = profile["cooler"].iloc[first:last].reset_index(drop=True)
+def hydraulic_rig(folder: Path) -> list[Event]:
+    """A stretch of a hydraulic test rig, once a second, in which the cooler's condition changes."""
+    first, end = RIG_CYCLES
+    columns = {name: np.loadtxt(folder / f"{name}.txt", ndmin=2)[first:end].ravel() for name in RIG_SENSORS}
+    table = pd.DataFrame(columns)
+    table.insert(0, "time", [iso(RIG_START + pd.Timedelta(seconds=second)) for second in range(len(table))])
+    write("hydraulic-rig.csv.gz", table)
+    cooler = np.loadtxt(folder / "profile.txt", dtype=int, ndmin=2)[first:end, 0]
     events = []
-    for cycle in cooler.index[1:][cooler.diff().iloc[1:] != 0]:
-        start = HYDRAULIC_START + pd.Timedelta(minutes=int(cycle))
+    for cycle in np.flatnonzero(np.diff(cooler)) + 1:
+        start = RIG_START + pd.Timedelta(minutes=int(cycle))
         what = f"cooler set from {cooler[cycle - 1]} % to {cooler[cycle]} %"
-        end = start + pd.Timedelta(minutes=CHANGE_CYCLES)
-        events.append({"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}", "what": what})
+        events.append({"start": iso(start), "end": iso(start + RIG_LABEL), "what": what})
     return events
 
 
 def main() -> None:
     """Make everything."""
-    nab, ur3, rig = (Path(argument) for argument in sys.argv[1:4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nab", type=Path, required=True)
+    parser.add_argument("--robot", type=Path, required=True)
+    parser.add_argument("--rig", type=Path, required=True)
+    options = parser.parse_args()
     labels = {
-        "machine-temperature": machine_temperature(nab),
-        "ur3-robot": robot(ur3),
-        "hydraulic-rig": hydraulic(rig),
+        "machine-temperature": machine_temperature(options.nab),
+        "ur3-robot": robot(options.robot),
+        "hydraulic-rig": hydraulic_rig(options.rig),
     }
     (HERE / "labels.json").write_text(json.dumps(labels, indent=1) + "\n")
 
