@@ -182,7 +182,7 @@ class Engine:
     def points(self, scores: Scores) -> list[Point]:
         """A `machine` point for every score that is due."""
         points = []
-        machines, lines = self.fleet.machines, self.fleet.lines
+        tags, lines = self.fleet.tags, self.fleet.lines
         chosen = np.flatnonzero(scores.due)
         columns = (
             scores.slot,
@@ -196,7 +196,6 @@ class Engine:
         for slot, time_ns, score, severity, cause, learned, spikes in zip(
             *(column[chosen].tolist() for column in columns), strict=True
         ):
-            machine = machines[slot]
             fields: dict[str, Any] = {
                 "score": score,
                 "severity": severity,
@@ -205,9 +204,7 @@ class Engine:
                 "cause": lines[cause][1],
                 "spikes": spikes,
             }
-            points.append(
-                Point("machine", tuple(sorted((("machine", machine.name), *machine.tags))), fields, time_ns)
-            )
+            points.append(Point("machine", tags[slot], fields, time_ns))
         return points
 
     def summaries(self) -> list[Summary]:

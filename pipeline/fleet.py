@@ -80,6 +80,7 @@ class Fleet:
         self.machines: list[Machine] = []
         self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
         self.rules: list[MachineRule] = []
+        self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
         self._limits = limits
         self._rule = rule
         self._real = real
@@ -117,6 +118,7 @@ class Fleet:
         rule = self._rule(machine.name)
         self.machines.append(machine)
         self.rules.append(rule)
+        self.tags.append(tuple(sorted((("machine", machine.name), *machine.tags))))
         self._slots[machine] = slot
         self._numbers.append({})
         self._sizes.append(0)

@@ -11,6 +11,7 @@ import logging
 import queue
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")
 
-BATCH_MESSAGES = 1_000
+BATCH_MESSAGES = 2_000
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
@@ -117,6 +118,9 @@ class Service:
 
     def run(self, source: Source, stop: threading.Event, on_scores: Callable[[Scores], None] | None = None) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
+        # A kernel gives up the interpreter lock and wants it back when it is done; with Python's 5 ms every return
+        # from one of a batch's twenty kernels could wait that long for another thread.
+        sys.setswitchinterval(0.0005)
         self._thread.start()
         now = time.monotonic()
         snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pipeline.records import Point
 
@@ -10,6 +11,7 @@ _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": " ", "\r": " ", "\t"
 _TEXT = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
 
+@lru_cache(maxsize=4_096)
 def _name(text: str) -> str:
     """A tag or field name, or a tag's value. A backslash at its end would escape what follows, so it goes."""
     return text.rstrip("\\").translate(_NAME)
@@ -21,8 +23,21 @@ def _value(value: float | int | str | bool) -> str | None:
     if isinstance(value, int):
         return f"{value}i"
     if isinstance(value, str):
-        return f'"{value.translate(_TEXT)}"'
+        return _text(value)
     return repr(value) if math.isfinite(value) else None
+
+
+@lru_cache(maxsize=65_536)
+def _series(measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
+    """The head of a line, the same for every point of a series."""
+    own = "".join(f",{_name(key)}={text}" for key, value in tags if (text := _name(value)))
+    return measurement.translate(_MEASUREMENT) + own
+
+
+@lru_cache(maxsize=4_096)
+def _text(value: str) -> str:
+    """A text as a field's value; few different ones are written again and again."""
+    return f'"{value.translate(_TEXT)}"'
 
 
 def line(point: Point) -> str | None:
@@ -30,8 +45,7 @@ def line(point: Point) -> str | None:
     fields = [f"{_name(key)}={text}" for key, value in point.fields.items() if (text := _value(value)) is not None]
     if not fields:
         return None
-    tags = "".join(f",{_name(key)}={text}" for key, value in point.tags if (text := _name(value)))
-    return f"{point.measurement.translate(_MEASUREMENT)}{tags} {','.join(fields)} {point.time_ns}"
+    return f"{_series(point.measurement, point.tags)} {','.join(fields)} {point.time_ns}"
 
 
 def lines(points: Iterable[Point]) -> str:
