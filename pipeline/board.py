@@ -14,7 +14,7 @@ from pipeline.engine import Engine, Scores
 from pipeline.scoring import Severity
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
-ALARMS = 8  # shown
+EVENTS = 12  # shown
 QUIET_ROWS = 10  # alarms closer than this belong together, as on the scoreboard
 SHOW_ALARM_S = 2.0  # an alarm stays visible at least this long, however fast the replay
 
@@ -57,7 +57,7 @@ class Board:
         self._labels = labels
         self._rows: dict[int, Row] = {}
         self._hits: set[tuple[str, Label]] = set()
-        self._events: deque[Text] = deque(maxlen=ALARMS)
+        self._events: deque[Text] = deque(maxlen=EVENTS)
         self._counted: dict[int, int] = {}
         self._counted_at = time.monotonic()
 
@@ -68,6 +68,9 @@ class Board:
         for slot, time_ns, score, severity, cause, learned in zip(*(c.tolist() for c in columns), strict=True):
             row = self._rows.setdefault(slot, Row())
             row.rows += 1
+            if learned >= 1.0 > row.learned:
+                name = self._engine.fleet.machines[slot].name
+                self._events.append(Text.assemble((" READY    ", "black on green"), f" {moment(time_ns)}  {name}"))
             row.learned, row.time_ns = learned, time_ns
             if severity:
                 self._alarm(slot, row, time_ns, score, Severity(severity), cause)
@@ -117,7 +120,7 @@ class Board:
                 row.cause,
                 str(row.alarms),
             )
-        return Group(table, Text("alarms, newest last:", "dim"), *self._events)
+        return Group(table, Text("what happened, newest last:", "dim"), *self._events)
 
     def _measure(self) -> None:
         """Readings per second of every machine since the last look, at least a second ago."""
