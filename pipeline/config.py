@@ -55,6 +55,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload: Literal["number", "json"] = "number"
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
+    time_missing: Literal["refuse", "arrival"] = "refuse"  # what a sample without the time field gets
     machine: str | None = None  # path of the machine's name, where the topic does not capture it
     samples: str | None = None  # path of the object or array that holds the readings; default: the whole payload
     qos: Literal[0, 1] = 1
@@ -73,7 +74,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receive_maximum: int = 2000  # messages the broker may send ahead of our acknowledgements
     sources: tuple[Source, ...] = (
         Source(topic="plant/{machine}/{sensor}", payload="number"),
-        Source(topic="plant/{machine}", payload="json", time="time"),
+        Source(topic="plant/{machine}", payload="json", time="time", time_missing="arrival"),
     )
 
 
@@ -474,6 +475,8 @@ def _check_source(source: Source, environ: Mapping[str, str]) -> _Problems:
                 yield key, "a payload number has no fields (payload: json)"
     if source.time is None and source.time_unit != "auto":
         yield "time_unit", "needs time, the path of the time field"
+    if source.time is None and source.time_missing != "refuse":
+        yield "time_missing", "needs time, the path of the time field"
     if source.machine is not None and template.captures("machine"):
         yield "machine", "the topic captures {machine} already"
 

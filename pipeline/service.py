@@ -279,6 +279,13 @@ def serve(
     on_scores: Callable[[Scores], None] | None = None,
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none)."""
+    failures: list[threading.ExceptHookArgs] = []
+
+    def fail(failure: threading.ExceptHookArgs) -> None:
+        failures.append(failure)
+        stop.set()
+
+    threading.excepthook = fail  # a service that only looks alive is worse than one that ends: its outbox is intact
     embedded = EmbeddedBroker() if config.mqtt.url is None else None
     port = 0 if embedded is None else embedded.start()
     try:
@@ -302,5 +309,10 @@ def serve(
         finally:
             receiver.stop()
     finally:
+        threading.excepthook = threading.__excepthook__
         if embedded is not None:
             embedded.stop()
+    if failures:
+        raise RuntimeError(f"the {failures[0].thread.name if failures[0].thread else ''} thread failed") from (
+            failures[0].exc_value
+        )

@@ -193,3 +193,14 @@ def test_the_first_source_that_matches_counts() -> None:
     sources = (Source("t/{machine}/{sensor}"), Source("t/{machine}/+", payload="json"))
     decoded = Decoder(sources, Times(), ONE_MEGABYTE).decode(Message("t/press-1/temp", b"[]", NOW_NS))
     assert causes(decoded) == ["not_number"]
+
+
+def test_a_sample_without_its_time_field_gets_the_time_of_arrival_where_the_source_says_so():
+    source = Source(topic="plant/{machine}", payload="json", time="time", time_missing="arrival")
+    decoder = Decoder((source,), Times(), 10_000)
+    arrival = 1_717_000_000 * 10**9
+    stamps = [
+        decoder.decode(Message("plant/m", payload, arrival)).readings[0].time_ns
+        for payload in (b'{"temp": 1}', b'{"time": 1716999999, "temp": 2}')
+    ]
+    assert stamps == [arrival, 1_716_999_999 * 10**9]

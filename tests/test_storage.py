@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.delivery import Delivery
 from pipeline.journal import Journal, Outbox
 from pipeline.records import Machine, Point, Readings
-from pipeline.sinks import Refused, Unreachable
+from pipeline.sinks import SINKS, Refused, Unreachable
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line
@@ -253,7 +253,7 @@ class Store:
         return found
 
 
-@pytest.fixture(params=["embedded", "influxdb 1.x", "influxdb v2 API"])
+@pytest.fixture(params=SINKS)
 def store(request, tmp_path):
     made = Store(request.param, request, tmp_path)
     yield made

@@ -55,6 +55,7 @@ class JsonObject:
         self.machine = tuple(source.machine.split(".")) if source.machine else ()
         self.samples = tuple(source.samples.split(".")) if source.samples else ()
         self.unit = source.time_unit
+        self.arrival_will_do = source.time is None or source.time_missing == "arrival"
         self.window = window
         self.skip = {path: _SKIP for path in (source.time, source.machine) if path}
         self.names: dict[str, str] = dict(self.skip)  # path in a sample -> sensor, for topics that name none
@@ -82,7 +83,7 @@ class JsonObject:
             except ValueError as error:
                 return refusal(Cause.NOT_JSON, str(error)) if payload.strip() else refusal(Cause.EMPTY)
             walk = _Walk(self, tags, sensor, names, received_ns, refused)
-            walk.descend(root, 0, machine, None if self.time else received_ns, 1)
+            walk.descend(root, 0, machine, received_ns if self.arrival_will_do else None, 1)
             readings = _gather(walk.readings) if walk.scattered else walk.readings
             if not readings and not refused:
                 refuse(refused, Cause.EMPTY)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pipeline.records import Point
+from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Refused, SinkError, Unreachable
+from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 
 __all__ = ["SINKS", "Refused", "Sink", "SinkError", "Unreachable"]
 
@@ -25,8 +27,8 @@ class Sink(Protocol):
         """Let go of the target."""
 
 
-SINKS = {
-    "embedded": "pipeline.sinks.embedded:Embedded",
-    "influxdb 1.x": "pipeline.sinks.influxdb:InfluxV1",
-    "influxdb v2 API": "pipeline.sinks.influxdb:InfluxV2",
+SINKS: dict[str, type[Sink]] = {
+    "embedded": Embedded,
+    "influxdb 1.x": InfluxV1,
+    "influxdb v2 API": InfluxV2,
 }
