@@ -111,10 +111,13 @@ def run(config: ConfigPath = None) -> None:
     """
     tree = configured(config)
     set_up_logs()
-    from pipeline.service import serve
+    from pipeline.service import DataFolderBusy, serve
 
-    with until_stopped() as stop:
-        serve(tree, os.environ, stop)
+    try:
+        with until_stopped() as stop:
+            serve(tree, os.environ, stop)
+    except DataFolderBusy as error:
+        fail(str(error))
 
 
 @app.command()
@@ -240,8 +243,8 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     if not journal_path(tree).exists():
         fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
-    journal = Journal(journal_path(tree))
-    engine, _ = restore(tree, journal, Snapshots(Path(tree.data)))
+    journal = Journal(journal_path(tree), read_only=True)
+    engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
     journal.close()
     summaries = engine.summaries()
     if as_json:

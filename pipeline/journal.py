@@ -69,11 +69,18 @@ def _unpack(blob: bytes) -> Readings:
 class Journal:
     """The writer's side; see the promises above. Not to be shared between threads."""
 
-    def __init__(self, path: Path, outbox_points: int = 5_000_000) -> None:
-        """Open or create. A file that is no sound database is set aside by name, and a new one is begun."""
+    def __init__(self, path: Path, outbox_points: int = 5_000_000, *, read_only: bool = False) -> None:
+        """Open or create. A file that is no sound database is set aside by name, and a new one is begun.
+
+        `read_only` is for a look beside a running service: the file must exist, and nothing is changed.
+        """
         self.path = path
         self.dropped = 0  # points that left a full outbox undelivered
         self._limit = outbox_points
+        self.waiting = 0  # points in the outbox
+        if read_only:
+            self._database = _connect(path, read_only=True)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._database = self._open()
@@ -83,8 +90,7 @@ class Journal:
             aside = self._set_aside()
             log.error('journal.corrupt set_aside=%s reason="%s"', aside, error)
             self._database = self._open()
-        row = self._database.execute("SELECT coalesce(sum(count), 0) FROM outbox").fetchone()
-        self.waiting: int = row[0]  # points in the outbox
+        self.waiting = self._database.execute("SELECT coalesce(sum(count), 0) FROM outbox").fetchone()[0]
 
     def _open(self) -> sqlite3.Connection:
         database = _connect(self.path)

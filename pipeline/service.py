@@ -7,6 +7,7 @@ outbox to the database. Now and then a snapshot of all networks lets the journal
 Start: newest good snapshot + journal since then = the state at the last commit, bit by bit.
 """
 
+import fcntl
 import logging
 import queue
 import socket
@@ -17,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from pipeline.broker import EmbeddedBroker
 from pipeline.config import Config, duration_ns, match_rule, read_secret
@@ -40,6 +41,22 @@ BATCH_MESSAGES = 2_000
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
+
+
+class DataFolderBusy(Exception):
+    """Another service uses the same data folder: both would learn half of everything."""
+
+
+def claim(folder: Path) -> IO[str]:
+    """Hold the data folder while the file that is returned is open; raises DataFolderBusy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DataFolderBusy(f"{folder}: another spikewatch runs with this data folder (key: data)") from None
+    return lock
 
 
 class Source(Protocol):
@@ -101,6 +118,7 @@ class Service:
     def __init__(self, config: Config, sink: Sink) -> None:
         """Open the data folder and restore the state at the last commit."""
         self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes)
+        self._lock = claim(Path(config.data))
         self._snapshots = Snapshots(Path(config.data))
         self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
         self._journal = Journal(journal_path(config), config.limits.outbox_points)
@@ -238,6 +256,7 @@ class Service:
         if self.delivery.done > self._settled:
             self._commit(None, [], self._deliver)
         self._journal.close()
+        self._lock.close()
 
 
 def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:

@@ -21,9 +21,12 @@ GENERATIONS = 3
 class Snapshots:
     """The snapshots in one folder; each is named by the journal sequence it covers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """`read_only` is for a look beside a running service: nothing is changed."""
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._read_only = read_only
+        if not read_only:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, sequence: int, arrays: dict[str, NDArray[Any]]) -> None:
         """Keep the state after the journal's batch `sequence`; older generations go."""
@@ -58,6 +61,8 @@ class Snapshots:
 
     def set_aside(self, sequence: int, reason: str) -> None:
         """Rename a snapshot that is of no use, so that nobody reads it again and a person can look at it."""
+        if self._read_only:
+            return
         path = self._path(sequence)
         aside = path.with_suffix(".corrupt")
         log.error('snapshot.corrupt set_aside=%s reason="%s"', aside, reason)

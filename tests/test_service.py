@@ -245,3 +245,25 @@ def test_a_wrong_configuration_names_file_line_and_key_and_ends_with_2(tmp_path:
     )
     assert done.returncode == 2
     assert "plant.yaml:5: mqtt.sources[0].payload" in done.stderr
+
+
+def test_a_second_service_with_the_same_data_folder_is_refused(run):
+    first = run(mqtt={"url": "mqtt://127.0.0.1:1"})
+    until(lambda: "mqtt.away" in first.log, "the first is up", 60)
+    command = [sys.executable, "-m", "pipeline", "run", "--config", str(first.path)]
+    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert second.returncode == 2
+    assert "another spikewatch runs with this data folder" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_score_writes_a_row_per_row_and_the_same_for_several_files_at_once(tmp_path: Path):
+    names = ["ur3-robot", "machine-temperature"]
+    command = [sys.executable, "-m", "pipeline", "score", *(str(SAMPLES / f"{name}.csv.gz") for name in names)]
+    subprocess.run([*command, "--out", str(tmp_path / "out")], check=True, capture_output=True)
+    for name in names:
+        table = read_table(SAMPLES / f"{name}.csv.gz")
+        rows = [line.split(",") for line in (tmp_path / "out" / f"{name}.csv").read_text().splitlines()]
+        assert rows[0] == ["time", "score", "severity", "cause"]
+        assert [row[0] for row in rows[1:]] == table.stamps
+        assert [row[1] for row in rows[1:]] == [f"{value:.6f}" for value in score(table).score]
