@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Rich
 
-from pipeline.config import Config, ConfigError, load
+from pipeline.config import Config, ConfigError
+from pipeline.config_file import load
 
 app = typer.Typer(
     name="spikewatch",

@@ -12,7 +12,9 @@ ALLOWED = {
     "encoders": set(),
     "pipeline.records": set(),
     "pipeline.topics": {"pipeline.records"},
-    "pipeline.config": {"pipeline.topics"},
+    "pipeline.config": set(),
+    "pipeline.config_checks": {"pipeline.config", "pipeline.topics"},
+    "pipeline.config_file": {"pipeline.config", "pipeline.config_checks"},
     "pipeline.payloads": {"pipeline.records", "pipeline.config", "pipeline.topics"},
     "pipeline.network": {"encoders"},
     "pipeline.scoring": {"encoders", "pipeline.records"},
@@ -32,7 +34,7 @@ ALLOWED = {
     "pipeline.board": {"pipeline.engine", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
-            "pandas": "pipeline.tables", "yaml": "pipeline.config", "typer": "pipeline.cli"}  # fmt: skip
+            "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli"}  # fmt: skip
 
 
 def imports():

@@ -15,13 +15,12 @@ from pipeline.config import (
     Mqtt,
     Secret,
     Sensor,
-    _Reader,
     duration_ns,
-    load,
     match_rule,
     read_secret,
     unix_ns,
 )
+from pipeline.config_file import _Reader, load
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
 ENVIRON = {"MQTT_PASSWORD": "hunter2", "INFLUX_TOKEN": "hunter3"}
