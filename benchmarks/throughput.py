@@ -106,6 +106,10 @@ class Counting:
         """As the receiver."""
         return self._receiver.take(max_messages, timeout_s)
 
+    def counters(self) -> dict[str, int]:
+        """As the receiver."""
+        return self._receiver.counters()
+
     def ack(self, messages: Sequence[Message]) -> None:
         """As the receiver; counts."""
         self._receiver.ack(messages)

@@ -220,7 +220,7 @@ class Engine:
                     int(state.row_lines.age[own].sum()),
                     min(float(state.row_machines.oldest[slot]) / scoring.WARM, 1.0),
                     int(state.row_machines.closed_ns[slot]),
-                    float(state.scoring.peak[slot]),
+                    float(state.scoring.newest[slot]),
                     Severity(max(int(state.scoring.severity[slot]), 0)),
                 )
             )

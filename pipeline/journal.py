@@ -205,6 +205,12 @@ class Journal:
         row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'readings'").fetchone()
         return int(row[0]) if row else 0
 
+    def begin_after(self, sequence: int) -> None:
+        """Let the next batch have a higher number than this: what a snapshot covers is never numbered again."""
+        if self.last() < sequence:
+            self._database.execute("DELETE FROM sqlite_sequence WHERE name = 'readings'")
+            self._database.execute("INSERT INTO sqlite_sequence VALUES ('readings', ?)", (sequence,))
+
     def replay(self, after: int) -> Iterator[tuple[int, Readings]]:
         """Batches committed after this sequence number, in order."""
         rows = self._database.execute(

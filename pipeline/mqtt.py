@@ -79,19 +79,20 @@ class BulkClient(Client):
         self.held, self.at = self.held[self.at :] + more, 0
         while self.at < len(self.held):
             if self._in_packet["command"] == 0 and self.held[self.at] & 0xF0 == PUBLISH:
-                if not self._cut_publish(take):
+                length, body = variable(self.held, self.at + 1)
+                if body and len(self.held) >= body + length:
+                    self._cut_publish(body, body + length, take)
+                    continue
+                if body or len(self.held) < self.at + 5:
                     return  # the rest of it is still on its way
-            elif self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
+            # Any other packet, or a length that cannot be: paho knows what to do.
+            if self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
                 return
 
-    def _cut_publish(self, take: Callable[[str, bytes, int, int], None]) -> bool:
-        """Take the PUBLISH packet at the head of the buffer (MQTT 5, section 3.3); False if it is not whole."""
+    def _cut_publish(self, body: int, end: int, take: Callable[[str, bytes, int, int], None]) -> None:
+        """Take the PUBLISH packet at the head of the buffer (MQTT 5, section 3.3), whose body is `held[body:end]`."""
         held = self.held
-        length, body = variable(held, self.at + 1)
-        if body == 0 or len(held) < body + length:
-            return False
         qos = held[self.at] >> 1 & 3
-        end = body + length
         begin = body + 2 + (held[body] << 8 | held[body + 1])
         topic = held[body + 2 : begin]
         mid = 0
@@ -103,7 +104,6 @@ class BulkClient(Client):
             begin += properties
         self.at = end
         take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos)
-        return True
 
     def ack_all(self, packets: bytes) -> None:
         """Send ready-made PUBACK packets, joined."""
@@ -228,6 +228,16 @@ class Receiver:
         if mids:
             self._acks.append((current, b"".join([struct.pack("!BBH", PUBACK, 2, mid) for mid in mids])))
             self._wake()
+
+    def counters(self) -> dict[str, int]:
+        """What happened so far, by name."""
+        return {
+            "received": self.received,
+            "dropped_qos0": self.dropped,
+            "reconnects": self.reconnects,
+            "stale_acks": self.stale_acks,
+            "queue": len(self._queue),
+        }
 
     def _wake(self) -> None:
         try:

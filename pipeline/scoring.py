@@ -39,7 +39,7 @@ class State(NamedTuple):
     written_ns: NDArray[np.int64]  # time of the last score that was due
     severity: NDArray[np.int64]  # of that score; -1 before the first
     ready: NDArray[np.bool_]  # whether the machine had learned enough then
-    peak: NDArray[np.float64]  # newest score, for whoever lists machines
+    newest: NDArray[np.float64]  # score, for whoever lists machines
 
 
 def fresh(slots: int) -> State:
@@ -78,7 +78,7 @@ def step(
             level = 2
         ready = age[i] > WARM
         severity[i] = level
-        state.peak[s] = score[i]
+        state.newest[s] = score[i]
         first = state.severity[s] < 0
         changed = level != state.severity[s] or ready != state.ready[s]
         due[i] = first or changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns

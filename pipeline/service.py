@@ -68,6 +68,9 @@ class Source(Protocol):
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages whose effects are on disk."""
 
+    def counters(self) -> dict[str, int]:
+        """What happened so far, by name."""
+
 
 def journal_path(config: Config) -> Path:
     """Where the journal is."""
@@ -123,6 +126,7 @@ class Service:
         self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
         self._journal = Journal(journal_path(config), config.limits.outbox_points)
         self.engine, self._sequence = restore(config, self._journal, self._snapshots)
+        self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
         self._machines, self._lines = len(self._journal.machines()), len(self._journal.lines())
         self._covered = self._sequence  # by the newest snapshot
         self._dead: queue.SimpleQueue[tuple[str, Point]] = queue.SimpleQueue()
@@ -148,7 +152,7 @@ class Service:
                 if messages:
                     scores = self._process(messages, stop)
                     if scores is None:
-                        break  # stopped while the disk was full: not committed, so not acknowledged
+                        return  # stopped while the disk was full: not committed, so not acknowledged
                     source.ack(messages)
                     if on_scores is not None:
                         on_scores(scores)
@@ -157,10 +161,11 @@ class Service:
                 now = time.monotonic()
                 if now >= health_due:
                     health_due = now + HEALTH_EVERY_S
-                    self._commit(None, [self._health()], stop)
+                    self._commit(None, [self._health(source)], stop)
                 if now >= snapshot_due:
                     self._snapshot()
                     snapshot_due = time.monotonic() + self._snapshot_every_s
+            self._snapshot()  # only here, where the networks are at the last commit and not beyond
         finally:
             self._close()
 
@@ -219,7 +224,7 @@ class Service:
         self._sequence = sequence or self._sequence
         return True
 
-    def _health(self) -> Point:
+    def _health(self, source: Source) -> Point:
         """Our own counters as a point."""
         fields: dict[str, float | int | str | bool] = {
             "messages": self.messages,
@@ -232,6 +237,7 @@ class Service:
             "delivered": self.delivery.delivered,
             "buried": self.delivery.buried,
         }
+        fields |= source.counters()
         fields |= {f"refused_{cause}": count for cause, count in self.refused.items()}
         return Point("service", (("host", socket.gethostname()),), fields, time.time_ns())
 
@@ -250,7 +256,6 @@ class Service:
             self._journal.prune(kept[-1])
 
     def _close(self) -> None:
-        self._snapshot()
         self._deliver.set()
         self._thread.join(timeout=5.0)
         if self.delivery.done > self._settled:

@@ -13,9 +13,10 @@ if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
 echo "installing$missing"
 guard=/usr/sbin/policy-rc.d # Debian asks it before it starts a service
 if [ ! -e "$guard" ]; then
+    trap '$as_root rm -f "$guard"' EXIT
+    trap 'exit 130' INT TERM HUP # dash runs no EXIT trap on a signal, and a guard left behind stops every service
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$guard" >/dev/null
     $as_root chmod +x "$guard"
-    trap '$as_root rm -f "$guard"' EXIT
 fi
 $as_root apt-get update -qq
 # shellcheck disable=SC2086  # several packages

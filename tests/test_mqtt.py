@@ -1,5 +1,6 @@
 """The MQTT edge against real brokers: acknowledged after commit, everything else comes again."""
 
+import socket
 import subprocess
 import time
 
@@ -164,3 +165,27 @@ def test_the_embedded_broker_carries_messages_both_ways(receive):
 def test_a_url_that_is_no_broker_is_refused(url):
     with pytest.raises(ValueError, match="mqtt://host:port"):
         Broker.of(url)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 100_000])
+def test_packets_are_cut_from_the_stream_wherever_it_is_split(piece):
+    def packet(topic, payload, mid, qos):
+        head = len(topic).to_bytes(2, "big") + topic.encode() + (mid.to_bytes(2, "big") if qos else b"") + b"\x00"
+        left, length = len(head + payload), b""
+        while left > 127:
+            length, left = length + bytes([left & 127 | 128]), left >> 7
+        return bytes([0x30 | qos << 1]) + length + bytes([left]) + head + payload
+
+    sent = [("a/b", b"x" * size, 1 + n, n % 2) for n, size in enumerate((0, 1, 100, 128, 20_000, 3))]
+    stream = b"".join(packet(*message) for message in sent)
+    client = Broker("127.0.0.1", 1).client(clean=True, manual_ack=True)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        client._sock = ours
+        taken = []
+        for begin in range(0, len(stream), piece):
+            theirs.sendall(stream[begin : begin + piece])
+            client.read(lambda *message: taken.append(message))
+        client._sock = None
+    assert taken == [(topic, payload, mid if qos else 0, qos) for topic, payload, mid, qos in sent]

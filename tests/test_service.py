@@ -267,3 +267,22 @@ def test_score_writes_a_row_per_row_and_the_same_for_several_files_at_once(tmp_p
         assert rows[0] == ["time", "score", "severity", "cause"]
         assert [row[0] for row in rows[1:]] == table.stamps
         assert [row[1] for row in rows[1:]] == [f"{value:.6f}" for value in score(table).score]
+
+
+@pytest.mark.servers
+def test_a_lost_journal_beside_good_snapshots_loses_no_learning_and_numbers_nothing_twice(
+    service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
+):
+    table = recording(600)
+    points = expected_points(table, 0)
+    for begin, end in ((0, 300), (300, 600)):
+        publish(mosquitto, table._replace(time_ns=table.time_ns[begin:end], values=table.values[begin:end]))
+        until(lambda least=end - 20: written(influxdb) >= least, "scored", 60)
+        assert service.stop() == 0  # writes a snapshot
+        journal = service.folder / "data" / "journal.sqlite"
+        journal.write_bytes(b"no database any more" * 500)
+        service.start()
+        until(lambda times=2 if begin == 0 else 3: service.log.count("mqtt.connected") == times, "up again", 60)
+    rows = influxdb.query("SELECT score FROM machine ORDER BY time", "machines")
+    assert [(row["time"], row["score"]) for row in rows] == [(p.time_ns, p.fields["score"]) for p in points]
+    assert service.log.count("journal.corrupt") == 2

@@ -14,15 +14,27 @@ from pipeline.sinks.errors import Refused, SinkError, Unreachable
 from pipeline.sinks.lines import lines
 
 TIMEOUT_S = 10.0
-OF_THE_TARGET = {401, 403, 404, 408, 429}  # not of a point: the same points may be taken later
+OF_A_POINT = {400, 413, 422}
 
 
 def error_of(status: int, reason: str, target: str, retry_after: str | None) -> SinkError:
-    """What an HTTP status means for the points."""
-    text = f"{target}: {status} {reason.strip()[:300]}"
-    if status in OF_THE_TARGET or status >= 500:
-        return Unreachable(text, float(retry_after) if retry_after and retry_after.isdigit() else None)
-    return Refused(text)
+    """What an HTTP status means for the points; 0 where there was no answer.
+
+    Only what is surely said about a point refuses it, for refused points are gone: a proxy that sends us to its login
+    page, or a method not allowed at a wrong path, is a fault of the target.
+    """
+    text = f"{target}: {f'{status} ' if status else ''}{' '.join(reason.split())[:300]}"
+    if status in OF_A_POINT:
+        return Refused(text)
+    return Unreachable(text, float(retry_after) if retry_after and retry_after.isdecimal() else None)
+
+
+def body_of(points: Sequence[Point]) -> bytes:
+    """The lines of points as bytes, b"" for none; raises Refused for a text that has no UTF-8 (a lone surrogate)."""
+    try:
+        return lines(points).encode()
+    except UnicodeEncodeError as error:
+        raise Refused(str(error)) from None
 
 
 class InfluxV2:
@@ -41,11 +53,11 @@ class InfluxV2:
         from influxdb_client.rest import ApiException
         from urllib3.exceptions import HTTPError
 
-        body = lines(points)
+        body = body_of(points)
         if not body:
             return
         try:
-            self._write.write(self._bucket, self._org or "-", body.encode())
+            self._write.write(self._bucket, self._org or "-", body)
         except ApiException as error:
             headers: Mapping[str, str] = error.headers or {}
             reason = str(error.body or error.reason or "")
@@ -76,13 +88,11 @@ class InfluxV1:
         """Store points; raises Unreachable or Refused."""
         from urllib3.exceptions import HTTPError
 
-        body = lines(points)
+        body = body_of(points)
         if not body:
             return
         try:
-            answer = self._pool.request(
-                "POST", self._url, body=gzip.compress(body.encode(), 1), headers=self._headers
-            )
+            answer = self._pool.request("POST", self._url, body=gzip.compress(body, 1), headers=self._headers)
         except (HTTPError, OSError) as error:
             raise Unreachable(f"{self._target}: {short(error)}") from None
         if answer.status >= 300:

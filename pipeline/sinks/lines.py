@@ -1,20 +1,30 @@
-"""Points as line protocol, the text that every InfluxDB takes."""
+"""Points as line protocol, the text that every InfluxDB takes.
+
+A point is one line, whatever its names and texts hold: they come from topics and payloads, and a line break let
+through would end the point and begin another one of the sender's choice. What the protocol cannot say is replaced by
+the nearest it can: line breaks (and, in names, tabs) by blanks, and a backslash that would escape what follows it by
+a slash.
+"""
 
 import math
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from pipeline.records import Point
 
-_NAME = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": " ", "\r": " ", "\t": " "})
-_MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": " ", "\r": " ", "\t": " "})
-_TEXT = str.maketrans({'"': '\\"', "\\": "\\\\"})
+_BLANK = "\\ "
+_MEASUREMENT = str.maketrans({",": "\\,", " ": _BLANK, "\n": _BLANK, "\r": _BLANK, "\t": _BLANK})
+_NAME = _MEASUREMENT | str.maketrans({"=": "\\="})
+# InfluxDB takes a line break within quotes; VictoriaMetrics cuts there and reads the rest as a point of its own.
+_TEXT = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
+_ESCAPING = re.compile(r"\\(?=\\*(?:[,= \n\r\t]|\Z))")
 
 
 @lru_cache(maxsize=4_096)
 def _name(text: str) -> str:
-    """A tag or field name, or a tag's value. A backslash at its end would escape what follows, so it goes."""
-    return text.rstrip("\\").translate(_NAME)
+    """A tag or field name, or a tag's value. A slash, and not nothing, so that `a` and `a\\` stay two series."""
+    return _ESCAPING.sub("/", text).translate(_NAME)
 
 
 def _value(value: float | int | str | bool) -> str | None:
@@ -24,14 +34,15 @@ def _value(value: float | int | str | bool) -> str | None:
         return f"{value}i"
     if isinstance(value, str):
         return _text(value)
-    return repr(value) if math.isfinite(value) else None
+    return float.__repr__(value) if math.isfinite(value) else None  # numpy's own repr is no number
 
 
 @lru_cache(maxsize=65_536)
 def _series(measurement: str, tags: tuple[tuple[str, str], ...]) -> str:
     """The head of a line, the same for every point of a series."""
     own = "".join(f",{_name(key)}={text}" for key, value in tags if (text := _name(value)))
-    return measurement.translate(_MEASUREMENT) + own
+    name = _ESCAPING.sub("/", measurement).translate(_MEASUREMENT)
+    return f"_{name[1:]}{own}" if name.startswith("#") else name + own  # a line that begins with # is a comment
 
 
 @lru_cache(maxsize=4_096)
