@@ -24,7 +24,7 @@ from pipeline.engine import Scores
 from pipeline.service import Service, serve, store_path
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
-PLAIN_EVERY_S = 10.0  # between tables where there is no terminal to redraw
+PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw
 
 
 class DemoError(Exception):
@@ -117,13 +117,14 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     )
     demo = Demo(console, chosen, seconds, stop)
     live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
-    shown_at = time.monotonic()
+    due = 0.0  # when the next plain table is
 
     def on_scores(scores: Scores) -> None:
-        nonlocal shown_at
+        nonlocal due
         demo.take(scores)
-        if not console.is_terminal and time.monotonic() - shown_at > PLAIN_EVERY_S:
-            shown_at = time.monotonic()
+        due = due or time.monotonic() + PLAIN_FIRST_S
+        if not console.is_terminal and time.monotonic() >= due:
+            due = time.monotonic() + PLAIN_EVERY_S
             console.print(demo.board)
 
     try:
