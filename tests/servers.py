@@ -1,4 +1,7 @@
-"""Real servers for the tests: started on free loopback ports, in a folder that goes away, as our own children."""
+"""Real servers for the tests: started on free loopback ports, in a folder that goes away, as our own children.
+
+They end with the test that started them, and with the test run however that ends.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 
 def free_port() -> int:
@@ -45,12 +49,12 @@ def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> 
 
 
 class Server:
-    """A child process that listens on a port."""
+    """A child process that listens on a port; usable as `with Mosquitto(folder) as broker:`."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, port: int = 0) -> None:
         self.folder = folder
         self.name = name
-        self.port = free_port()
+        self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -58,10 +62,22 @@ class Server:
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start (again), on the same port and folder."""
-        with (self.folder / f"{self.name}.log").open("ab") as output:
-            self.process = subprocess.Popen(self.command(), stdout=output, stderr=output, cwd=self.folder)
-        until(lambda: listens(self.port), f"{self.name} listening; see {self.folder}")
+        """Start (again), on the same port and folder; returns when it listens."""
+        log = self.folder / f"{self.name}.log"
+        # Linux ends the server when we end, also by SIGKILL, where no fixture gets the chance to.
+        leash = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
+        with log.open("ab") as output:
+            self.process = subprocess.Popen([*leash, *self.command()], stdout=output, stderr=output, cwd=self.folder)
+        try:
+            until(lambda: self._exited() or listens(self.port), f"{self.name} listening; see {log}")
+            # Whoever listens may be somebody else, who was faster to take the port.
+            assert not self._exited(), f"{self.name} ended at once: {log.read_text(errors='replace')[-1000:]}"
+        except BaseException:
+            self.kill()
+            raise
+
+    def _exited(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def stop(self, with_signal: int = signal.SIGTERM) -> None:
         """End it."""
@@ -74,17 +90,40 @@ class Server:
                 self.process.wait(10)
             self.process = None
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.stop(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
 
 class Mosquitto(Server):
-    """A broker that queues without limit; `extra` are more lines of its configuration."""
+    """A broker that queues without limit; `extra` are more lines of its configuration.
 
-    def __init__(self, folder: Path, extra: str = "", listener: str = "allow_anonymous true") -> None:
-        super().__init__(folder, "mosquitto")
+    With `persistence` it keeps sessions and messages in its folder over a stop (not over a kill) and start.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        extra: str = "",
+        listener: str = "allow_anonymous true",
+        port: int = 0,
+        persistence: bool = False,
+    ) -> None:
+        super().__init__(folder, "mosquitto", port)
         lines = [
             f"listener {self.port} 127.0.0.1",
             listener,
             "max_queued_messages 0",
             "max_inflight_messages 0",
+            f"persistence {str(persistence).lower()}",
+            f"persistence_location {folder.absolute()}/",
             "user root",
             extra,
         ]
@@ -141,7 +180,7 @@ bind-address = "127.0.0.1:{self.rpc}"
 
 
 class VictoriaMetrics(Server):
-    """Speaks the v2 write API."""
+    """Speaks the v2 write API; told to keep one sample where two have the same time, as InfluxDB does."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "victoria-metrics")
@@ -158,6 +197,7 @@ class VictoriaMetrics(Server):
             "-retentionPeriod=100y",
             "-influx.databaseNames=machines",
             "-search.latencyOffset=0s",
+            "-dedup.minScrapeInterval=1ms",
         ]
 
     def export(self, selector: str) -> list[dict[str, object]]:
