@@ -28,6 +28,7 @@ class Scores(NamedTuple):
     cause: Ints  # line that explains the score best
     learned: Floats  # share of the warm-up that is done
     gate: Floats  # 1 the baseline learns fully .. 0.02 it is protected
+    changed: Bools  # a lasting change was accepted and waits to be confirmed
     spikes: Ints  # that travelled for this row
     due: Bools  # to be written
 
@@ -115,8 +116,11 @@ class Engine:
         """Score readings in order and learn from them."""
         return self._score(self.judge(readings))
 
-    def judge(self, readings: Readings) -> rows.Closed:
-        """What the networks say, before it becomes scores; learns. Most want `step`."""
+    def judge(self, readings: Readings, last: bool = False) -> rows.Closed:
+        """What the networks say, before it becomes scores; learns. Most want `step`.
+
+        `last`: no more readings will come, so rows that are still open are judged too.
+        """
         state = self.fleet.state
         n = len(readings.line)
         seen, elapsed, usual_ns = np.empty(n), np.empty(n), np.empty(n)
@@ -138,7 +142,7 @@ class Engine:
             )
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
-        out = rows.closed(2 * len(line))
+        out = rows.closed(len(line) + int(state.row_machines.open.sum()))
         count = rows.step(
             self._params,
             layers.Joined.of(state.lines),
@@ -156,28 +160,36 @@ class Engine:
             felt.rarity,
             felt.sigmas,
             felt.spikes,
+            last,
             out,
         )
         return rows.Closed(*(column[:count] for column in out))  # type: ignore[arg-type]
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""
-        state = self.fleet.state
-        out = rows.closed(int(state.row_machines.open.sum()))
-        joined = layers.Joined.of(state.lines)
-        rows.finish(self._params, joined, state.machines, state.row_lines, state.row_machines, out)
-        return self._score(out)
+        return self._score(self.judge(Readings.none(), last=True))
 
     def _score(self, closed: rows.Closed) -> Scores:
-        event = scoring.event_score(closed.event)
-        lasting = scoring.state_score(closed.state, closed.lines)
+        event = scoring.event_score(closed.event, closed.lines)
+        lasting = scoring.state_score(closed.state, closed.lines, closed.changed)
         score = np.maximum(event, lasting)
         severity, due = np.empty(len(score), np.int64), np.empty(len(score), np.bool_)
         state = self.fleet.state.scoring
         scoring.step(self._scoring, state, closed.slot, closed.time_ns, score, closed.age, severity, due)
         cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
         learned = np.minimum(closed.age / scoring.WARM, 1.0)
-        return Scores(closed.slot, closed.time_ns, score, severity, cause, learned, closed.gate, closed.spikes, due)
+        return Scores(
+            closed.slot,
+            closed.time_ns,
+            score,
+            severity,
+            cause,
+            learned,
+            closed.gate,
+            closed.changed,
+            closed.spikes,
+            due,
+        )
 
     def points(self, scores: Scores) -> list[Point]:
         """A `machine` point for every score that is due."""

@@ -57,6 +57,12 @@ class Readings(NamedTuple):
     value: Floats
     ends: Bools
 
+    @classmethod
+    def none(cls) -> "Readings":
+        """No readings."""
+        whole = np.zeros(0, np.int64)
+        return cls(whole, whole, whole, np.zeros(0), np.zeros(0, np.bool_))
+
 
 class Point(NamedTuple):
     """One row for a database. Points are idempotent: same series and time overwrite."""

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from encoders.spikes import kernel
 from pipeline.records import Bools, Floats, Ints
 
-EVENT_UNIT = 1.7  # size of an event that scores 0.99
-LONE_WITNESS = 0.9  # a machine's state scores at most this with one sensor: it may hold an alarm, never raise one
+EVENT_UNIT = 1.7  # size of an event that scores 0.99, where one sensor is all there is
+EVENT_UNIT_OF_MANY = 2.0  # the same with several: their state says much of what events would
+LONE_WITNESS = 0.9  # most that a state scores which may hold an alarm and never raise one: of one sensor, or changed
 WARM = 100.0  # readings a machine learns from before it says anything
 
 
@@ -54,14 +55,14 @@ def fresh(slots: int) -> State:
     )
 
 
-def event_score(size: Floats) -> Floats:
-    """Score of an event of this size, or of a line's surprise."""
-    return 1.0 - 10.0 ** (-2.0 * size / EVENT_UNIT)
+def event_score(size: Floats, lines: Ints) -> Floats:
+    """Score of an event of this size, or of a line's surprise, given the number of the machine's lines."""
+    return 1.0 - 10.0 ** (-2.0 * size / np.where(lines == 1, EVENT_UNIT, EVENT_UNIT_OF_MANY))
 
 
-def state_score(state: Floats, lines: Ints) -> Floats:
-    """Score of a machine's raw state, given the number of its lines."""
-    return np.minimum(1.0 - 10.0 ** (-2.0 * state), np.where(lines == 1, LONE_WITNESS, 1.0))
+def state_score(state: Floats, lines: Ints, changed: Bools) -> Floats:
+    """Score of a machine's raw state, given the number of its lines and whether a change waits to be confirmed."""
+    return np.minimum(1.0 - 10.0 ** (-2.0 * state), np.where((lines == 1) | changed, LONE_WITNESS, 1.0))
 
 
 @kernel

@@ -3,15 +3,21 @@
 import math
 
 import naive
+import naive_expectation
 import numpy as np
 import pytest
 
 from pipeline.engine import Engine
-from pipeline.network import clock, layers, rows
+from pipeline.network import clock, condition, evidence, layers
 from pipeline.records import Machine, Readings
 
 SECOND = 1_000_000_000
-BY_COUNT = layers.Params(clock=clock.Params(by_time=False))
+# The detector's page as it stands: its condition alone, with its own constants.
+PAGE = layers.Params(
+    condition=condition.Params(settle=300.0, growth=0.3),
+    evidence=evidence.Params(settle=math.inf, patience_least=math.inf),
+)
+BY_COUNT = PAGE._replace(clock=clock.Params(by_time=False))
 
 # row: surprise, event_raw, state_raw, gate, channel_raw[0], channel_raw[1], cause; section 8 of the detector's page
 GOLDEN = {
@@ -60,10 +66,7 @@ def raw(engine, table, times=None):
         time_ns = (t + 1) * SECOND if times is None else times[t]
         closed = [engine.judge(row_of(values, time_ns))]
         if state.row_machines.open[0]:
-            out = rows.closed(1)
-            joined = layers.Joined.of(state.lines)
-            rows.finish(engine._params, joined, state.machines, state.row_lines, state.row_machines, out)
-            closed.append(out)
+            closed.append(engine.judge(Readings.none(), last=True))
         said = {name: np.concatenate([getattr(c, name) for c in closed]) for name in closed[0]._fields}
         if len(said["slot"]) == 0:
             result.append(None)
@@ -135,7 +138,7 @@ def test_the_compiled_network_equals_its_naive_twin_on_irregular_time():
     times = np.cumsum(steps) + SECOND
     table = machine_like(500, 1, seed=9)
     table[np.isnan(table)] = 0.0
-    said = raw(engine_with(1, layers.Params()), table.tolist(), times.tolist())
+    said = raw(engine_with(1, PAGE), table.tolist(), times.tolist())
     twin = naive.NaiveMachine(1)
     usual = 0.0
     for t, values in enumerate(table.tolist()):
@@ -163,3 +166,69 @@ def test_a_power_of_two_as_change_of_unit_changes_no_event_and_the_state_by_roun
     assert [row[:2] for row in first] == [row[:2] for row in second]
     # The floor of 1e-12 under a deviation is in the sensor's unit.
     assert [row[2] for row in first] == pytest.approx([row[2] for row in second], abs=1e-3)
+
+
+def machine_with_modes(rows, lines, seed):
+    """Sensors that follow one load through two modes, each with its own lag and noise."""
+    rng = np.random.default_rng(seed)
+    load = np.repeat(rng.permuted(np.arange(rows // 100 + 1) % 2), 100)[:rows].astype(float)
+    table = np.empty((rows, lines))
+    for c in range(lines):
+        lagged = 0.0
+        for t in range(rows):
+            lagged += (load[t] - lagged) / (1 + 4 * c)
+            table[t, c] = 50 + 10 * (c + 1) * lagged
+    return table + rng.normal(size=(rows, lines)).round(3)
+
+
+def levels(table, engine=None):
+    """Level of each line after each row, as the compiled network says it."""
+    engine = engine or engine_with(table.shape[1], layers.Params())
+    found = engine.fleet.state.lines.evidence
+    result = []
+    for t, values in enumerate(table.tolist()):
+        engine.judge(row_of(values, (t + 1) * SECOND))
+        engine.judge(Readings.none(), last=True)
+        result.append(found.level[: table.shape[1]].copy())
+    return np.array(result)
+
+
+def test_the_compiled_expectation_equals_its_naive_twin_through_faults_and_lost_sensors():
+    table = machine_with_modes(1500, 3, 7)
+    table[700:760, 1] = np.nan
+    table[900:903, 0] += 40.0
+    table[1100:1300, 2] += 15.0
+    twin = naive_expectation.NaiveExpectation(3)
+    theirs = np.array([twin.step(values) for values in table])
+    ours = levels(table, engine_with(3, layers.Params(clock=clock.Params(by_time=False))))
+    assert theirs.max() > 2.0, "the faults must be found for the test to mean something"
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+def test_a_held_fault_of_one_sensor_stays_in_alarm_and_names_the_sensor():
+    table = machine_with_modes(3500, 4, 3)
+    table[2000:3000, 1] += 8.0
+    found = levels(table)
+    assert (found[2020:3000, 1] >= 1.0).mean() > 0.95
+    assert (found[2020:3000].argmax(1) == 1).mean() > 0.95
+    assert (found[3200:] < 1.0).all(), "and it leaves the alarm when the fault does"
+
+
+def test_a_lasting_change_ends_as_changed_and_not_in_endless_alarm():
+    table = machine_with_modes(5600, 4, 5)
+    table[1500:, 2] += 12.0
+    engine = engine_with(4, layers.Params())
+    row, line = np.nonzero(np.isfinite(table))
+    readings = Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], line == 3)
+    scores = engine.step(readings)
+    alarm = scores.severity > 0
+    assert alarm[1520:2900].mean() > 0.95
+    assert not alarm[4000:].any()
+    assert scores.changed[3200]
+    assert not scores.changed[-1], "calm for long enough, it is ready again"
+
+
+def test_a_sensor_that_is_lost_for_hours_raises_no_alarm_by_its_absence_or_return():
+    table = machine_with_modes(4000, 4, 9)
+    table[2000:3500, 3] = np.nan
+    assert (levels(table)[600:] < 1.0).all()

@@ -31,14 +31,14 @@ class Params(NamedTuple):
     gate_at: float = 1.8  # level at which the gate is half closed
     familiar: float = 3.0  # weight of lateness against level in the gate
     gate_least: float = 0.02
-    settle: float = 300.0  # readings before the gate may close
+    settle: float = 500.0  # readings before the gate may close
     ripe_share: float = 0.5  # a neuron is mature after this share of the machine's life ...
     ripe_most: float = 3000.0  # ... or after this many readings
     late: float = 20.0  # membrane of the lateness
     late_cap: float = 8.0
     level_unit: float = 3.4
     late_unit: float = 0.9
-    growth: float = 0.3  # of the state's unit per decade of age beyond a thousand readings
+    growth: float = 2.5  # of the state's unit per decade of age beyond a thousand readings
     warm: float = 100.0  # readings before there is a state
 
 
@@ -194,3 +194,18 @@ def learn(params: Params, lines: Lines, line: int, age: float, gate: float) -> N
     lines.mean[line] += rate * error
     if age > 1.0:
         lines.variance[line] += rate * (error * (lines.trace[line] - lines.mean[line]) - lines.variance[line])
+
+
+@inlined
+def accept(lines: Lines, line: int) -> None:
+    """Take a line's present trace as its baseline."""
+    lines.mean[line] = lines.trace[line]
+    lines.sigmas[line] = 0.0
+
+
+@inlined
+def accept_machine(machines: Machines, slot: int) -> None:
+    """Make every neuron mature: what the machine has been in is familiar."""
+    machines.born[slot, :] = -np.inf
+    machines.late[slot] = 0.0
+    machines.gate[slot] = 1.0

@@ -7,13 +7,14 @@ reading in a row stays as it is: its traces hold and its surprise is 0.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders import delta
-from encoders.spikes import kernel
+from encoders.spikes import inlined
 from pipeline.network import (
     INNATE,
     NAMES,
@@ -22,7 +23,10 @@ from pipeline.network import (
     clock,
     condition,
     coupling,
+    evidence,
     evolving,
+    expectation,
+    modes,
     output,
     persistence,
     rank,
@@ -53,6 +57,9 @@ class Params(NamedTuple):
     evolving: evolving.Params = evolving.Params()
     coupling: coupling.Params = coupling.Params()
     condition: condition.Params = condition.Params()
+    expectation: expectation.Params = expectation.Params()
+    modes: modes.Params = modes.Params()
+    evidence: evidence.Params = evidence.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
 
@@ -71,6 +78,9 @@ class Lines(NamedTuple):
     changes: evolving.State
     coupling: coupling.State
     condition: condition.Lines
+    expectation: expectation.Lines
+    modes: modes.Lines
+    evidence: evidence.Lines
     persistence: persistence.State
     rarity: NDArray[np.floating]  # (lines, populations), -log10 p in the open or newest row: the explanation
     dendrite: NDArray[np.float64]  # surprise of the line in the newest row
@@ -82,19 +92,33 @@ class Joined(NamedTuple):
     rank: rank.State
     coupling: coupling.State
     condition: condition.Lines
+    expectation: expectation.Lines
+    modes: modes.Lines
+    evidence: evidence.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
 
     @classmethod
     def of(cls, lines: Lines) -> Joined:
         """The same arrays, not copies."""
-        return cls(lines.rank, lines.coupling, lines.condition, lines.rarity, lines.dendrite)
+        return cls(
+            lines.rank,
+            lines.coupling,
+            lines.condition,
+            lines.expectation,
+            lines.modes,
+            lines.evidence,
+            lines.rarity,
+            lines.dendrite,
+        )
 
 
 class Machines(NamedTuple):
     """State of every machine: one row per slot in every array below."""
 
     condition: condition.Machines
+    modes: modes.Machines
+    evidence: evidence.Machines
     output: output.State
 
 
@@ -122,6 +146,9 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         evolving.fresh(params.evolving, lines, traces.CHANGES, real),
         coupling.fresh(params.coupling, lines, width, real),
         condition.fresh_lines(params.condition, lines, real),
+        expectation.fresh_lines(params.expectation, lines, width, real),
+        modes.fresh_lines(params.modes, lines, real),
+        evidence.fresh_lines(params.evidence, lines),
         persistence.fresh(params.persistence, lines),
         np.zeros((lines, len(NAMES)), real),
         np.zeros(lines),
@@ -132,6 +159,8 @@ def fresh_machines(params: Params, slots: int, real: type[np.floating]) -> Machi
     """State of `slots` machines that have seen nothing; `real` as in `fresh_lines`."""
     return Machines(
         condition.fresh_machines(params.condition, params.evolving, slots, real),
+        modes.fresh_machines(params.modes, slots),
+        evidence.fresh_machines(params.evidence, slots),
         output.fresh(params.output, slots),
     )
 
@@ -196,13 +225,159 @@ class Verdict(NamedTuple):
     """What a network says about one row of one machine."""
 
     surprise: float
-    event: float  # size of the output neuron's event, 0 for none; 1.7 is a score of 0.99
-    state: float  # 1 is a score of 0.99
+    event: float  # size of the output neuron's event, 0 for none
+    strange: float  # how unlike its own past the machine as a whole is; 1 is a score of 0.99
+    off: float  # how far its most suspicious line is from what the others expect; 1 is a score of 0.99
+    state: float  # both together
     event_cause: int  # line with the most surprised dendrite
-    state_cause: int  # line farthest from its baseline
+    state_cause: int  # line farthest from its expectation, or from its baseline, whichever says more
 
 
-@kernel
+class Scratch(NamedTuple):
+    """Room for one row; nothing in it outlives the row."""
+
+    condition: evolving.Scratch
+    expectation: expectation.Scratch
+    modes: modes.Scratch
+
+
+@inlined
+def scratch(lines: Joined, width: int) -> Scratch:
+    """Room for machines of at most `width` lines."""
+    real = lines.condition.delays
+    return Scratch(
+        evolving.Scratch(
+            np.empty(condition.NEURONS, real.dtype), np.empty(condition.NEURONS, real.dtype), np.empty(width)
+        ),
+        expectation.scratch(width),
+        modes.scratch(width),
+    )
+
+
+@inlined
+def expect(
+    params: Params,
+    lines: Joined,
+    machines: Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    ticked: NDArray[np.bool_],
+    rows: int,
+    elapsed: float,
+    room: Scratch,
+) -> tuple[float, int]:
+    """Hold every line of a complete row against what the others expect; returns the highest level and its line."""
+    known, found = lines.expectation, lines.evidence
+    for first in range(0, size, expectation.COHORT):
+        members = min(size - first, expectation.COHORT)
+        expectation.predict(
+            params.expectation,
+            known,
+            roster,
+            slot,
+            first,
+            members,
+            ticked,
+            found.shut,
+            found.usual,
+            params.evidence.settle,
+            elapsed,
+            room.expectation,
+        )
+        modes.locate(lines.modes, known, roster, slot, first, members, room.expectation.deviation)
+    moded = size > 1 and rows >= params.modes.begin
+    if moded:
+        modes.choose(params.modes, lines.modes, machines.modes, roster, slot, size, room.modes)
+
+    off = 0
+    for i in range(size):
+        off += found.level[roster[slot, i]] > params.evidence.open_at
+    regime = off > max(2, size // 2)
+    machines.evidence.joint[slot] = (
+        machines.evidence.joint[slot] + 1.0 if regime else max(machines.evidence.joint[slot] - 1.0, 0.0)
+    )
+
+    highest, cause = 0.0, roster[slot, 0]
+    for first in range(0, size, expectation.COHORT):
+        members = min(size - first, expectation.COHORT)
+        shut = 0
+        for i in range(first, first + members):
+            shut += found.shut[roster[slot, i]]
+        for i in range(first, first + members):
+            c = roster[slot, i]
+            if not ticked[c]:
+                continue
+            shut -= found.shut[c]
+            evidence.weigh(
+                params.evidence,
+                found,
+                known,
+                lines.modes,
+                params.modes,
+                c,
+                members * expectation.FEATURES,
+                moded,
+                shut < max(1, members // 2),
+            )
+            shut += found.shut[c]
+            if found.level[c] > highest:
+                highest, cause = found.level[c], c
+        expectation.learn(
+            params.expectation,
+            known,
+            roster,
+            slot,
+            first,
+            members,
+            ticked,
+            found.shut,
+            found.usual,
+            found.size,
+            room.expectation,
+        )
+        if (rows + 1) % params.expectation.renew == 0:
+            expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
+    return highest, cause
+
+
+@inlined
+def accept_lines(
+    params: Params,
+    lines: Joined,
+    machines: Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    least: float,
+) -> None:
+    """How the lines with a level above `least` lie to each other is normal."""
+    for i in range(size):
+        c = roster[slot, i]
+        if lines.evidence.shut[c] or lines.evidence.level[c] > least:
+            evidence.accept(params.evidence, lines.evidence, lines.expectation, c)
+    machines.evidence.joint[slot] = 0.0
+
+
+@inlined
+def accept(
+    params: Params,
+    lines: Joined,
+    machines: Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    least: float,
+) -> None:
+    """What the machine does now is normal: for its condition, and for every line with a level above `least`."""
+    accept_lines(params, lines, machines, slot, roster, size, least)
+    for i in range(size):
+        condition.accept(lines.condition, roster[slot, i])
+    condition.accept_machine(machines.condition, slot)
+    machines.evidence.alarm[slot] = 0.0
+
+
+@inlined
 def judge(
     params: Params,
     lines: Joined,
@@ -213,13 +388,16 @@ def judge(
     ticked: NDArray[np.bool_],
     age: NDArray[np.float64],
     oldest: float,
+    rows: int,
     elapsed: float,
-    scratch: evolving.Scratch,
+    usual_ns: float,
+    room: Scratch,
 ) -> Verdict:
     """Join the lines of a machine after a row.
 
     `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `age[line]` how many so far.
-    `oldest`: readings of its oldest line. `elapsed`: usual intervals since its previous row.
+    `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
+    nanoseconds, since the machine's previous row.
     """
     if size > 1:
         power = coupling.power(lines.coupling, roster, slot, size)
@@ -238,8 +416,14 @@ def judge(
         size,
         oldest,
         elapsed,
-        scratch,
+        room.condition,
     )
+    highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, rows, elapsed, room)
+    state = strange
+    if size > 1:
+        state = math.sqrt(strange * strange + highest * highest)
+        watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
+
     gate = machines.condition.gate[slot]
     weight = WEIGHT_OF_LINE + (WEIGHT_OF_COUPLING if size > 1 else 0.0)
     best, farthest = 0.0, 0.0
@@ -260,6 +444,39 @@ def judge(
             lines.dendrite[c] = np.cbrt(cubes / weight)
             if lines.dendrite[c] > best:
                 best, event_cause = lines.dendrite[c], c
+    if highest > strange:
+        state_cause = suspect
     surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)
     event = output.step(params.output, machines.output, slot, elapsed, oldest, surprise)
-    return Verdict(surprise, event, strange, event_cause, state_cause)
+    return Verdict(surprise, event, strange, highest, state, event_cause, state_cause)
+
+
+@inlined
+def watch(
+    params: Params,
+    lines: Joined,
+    machines: Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    state: float,
+    rows: float,
+    usual_ns: float,
+) -> None:
+    """Count how long a machine has been in alarm, and accept a regime or what has outlasted patience."""
+    found = machines.evidence
+    held = False
+    for i in range(size):
+        held |= lines.evidence.shut[roster[slot, i]]
+    if state >= 1.0 or held or (found.alarm[slot] > 0.0 and state >= params.evidence.open_at):
+        found.alarm[slot] += 1.0
+    else:
+        found.alarm[slot] = 0.0
+    patience = evidence.patience(params.evidence, found, slot, rows - found.alarm[slot], usual_ns)
+    if found.joint[slot] > params.evidence.regime:
+        accept_lines(params, lines, machines, slot, roster, size, params.evidence.open_at)
+    if found.alarm[slot] > patience:
+        accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
+        found.calm[slot] = params.evidence.calm
+    elif found.calm[slot] > 0.0 and state < 1.0:
+        found.calm[slot] -= 1.0

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, evolving, layers
+from pipeline.network import clock, condition, coupling, expectation, layers
 
 WAIT = 16
 GROWING = 20.0
@@ -52,7 +52,10 @@ class Closed(NamedTuple):
     time_ns: NDArray[np.int64]
     surprise: NDArray[np.float64]
     event: NDArray[np.float64]
+    strange: NDArray[np.float64]
+    off: NDArray[np.float64]
     state: NDArray[np.float64]
+    changed: NDArray[np.bool_]
     gate: NDArray[np.float64]
     age: NDArray[np.float64]  # readings of the machine's oldest line
     lines: NDArray[np.int64]  # number of the machine's lines
@@ -95,7 +98,10 @@ def closed(rows: int) -> Closed:
         time_ns=whole(),
         surprise=real(),
         event=real(),
+        strange=real(),
+        off=real(),
         state=real(),
+        changed=np.empty(rows, np.bool_),
         gate=real(),
         age=real(),
         lines=whole(),
@@ -117,7 +123,7 @@ def complete(lines: Lines, machines: Machines, slot: int) -> bool:
     return True
 
 
-@kernel
+@inlined
 def close(
     params: layers.Params,
     network_lines: layers.Joined,
@@ -125,7 +131,7 @@ def close(
     lines: Lines,
     machines: Machines,
     slot: int,
-    scratch: evolving.Scratch,
+    scratch: layers.Scratch,
     out: Closed,
     row: int,
 ) -> None:
@@ -142,14 +148,19 @@ def close(
         lines.ticked,
         lines.age,
         machines.oldest[slot],
+        machines.rows[slot],
         elapsed,
+        machines.usual_ns[slot],
         scratch,
     )
     out.slot[row] = slot
     out.time_ns[row] = machines.time_ns[slot]
     out.surprise[row] = verdict.surprise
     out.event[row] = verdict.event
+    out.strange[row] = verdict.strange
+    out.off[row] = verdict.off
     out.state[row] = verdict.state
+    out.changed[row] = network_machines.evidence.calm[slot] > 0.0
     out.gate[row] = network_machines.condition.gate[slot]
     out.age[row] = machines.oldest[slot]
     out.lines[row] = machines.size[slot]
@@ -184,61 +195,46 @@ def step(
     rarity: NDArray[np.float64],
     sigmas: NDArray[np.float64],
     spikes: NDArray[np.int64],
+    last: bool,
     out: Closed,
 ) -> int:
-    """Put n readings into rows and judge those that close; returns how many, at most 2 n."""
-    real = network_lines.condition.delays
-    scratch = evolving.Scratch(
-        np.empty(condition.NEURONS, real.dtype),
-        np.empty(condition.NEURONS, real.dtype),
-        np.empty(machines.roster.shape[1]),
-    )
-    rows = 0
-    for i in range(line.size):
-        s, c = slot[i], line[i]
-        if machines.open[s] and (time_ns[i] > machines.time_ns[s] or lines.ticked[c]):
-            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
-            rows += 1
-        if not machines.open[s]:
-            machines.open[s] = True
-            machines.time_ns[s] = max(time_ns[i], machines.closed_ns[s])
-        if seen[i] == 0.0:  # a sensor joins its machine with its first reading, wherever the batch began
-            machines.roster[s, machines.size[s]] = c
-            machines.size[s] += 1
-        lines.ticked[c] = True
-        lines.age[c] = seen[i] + 1.0
-        network_lines.rarity[c, :-1] = rarity[i]
-        network_lines.rarity[c, -1] = 0.0
-        coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
-        condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
-        machines.spikes[s] += spikes[i]
-        if seen[i] + 1.0 > machines.oldest[s]:
-            machines.oldest[s] = seen[i] + 1.0
-            machines.usual_ns[s] = usual_ns[i]
-        if ends[i] and complete(lines, machines, s):
-            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
-            rows += 1
-    return rows
+    """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 
-
-@kernel
-def finish(
-    params: layers.Params,
-    network_lines: layers.Joined,
-    network_machines: layers.Machines,
-    lines: Lines,
-    machines: Machines,
-    out: Closed,
-) -> int:
-    """Judge every row that is still open, in order of slots; returns how many."""
-    scratch = evolving.Scratch(
-        np.empty(condition.NEURONS, network_lines.condition.delays.dtype),
-        np.empty(condition.NEURONS, network_lines.condition.delays.dtype),
-        np.empty(machines.roster.shape[1]),
-    )
+    `last`: no more will come, so every row that is still open is judged too, in order of slots.
+    """
+    scratch = layers.scratch(network_lines, machines.roster.shape[1])
     rows = 0
-    for slot in range(machines.open.size):
-        if machines.open[slot]:
-            close(params, network_lines, network_machines, lines, machines, slot, scratch, out, rows)
+    readings = line.size
+    for turn in range(2 * readings + (machines.open.size if last else 0)):
+        # One place closes rows, so that the network is compiled once: before a reading, after it, and at the end.
+        i = turn // 2
+        if turn >= 2 * readings:
+            s = turn - 2 * readings
+            due = machines.open[s]
+        elif turn % 2 == 0:
+            s = slot[i]
+            due = machines.open[s] and (time_ns[i] > machines.time_ns[s] or lines.ticked[line[i]])
+        else:
+            s, c = slot[i], line[i]
+            if not machines.open[s]:
+                machines.open[s] = True
+                machines.time_ns[s] = max(time_ns[i], machines.closed_ns[s])
+            if seen[i] == 0.0:  # a sensor joins its machine with its first reading, wherever the batch began
+                machines.roster[s, machines.size[s]] = c
+                machines.size[s] += 1
+            lines.ticked[c] = True
+            lines.age[c] = seen[i] + 1.0
+            network_lines.rarity[c, :-1] = rarity[i]
+            network_lines.rarity[c, -1] = 0.0
+            coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
+            condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
+            expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])
+            machines.spikes[s] += spikes[i]
+            if seen[i] + 1.0 > machines.oldest[s]:
+                machines.oldest[s] = seen[i] + 1.0
+                machines.usual_ns[s] = usual_ns[i]
+            due = ends[i] and complete(lines, machines, s)
+        if due:
+            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
             rows += 1
     return rows

@@ -1,0 +1,247 @@
+"""Evidence: is a sensor off for good, and since when?
+
+Four membranes per line gather what its expectation says: the innovation over a few rows (something came suddenly),
+the residual over some and over many rows (an offset), its energy (too rough, or too still). Each is counted in units of
+its own slow spread, so what is usual for this sensor is nothing. The largest, against its limit, is the line's
+*level*; 1 is an alarm. Limits are wide while a line is young and grow with every alarm of the past weeks, so that what
+keeps returning must be larger to count: recurrence makes familiar, duration does not.
+
+A line in alarm is *shut*: it no longer teaches what is normal, and the others do not hear it. At most half of a
+cohort can be shut, so that a machine never judges itself by its own expectations alone. Many lines off at once are
+no broken sensor but a new regime, and a state that outlasts patience is a change that only a person can judge: both
+are *accepted* (see `accept`): the machine learns again from there and says "changed" instead of alarming for ever.
+
+Limits are counts of own spreads, found as a plateau on development data (`docs/decisions.md`).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import inlined
+from pipeline.network import expectation, modes
+
+MEMBRANES = 4
+NEW, MIDDLE, LONG, ENERGY = range(MEMBRANES)
+NANOSECONDS_PER_DAY = 86_400e9
+
+
+class Params(NamedTuple):
+    """What the kernel reads; times in rows."""
+
+    warm: float = 200.0  # rows of a line before its residuals are weighed
+    settle: float = 500.0  # rows before its level counts and it can be shut
+    tau: tuple[float, float, float, float] = (3.0, 8.0, 60.0, 40.0)  # of the membranes
+    cap: tuple[float, float, float, float] = (15.0, 6.0, 4.0, 16.0)  # of what one row adds
+    limit: tuple[float, float, float, float] = (6.5, 5.0, 3.5, 2.75)  # own spreads at which the level is 1
+    memory: float = 6000.0  # of sizes and spreads
+    floor: float = 0.003  # share of the line's deviation that a usual residual has at least
+    young: float = 2.5  # widening of the limits, times sqrt(60 / rows)
+    chance: float = 1000.0  # widening, times (features / rows)^2: a joint expectation of many lines fits by chance
+    open_at: float = 0.6  # level at which a shut line opens again
+    gate_least: float = 0.05  # a shut line's sizes learn at this share
+    recurrence: float = 3.0  # how fast that share grows with alarms
+    wary: float = 0.1  # growth of the limits with each remembered alarm
+    alarm_memory: float = 10_000.0  # an alarm is forgotten with this time constant
+    regime: float = 150.0  # rows that more than half of the lines must be off, to be a new regime
+    patience: float = 2000.0  # rows of alarm until a change is accepted ...
+    patience_young: float = 500.0  # ... or as many as the machine was old, if fewer, but not fewer than these ...
+    patience_days: float = 7.0  # ... or this time, if shorter ...
+    patience_least: float = 150.0  # ... but at least so many rows
+    relearn: float = 1000.0  # after that a line learns as if it were so many rows old
+    calm: float = 500.0  # rows without alarm until a changed machine is ready again
+
+
+class Lines(NamedTuple):
+    """One entry (or row) per line; sizes are squared residuals, in the line's units."""
+
+    size: NDArray[np.float64]  # of the residual
+    size_new: NDArray[np.float64]  # of the innovation
+    usual: NDArray[np.float64]  # residual to be expected in the present mode
+    usual_new: NDArray[np.float64]  # innovation to be expected
+    membrane: NDArray[np.float64]  # (lines, MEMBRANES)
+    spread: NDArray[np.float64]  # (lines, MEMBRANES), mean square of the membrane
+    energy: NDArray[np.float64]  # slow mean of the log energy
+    level: NDArray[np.float64]
+    witness: NDArray[np.int64]  # membrane with the largest level
+    shut: NDArray[np.bool_]
+    alarms: NDArray[np.float64]  # faded number of times the line was shut
+
+
+class Machines(NamedTuple):
+    """One entry per machine."""
+
+    joint: NDArray[np.float64]  # rows that more than half of the lines have been off
+    alarm: NDArray[np.float64]  # rows the machine has been in alarm
+    calm: NDArray[np.float64]  # rows until a changed machine is ready again; 0 if nothing was accepted
+    patience_ns: NDArray[np.float64]  # set by the operator; 0 for the default, infinite for never
+
+
+def fresh_lines(params: Params, lines: int) -> Lines:
+    """State of `lines` lines that have seen nothing."""
+
+    def each() -> NDArray[np.float64]:
+        return np.zeros(lines)
+
+    return Lines(
+        size=each(),
+        size_new=each(),
+        usual=np.ones(lines),
+        usual_new=np.ones(lines),
+        membrane=np.zeros((lines, MEMBRANES)),
+        spread=np.zeros((lines, MEMBRANES)),
+        energy=each(),
+        level=each(),
+        witness=np.zeros(lines, np.int64),
+        shut=np.zeros(lines, np.bool_),
+        alarms=each(),
+    )
+
+
+def fresh_machines(params: Params, slots: int) -> Machines:
+    """State of `slots` machines that have seen nothing."""
+    return Machines(np.zeros(slots), np.zeros(slots), np.zeros(slots), np.zeros(slots))
+
+
+@inlined
+def grown(membrane: float, tau: float, elapsed: float, value: float) -> float:
+    """A membrane after a reading. It forgets by time and gathers by readings, so a gap alone is no evidence."""
+    if elapsed == 1.0:
+        return membrane + (value - membrane) / tau
+    keep = 1.0 - 1.0 / tau
+    return membrane * keep**elapsed + (1.0 - keep ** min(elapsed, 1.0)) * value
+
+
+@inlined
+def clip(value: float, most: float) -> float:
+    """`value` between -most and most."""
+    return min(max(value, -most), most)
+
+
+@inlined
+def weigh(
+    params: Params,
+    lines: Lines,
+    known: expectation.Lines,
+    mode: modes.Lines,
+    mode_params: modes.Params,
+    line: int,
+    features: int,
+    moded: bool,
+    room: bool,
+) -> bool:
+    """Weigh a line's residual of a complete row; returns whether the line has just been shut.
+
+    `features`: of the line's cohort. `moded`: whether the line's mode is known. `room`: whether it may be shut.
+    """
+    c = line
+    own, residual, innovation = known.own[c], known.residual[c], known.innovation[c]
+    if own > params.warm:
+        j = mode.winner[c]
+        rows = float(mode.rows[c, j]) if moded else 0.0
+        size = modes.usual(mode_params, rows, float(mode.size[c, j]), lines.size[c], not moded)
+        size_new = modes.usual(mode_params, rows, float(mode.size_new[c, j]), lines.size_new[c], not moded)
+        floor = params.floor * math.sqrt(known.variance[c]) + 1e-9 * abs(known.real[c, 0]) + 1e-12
+        lines.usual[c] = math.sqrt(max(size, lines.size[c])) + floor
+        lines.usual_new[c] = math.sqrt(max(size_new, lines.size_new[c])) + floor
+        off = residual / (math.sqrt(size) + floor)
+        new = innovation / (math.sqrt(size_new) + floor)
+    else:
+        off = new = 0.0
+    added = (clip(new, params.cap[NEW]), clip(off, params.cap[MIDDLE]), clip(off, params.cap[LONG]))
+    for k in range(ENERGY):
+        lines.membrane[c, k] = grown(lines.membrane[c, k], params.tau[k], known.elapsed[c], added[k])
+    squared = min(off * off, params.cap[ENERGY])
+    lines.membrane[c, ENERGY] = grown(lines.membrane[c, ENERGY], params.tau[ENERGY], known.elapsed[c], squared)
+    energy = math.log(lines.membrane[c, ENERGY] + 0.1)
+
+    shuts = False
+    if own > params.settle:
+        level = (energy - lines.energy[c]) / (math.sqrt(lines.spread[c, ENERGY]) + 0.1) / params.limit[ENERGY]
+        lines.witness[c] = ENERGY
+        for k in range(ENERGY):
+            reached = abs(lines.membrane[c, k]) / math.sqrt(lines.spread[c, k] + 1e-9) / params.limit[k]
+            if reached > level:
+                level = reached
+                lines.witness[c] = k
+        level /= 1.0 + params.young * math.sqrt(60.0 / own) + params.chance * (features / own) ** 2
+        past = lines.alarms[c] - 1.0 if lines.shut[c] else lines.alarms[c]
+        level /= 1.0 + params.wary * max(past, 0.0)
+        lines.level[c] = max(level, 0.0)
+        lines.alarms[c] *= 1.0 - 1.0 / params.alarm_memory
+        if lines.shut[c]:
+            lines.shut[c] = level >= params.open_at
+        elif level > 1.0 and room:
+            lines.shut[c] = True
+            lines.alarms[c] += 1.0
+            shuts = True
+
+    gate = 1.0
+    if lines.shut[c]:
+        gate = min(params.gate_least * (1.0 + params.recurrence * max(lines.alarms[c] - 1.0, 0.0) ** 2), 1.0)
+    learn(params, lines, known, mode, mode_params, c, gate, energy, moded)
+    return shuts
+
+
+@inlined
+def learn(
+    params: Params,
+    lines: Lines,
+    known: expectation.Lines,
+    mode: modes.Lines,
+    mode_params: modes.Params,
+    line: int,
+    gate: float,
+    energy: float,
+    moded: bool,
+) -> None:
+    """Let sizes and spreads of a line take in a row, as far as the gate allows."""
+    c = line
+    own, residual, innovation = known.own[c], known.residual[c], known.innovation[c]
+    if own > params.warm and moded:
+        modes.learn(mode_params, mode, c, gate, residual, innovation, 9.0 * lines.size[c], 9.0 * lines.size_new[c])
+    if own < params.warm + 50.0:
+        rate = max(1.0 / own, 1.0 / 50.0)
+        lines.size[c] += rate * (residual * residual - lines.size[c])
+        lines.size_new[c] += rate * (innovation * innovation - lines.size_new[c])
+    else:
+        rate = gate / min(own - params.warm, params.memory)
+        lines.size[c] += rate * (min(residual * residual, 9.0 * lines.size[c]) - lines.size[c])
+        lines.size_new[c] += rate * (min(innovation * innovation, 9.0 * lines.size_new[c]) - lines.size_new[c])
+    if own > params.warm:
+        rate = gate / min(own - params.warm, params.memory)
+        more = 1.0 if own < params.settle else 0.0
+        for k in range(ENERGY):
+            most = 9.0 * lines.spread[c, k] + more
+            lines.spread[c, k] += rate * (min(lines.membrane[c, k] ** 2, most) - lines.spread[c, k])
+        error = energy - lines.energy[c]
+        lines.energy[c] += rate * clip(error, 1.0)
+        most = 9.0 * lines.spread[c, ENERGY] + more
+        lines.spread[c, ENERGY] += rate * (min(error * error, most) - lines.spread[c, ENERGY])
+
+
+@inlined
+def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) -> None:
+    """This is how the line is now: open it, take its present offset as none, and learn on from there faster."""
+    c = line
+    for k in range(expectation.FEATURES):
+        known.mean[c, k] += known.residual[c]
+        if lines.shut[c]:  # the others heard what they expected
+            known.used[c, k] += known.residual[c]
+    for k in range(ENERGY):
+        lines.membrane[c, k] = 0.0
+    lines.energy[c] = math.log(lines.membrane[c, ENERGY] + 0.1)
+    lines.shut[c] = False
+    lines.level[c] = 0.0
+    known.own[c] = min(known.own[c], params.relearn)
+
+
+@inlined
+def patience(params: Params, machines: Machines, slot: int, rows: float, usual_ns: float) -> float:
+    """Rows of alarm after which a change is accepted, for a machine that was `rows` old when the alarm began."""
+    if machines.patience_ns[slot] > 0.0:
+        return max(machines.patience_ns[slot] / max(usual_ns, 1.0), 1.0)
+    time = params.patience_days * NANOSECONDS_PER_DAY / max(usual_ns, 1.0)
+    return max(min(params.patience, max(rows, params.patience_young), time), params.patience_least)

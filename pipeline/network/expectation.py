@@ -1,0 +1,400 @@
+"""Expectation: where should a sensor be, given what the machine's other sensors say?
+
+Load, mode and shared process move all sensors of a machine, a fault moves one. So every line keeps its value and two
+traces of it, each machine one slowly leaking covariance over them, and the inverse of that covariance gives each
+line's *residual* (value minus what all other lines expect, its own past left out) and its *innovation* (the same with
+its own past let in, which is sharp for what comes suddenly). A least-squares relative of the delta-rule `coupling`,
+without a learning rate.
+
+Lines that are missing, or shut because they are in alarm, are replaced by what the others expect, so a fault neither
+spreads to its neighbours nor is learned. A reading far outside its expectation is doubted: the worst first, and the
+others are asked again without it, so that one culprit is not taken for many (a greedy robust regression).
+
+Lines are joined in cohorts of at most `COHORT`, in order of their first readings, which bounds memory and time.
+Conditional Gaussian through the precision matrix: Lauritzen, "Graphical Models" (1996), ch. 5. Adding a replaced
+value's own variance to the covariance: the E step for missing data of Dempster, Laird, Rubin (1977).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import inlined, kernel, leak
+
+COHORT = 16  # lines that expect each other
+FEATURES = 3  # of a line: its value and two traces
+FARTHEST = 1e9  # units a value may lie from where its line began; keeps float32 covariances finite
+
+
+class Params(NamedTuple):
+    """What the kernel reads; times in rows, forgetting in shares per usual interval."""
+
+    forget: tuple[float, float, float] = (1.0, 1.0 / 5.0, 1.0 / 40.0)  # of the features; the value has no memory
+    memory: float = 6000.0  # of means and covariance
+    ridge: float = 1e-5  # on the diagonal of the correlations
+    ridge_young: float = 0.5  # times (features / rows)^2, against chance correlations
+    begin: float = 50.0  # rows before a line joins the others' expectation
+    renew: int = 20  # rows between two inversions
+    doubt: float = 8.0  # usual residuals from which a reading is doubted
+    teach: float = 10.0  # usual residuals a doubted reading may teach at most
+
+
+class Lines(NamedTuple):
+    """One entry (or row) per line. Features and what is made of them are in `unit`s, relative to `offset`."""
+
+    value: NDArray[np.float64]  # newest reading, in the sensor's unit
+    elapsed: NDArray[np.float64]  # usual intervals before it
+    offset: NDArray[np.float64]  # first reading
+    unit: NDArray[np.float64]  # power of two below the first movement; 0 before one
+    own: NDArray[np.float64]  # rows learned from; set back when a change is accepted
+    used: NDArray[np.float64]  # (lines, FEATURES), features as the others hear them
+    real: NDArray[np.float64]  # (lines, FEATURES), features as they were read
+    mean: NDArray[np.float64]  # (lines, FEATURES)
+    variance: NDArray[np.float64]  # of the value
+    gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
+    covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
+    precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
+    residual: NDArray[np.float64]  # against the others
+    innovation: NDArray[np.float64]  # against the others and the line's own past
+
+
+class Scratch(NamedTuple):
+    """Room for one row of a machine, its cohorts one after the other; nothing in it outlives the row."""
+
+    rate: NDArray[np.float64]  # (features,)
+    before: NDArray[np.float64]  # (features,), traces before the row
+    deviation: NDArray[np.float64]  # (features,), of the features heard from their means
+    weighted: NDArray[np.float64]  # (features,), precision times deviation
+    held: NDArray[np.bool_]  # (width,), replaced by what the others expect
+    scale: NDArray[np.float64]  # (features of a cohort,)
+    matrix: NDArray[np.float64]  # (features of a cohort, features of a cohort)
+    inverse: NDArray[np.float64]  # the same shape
+    block: NDArray[np.float64]  # (FEATURES, FEATURES)
+
+
+def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating]) -> Lines:
+    """State of `lines` lines, in machines of at most `width` lines, that have seen nothing."""
+
+    def each() -> NDArray[np.float64]:
+        return np.zeros(lines)
+
+    def features() -> NDArray[np.float64]:
+        return np.zeros((lines, FEATURES))
+
+    gain = features()
+    gain[:, 0] = 1.0
+    joint = (lines, FEATURES, FEATURES * min(width, COHORT))
+    return Lines(
+        value=each(),
+        elapsed=each(),
+        offset=each(),
+        unit=each(),
+        own=each(),
+        used=features(),
+        real=features(),
+        mean=features(),
+        variance=each(),
+        gain=gain,
+        covariance=np.zeros(joint, real),
+        precision=np.zeros(joint, real),
+        residual=each(),
+        innovation=each(),
+    )
+
+
+@inlined
+def scratch(width: int) -> Scratch:
+    """Room for machines of at most `width` lines."""
+    every, n = FEATURES * width, FEATURES * min(width, COHORT)
+    return Scratch(
+        np.empty(every),
+        np.empty(every),
+        np.empty(every),
+        np.empty(every),
+        np.empty(width, np.bool_),
+        np.empty(n),
+        np.empty((n, n)),
+        np.empty((n, n)),
+        np.empty((FEATURES, FEATURES)),
+    )
+
+
+@inlined
+def follow(lines: Lines, line: int, seen: float, elapsed: float, value: float) -> None:
+    """Keep a reading for the row that is open; the first movement of a line sets its unit."""
+    if seen == 0.0:
+        lines.offset[line] = value
+    elif lines.unit[line] == 0.0 and value != lines.offset[line]:
+        lines.unit[line] = 2.0 ** math.floor(math.log2(abs(value - lines.offset[line])))
+    lines.value[line] = value
+    lines.elapsed[line] = elapsed
+
+
+@inlined
+def asked(lines: Lines, line: int, begin: int, weighted: NDArray[np.float64]) -> float:
+    """Residual of a line whose features begin at `begin`, from the cohort's weighted deviations."""
+    residual = 0.0
+    for k in range(FEATURES):
+        residual += lines.gain[line, k] * weighted[begin + k]
+    return residual
+
+
+@inlined
+def replace(
+    lines: Lines, line: int, begin: int, value: float, rate: NDArray[np.float64], before: NDArray[np.float64]
+) -> None:
+    """Let the cohort hear `value` in place of what was read, and traces as if it had been so."""
+    lines.used[line, 0] = value
+    for k in range(1, FEATURES):
+        lines.used[line, k] = before[begin + k] + rate[begin + k] * (value - before[begin + k])
+
+
+@inlined
+def part(array: NDArray[np.float64], first: int, size: int) -> NDArray[np.float64]:
+    """What a cohort uses of an array over the features of all lines of a machine."""
+    return array[first * FEATURES : (first + size) * FEATURES]
+
+
+@inlined
+def predict(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    ticked: NDArray[np.bool_],
+    shut: NDArray[np.bool_],
+    usual: NDArray[np.float64],
+    settle: float,
+    elapsed: float,
+    scratch: Scratch,
+) -> None:
+    """Residual and innovation of each line of the cohort `roster[slot, first:first + size]` in a complete row.
+
+    `usual`: residual size of each line; lines with fewer than `settle` rows are not doubted. `elapsed`: usual
+    intervals since the machine's previous row.
+    """
+    features = size * FEATURES
+    rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
+    deviation, weighted = part(scratch.deviation, first, size), part(scratch.weighted, first, size)
+    held = scratch.held[first : first + size]
+    for p in range(size):
+        c = roster[slot, first + p]
+        if ticked[c]:
+            lines.own[c] += 1.0
+            x = (lines.value[c] - lines.offset[c]) / lines.unit[c] if lines.unit[c] > 0.0 else 0.0
+            lines.real[c, 0] = min(max(x, -FARTHEST), FARTHEST)
+            lines.used[c, 0] = lines.real[c, 0]
+        for k in range(FEATURES):
+            i = p * FEATURES + k
+            rate[i] = 1.0 if k == 0 else max(leak(params.forget[k], elapsed), 1.0 / lines.own[c])
+            before[i] = lines.used[c, k]
+            lines.used[c, k] += rate[i] * (lines.used[c, 0] - lines.used[c, k])
+            if ticked[c]:
+                lines.real[c, k] += rate[i] * (lines.real[c, 0] - lines.real[c, k])
+            deviation[i] = lines.used[c, k] - lines.mean[c, k]
+    for p in range(size):
+        c = roster[slot, first + p]
+        for k in range(FEATURES):
+            total = 0.0
+            for j in range(features):
+                total += lines.precision[c, k, j] * deviation[j]
+            weighted[p * FEATURES + k] = total
+
+    # Known to be no evidence: missing and shut lines. Then, one by one, the most doubtful of the others.
+    most = max(1, size // 2)
+    count = 0
+    for p in range(size):
+        c = roster[slot, first + p]
+        held[p] = (not ticked[c] or shut[c]) and lines.precision[c, 0, p * FEATURES] > 0.0
+        count += held[p]
+    turn = 0
+    while True:
+        culprit = -1
+        if turn < size:
+            culprit = turn if held[turn] else -1
+            turn += 1
+            if culprit < 0:
+                continue
+        elif count < most:
+            worst = params.doubt
+            for p in range(size):
+                c = roster[slot, first + p]
+                if not held[p] and lines.own[c] > settle and lines.precision[c, 0, p * FEATURES] > 0.0:
+                    size_of = abs(asked(lines, c, p * FEATURES, weighted)) / usual[c]
+                    if size_of > worst:
+                        worst, culprit = size_of, p
+        if culprit < 0:
+            break
+        if not held[culprit]:
+            held[culprit] = True
+            count += 1
+        c, begin = roster[slot, first + culprit], culprit * FEATURES
+        replace(lines, c, begin, lines.used[c, 0] - asked(lines, c, begin, weighted), rate, before)
+        for k in range(FEATURES):
+            moved = lines.used[c, k] - lines.mean[c, k] - deviation[begin + k]
+            deviation[begin + k] += moved
+            for p in range(size):
+                other = roster[slot, first + p]
+                for m in range(FEATURES):
+                    # The precision matrix is symmetric: its column is read as the culprit's row.
+                    weighted[p * FEATURES + m] += lines.precision[c, k, p * FEATURES + m] * moved
+
+    for p in range(size):
+        c, begin = roster[slot, first + p], p * FEATURES
+        lines.residual[c] = 0.0
+        lines.innovation[c] = 0.0
+        if not ticked[c]:  # what was expected of it is all the past it has
+            for k in range(FEATURES):
+                lines.real[c, k] = lines.used[c, k]
+            continue
+        off = asked(lines, c, begin, weighted) if lines.precision[c, 0, begin] > 0.0 else deviation[begin]
+        lines.residual[c] = lines.real[c, 0] - (lines.used[c, 0] - off)
+        # A value moves its own traces by their rates: the step along that direction which fits best.
+        fit = norm = 0.0
+        for k in range(FEATURES):
+            pull = weighted[begin + k]
+            for m in range(FEATURES):
+                pull += lines.precision[c, k, begin + m] * (lines.real[c, m] - lines.used[c, m])
+                norm += rate[begin + k] * lines.precision[c, k, begin + m] * rate[begin + m]
+            fit += rate[begin + k] * pull
+        lines.innovation[c] = fit / norm if norm > 0.0 else lines.residual[c]
+
+
+@inlined
+def learn(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    ticked: NDArray[np.bool_],
+    shut: NDArray[np.bool_],
+    usual: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    scratch: Scratch,
+) -> None:
+    """Let means and covariance take in the row as the cohort heard it, doubted readings within limits.
+
+    `variance`: mean squared residual of each line.
+    """
+    rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
+    deviation = part(scratch.deviation, first, size)
+    for p in range(size):
+        c, begin = roster[slot, first + p], p * FEATURES
+        if scratch.held[first + p] and ticked[c] and not shut[c]:
+            limit = params.teach * usual[c]
+            beyond = abs(lines.residual[c]) - limit
+            taught = lines.real[c, 0] - math.copysign(max(beyond, 0.0), lines.residual[c])
+            replace(lines, c, begin, taught, rate, before)
+        slow = 1.0 / min(lines.own[c], params.memory)
+        for k in range(FEATURES):
+            deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]
+            lines.mean[c, k] += slow * deviation[begin + k]
+    # Every line at its own pace, and still positive definite: each row and column is scaled before it is added to.
+    for p in range(size):
+        c, begin = roster[slot, first + p], p * FEATURES
+        slow = 1.0 / min(lines.own[c], params.memory)
+        for q in range(size):
+            pace = 1.0 / min(lines.own[roster[slot, first + q]], params.memory)
+            keep = math.sqrt((1.0 - slow) * (1.0 - pace))
+            take = keep * math.sqrt(slow * pace)
+            for k in range(FEATURES):
+                row = take * deviation[begin + k]
+                for m in range(FEATURES):
+                    j = q * FEATURES + m
+                    lines.covariance[c, k, j] = keep * lines.covariance[c, k, j] + row * deviation[j]
+        if not ticked[c] or shut[c]:
+            # What was replaced had no noise of its own; add it, as it would have run down the traces.
+            for k in range(FEATURES):
+                for m in range(FEATURES):
+                    a, b = rate[begin + k], rate[begin + m]
+                    lines.covariance[c, k, begin + m] += slow * variance[c] * a * b / (a + b - a * b)
+        lines.variance[c] = lines.covariance[c, 0, begin]
+
+
+@kernel
+def renew(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    scratch: Scratch,
+) -> None:
+    """Invert the cohort's covariance, in units of its own deviations; lines that are too young stay out."""
+    features = size * FEATURES
+    scale, matrix, inverse, block = scratch.scale, scratch.matrix, scratch.inverse, scratch.block
+    for p in range(size):
+        c = roster[slot, first + p]
+        for k in range(FEATURES):
+            variance = lines.covariance[c, k, p * FEATURES + k]
+            known = lines.own[c] >= params.begin and variance > 0.0
+            scale[p * FEATURES + k] = 1.0 / math.sqrt(variance) if known else 0.0
+    for p in range(size):
+        c = roster[slot, first + p]
+        for k in range(FEATURES):
+            i = p * FEATURES + k
+            for j in range(i + 1):
+                matrix[i, j] = lines.covariance[c, k, j] * scale[i] * scale[j]
+            matrix[i, i] += params.ridge + params.ridge_young * (features / lines.own[c]) ** 2
+            if scale[i] == 0.0:
+                matrix[i, i] += 1.0
+    if not invert(matrix, inverse, features):
+        return  # not positive definite, from rounding: the last one serves on
+    for p in range(size):
+        c, begin = roster[slot, first + p], p * FEATURES
+        for k in range(FEATURES):
+            for j in range(features):
+                lines.precision[c, k, j] = inverse[begin + k, j] * scale[begin + k] * scale[j]
+        # First row of the inverse of the line's own block, by cofactors, as the block is 3 x 3.
+        for k in range(FEATURES):
+            for m in range(FEATURES):
+                block[k, m] = inverse[begin + k, begin + m] * scale[begin + k] * scale[begin + m]
+        a = block[1, 1] * block[2, 2] - block[1, 2] * block[1, 2]
+        b = block[1, 2] * block[0, 2] - block[0, 1] * block[2, 2]
+        d = block[0, 1] * block[1, 2] - block[1, 1] * block[0, 2]
+        whole = block[0, 0] * a + block[0, 1] * b + block[0, 2] * d
+        usable = whole > 0.0
+        lines.gain[c, 0] = a / whole if usable else 1.0 / max(block[0, 0], 1e-300)
+        lines.gain[c, 1] = b / whole if usable else 0.0
+        lines.gain[c, 2] = d / whole if usable else 0.0
+
+
+@inlined
+def invert(matrix: NDArray[np.float64], inverse: NDArray[np.float64], size: int) -> bool:
+    """Inverse of the symmetric matrix in the lower triangle of `matrix` (which is used up); False if not definite.
+
+    Cholesky in a fixed order, so that every machine computes the same bits: Golub, Van Loan, "Matrix Computations".
+    """
+    for i in range(size):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= matrix[i, k] * matrix[j, k]
+            if i == j:
+                if not total > 1e-12:
+                    return False
+                matrix[i, i] = math.sqrt(total)
+            else:
+                matrix[i, j] = total / matrix[j, j]
+    for i in range(size):  # the triangle's own inverse, in place
+        matrix[i, i] = 1.0 / matrix[i, i]
+        for j in range(i):
+            total = 0.0
+            for k in range(j, i):
+                total -= matrix[i, k] * matrix[k, j]
+            matrix[i, j] = total * matrix[i, i]
+    for i in range(size):
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(i, size):
+                total += matrix[k, i] * matrix[k, j]
+            inverse[i, j] = total
+            inverse[j, i] = total
+    return True

@@ -1,0 +1,198 @@
+"""Expectation, modes and evidence of one machine in plain numpy: the referee of the compiled ones.
+
+One machine of at most sixteen lines, every row one usual interval. Written from the equations, whole matrices at a
+time, with an inverse by numpy; it shares no line with the product.
+"""
+
+import math
+
+import numpy as np
+
+FORGET = np.array([1.0, 1 / 5, 1 / 40])
+TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75)
+
+
+class NaiveExpectation:
+    """`step` takes a row, NaN where a line has no reading, and returns the level of each line."""
+
+    def __init__(self, lines):
+        n, d = lines, 3 * lines
+        self.n, self.d, self.rows = n, d, 0
+        self.offset, self.unit, self.own = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.used, self.real, self.mean = np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 3))
+        self.S, self.L = np.zeros((d, d)), np.zeros((d, d))
+        self.size, self.size_new, self.usual = np.zeros(n), np.zeros(n), np.ones(n)
+        self.A, self.N, self.energy = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(n)
+        self.level, self.alarms, self.shut = np.zeros(n), np.zeros(n), np.zeros(n, bool)
+        self.centre, self.use, self.vigilance = [], [], 0.5
+        self.mode_rows, self.mode_size, self.mode_new = [], [], []
+
+    def residuals(self, v):
+        """Value minus what all other lines say, for every line: their joint Gaussian, conditioned."""
+        off = np.zeros(self.n)
+        for c in range(self.n):
+            own = slice(3 * c, 3 * c + 3)
+            block = self.L[own, own]
+            off[c] = np.linalg.solve(block, self.L[own] @ v)[0] if block[0, 0] > 0 else v[3 * c]
+        return off
+
+    def step(self, x):
+        x = np.array(x, float)
+        here = ~np.isnan(x)
+        n = self.n
+        for c in np.flatnonzero(here):
+            if self.own[c] == 0:
+                self.offset[c] = x[c]
+            elif self.unit[c] == 0 and x[c] != self.offset[c]:
+                self.unit[c] = 2.0 ** math.floor(math.log2(abs(x[c] - self.offset[c])))
+            self.own[c] += 1
+            self.real[c, 0] = (x[c] - self.offset[c]) / self.unit[c] if self.unit[c] else 0.0
+        before = self.used.copy()
+        rate = np.maximum(FORGET, 1 / self.own[:, None])
+        rate[:, 0] = 1.0
+        self.used[here, 0] = self.real[here, 0]
+        self.used += rate * (self.used[:, :1] - self.used)
+        self.real[here] += (rate * (self.real[:, :1] - self.real))[here]
+
+        def say(c, value):
+            self.used[c, 0] = value
+            self.used[c, 1:] = before[c, 1:] + rate[c, 1:] * (value - before[c, 1:])
+
+        def off():
+            return self.residuals((self.used - self.mean).ravel())
+
+        known = np.diag(self.L)[::3] > 0
+        held = (~here | self.shut) & known
+        for c in np.flatnonzero(held):
+            say(c, self.used[c, 0] - off()[c])
+        while held.sum() < max(1, n // 2):
+            doubt = np.where(held | (self.own <= 500) | ~known, 0.0, np.abs(off()) / self.usual)
+            if doubt.max() <= 8:
+                break
+            c = int(doubt.argmax())
+            held[c] = True
+            say(c, self.used[c, 0] - off()[c])
+        v = (self.used - self.mean).ravel()
+        expected = self.used[:, 0] - off()
+        residual = np.where(here, self.real[:, 0] - expected, 0.0)
+        innovation = residual.copy()
+        self.real[~here] = self.used[~here]
+        for c in np.flatnonzero(here):
+            own = slice(3 * c, 3 * c + 3)
+            w = self.L[own] @ v + self.L[own, own] @ (self.real[c] - self.used[c])
+            norm = rate[c] @ self.L[own, own] @ rate[c]
+            if norm > 0:
+                innovation[c] = rate[c] @ w / norm
+        self.modes(v)
+        moded = n > 1 and self.rows >= 200
+        for c in np.flatnonzero(here):
+            self.weigh(c, residual[c], innovation[c], moded)
+        self.learn(held, here, residual, rate, say)
+        self.rows += 1
+        if self.rows % 20 == 0:
+            self.renew()
+        return self.level.copy()
+
+    def modes(self, v):
+        """Where the machine is, and for each line which mode the other lines say it is in."""
+        n = self.n
+        sd = np.sqrt(np.diag(self.S)).reshape(n, 3)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.where(sd > 0, v.reshape(n, 3) / sd, 0.0)
+        place = np.stack([z[:, 0], z[:, 0] - z[:, 1]], 1)
+        self.winner = np.zeros(n, int)
+        if n == 1 or self.rows < 200:
+            return
+        part = np.array([np.abs(place - centre).sum(1) for centre in self.centre]).reshape(-1, n)
+        total = part.sum(1)
+        self.use = [u * (1 - 1 / 5000) for u in self.use]
+        if not len(total) or total.min() / (2 * n) > self.vigilance:
+            if len(self.centre) < 32:
+                j = len(self.centre)
+                for each in (self.centre, self.use, self.mode_rows, self.mode_size, self.mode_new):
+                    each.append(None)
+                part, total = np.vstack([part, np.zeros((1, n))]), np.append(total, 0.0)
+            else:
+                self.vigilance *= 1.02
+                j = int(np.argmin(self.use))
+                part[j], total[j] = 0.0, 0.0
+            self.centre[j], self.use[j] = place.copy(), 1.0
+            self.mode_rows[j], self.mode_size[j], self.mode_new[j] = np.zeros(n), np.zeros(n), np.zeros(n)
+        else:
+            j = int(total.argmin())
+            self.use[j] += 1.0
+            self.centre[j] = self.centre[j] + max(0.02, 1 / self.use[j]) * (place - self.centre[j])
+        self.winner = (total[:, None] - part).argmin(0)
+
+    def weigh(self, c, residual, innovation, moded):
+        own, j = self.own[c], self.winner[c]
+        off = new = 0.0
+        if own > 200:
+            size, size_new = self.size[c], self.size_new[c]
+            if moded:
+                k = self.mode_rows[j][c]
+                size = (k * self.mode_size[j][c] + 30 * size) / (k + 30)
+                size_new = (k * self.mode_new[j][c] + 30 * size_new) / (k + 30)
+            floor = 0.003 * math.sqrt(self.S[3 * c, 3 * c]) + 1e-9 * abs(self.real[c, 0]) + 1e-12
+            self.usual[c] = math.sqrt(max(size, self.size[c])) + floor
+            off, new = residual / (math.sqrt(size) + floor), innovation / (math.sqrt(size_new) + floor)
+        for k, value in enumerate((new, off, off)):
+            self.A[c, k] += (np.clip(value, -CAP[k], CAP[k]) - self.A[c, k]) / TAU[k]
+        self.A[c, 3] += (min(off * off, 16.0) - self.A[c, 3]) / TAU[3]
+        energy = math.log(self.A[c, 3] + 0.1)
+        if own > 500:
+            reached = np.abs(self.A[c, :3]) / np.sqrt(self.N[c, :3] + 1e-9) / LIMIT[:3]
+            rough = (energy - self.energy[c]) / (math.sqrt(self.N[c, 3]) + 0.1) / LIMIT[3]
+            level = max(*reached, rough) / (1 + 2.5 * math.sqrt(60 / own) + 1000 * (self.d / own) ** 2)
+            level /= 1 + 0.1 * max(self.alarms[c] - self.shut[c], 0.0)
+            self.level[c] = max(level, 0.0)
+            self.alarms[c] *= 1 - 1e-4
+            if self.shut[c]:
+                self.shut[c] = level >= 0.6
+            elif level > 1 and self.shut.sum() < max(1, self.n // 2):
+                self.shut[c] = True
+                self.alarms[c] += 1
+        gate = min(0.05 * (1 + 3 * max(self.alarms[c] - 1, 0.0) ** 2), 1.0) if self.shut[c] else 1.0
+        squares = (residual**2, innovation**2)
+        if own > 200 and moded:
+            self.mode_rows[j][c] += gate
+            k = gate * max(1 / (self.mode_rows[j][c] + 1), 1 / 1000)
+            for sizes, square, most in zip(
+                (self.mode_size, self.mode_new), squares, (self.size, self.size_new), strict=True
+            ):
+                sizes[j][c] += k * (min(square, 9 * most[c]) - sizes[j][c])
+        for sizes, square in zip((self.size, self.size_new), squares, strict=True):
+            if own < 250:
+                sizes[c] += max(1 / own, 1 / 50) * (square - sizes[c])
+            else:
+                sizes[c] += gate / min(own - 200, 6000) * (min(square, 9 * sizes[c]) - sizes[c])
+        if own > 200:
+            k, more = gate / min(own - 200, 6000), float(own < 500)
+            self.N[c, :3] += k * (np.minimum(self.A[c, :3] ** 2, 9 * self.N[c, :3] + more) - self.N[c, :3])
+            error = energy - self.energy[c]
+            self.energy[c] += k * np.clip(error, -1, 1)
+            self.N[c, 3] += k * (min(error * error, 9 * self.N[c, 3] + more) - self.N[c, 3])
+
+    def learn(self, held, here, residual, rate, say):
+        n = self.n
+        for c in np.flatnonzero(held & here & ~self.shut):
+            beyond = max(abs(residual[c]) - 10 * self.usual[c], 0.0)
+            say(c, self.real[c, 0] - math.copysign(beyond, residual[c]))
+        deviation = (self.used - self.mean).ravel()
+        slow = 1 / np.minimum(self.own, 6000)
+        self.mean += slow[:, None] * deviation.reshape(n, 3)
+        pace = np.repeat(slow, 3)
+        keep, taken = np.sqrt(1 - pace), np.sqrt(pace * (1 - pace)) * deviation
+        self.S = np.outer(keep, keep) * self.S + np.outer(taken, taken)
+        for c in np.flatnonzero(~here | self.shut):
+            own, a, b = slice(3 * c, 3 * c + 3), rate[c][:, None], rate[c][None, :]
+            self.S[own, own] += slow[c] * self.size[c] * a * b / (a + b - a * b)
+
+    def renew(self):
+        d = self.d
+        own = np.repeat(self.own, 3)
+        variance = np.diag(self.S)
+        with np.errstate(divide="ignore"):
+            scale = np.where((own >= 50) & (variance > 0), 1 / np.sqrt(variance), 0.0)
+        Q = self.S * np.outer(scale, scale) + np.diag(1e-5 + 0.5 * (d / own) ** 2 + (scale == 0))
+        self.L = np.linalg.inv(Q) * np.outer(scale, scale)
