@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+QUALITY_DATA ?= benchmarks/quality/data
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench quality clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -20,6 +21,9 @@ lint: $(VENV)/.dev ## style and types
 bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
 	@tests/install_servers.sh
 	$(BIN)/python benchmarks/throughput.py
+
+quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/quality/README.md says where the data is from
+	@$(BIN)/python benchmarks/quality/board.py --data $(QUALITY_DATA) --command '$(BIN)/spikewatch score'
 
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"

@@ -1,0 +1,201 @@
+"""The scoreboard of benchmarks/quality: its measures by hand, its rules, its synthetic machines."""
+
+import sys
+from pathlib import Path
+
+import ageing
+import board
+import corpus
+import metrics
+import nab_score
+import numpy as np
+import pandas as pd
+import pytest
+import scorers
+
+
+def unit(path, rows, **truth):
+    return corpus.Unit(path.stem, path, rows, truth)
+
+
+def scored(score, **truth):
+    return scorers.Scored(unit(Path("machine.csv"), len(score), **truth), np.asarray(score, float), np.array([]))
+
+
+# Measures
+
+
+def test_alarms_with_a_pause_under_ten_rows_are_one_episode():
+    alarm = np.zeros(40, bool)
+    alarm[[3, 12, 22]] = True  # pauses of eight and of nine rows
+    assert metrics.episodes(alarm) == [(3, 13), (22, 23)]
+    assert metrics.episodes(alarm, gap=30) == [(3, 23)]
+    assert metrics.episodes(np.zeros(5)) == []
+
+
+def test_an_episode_outside_the_region_does_not_count():
+    alarm = np.array([1, 1, 0, 0, 1, 1], bool)
+    assert metrics.count_episodes(alarm, np.array([0, 0, 1, 1, 1, 1], bool)) == 1
+    assert metrics.share(alarm, np.array([0, 1, 1, 1, 1, 0], bool)) == 50.0
+
+
+def test_precision_recall_and_f1_are_those_of_the_textbook():
+    assert metrics.precision_recall_f1([1, 1, 1, 0, 0], [1, 0, 0, 1, 0]) == pytest.approx((1 / 2, 1 / 3, 2 / 5))
+    assert metrics.precision_recall_f1([1, 0], [0, 0]) == (0, 0, 0)
+
+
+def test_areas_are_those_counted_by_hand():
+    label, score = [1, 0, 1], [0.9, 0.8, 0.7]
+    assert metrics.average_precision(label, score) == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert metrics.roc_auc(label, score) == pytest.approx(1 / 2)
+    assert metrics.best_f1(label, score) == pytest.approx((4 / 5, 0.7))
+
+
+def test_a_score_without_information_gets_the_share_of_anomalies():
+    label, score = [0, 1, 0, 0], [0.5] * 4
+    assert metrics.average_precision(label, score) == 0.25
+    assert metrics.roc_auc(label, score) == 0.5
+    assert metrics.vus_pr(label, score, longest=0) == 0.25
+
+
+def test_an_alarm_just_beside_an_anomaly_is_worth_something_only_with_a_buffer():
+    label, score = np.zeros(100), np.zeros(100)
+    label[50:60] = 1
+    assert metrics.vus_pr(label, label, longest=0) == 1.0
+    score[45:50] = 1
+    assert metrics.vus_pr(label, score, longest=0) == pytest.approx(0.1)
+    assert metrics.vus_pr(label, score, longest=40) > 0.2
+
+
+def test_luck_is_the_share_of_places_at_which_a_window_would_hit():
+    alarm = np.array([0, 0, 1, 0, 0, 0], bool)
+    assert metrics.chance(alarm, np.ones(6, bool), 2) == 2 / 5
+
+
+# NAB
+
+
+def nab_file(*alarms, rows=4000, windows=((1000, 1099), (2500, 2599))):
+    score = np.zeros(rows)
+    score[list(alarms)] = 1.0
+    return score, list(windows)
+
+
+@pytest.mark.parametrize("profile", nab_score.PROFILES)
+def test_the_nab_score_of_a_perfect_detector_is_100_and_of_a_silent_one_0(profile):
+    assert nab_score.score([nab_file(1000, 2500)], profile, 0.99)[0] == pytest.approx(100)
+    assert nab_score.score([nab_file()], profile, 0.99)[0] == 0
+
+
+def test_in_nab_a_false_row_far_from_a_window_costs_its_full_weight_and_one_in_probation_nothing():
+    assert nab_score.score([nab_file(1000, 2500, 800)], "standard", 0.99)[0] == pytest.approx(100 * (4 - 0.11) / 4)
+    assert nab_score.score([nab_file(1000, 2500, 500)], "standard", 0.99)[0] == pytest.approx(100)
+
+
+def test_the_best_nab_threshold_is_never_worse_than_a_fixed_one():
+    rng = np.random.default_rng(1)
+    files = [(rng.random(4000), [(1000, 1099), (2500, 2599)])]
+    assert nab_score.score(files)[0] >= nab_score.score(files, threshold=0.99)[0]
+
+
+# Synthetic machines
+
+
+def test_a_synthetic_machine_is_the_same_every_time_and_unlike_its_twin():
+    table, truth = ageing.machine(2, 1)
+    again, same = ageing.machine(2, 1)
+    pd.testing.assert_frame_equal(table, again)
+    assert truth == same
+    twin, other = ageing.machine(2, 2)
+    assert list(twin) == list(table)
+    assert other["faults"] != truth["faults"]
+
+
+def test_nothing_breaks_in_the_warm_up_and_faults_do_not_overlap():
+    _, truth = ageing.machine(1, 1)
+    starts, ends = zip(*((f["start"], f["end"]) for f in truth["faults"]), strict=True)
+    assert starts[0] >= ageing.WARMUP
+    assert ends[-1] <= ageing.RESET
+    assert all(end + ageing.SETTLE <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
+
+
+# The board
+
+
+def answer(tmp_path, **columns):
+    out = tmp_path / "out"
+    out.mkdir()
+    rows = {"time": [1, 2], "score": [0.0, 1.0], "severity": ["normal"] * 2, "cause": ["a"] * 2} | columns
+    pd.DataFrame(rows).to_csv(out / "machine.csv", index=False)
+    return out
+
+
+def test_an_answer_with_a_row_for_every_row_is_taken(tmp_path):
+    taken = board.read(unit(Path("machine.csv"), 2), answer(tmp_path))
+    assert taken.score.tolist() == [0.0, 1.0]
+
+
+def test_a_missing_row_a_missing_file_and_a_missing_column_are_refused(tmp_path):
+    out = answer(tmp_path)
+    with pytest.raises(SystemExit, match=r"machine\.csv: 2 rows for 3 input rows"):
+        board.read(unit(Path("machine.csv"), 3), out)
+    with pytest.raises(SystemExit, match=r"other\.csv: not written"):
+        board.read(unit(Path("other.csv"), 2), out)
+    (out / "machine.csv").write_text("time,score\n1,0\n2,0\n")
+    with pytest.raises(SystemExit, match="no column severity, cause"):
+        board.read(unit(Path("machine.csv"), 2), out)
+
+
+@pytest.mark.parametrize("score", [1.01, -0.01, float("nan"), "high"])
+def test_a_score_that_is_not_in_0_to_1_is_refused(tmp_path, score):
+    with pytest.raises(SystemExit, match=r"1 scores are not in \[0, 1\], first in row 1"):
+        board.read(unit(Path("machine.csv"), 2), answer(tmp_path, score=[0.5, score]))
+
+
+def test_a_command_that_fails_ends_the_run_with_what_it_said(tmp_path):
+    with pytest.raises(SystemExit, match="ended with 3:\nno such sensor"):
+        board.run(f"{sys.executable} -c \"print('no such sensor'); raise SystemExit(3)\"", [], tmp_path)
+
+
+DETECTOR = """
+import csv, pathlib, sys
+path, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[3])
+values = [float(row["a"]) for row in csv.DictReader(path.open())]
+with (out / path.name).open("w") as file:
+    file.write("time,score,severity,cause\\n")
+    for i, value in enumerate(values):
+        file.write(f"{i},{value / max(WHAT)},normal,a\\n")
+"""
+
+
+@pytest.mark.parametrize(("what", "online"), [("values", False), ("values[:i + 1]", True)])
+def test_a_detector_that_knows_the_future_is_found_out(tmp_path, what, online):
+    script, path = tmp_path / "detector.py", tmp_path / "machine.csv"
+    script.write_text(DETECTOR.replace("WHAT", what))
+    pd.DataFrame({"time": range(10), "a": range(1, 11)}).to_csv(path, index=False)
+    command = f"{sys.executable} {script}"
+    board.run(command, [path], tmp_path / "out")
+    whole = board.read(unit(path, 10), tmp_path / "out")
+    assert (board.looks_ahead(command, [whole], tmp_path) == 0) is online
+
+
+def test_a_set_without_data_is_named_in_one_line_and_left_out(tmp_path, monkeypatch, capsys):
+    (tmp_path / "skab").mkdir()  # there, but empty
+    sets = [name for name in corpus.SETS if name != "ageing"]
+    call = f"board.py --command none --data {tmp_path} --work {tmp_path / 'work'} --rescore --sets {','.join(sets)}"
+    monkeypatch.setattr(sys, "argv", call.split())
+    board.main()
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split(": left out, no ")[0] for line in lines] == sets
+    assert all(line.endswith("see benchmarks/quality/README.md") for line in lines)
+
+
+def test_labels_never_reach_an_input_file(tmp_path):
+    folder = tmp_path / "skab" / "data" / "other"
+    folder.mkdir(parents=True)
+    (folder / "1.csv").write_text(
+        "datetime;Current;anomaly;changepoint\n2020-03-09 10:00:00;1.5;0.0;0.0\n2020-03-09 10:00:01;1.6;1.0;1.0\n"
+    )
+    (machine,) = corpus.prepare("skab", tmp_path, tmp_path / "in")
+    assert machine.path.read_text().splitlines()[0] == "time,Current"
+    assert machine.truth["anomaly"].tolist() == [False, True]
