@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ageing
 import board
+import calibration
 import corpus
 import metrics
 import nab_score
@@ -199,3 +200,35 @@ def test_labels_never_reach_an_input_file(tmp_path):
     (machine,) = corpus.prepare("skab", tmp_path, tmp_path / "in")
     assert machine.path.read_text().splitlines()[0] == "time,Current"
     assert machine.truth["anomaly"].tolist() == [False, True]
+
+
+# Calibration
+
+
+def test_healthy_streams_are_counted_as_the_set_itself_counts_them():
+    _, truth = ageing.machine(2, 1)
+    score = np.random.default_rng(3).random(ageing.ROWS)
+    item = scored(score, **truth)
+    (stream,) = calibration.streams("ageing", [item], 0.999)
+    ((_, expected),) = ageing.score([(item.unit, score)], 0.999)["ageing: every machine"]
+    row = calibration.table([stream])[0][1]
+    assert row["false/10k median"] == pytest.approx(expected["false/10k"])
+    assert row["rows % worst"] == pytest.approx(expected["false rows %"])
+
+
+def quiet(rows, *alarms):
+    score = np.zeros(rows)
+    score[list(alarms)] = 1.0
+    return scored(score, scored=0, anomalies=[])
+
+
+def test_short_streams_are_pooled_and_a_short_pool_is_left_out():
+    pooled = calibration.streams("smap_msl", [quiet(600, 5), quiet(2000, 5, 500), quiet(400, 7, 8)], 0.99)
+    assert [(s.files, s.rows, s.episodes, s.in_alarm) for s in pooled] == [(1, 2000, 2, 2), (2, 1000, 2, 3)]
+    everything = calibration.table(pooled + calibration.streams("ur3_cobotops", [], 0.99))
+    assert [name for name, _ in everything] == ["this, all sets", "this, smap_msl"]
+    row = everything[0][1]
+    assert (row["streams"], row["pooled files"], row["left out"], row["healthy rows"]) == (2, 2, 0, 3000)
+    assert (row["false/10k median"], row["rows % worst"]) == (15.0, pytest.approx(0.3))
+    lonely = calibration.table(calibration.streams("smap_msl", [quiet(600, 5)], 0.99))[0][1]
+    assert (lonely["streams"], lonely["left out"]) == (0, 1)

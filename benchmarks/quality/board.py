@@ -24,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import calibration
 import numpy as np
 import pandas as pd
 import scorers
@@ -139,6 +140,7 @@ def main() -> None:
     peers_file = next(f for f in (a.data / "peers.json", HERE / "peers.json") if f.exists())
     peers = json.loads(peers_file.read_text())
 
+    healthy: list[calibration.Stream] = []
     report = {"command": a.command, "threshold": a.threshold, "sets": {}}
     with tempfile.TemporaryDirectory() as temporary:
         work = a.work or Path(temporary)
@@ -177,6 +179,11 @@ def main() -> None:
                 )
             print(note, flush=True)
             report["sets"][name] = entry
+            healthy += calibration.streams(name, scored, a.threshold)
+        if len(report["sets"]) > 1:
+            lines = calibration.table(healthy)
+            show(calibration.TITLE, lines)
+            report["calibration"] = {"tables": {calibration.TITLE: dict(lines)}}
     if a.json:
         a.json.write_text(json.dumps(plain(report), indent=1) + "\n")
 

@@ -18,7 +18,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         name, _, file = argument.rpartition("=")
         report = json.loads(Path(file).read_text())
-        for entry in report["sets"].values():
+        for entry in [*report["sets"].values(), *filter(None, [report.get("calibration")])]:
             for title, lines in entry["tables"].items():
                 for row, values in lines.items():
                     row = row.removeprefix("this").removeprefix(", ")
