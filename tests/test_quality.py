@@ -1,5 +1,7 @@
 """The scoreboard of benchmarks/quality: its measures by hand, its rules, its synthetic machines."""
 
+import gzip
+import hashlib
 import sys
 from pathlib import Path
 
@@ -13,6 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scorers
+import verify
+
+QUALITY = Path(board.__file__).parent
 
 
 def unit(path, rows, **truth):
@@ -232,3 +237,39 @@ def test_short_streams_are_pooled_and_a_short_pool_is_left_out():
     assert (row["false/10k median"], row["rows % worst"]) == (15.0, pytest.approx(0.3))
     lonely = calibration.table(calibration.streams("smap_msl", [quiet(600, 5)], 0.99))[0][1]
     assert (lonely["streams"], lonely["left out"]) == (0, 1)
+
+
+# The data
+
+
+def test_data_is_recognised_however_it_was_compressed(tmp_path):
+    folder = tmp_path / "gas_turbine"
+    folder.mkdir()
+    path = folder / "gt_2011.csv.gz"
+    path.write_bytes(gzip.compress(b"AT\n1\n", 1, mtime=5))
+    expected = hashlib.sha256(b"AT\n1\n").hexdigest()
+    manifest = f"{expected}  gas_turbine/gt_2011.csv.gz\n{'0' * 64}  nab/a.csv\n"
+    assert verify.check(tmp_path, manifest) == {"gas_turbine": []}
+    path.write_bytes(gzip.compress(b"AT\n2\n"))
+    (folder / "gt_2016.csv").write_text("AT\n1\n")
+    assert verify.check(tmp_path, manifest) == {
+        "gas_turbine": ["gas_turbine/gt_2011.csv.gz is different", "gas_turbine/gt_2016.csv does not belong to it"]
+    }
+    path.unlink()
+    assert verify.check(tmp_path, manifest)["gas_turbine"][0] == "gas_turbine/gt_2011.csv.gz is missing"
+
+
+def test_every_set_has_its_source_in_the_readme_and_its_files_in_the_manifest():
+    readme = (QUALITY / "README.md").read_text()
+    assert [name for name in corpus.SETS if f"| `{name}` |" not in readme] == []
+    listed = {line.split("  ")[1].split("/")[0] for line in (QUALITY / "MANIFEST.sha256").read_text().splitlines()}
+    assert listed == corpus.SETS.keys() - {"ageing"}
+
+
+def test_the_truths_in_the_repository_are_those_of_the_manifest():
+    truths = list((QUALITY / "truth").rglob("*.json"))
+    lines = (QUALITY / "MANIFEST.sha256").read_text().splitlines()
+    for path in truths:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert f"{digest}  {path.relative_to(QUALITY / 'truth').as_posix()}" in lines
+    assert len(truths) == 7
