@@ -4,27 +4,19 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.engine import Engine, Scores
+from pipeline.evaluation import Label
 from pipeline.scoring import Severity
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
 EVENTS = 12  # shown
 QUIET_ROWS = 10  # alarms closer than this belong together, as on the scoreboard
 SHOW_ALARM_S = 2.0  # an alarm stays visible at least this long, however fast the replay
-
-
-class Label(NamedTuple):
-    """A failure that somebody recorded."""
-
-    start_ns: int
-    end_ns: int
-    what: str
 
 
 def moment(time_ns: int) -> str:

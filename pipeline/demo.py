@@ -18,9 +18,10 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.board import Board, Label
+from pipeline.board import Board
 from pipeline.config import Config, unix_ns
 from pipeline.engine import Scores
+from pipeline.evaluation import Label
 from pipeline.service import Service, serve, store_path
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.engine import Engine, Scores
-from pipeline.records import Floats, Ints, Machine, Readings
+from pipeline.records import Bools, Floats, Ints, Machine, Readings
 from pipeline.tables import Table
 
 CHUNK_ROWS = 2_000  # per step of the engine; any other number gives the same scores
@@ -18,6 +18,7 @@ class Scored(NamedTuple):
     score: Floats  # 0 in rows without any reading and while the machine is learning
     severity: Ints
     cause: list[str]  # sensor; empty in rows without any reading
+    ready: Bools  # the machine's first 100 readings are over; before, it only learns
     disordered: int  # rows whose time is not later than the row before
 
 
@@ -63,4 +64,8 @@ def score(table: Table, rows: int = CHUNK_ROWS, progress: Callable[[int], None] 
         with_readings.tolist(), np.concatenate([part.cause for part in found]).tolist(), strict=True
     ):
         cause[row] = engine.fleet.lines[line][1]
-    return Scored(scores, severity, cause, in_order(table.time_ns)[1])
+    learned = np.zeros(len(scores))
+    learned[with_readings] = np.concatenate([part.learned for part in found])
+    # The reading that completes the warm-up is its last one, so a machine is ready from the next row on.
+    ready = np.append(False, np.maximum.accumulate(learned) >= 1.0)[: len(scores)]
+    return Scored(scores, severity, cause, ready, in_order(table.time_ns)[1])

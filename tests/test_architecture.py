@@ -25,13 +25,15 @@ ALLOWED = {
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
     "pipeline.score": {"pipeline.records", "pipeline.tables", "pipeline.engine"},
+    "pipeline.evaluation": {"pipeline.records"},
+    "pipeline.report": {"pipeline.evaluation"},
     "pipeline.journal": {"pipeline.records"},
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records"},
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks"},
     "pipeline.mqtt": {"pipeline.records"},
     "pipeline.broker": set(),
-    "pipeline.board": {"pipeline.engine", "pipeline.scoring"},
+    "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
             "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli"}  # fmt: skip
@@ -64,7 +66,8 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 
 @pytest.mark.parametrize(
-    "part", ["encoders", "pipeline.network", "pipeline.scoring", "pipeline.engine", "pipeline.fleet"]
+    "part",
+    ["encoders", "pipeline.network", "pipeline.scoring", "pipeline.engine", "pipeline.fleet", "pipeline.evaluation"],
 )
 def test_what_computes_knows_no_clock_file_network_or_environment(part):
     forbidden = {"os", "time", "datetime", "socket", "pathlib", "threading", "logging", "random", "sqlite3"}

@@ -1,0 +1,218 @@
+"""Scores compared with labels: measures, label files, pictures, and the command from end to end."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline import evaluation
+from pipeline.evaluation import EPISODE_ROWS, Judged, Label, episodes, events_of_rows, events_within, measure
+from pipeline.report import duration
+
+SECOND = 10**9
+DAY = 86_400 * SECOND
+
+
+def seconds(*values):
+    return np.array(values, np.int64) * SECOND
+
+
+def judged(score, events=(), ready=None, step_s=1):
+    rows = len(score)
+    return Judged(
+        np.arange(rows, dtype=np.int64) * step_s * SECOND,
+        np.array(score, float),
+        np.ones(rows, bool) if ready is None else np.array(ready, bool),
+        events,
+    )
+
+
+def flags(text):
+    return np.array([letter == "#" for letter in text], bool)
+
+
+def machine_of(alarms, labels, ready=None):
+    """A machine, a row a second, from strings in which # is yes."""
+    rows = np.arange(len(alarms), dtype=np.int64) * SECOND
+    return judged(flags(alarms).astype(float), events_of_rows(rows, flags(labels)), ready)
+
+
+# Measures
+
+
+def test_rows_are_counted_as_one_would_by_hand():
+    measures = measure([machine_of("..##...#..", "...##....#")], 0.99)
+    assert (measures.true_rows, measures.missed_rows, measures.false_rows, measures.healthy_rows) == (1, 2, 2, 7)
+    assert (measures.precision, measures.recall, measures.f1) == (1 / 3, 1 / 3, 1 / 3)
+    assert measures.healthy_share_in_alarm == 2 / 7
+
+
+def test_an_event_is_found_by_any_alarm_in_it_and_its_delay_runs_from_its_start():
+    measures = measure([machine_of("...#....##..", ".####.######")], 0.99)
+    assert (measures.events, measures.events_found, measures.delays_ns) == (2, 2, (2 * SECOND, 2 * SECOND))
+    missed = measure([machine_of("............", ".####.######")], 0.99)
+    assert (missed.events, missed.events_found, missed.median_delay_ns) == (2, 0, None)
+
+
+def test_a_delay_counts_from_the_label_also_where_no_row_is_at_its_start():
+    time_ns = seconds(0, 10, 20, 30)
+    events = events_within(time_ns, [Label(4 * SECOND, 25 * SECOND, "")])
+    assert events[0].rows.tolist() == [1, 2]
+    measures = measure([Judged(time_ns, np.array([0.0, 0.0, 1.0, 0.0]), np.ones(4, bool), events)], 0.99)
+    assert measures.delays_ns == (16 * SECOND,)
+
+
+def test_the_median_delay_is_that_of_the_events_found():
+    machine = machine_of("#....#......#", "##.####.#####")
+    assert measure([machine], 0.5).delays_ns == (0, 2 * SECOND, 4 * SECOND)
+    assert measure([machine], 0.5).median_delay_ns == 2 * SECOND
+
+
+@pytest.mark.parametrize(("apart", "count"), [(1, 1), (EPISODE_ROWS - 1, 1), (EPISODE_ROWS, 2), (50, 2)])
+def test_alarms_closer_than_ten_rows_are_one_episode(apart, count):
+    alarm = np.zeros(100, bool)
+    alarm[[5, 5 + apart]] = True
+    assert episodes(alarm) == count
+
+
+def test_alarms_within_events_are_no_false_alarms():
+    assert measure([machine_of("###" + "." * 20 + "###", "###" + "." * 23)], 0.99).false_alarms == 1
+
+
+def test_false_alarms_are_per_day_of_healthy_time_that_was_covered():
+    hour_s = 3_600
+    score = np.zeros(48)
+    score[[2, 30]] = 1.0
+    one = judged(score, events_within(np.arange(48) * hour_s * SECOND, [Label(0, (12 * hour_s - 1) * SECOND, "")]))
+    one = one._replace(time_ns=np.arange(48, dtype=np.int64) * hour_s * SECOND)
+    measures = measure([one], 0.99)
+    assert (measures.false_alarms, measures.healthy_days, measures.false_alarms_per_day) == (1, 1.5, 1 / 1.5)
+
+
+def test_a_gap_covers_no_more_than_ten_usual_steps():
+    assert evaluation.time_per_row(seconds(0, 1, 2, 3, 10_000, 10_001)).tolist() == [
+        step * SECOND for step in (1, 1, 1, 1, 10, 1)
+    ]
+
+
+def test_time_that_stands_still_or_goes_back_covers_nothing():
+    assert evaluation.time_per_row(seconds(5, 6, 6, 2, 3)).tolist() == [step * SECOND for step in (1, 1, 0, 0, 1)]
+    assert evaluation.time_per_row(seconds(5)).tolist() == [0]
+
+
+def test_rows_of_the_warm_up_are_neither_healthy_nor_missed():
+    measures = measure([machine_of("##..#.", ".###..", ready=[0, 0, 0, 1, 1, 1])], 0.99)
+    assert (measures.rows, measures.rows_left_out) == (6, 3)
+    assert (measures.true_rows, measures.missed_rows, measures.false_rows, measures.healthy_rows) == (0, 1, 1, 2)
+
+
+def test_an_event_without_a_row_that_counts_is_left_out_and_said():
+    time_ns = seconds(*range(6))
+    events = events_within(time_ns, [Label(0, SECOND, "warm-up"), Label(3 * SECOND + 1, 3 * SECOND + 2, "no row")])
+    measures = measure([judged(np.ones(6), events, ready=[0, 0, 1, 1, 1, 1])], 0.99)
+    assert (measures.events, measures.events_left_out, measures.events_found) == (0, 2, 0)
+
+
+def test_what_nothing_defines_is_none_and_no_error():
+    quiet = measure([judged([0.1, 0.2])], 0.99)
+    assert (quiet.precision, quiet.recall, quiet.f1, quiet.hindsight_f1, quiet.median_delay_ns) == (None,) * 5
+    nothing = measure([judged([0.1, 0.2], ready=[0, 0])], 0.99)
+    assert (nothing.false_alarms_per_day, nothing.healthy_share_in_alarm) == (None, None)
+
+
+def test_several_machines_are_measured_by_their_counts_together():
+    first, second = machine_of("##........", "#........."), machine_of("..........", ".....#####")
+    both = measure([first, second], 0.99)
+    assert (both.precision, both.recall, both.events_found, both.events) == (1 / 2, 1 / 6, 1, 2)
+    assert both.healthy_ns == sum(measure([one], 0.99).healthy_ns for one in (first, second))
+
+
+def test_alarms_that_reach_from_one_machine_to_the_next_are_two():
+    both = measure([machine_of("." * 19 + "#", "." * 20), machine_of("#" + "." * 19, "." * 20)], 0.99)
+    assert both.false_alarms == 2
+
+
+def test_hindsight_finds_the_threshold_one_would_choose():
+    labelled = np.array([0, 1, 1, 0, 0], bool)
+    assert evaluation.hindsight(np.array([0.1, 0.8, 0.6, 0.3, 0.2]), labelled) == (1.0, 0.6)
+    f1, at = evaluation.hindsight(np.array([0.1, 0.8, 0.6, 0.7, 0.2]), labelled)
+    assert (f1, at) == (pytest.approx(0.8), 0.6)
+
+
+texts = st.integers(1, 60).flatmap(
+    lambda rows: st.tuples(*(st.lists(st.booleans(), min_size=rows, max_size=rows) for _ in range(3)))
+)
+
+
+@given(texts)
+@example(([True], [True], [True]))
+def test_alarms_that_equal_the_labels_are_perfect(drawn):
+    labelled, ready, _ = (np.array(part, bool) for part in drawn)
+    time_ns = np.arange(len(labelled), dtype=np.int64) * SECOND
+    measures = measure([Judged(time_ns, labelled.astype(float), ready, events_of_rows(time_ns, labelled))], 0.99)
+    perfect = 1.0 if (labelled & ready).any() else None
+    assert (measures.precision, measures.recall, measures.f1, measures.hindsight_f1) == (perfect,) * 4
+    assert (measures.events_found, measures.false_alarms) == (measures.events, 0)
+
+
+@given(texts)
+def test_every_row_is_counted_once(drawn):
+    alarm, labelled, ready = (np.array(part, bool) for part in drawn)
+    time_ns = np.arange(len(alarm), dtype=np.int64) * SECOND
+    one = measure([Judged(time_ns, alarm.astype(float), ready, events_of_rows(time_ns, labelled))], 0.99)
+    assert one.rows == one.rows_left_out + one.true_rows + one.missed_rows + one.healthy_rows
+    assert one.rows == len(alarm)
+    assert one.false_alarms <= one.false_rows <= one.healthy_rows
+
+
+label_lists = st.lists(
+    st.tuples(st.integers(0, 50), st.integers(0, 12)).map(
+        lambda pair: Label(pair[0] * SECOND, (pair[0] + pair[1]) * SECOND, "")
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(label_lists, st.randoms(use_true_random=False), st.lists(st.floats(0, 1), min_size=40, max_size=40))
+def test_the_order_of_labels_does_not_matter(labels, random, score):
+    time_ns = np.arange(40, dtype=np.int64) * SECOND
+    shuffled = list(labels)
+    random.shuffle(shuffled)
+    one, other = (
+        measure([Judged(time_ns, np.array(score), np.ones(40, bool), events_within(time_ns, some))], 0.9)
+        for some in (labels, shuffled)
+    )
+    assert one == other
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.9, 0.99, 1.0]), st.booleans()), min_size=1, max_size=40))
+def test_no_threshold_is_better_than_the_one_of_hindsight(rows):
+    score, labelled = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], bool)
+    one = judged(score, events_of_rows(np.arange(len(rows), dtype=np.int64) * SECOND, labelled))
+    tried = [measure([one], threshold).f1 for threshold in np.unique(score)]
+    best = measure([one], 0.5)
+    if labelled.any():
+        assert best.hindsight_f1 == pytest.approx(max(tried))
+        assert measure([one], best.hindsight_threshold).f1 == pytest.approx(best.hindsight_f1)
+    else:
+        assert best.hindsight_f1 is None
+
+
+def test_runs_of_rows_become_events_and_events_become_the_same_rows():
+    labelled = flags("##..#...##")
+    events = events_of_rows(np.arange(10, dtype=np.int64), labelled)
+    assert [(event.start_ns, event.end_ns) for event in events] == [(0, 1), (4, 4), (8, 9)]
+    assert np.array_equal(evaluation.labelled_rows(10, events), labelled)
+
+
+@pytest.mark.parametrize(
+    ("ns", "says"),
+    [
+        (None, "-"), (0, "0 s"), (2.34 * SECOND, "2.34 s"), (0.25 * SECOND, "0.25 s"), (59.99 * SECOND, "1 min"),
+        (250 * SECOND, "4 min 10 s"), (3_599.9 * SECOND, "1 h"), (7_500 * SECOND, "2 h 5 min"),
+        (26 * 3_600 * SECOND, "1 d 2 h"),
+    ],
+)  # fmt: skip
+def test_durations_are_said_in_their_two_largest_units(ns, says):
+    assert duration(ns) == says
