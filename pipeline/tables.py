@@ -4,13 +4,15 @@ Rows stay in file order, none is dropped. pandas is imported where it is used, s
 """
 
 import gzip
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.records import Floats, Ints
+from pipeline.records import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,7 @@ class Table(NamedTuple):
     sensors: list[str]
     values: Floats  # (rows, sensors), NaN where a reading is missing
     skipped: list[str]  # columns that are not numeric
+    labelled: Bools | None = None  # (rows,), of the label column where one was asked for
 
 
 def stem(path: Path) -> str:
@@ -43,12 +46,12 @@ def stem(path: Path) -> str:
     return path.stem
 
 
-def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ()) -> Table:
+def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = (), label: str | None = None) -> Table:
     """Read a CSV, CSV.gz or Parquet file; raises TableError.
 
     `time` names the time column (default: the first of the usual names). Times are ISO text, naive meaning UTC, or
     numbers since 1970 in s, ms, us or ns by magnitude. Every other numeric column that is not excluded is a sensor;
-    booleans count as 0 and 1, infinities as missing.
+    booleans count as 0 and 1, infinities as missing. `label` names a column of 0/1 or true/false that is no sensor.
     """
     frame = _read(path)
     columns = [str(name) for name in frame.columns]
@@ -66,6 +69,10 @@ def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ())
             raise TableError(f"{path}: no time column ({', '.join(TIME_NAMES)}); there are {', '.join(columns)}")
     elif time not in columns:
         raise TableError(f"{path}: no time column {time!r}; there are {', '.join(columns)}")
+    if label is not None and label not in columns:
+        raise TableError(f"{path}: no label column {label!r}; there are {', '.join(columns)}")
+    if label is not None and label == time:
+        raise TableError(f"{path}: column {label!r} is the time and cannot hold the labels")
     if len(frame) == 0:
         raise TableError(f"{path}: no rows")
 
@@ -74,13 +81,45 @@ def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = ())
     sensors: list[str] = []
     skipped: list[str] = []
     for name in columns:
-        if name == time or name in exclude:
+        if name in (time, label) or name in exclude:
             continue
         numeric = is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name])
         (sensors if numeric else skipped).append(name)
     values = frame[sensors].to_numpy(dtype=np.float64, na_value=np.nan) if sensors else np.zeros((len(frame), 0))
     values = np.where(np.isfinite(values), values, np.nan)
-    return Table(stem(path), _stamps(frame[time]), _nanoseconds(path, frame[time]), sensors, values, skipped)
+    return Table(
+        stem(path),
+        _stamps(frame[time]),
+        _nanoseconds(path, frame[time]),
+        sensors,
+        values,
+        skipped,
+        None if label is None else _flags(path, frame[label]),
+    )
+
+
+def times(cells: Sequence[str]) -> list[int | None]:
+    """Unix nanoseconds of cells, each read as a time column of its own; None where a cell is no time.
+
+    >>> times(["1970-01-01 00:00:01", "noon", "2.5"])
+    [1000000000, None, 2500000000]
+    """
+    import pandas as pd
+
+    column = pd.Series(list(cells), dtype=object)
+    number = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    if len(column) > 1 and number.isna().all():
+        with suppress(TableError):  # text in all of them: read at once
+            return list(_nanoseconds(Path(), column).tolist())
+    found: list[int | None] = []
+    for cell, value in zip(cells, number.tolist(), strict=True):
+        try:
+            one: object = cell if math.isnan(value) else pd.to_numeric(cell)
+            usable = cell.strip() != "" and not abs(value) >= 2.0**63
+            found.append(int(_nanoseconds(Path(), pd.Series([one]))[0]) if usable else None)
+        except TableError:
+            found.append(None)
+    return found
 
 
 def _read(path: Path) -> "pd.DataFrame":
@@ -102,6 +141,20 @@ def _read(path: Path) -> "pd.DataFrame":
         raise TableError(f"{path}: no such file") from None
     except (OSError, EOFError, ValueError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
         raise TableError(f"{path}: {str(error).strip().splitlines()[0] if str(error).strip() else 'empty'}") from None
+
+
+def _flags(path: Path, column: "pd.Series") -> Bools:
+    """A label column as booleans."""
+    flag = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+    missing = column.isna().to_numpy()
+    codes, kinds = column.factorize()
+    meant = [flag.get(str(kind).strip().lower()) for kind in kinds]
+    bad = np.flatnonzero(missing | np.isin(codes, [code for code, one in enumerate(meant) if one is None]))
+    if len(bad):
+        said = "empty" if missing[bad[0]] else repr(str(column.iloc[bad[0]]))
+        raise TableError(f"{path}: row {bad[0] + 1}: {column.name}: {said} is no label; labels are 0/1 or true/false")
+    flags: Bools = np.array([bool(one) for one in meant], np.bool_)[codes]
+    return flags
 
 
 def _stamps(column: "pd.Series") -> list[str]:
@@ -132,7 +185,8 @@ def _nanoseconds(path: Path, column: "pd.Series") -> Ints:
         times = pd.to_datetime(column, format="ISO8601", utc=True)
     except ValueError:
         times = pd.to_datetime(column, format="mixed", utc=True, errors="coerce")
-        bad = np.flatnonzero(times.isna().to_numpy())
-        if len(bad):
-            raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is no time") from None
+    year = times.dt.year  # NaN where nothing was understood
+    bad = np.flatnonzero(~year.between(1678, 2261).to_numpy())  # what nanoseconds in 64 bits hold
+    if len(bad):
+        raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is no time")
     return np.asarray(times.dt.as_unit("ns").astype("int64"), np.int64)

@@ -26,6 +26,7 @@ ALLOWED = {
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
     "pipeline.score": {"pipeline.records", "pipeline.tables", "pipeline.engine"},
     "pipeline.evaluation": {"pipeline.records"},
+    "pipeline.labels": {"pipeline.evaluation", "pipeline.tables"},
     "pipeline.report": {"pipeline.evaluation"},
     "pipeline.journal": {"pipeline.records"},
     "pipeline.snapshots": set(),

@@ -1,13 +1,17 @@
 """Scores compared with labels: measures, label files, pictures, and the command from end to end."""
 
+import re
+
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import evaluation
 from pipeline.evaluation import EPISODE_ROWS, Judged, Label, episodes, events_of_rows, events_within, measure
+from pipeline.labels import LabelsError, read_labels
 from pipeline.report import duration
+from pipeline.tables import Table, TableError, read_table, times
 
 SECOND = 10**9
 DAY = 86_400 * SECOND
@@ -216,3 +220,106 @@ def test_runs_of_rows_become_events_and_events_become_the_same_rows():
 )  # fmt: skip
 def test_durations_are_said_in_their_two_largest_units(ns, says):
     assert duration(ns) == says
+
+
+# Labels
+
+
+def table(name="press-1", rows=5, sensors=1):
+    time_ns = (1_600_000_000 + np.arange(rows, dtype=np.int64)) * SECOND
+    values = np.arange(rows * sensors, dtype=float).reshape(rows, sensors)
+    return Table(name, [str(ns // SECOND) for ns in time_ns], time_ns, [f"s{i}" for i in range(sensors)], values, [])
+
+
+def labels_of(tmp_path, text, *tables):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    return read_labels(path, tables or (table(),))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_labels_are_read_with_times_in_any_form_the_recordings_may_have(tmp_path, separator):
+    lines = ["what,end,start", "a,1600000002,1600000001", "", "b,2020-09-13 12:26:43.5,2020-09-13T12:26:42Z"]
+    found = labels_of(tmp_path, "\n".join(lines).replace(",", separator) + "\n")
+    second = 1_600_000_000 * SECOND
+    assert found == [
+        [
+            Label(second + SECOND, second + 2 * SECOND, "a"),
+            Label(second + 2 * SECOND, second + 3 * SECOND + SECOND // 2, "b"),
+        ]
+    ]
+
+
+def test_a_label_is_for_its_file_or_without_one_for_all_that_it_overlaps(tmp_path):
+    later = table("later")._replace(time_ns=table().time_ns + DAY)
+    text = "start,end,file\n1600000001,1600000002,\n1600000003,1600000003,b\n"
+    assert [len(found) for found in labels_of(tmp_path, text, table("a"), table("b"), later)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("start\n1\n", ":1: no column 'end'; there are start"),
+        ("", ":1: no column 'start'"),
+        ("start,end,machine\n", ":1: column 'machine' is not known"),
+        ("start,end,end\n", ":1: column 'end' occurs twice"),
+        ("start,end\n", ": no label in it"),
+        ("start,end\n1600000001,1600000002\nnoon,1600000003\n", ":3: start: 'noon' is no time"),
+        ("start,end\n\n1600000001,\n", ":3: end: '' is no time"),
+        ("start,end\n1600000001\n", ":2: end: '' is no time"),
+        ("start,end\n1600000001,inf\n", ":2: end: 'inf' is no time"),
+        ("start,end\n1600000001,1600000002,x\n", ":2: 3 cells for 2 columns"),
+        ("start,end\n1600000003,1600000002\n", ":2: end: '1600000002' is before its start, '1600000003'"),
+        ("start,end,file\n1600000001,1600000002,b\n", ":2: file: 'b' is none of the inputs; there are press-1"),
+        ("start,end\n1500000001,1500000002\n", "is outside the time of press-1 (1600000000 to 1600000004)"),
+        ("start,end,file\n1700000001,1700000002,press-1\n", ":2: start, end: '1700000001' to '1700000002' is out"),
+    ],
+)  # fmt: skip
+def test_a_label_that_cannot_be_used_is_named_by_file_line_and_column(tmp_path, text, says):
+    with pytest.raises(LabelsError, match=re.escape(says)) as caught:
+        labels_of(tmp_path, text)
+    assert "labels.csv" in str(caught.value)
+
+
+def test_a_missing_or_unreadable_label_file_is_one_clear_error(tmp_path):
+    with pytest.raises(LabelsError, match="no such file"):
+        read_labels(tmp_path / "none.csv", [table()])
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LabelsError, match=r"binary\.csv"):
+        read_labels(tmp_path / "binary.csv", [table()])
+
+
+@pytest.mark.parametrize("cells", ["0 1 1", "0.0 1.0 1.0", "false true true", "False TRUE true"])
+def test_a_label_column_is_zero_or_one_or_true_or_false_and_no_sensor(tmp_path, cells):
+    path = tmp_path / "m.csv"
+    path.write_text("time,a,fault\n" + "".join(f"{i},1,{cell}\n" for i, cell in enumerate(cells.split(), 1)))
+    read = read_table(path, label="fault")
+    assert (read.sensors, read.skipped, read.labelled.tolist()) == (["a"], [], [False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "says"),
+    [
+        ("time,a\n1,2\n", "fault", "no label column 'fault'; there are time, a"),
+        ("time,a\n1,2\n", "time", "column 'time' is the time"),
+        ("time,a,fault\n1,2,0\n2,2,\n", "fault", "row 2: fault: empty is no label"),
+        ("time,a,fault\n1,2,0\n2,2,3\n", "fault", "row 2: fault: '3' is no label; labels are 0/1 or true/false"),
+        ("time,a,fault\n1,2,ok\n", "fault", "row 1: fault: 'ok' is no label"),
+    ],
+)
+def test_a_label_column_that_cannot_be_used_is_named_by_file_row_and_column(tmp_path, text, label, says):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(TableError, match=re.escape(says)) as caught:
+        read_table(tmp_path / "m.csv", label=label)
+    assert "m.csv" in str(caught.value)
+
+
+@given(st.lists(st.text(max_size=12) | st.floats().map(str) | st.integers(-(10**30), 10**30).map(str), max_size=5))
+@settings(max_examples=60, deadline=None)
+@example(["", ""])
+@example(["0001-01-01"])
+@example(["1", "100000000000.0"])
+@example([])
+def test_whatever_a_cell_says_it_is_a_time_or_none(cells):
+    found = times(cells)
+    assert found == [times([cell])[0] for cell in cells]

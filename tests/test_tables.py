@@ -75,6 +75,7 @@ def test_what_is_no_number_is_no_sensor_and_infinities_are_missing(tmp_path):
         ("time,a\n1,2\n", {"exclude": ["c"]}, "no column 'c'"),
         ("time,a\nnoon,2\n", {}, "row 1: 'noon' is no time"),
         ("time,a\n1,2\n,3\n", {}, "row 2: no time"),
+        ("time,a\n0001-01-01,2\n", {}, "row 1: '0001-01-01' is no time"),
         ("time,a,a\n1,2,3\n", {}, "'a' occurs twice"),
         ("time,a\n", {}, "no rows"),
         ("", {}, "press-1.csv"),
