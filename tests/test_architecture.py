@@ -28,6 +28,7 @@ ALLOWED = {
     "pipeline.evaluation": {"pipeline.records"},
     "pipeline.labels": {"pipeline.evaluation", "pipeline.tables"},
     "pipeline.report": {"pipeline.evaluation"},
+    "pipeline.picture": {"pipeline.records", "pipeline.tables", "pipeline.evaluation"},
     "pipeline.journal": {"pipeline.records"},
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records"},
@@ -37,7 +38,8 @@ ALLOWED = {
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
-            "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli"}  # fmt: skip
+            "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli",
+            "matplotlib": "pipeline.picture"}  # fmt: skip
 
 
 def imports():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline import evaluation
 from pipeline.evaluation import EPISODE_ROWS, Judged, Label, episodes, events_of_rows, events_within, measure
 from pipeline.labels import LabelsError, read_labels
+from pipeline.picture import COLUMNS, Band, Scene, compose, draw, gather, most_named
 from pipeline.report import duration
 from pipeline.tables import Table, TableError, read_table, times
 
@@ -323,3 +324,86 @@ def test_a_label_column_that_cannot_be_used_is_named_by_file_row_and_column(tmp_
 def test_whatever_a_cell_says_it_is_a_time_or_none(cells):
     found = times(cells)
     assert found == [times([cell])[0] for cell in cells]
+
+
+# Pictures
+
+
+def scene(rows=300, sensors=2, alarms=(), band=None, name="press-1", cause="s0"):
+    score = np.full(rows, 0.5)
+    score[list(alarms)] = 0.999
+    recording = table(name, rows, sensors)
+    events = events_within(recording.time_ns, [Label(int(recording.time_ns[0]), int(recording.time_ns[-1]) - 9, "")])
+    return Scene(recording, score, [cause] * rows, np.arange(rows) >= 100, events, 0.99, band)
+
+
+def size_of_png(path):
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big"), len(content)
+
+
+def test_a_spike_of_one_row_in_a_million_is_in_the_picture():
+    values = np.zeros(1_000_000)
+    values[777_777] = 9.0
+    columns = gather(np.arange(1e6), values, values)
+    assert len(columns.x) == COLUMNS
+    assert (columns.low.max(), columns.high.max()) == (0.0, 9.0)
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.just(np.nan), max_size=200), st.integers(1, 20))
+def test_the_envelope_holds_the_extremes_of_what_is_known(values, columns):
+    values = np.array(values, float)
+    gathered = gather(np.arange(len(values), dtype=float), values, values, columns)
+    known = values[~np.isnan(values)]
+    if len(known):
+        assert (np.nanmin(gathered.low), np.nanmax(gathered.high)) == (known.min(), known.max())
+    else:
+        assert len(gathered.x) == 0
+
+
+def test_a_line_is_broken_where_nothing_came_for_long():
+    x = np.concatenate((np.arange(100.0), 500 + np.arange(100.0)))
+    assert np.flatnonzero(np.isnan(gather(x, x, x).low)).tolist() == [100]
+
+
+def test_sensors_named_most_often_come_first_and_eight_are_drawn():
+    sensors = [f"s{i}" for i in range(10)]
+    cause = ["s9", "s9", "s4", "s1", ""]
+    shown, counts = most_named(sensors, cause, np.array([1, 1, 1, 0, 1], bool))
+    assert shown == ["s9", "s4", "s0", "s1", "s2", "s3", "s5", "s6"]
+    assert (counts["s9"], counts["s4"], counts["s1"]) == (2, 1, 0)
+
+
+def test_the_title_says_when_sensors_are_not_drawn():
+    figure = compose(scene(sensors=9))
+    assert figure.get_suptitle() == "press-1 - the 8 of 9 sensors most often named as cause"
+    assert compose(scene(sensors=8)).get_suptitle() == "press-1"
+
+
+def test_a_picture_is_a_png_that_is_wide_and_not_empty(tmp_path):
+    draw(tmp_path / "m.png", scene(alarms=(150, 151)))
+    width, height, length = size_of_png(tmp_path / "m.png")
+    assert width > 1_000
+    assert height > 300
+    assert 10_000 < length < 1_000_000
+
+
+def test_an_expected_band_is_drawn_where_there_is_one(tmp_path):
+    values = table(rows=300, sensors=2).values
+    band = Band(values - 5.0, values, values + 5.0)
+    band.low[:100] = band.expected[:100] = band.high[:100] = np.nan
+    with_band, without = compose(scene(band=band)), compose(scene())
+    for one, other in zip(with_band.axes[:2], without.axes[:2], strict=True):
+        assert len(one.collections) == len(other.collections) + 1
+        assert one.get_ylim()[0] <= other.get_ylim()[0]
+    draw(tmp_path / "m.png", scene(band=band))
+
+
+def test_odd_recordings_and_names_have_pictures_too(tmp_path):
+    silent = scene(name="$\\frac")
+    values = silent.table.values.copy()
+    values[:, 0] = np.nan
+    values[:, 1] = 7.0
+    draw(tmp_path / "a.png", silent._replace(table=silent.table._replace(values=values, sensors=["$x", "温度"])))
+    draw(tmp_path / "b.png", scene(rows=1)._replace(ready=np.zeros(1, bool), events=[]))
