@@ -12,10 +12,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
 from rich.console import Console
@@ -24,6 +24,11 @@ from rich.table import Table as Rich
 
 from pipeline.config import Config, ConfigError
 from pipeline.config_file import load
+
+if TYPE_CHECKING:
+    from pipeline.records import Bools
+    from pipeline.score import Scored
+    from pipeline.tables import Table
 
 app = typer.Typer(
     name="spikewatch",
@@ -102,6 +107,66 @@ class Bar:
         self._progress.update(self._task, completed=done)  # type: ignore[arg-type]
 
 
+def named(inputs: list[Path]) -> list[str]:
+    """The machines' names, which must differ."""
+    from pipeline.tables import stem
+
+    stems = [stem(path) for path in inputs]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        fail(f"two inputs are named {', '.join(twice)}; each is one machine and needs a name of its own")
+    return stems
+
+
+def folder_for(to: Path, stems: Sequence[str], read: Sequence[Path]) -> None:
+    """Make the folder for scores, which must not take the place of a file that is read."""
+    kept = {path.resolve() for path in read}
+    for stem in stems:
+        if (to / f"{stem}.csv").resolve() in kept:
+            fail(f"--out: {to / stem}.csv is an input and would be overwritten; give another folder")
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+
+
+def scored_with_words(path: Path, table: "Table", what: str) -> "Scored":
+    """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
+    from pipeline.score import score as score_table
+
+    with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
+        scored = score_table(table, progress=bar)
+    if scored.disordered:
+        err.print(
+            f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
+        )
+    if table.skipped:
+        err.print(f"{path}: not numeric, so no sensors: {', '.join(table.skipped)}", markup=False)
+    return scored
+
+
+def write_scores(path: Path, table: "Table", scored: "Scored", labelled: "Bools | None" = None) -> None:
+    """time,score,severity,cause and, of an evaluation, label: a line per row."""
+    import csv
+
+    from pipeline.scoring import Severity
+
+    columns: list[Sequence[object]] = [
+        table.stamps,
+        [f"{value:.6f}" for value in scored.score.tolist()],
+        [Severity(level).name.lower() for level in scored.severity.tolist()],
+        scored.cause,
+    ]
+    names = ["time", "score", "severity", "cause"]
+    if labelled is not None:
+        columns.append(labelled.astype(int).tolist())
+        names.append("label")
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(zip(*columns, strict=True))
+
+
 @app.command()
 def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
@@ -157,42 +222,103 @@ def score(
 
     Example: spikewatch score press-1.csv press-2.csv.gz --out scores --time ts --exclude label,phase
     """
-    from pipeline.score import score as score_table
-    from pipeline.scoring import Severity
     from pipeline.tables import TableError, read_table
 
     excluded = [name.strip() for name in exclude.split(",") if name.strip()]
-    stems = [path.name.split(".")[0] for path in inputs]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        fail(f"--out: two inputs would write {', '.join(f'{stem}.csv' for stem in twice)}")
-    to.mkdir(parents=True, exist_ok=True)
-    import csv
-
-    for number, path in enumerate(inputs, 1):
+    stems = named(inputs)
+    folder_for(to, stems, inputs)
+    for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
             table = read_table(path, time_column, excluded)
         except TableError as error:
             fail(str(error))
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
-        with progress_bar(f"{number}/{len(inputs)} {path.name}", len(table.stamps)) as bar:
-            scored = score_table(table, progress=bar)
-        if scored.disordered:
-            err.print(f"{path}: {scored.disordered} rows are not later than the row before; taken in file order")
-        if table.skipped:
-            err.print(f"{path}: not numeric, so no sensors: {', '.join(table.skipped)}", markup=False)
-        stem = path.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".parquet")
-        with (to / f"{stem}.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("time", "score", "severity", "cause"))
-            names = [Severity(level).name.lower() for level in scored.severity.tolist()]
-            writer.writerows(
-                (stamp, f"{value:.6f}", severity, cause)
-                for stamp, value, severity, cause in zip(
-                    table.stamps, scored.score.tolist(), names, scored.cause, strict=True
-                )
-            )
+        write_scores(to / f"{stem}.csv", table, scored_with_words(path, table, f"{number}/{len(inputs)}"))
+
+
+@app.command()
+def evaluate(
+    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--labels", help="CSV of failures: start,end and optionally file (an input's stem) and what."),
+    ] = None,
+    label_column: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--label-column", help="Instead: a column of the files, 0/1 or true/false; no sensor then."),
+    ] = None,
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
+    to: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", help="Folder for <stem>.csv (the scores) and <stem>.png (a picture) of each input."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare scores with your own labels: what is found, how soon, and how many alarms are false.
+
+    Files are scored as `score` does, strictly online: no label and no later row has any influence. Rows in which a
+    machine only learns are left out. False alarms closer than 10 rows are one; a day is a day of healthy rows. The
+    best F1 in hindsight needs the labels to choose its threshold, so nobody has it beforehand.
+
+    Example: spikewatch evaluate press-1.csv press-2.csv --labels failures.csv --out evaluated
+
+    \b
+    failures.csv:
+      start,end,file,what
+      2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
+    """
+    from pipeline import evaluation
+    from pipeline.labels import LabelsError, read_labels
+    from pipeline.report import facts, remarks, tabulate
+    from pipeline.tables import TableError, read_table
+
+    if (labels is None) == (label_column is None):
+        fail("give the labels, either with --labels FILE or with --label-column NAME")
+    excluded = [name.strip() for name in exclude.split(",") if name.strip()]
+    stems = named(inputs)
+    try:
+        tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
+        given = [] if labels is None else read_labels(labels, tables)
+    except (TableError, LabelsError) as error:
+        fail(str(error))
+    for path, table in zip(inputs, tables, strict=True):
+        if not table.sensors:
+            fail(f"{path}: no numeric column but the time" + (f" and {label_column}" if label_column else ""))
+    events = [evaluation.events_within(table.time_ns, known) for table, known in zip(tables, given, strict=False)]
+    if label_column is not None:
+        events = [
+            evaluation.events_of_rows(table.time_ns, table.labelled) for table in tables if table.labelled is not None
+        ]
+        if not any(events):
+            fail(f"{', '.join(map(str, inputs))}: {label_column}: no label in it, every row says 0 or false")
+    if to is not None:
+        folder_for(to, stems, inputs if labels is None else [*inputs, labels])
+    judged = []
+    for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
+        scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}")
+        judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
+        if to is not None:
+            from pipeline.picture import Scene, draw
+
+            labelled = evaluation.labelled_rows(len(table.stamps), events[number])
+            write_scores(to / f"{table.name}.csv", table, scored, labelled)
+            scene = Scene(table, scored.score, scored.cause, scored.ready, events[number], threshold)
+            draw(to / f"{table.name}.png", scene)
+    measured = {stem: evaluation.measure([one], threshold) for stem, one in zip(stems, judged, strict=True)}
+    together = evaluation.measure(judged, threshold)
+    if as_json:
+        figures = {stem: facts(one) for stem, one in measured.items()}
+        out.print_json(json.dumps({"threshold": threshold, "files": figures, "all": facts(together)}))
+        return
+    out.print(f"in alarm: rows with a score of at least {threshold:g}")
+    out.print(tabulate(measured, together))
+    for remark in remarks(measured, together):
+        out.print(remark, markup=False, soft_wrap=True)
+    if to is not None:
+        out.print(f"scores and pictures: {to}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,17 +1,21 @@
 """Scores compared with labels: measures, label files, pictures, and the command from end to end."""
 
+import csv
+import json
 import re
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from pipeline import evaluation
+from pipeline.cli import app
 from pipeline.evaluation import EPISODE_ROWS, Judged, Label, episodes, events_of_rows, events_within, measure
 from pipeline.labels import LabelsError, read_labels
 from pipeline.picture import COLUMNS, Band, Scene, compose, draw, gather, most_named
-from pipeline.report import duration
+from pipeline.report import duration, facts
 from pipeline.tables import Table, TableError, read_table, times
 
 SECOND = 10**9
@@ -407,3 +411,130 @@ def test_odd_recordings_and_names_have_pictures_too(tmp_path):
     values[:, 1] = 7.0
     draw(tmp_path / "a.png", silent._replace(table=silent.table._replace(values=values, sensors=["$x", "温度"])))
     draw(tmp_path / "b.png", scene(rows=1)._replace(ready=np.zeros(1, bool), events=[]))
+
+
+# The command
+
+
+def write_press(path, rows=900, fault=(600, 640), column=False):
+    """Two sensors, a row a minute; in the fault one of them jumps far away."""
+    rng = np.random.default_rng(1)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "load", "heat", *(["fault"] if column else [])])
+        for row in range(rows):
+            bad = fault[0] <= row < fault[1]
+            load, heat = np.sin(row / 9.0) + 0.1 * rng.normal(), 40.0 + 0.2 * rng.normal() + 60.0 * bad
+            writer.writerow([1_600_000_000 + 60 * row, f"{load:.4f}", f"{heat:.4f}", *([int(bad)] if column else [])])
+    return path
+
+
+def said(*arguments):
+    result = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def presses(tmp_path_factory):
+    """Two machines with a fault each, their labels, and what was said and written about them."""
+    folder = tmp_path_factory.mktemp("presses")
+    files = [write_press(folder / "press-1.csv"), write_press(folder / "press-2.csv", fault=(700, 720))]
+    (folder / "labels.csv").write_text(
+        "start,end,file,what\n1600036000,1600038340,press-1,jump\n1600042000,1600043140,press-2,jump\n"
+    )
+    code, words = said(*files, "--labels", folder / "labels.csv", "--out", folder / "out")
+    assert code == 0, words
+    return folder, files, words
+
+
+def test_an_obvious_fault_is_found_at_once_and_printed_per_file_and_for_all(presses):
+    _, _, words = presses
+    lines = {line.split()[0]: line for line in words.splitlines() if line.split()}
+    assert "1 / 1" in lines["press-1"]
+    assert "1 / 1" in lines["press-2"]
+    assert "2 / 2" in lines["all"]
+    assert "in hindsight" in words
+    assert "left out: 200 of 1,800 rows, the machine was learning (press-1 100, press-2 100)" in words
+
+
+def test_json_says_the_same_with_units_in_the_names(presses):
+    folder, files, _ = presses
+    code, words = said(*files, "--labels", folder / "labels.csv", "--json")
+    figures = json.loads(words)
+    assert (code, set(figures["files"]), figures["threshold"]) == (0, {"press-1", "press-2"}, 0.99)
+    assert set(figures["all"]) == set(facts(measure([judged([0.0])], 0.99)))
+    one = figures["files"]["press-1"]
+    assert (one["events"], one["events_found"], one["rows"], one["rows_left_out"]) == (1, 1, 900, 100)
+    assert 0.0 <= one["median_delay_s"] < 600.0
+    assert one["hindsight_f1"] >= one["f1"]
+    assert one["healthy_days"] == pytest.approx(760 / 1440)
+
+
+def test_a_label_column_gives_the_same_figures_as_a_label_file(presses, tmp_path):
+    folder, _, _ = presses
+    code, words = said(write_press(tmp_path / "press-1.csv", column=True), "--label-column", "fault", "--json")
+    labelled_apart = json.loads(said(*presses[1], "--labels", folder / "labels.csv", "--json")[1])
+    assert code == 0
+    assert json.loads(words)["files"]["press-1"] == labelled_apart["files"]["press-1"]
+
+
+def test_scores_and_pictures_are_written_for_each_file(presses):
+    folder, _, _ = presses
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "press-1.csv", "press-1.png", "press-2.csv", "press-2.png",
+    ]  # fmt: skip
+    with (folder / "out" / "press-1.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["time", "score", "severity", "cause", "label"]
+    assert [number for number, row in enumerate(rows) if row["label"] == "1"] == list(range(600, 640))
+    assert {row["score"] for row in rows[:100]} == {"0.000000"}
+    assert any(float(row["score"]) >= 0.99 and row["cause"] == "heat" for row in rows[600:640])
+    width, height, length = size_of_png(folder / "out" / "press-1.png")
+    assert (width > 1_000, height > 300, 20_000 < length < 2_000_000) == (True, True, True)
+
+
+def test_labels_have_no_influence_on_scores(presses, tmp_path):
+    folder, files, _ = presses
+    (tmp_path / "other.csv").write_text("start,end\n1600001000,1600002000\n")
+    assert said(files[0], "--labels", tmp_path / "other.csv", "--out", tmp_path)[0] == 0
+
+    def scores(path):
+        with path.open() as file:
+            return [row["score"] for row in csv.DictReader(file)]
+
+    assert scores(tmp_path / "press-1.csv") == scores(folder / "out" / "press-1.csv")
+
+
+def test_a_threshold_of_nothing_puts_every_row_in_alarm(presses):
+    folder, files, _ = presses
+    figures = json.loads(said(*files, "--labels", folder / "labels.csv", "--threshold", "0", "--json")[1])
+    assert (figures["all"]["recall"], figures["all"]["healthy_share_in_alarm"]) == (1.0, 1.0)
+
+
+def test_wrong_usage_is_one_clear_message_and_exit_code_2(presses, tmp_path):
+    folder, files, _ = presses
+    labels = folder / "labels.csv"
+    quiet = write_press(tmp_path / "quiet.csv", rows=20, fault=(0, 0), column=True)
+    (tmp_path / "words.csv").write_text("time,fault,note\n1,0,a\n2,1,b\n")
+    (tmp_path / "bad.csv").write_text("start,end\n1600000060,1600000000\n")
+    (folder / "more").mkdir()
+    again = write_press(folder / "more" / "press-1.csv", rows=2)
+    for arguments, says in [
+        ([files[0]], "either with --labels FILE or with --label-column NAME"),
+        ([files[0], "--labels", labels, "--label-column", "heat"], "either with --labels FILE"),
+        ([files[0], "--label-column", "fault"], "press-1.csv: no label column 'fault'; there are time, load, heat"),
+        ([files[0], "--label-column", "load"], "press-1.csv: row 1: load: "),
+        ([quiet, "--label-column", "fault"], "quiet.csv: fault: no label in it"),
+        ([files[0], "--labels", labels], "labels.csv:3: file: 'press-2' is none of the inputs; there are press-1"),
+        ([files[0], "--labels", tmp_path / "bad.csv"], "bad.csv:2: end: '1600000000' is before its start"),
+        ([files[0], again, "--labels", labels], "two inputs are named press-1"),
+        ([tmp_path / "words.csv", "--label-column", "fault"], "no numeric column but the time and fault"),
+        ([tmp_path / "none.csv", "--label-column", "fault"], "none.csv: no such file"),
+        ([*files, "--labels", labels, "--out", folder], "press-1.csv is an input and would be overwritten"),
+        ([*files, "--labels", labels, "--out", labels], "--out: "),
+        ([files[0], "--labels", labels, "--threshold", "1.5"], "'--threshold'"),
+    ]:
+        code, words = said(*arguments)
+        assert code == 2
+        assert says in words
+        assert "Traceback" not in words
