@@ -203,15 +203,16 @@ class Engine:
             scores.severity,
             scores.cause,
             scores.learned,
+            scores.changed,
             scores.spikes,
         )
-        for slot, time_ns, score, severity, cause, learned, spikes in zip(
+        for slot, time_ns, score, severity, cause, learned, changed, spikes in zip(
             *(column[chosen].tolist() for column in columns), strict=True
         ):
             fields: dict[str, Any] = {
                 "score": score,
                 "severity": severity,
-                "state": "ready" if learned >= 1.0 else "learning",
+                "state": "learning" if learned < 1.0 else "changed" if changed else "ready",
                 "learned": learned,
                 "cause": lines[cause][1],
                 "spikes": spikes,

@@ -1,10 +1,10 @@
 """Evidence: is a sensor off for good, and since when?
 
 Four membranes per line gather what its expectation says: the innovation over a few rows (something came suddenly),
-the residual over some and over many rows (an offset), its energy (too rough, or too still). Each is counted in units of
-its own slow spread, so what is usual for this sensor is nothing. The largest, against its limit, is the line's
-*level*; 1 is an alarm. Limits are wide while a line is young and grow with every alarm of the past weeks, so that what
-keeps returning must be larger to count: recurrence makes familiar, duration does not.
+the residual over some and over many rows (an offset), its energy (too rough, or too still). Each is counted in
+units of its own slow spread, so what is usual for this sensor is nothing. The largest, against its limit, is the
+line's *level*; 1 is an alarm. Limits are wide while a line is young and grow with every alarm of the past weeks, so
+that what keeps returning must be larger to count: recurrence makes familiar, duration does not.
 
 A line in alarm is *shut*: it no longer teaches what is normal, and the others do not hear it. At most half of a
 cohort can be shut, so that a machine never judges itself by its own expectations alone. Many lines off at once are

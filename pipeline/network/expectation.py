@@ -238,7 +238,6 @@ def predict(
             moved = lines.used[c, k] - lines.mean[c, k] - deviation[begin + k]
             deviation[begin + k] += moved
             for p in range(size):
-                other = roster[slot, first + p]
                 for m in range(FEATURES):
                     # The precision matrix is symmetric: its column is read as the culprit's row.
                     weighted[p * FEATURES + m] += lines.precision[c, k, p * FEATURES + m] * moved
