@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUALITY_DATA ?= benchmarks/quality/data
 
-.PHONY: run test lint bench quality clean
+.PHONY: run test lint bench quality ablations clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -24,6 +24,9 @@ bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
 
 quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/quality/README.md says where the data is from
 	@$(BIN)/python benchmarks/quality/board.py --data $(QUALITY_DATA) --command '$(BIN)/spikewatch score'
+
+ablations: $(VENV)/.run ## what each population is worth, by the same scoreboard
+	@$(BIN)/python benchmarks/ablations.py --data $(QUALITY_DATA)
 
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"

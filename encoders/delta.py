@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from encoders.spikes import inlined, kernel
 
 OUTPUTS = 1  # signed: ON spikes minus OFF spikes
+LEARNED = ("baseline", "scale", "low", "high")  # fields that a frozen line keeps
 
 
 class Settings(NamedTuple):
@@ -87,8 +88,8 @@ def declare(state: State, line: int, low: float, high: float) -> None:
 
 
 @inlined
-def encode(params: Params, state: State, line: int, elapsed: float, value: float) -> int:
-    """Signed number of spikes one reading causes; learns from it."""
+def encode(params: Params, state: State, line: int, frozen: bool, elapsed: float, value: float) -> int:
+    """Signed number of spikes one reading causes; learns from it unless the line is frozen."""
     seen = state.seen[line]
     state.seen[line] = seen + 1.0
     declared = state.declared[line]
@@ -108,16 +109,17 @@ def encode(params: Params, state: State, line: int, elapsed: float, value: float
         unit = distance if distance > 0.0 else 1.0
     compressed = math.copysign(params.squash * math.log1p(distance / unit / params.squash), value - baseline)
 
-    if not declared:
-        low, high = state.low[line], state.high[line]
-        state.low[line] = min(low + (baseline - low) / params.range_intervals, value)
-        state.high[line] = max(high - (high - baseline) / params.range_intervals, value)
-    capped = min(distance, params.scale_cap * scale) if seen > 50.0 and scale > 0.0 else distance
-    scale += max(1.0 / (seen + 1.0), 1.0 / params.scale_intervals) * (capped - scale)
-    state.scale[line] = scale
-    # The baseline walks towards the value with a speed limit: a running median that drift leads and a fault cannot.
-    reach = (params.walk if seen > 100.0 else params.walk_early) * scale * elapsed
-    state.baseline[line] = min(baseline + reach, value) if value > baseline else max(baseline - reach, value)
+    if not frozen:
+        if not declared:
+            low, high = state.low[line], state.high[line]
+            state.low[line] = min(low + (baseline - low) / params.range_intervals, value)
+            state.high[line] = max(high - (high - baseline) / params.range_intervals, value)
+        capped = min(distance, params.scale_cap * scale) if seen > 50.0 and scale > 0.0 else distance
+        scale += max(1.0 / (seen + 1.0), 1.0 / params.scale_intervals) * (capped - scale)
+        state.scale[line] = scale
+        # The baseline walks towards the value with a speed limit: a running median that drift leads, a fault cannot.
+        reach = (params.walk if seen > 100.0 else params.walk_early) * scale * elapsed
+        state.baseline[line] = min(baseline + reach, value) if value > baseline else max(baseline - reach, value)
 
     if seen == 0.0:
         state.compressed[line] = compressed
@@ -135,10 +137,11 @@ def step(
     params: Params,
     state: State,
     line: NDArray[np.int64],
+    frozen: NDArray[np.bool_],
     elapsed: NDArray[np.float64],
     value: NDArray[np.float64],
     out: NDArray[np.int64],
 ) -> None:
     """Encode readings in order; see the contract in `encoders.spikes`."""
     for i in range(line.size):
-        out[i, 0] = encode(params, state, line[i], elapsed[i], value[i])
+        out[i, 0] = encode(params, state, line[i], frozen[line[i]], elapsed[i], value[i])

@@ -10,14 +10,16 @@ Every encoder is a module with the same five words:
 - ``Params``    the numbers the compiled step reads.
 - ``State``     a named tuple of arrays whose first axis is the line. All memory is here; nothing is hidden.
 - ``fresh(params, lines)``  the State of lines that have seen nothing.
-- ``step(params, state, line, elapsed, value, out)``  encodes readings in order, in place: ``line`` int64 (n,),
-  ``elapsed`` float64 (n,) is the time since the line's previous reading in units of its usual sampling interval,
-  ``value`` finite float64 (n,) in any unit, ``out`` int64 (n, OUTPUTS) receives the spike counts.
+- ``step(params, state, line, frozen, elapsed, value, out)``  encodes readings in order, in place: ``line`` int64
+  (n,), ``frozen`` bool (lines,) says which lines are not to learn, ``elapsed`` float64 (n,) is the time since the
+  line's previous reading in units of its usual sampling interval, ``value`` finite float64 (n,) in any unit, ``out``
+  int64 (n, OUTPUTS) receives the spike counts.
 
 and with ``OUTPUTS``, the number of outputs of a line. What holds for all of them (``tests/test_encoders.py``):
 equal input gives equal spikes; batch borders change nothing; a line never influences another; saved and restored
 state goes on with the same bits; a power of two as change of unit changes no spike; equal steps in time are the
-plain equations, and an encoder works only when a reading arrives: no clock tick, no idle cost.
+plain equations, and an encoder works only when a reading arrives: no clock tick, no idle cost. A frozen line keeps
+what it has learned (``LEARNED`` names those fields) to the bit, and still encodes.
 """
 
 from collections.abc import Callable

@@ -26,6 +26,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.config_file import load
 
 if TYPE_CHECKING:
+    from pipeline.network import layers
     from pipeline.records import Bools
     from pipeline.score import Scored
     from pipeline.tables import Table
@@ -57,6 +58,11 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """End with a message on standard error."""
     err.print(message, markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def listed(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def configured(path: Path | None) -> Config:
@@ -130,12 +136,14 @@ def folder_for(to: Path, stems: Sequence[str], read: Sequence[Path]) -> None:
         fail(f"--out: {to}: {error.strerror}")
 
 
-def scored_with_words(path: Path, table: "Table", what: str) -> "Scored":
+def scored_with_words(
+    path: Path, table: "Table", what: str, params: "layers.Params | None" = None, freeze_at: int | None = None
+) -> "Scored":
     """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
     from pipeline.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
-        scored = score_table(table, progress=bar)
+        scored = score_table(table, progress=bar, params=params, freeze_at=freeze_at)
     if scored.disordered:
         err.print(
             f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
@@ -214,6 +222,14 @@ def score(
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    without: Annotated[str, typer.Option(help="For experiments: populations not to hear, by commas.")] = "",
+    with_context: Annotated[
+        bool, typer.Option("--with-context", help="For experiments: with the context population, which is off.")
+    ] = False,
+    freeze_at: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="For experiments: first row, from 0, that is not learned from."),
+    ] = None,
 ) -> None:
     """Score recorded files, strictly online: a row's score depends on rows up to it only.
 
@@ -222,9 +238,16 @@ def score(
 
     Example: spikewatch score press-1.csv press-2.csv.gz --out scores --time ts --exclude label,phase
     """
+    from pipeline.network import layers
     from pipeline.tables import TableError, read_table
 
-    excluded = [name.strip() for name in exclude.split(",") if name.strip()]
+    excluded = listed(exclude)
+    try:
+        params = layers.without(
+            layers.with_context(layers.Params()) if with_context else layers.Params(), listed(without)
+        )
+    except ValueError as error:
+        fail(f"--without: {error}")
     stems = named(inputs)
     folder_for(to, stems, inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
@@ -234,7 +257,8 @@ def score(
             fail(str(error))
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
-        write_scores(to / f"{stem}.csv", table, scored_with_words(path, table, f"{number}/{len(inputs)}"))
+        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", params, freeze_at)
+        write_scores(to / f"{stem}.csv", table, scored)
 
 
 @app.command()
@@ -277,7 +301,7 @@ def evaluate(
 
     if (labels is None) == (label_column is None):
         fail("give the labels, either with --labels FILE or with --label-column NAME")
-    excluded = [name.strip() for name in exclude.split(",") if name.strip()]
+    excluded = listed(exclude)
     stems = named(inputs)
     try:
         tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
@@ -339,7 +363,7 @@ def replay(
     from pipeline.replay import interleave, paced, play
     from pipeline.tables import TableError, read_table
 
-    excluded = [name.strip() for name in exclude.split(",") if name.strip()]
+    excluded = listed(exclude)
     try:
         tables = [read_table(path, time_column, excluded) for path in inputs]
         total = sum(len(table.stamps) for table in tables)

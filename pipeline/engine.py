@@ -169,6 +169,17 @@ class Engine:
         """Score the rows that are still open, where no more readings will come: the end of a file."""
         return self._score(self.judge(Readings.none(), last=True))
 
+    def freeze(self, slot: int) -> None:
+        """Have a machine learn nothing from now on, so that a fault does not become its new normal.
+
+        It goes on being scored against what it knows. Holds for sensors that appear later, and in snapshots.
+        """
+        self.fleet.freeze(slot, True)
+
+    def resume(self, slot: int) -> None:
+        """Have a frozen machine learn again."""
+        self.fleet.freeze(slot, False)
+
     def _score(self, closed: rows.Closed) -> Scores:
         event = scoring.event_score(closed.event, closed.lines)
         lasting = scoring.state_score(closed.state, closed.lines, closed.changed)

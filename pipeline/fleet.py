@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders import delta
+from encoders import delta, rate
 from pipeline import scoring
 from pipeline.config import Limits, MachineRule
 from pipeline.network import layers, rows
@@ -59,6 +59,11 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
         return
     for name in tree._fields:
         yield from leaves(getattr(tree, name), f"{path}.{name}" if path else name)
+
+
+def misfit(saved: Array, leaf: Array) -> bool:
+    """Whether an array of a snapshot has no place in that of today's network: it was taken of another wiring."""
+    return len(saved) > 0 and any(have > room for have, room in zip(saved.shape, leaf.shape, strict=True))
 
 
 def doubled(have: int, need: int) -> int:
@@ -134,10 +139,20 @@ class Fleet:
         self.lines.append((slot, sensor))
         self._numbers[slot][sensor] = line
         self._reserve(len(self.machines), line + 1, self._sizes[slot])
+        first = next((number for number in self._numbers[slot].values() if number >= 0), line)
+        self.state.lines.frozen[line] = self.state.lines.frozen[first]  # as the machine's other sensors
         known = self.rules[slot].sensors.get(sensor)
         if known is not None and known.range is not None:
             delta.declare(self.state.lines.delta, line, *known.range)
+            if layers.has_context(self.params):
+                rate.declare(self.state.lines.context.code, line, *known.range)
         return line
+
+    def freeze(self, slot: int, frozen: bool) -> None:
+        """Whether the lines of a machine learn; later ones take after them."""
+        for line in self._numbers[slot].values():
+            if line >= 0:
+                self.state.lines.frozen[line] = frozen
 
     def _reserve(self, slots: int, lines: int, width: int) -> None:
         """Make room for so many; each axis doubles when it is full, so that growing costs little on average."""
@@ -172,7 +187,7 @@ class Fleet:
             self.add_line(slot, sensor)
         for path, leaf in leaves(self.state):
             saved = arrays.get(path)
-            if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim:
+            if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
                 raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
             leaf[tuple(slice(length) for length in saved.shape)] = saved
         for slot, rule in enumerate(self.rules):  # thresholds and ranges are today's configuration, not memory

@@ -1,11 +1,13 @@
 """Scoring files: each file is one machine with a fresh network, read row by row as if it happened now."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.engine import Engine, Scores
+from pipeline.network import layers
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
 from pipeline.tables import Table
 
@@ -28,14 +30,23 @@ def in_order(time_ns: Ints) -> tuple[Ints, int]:
     return lifted, int(np.count_nonzero(np.diff(time_ns) <= 0))
 
 
-def batches(engine: Engine, table: Table, rows: int) -> Iterator[Readings]:
+def borders(table: Table, rows: int, cut: int | None) -> list[int]:
+    """Rows at which a batch of at most `rows` rows begins, `cut` among them if it is a row, and the table's end."""
+    end = len(table.time_ns)
+    begins = set(range(0, end, rows))
+    if cut is not None and 0 <= cut < end:
+        begins.add(cut)
+    return [*sorted(begins), end]
+
+
+def batches(engine: Engine, table: Table, rows: int, cut: int | None = None) -> Iterator[Readings]:
     """The table's readings as the engine takes them, `rows` rows at a time; empty cells are no readings."""
     machine = Machine(table.name)
     numbers = [engine.fleet.number(machine, sensor) for sensor in table.sensors]
     lines = np.array([line for _, line in numbers], np.int64)
     time_ns, _ = in_order(table.time_ns)
-    for begin in range(0, len(time_ns), rows):
-        values = table.values[begin : begin + rows]
+    for begin, end in pairwise(borders(table, rows, cut)):
+        values = table.values[begin:end]
         row, column = np.nonzero(~np.isnan(values))
         yield Readings(
             np.zeros(len(row), np.int64),
@@ -46,14 +57,27 @@ def batches(engine: Engine, table: Table, rows: int) -> Iterator[Readings]:
         )
 
 
-def score(table: Table, rows: int = CHUNK_ROWS, progress: Callable[[int], None] | None = None) -> Scored:
-    """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far."""
-    engine = Engine()
+def score(
+    table: Table,
+    rows: int = CHUNK_ROWS,
+    progress: Callable[[int], None] | None = None,
+    params: layers.Params | None = None,
+    freeze_at: int | None = None,
+) -> Scored:
+    """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far.
+
+    For experiments: other `params`, and the first row that the network does not learn from, `freeze_at`.
+    """
+    engine = Engine(params=params)
     found: list[Scores] = []
-    for number, readings in enumerate(batches(engine, table, rows), 1):
+    steps = zip(pairwise(borders(table, rows, freeze_at)), batches(engine, table, rows, freeze_at), strict=True)
+    for (begin, end), readings in steps:
+        if begin == freeze_at:
+            found.append(engine.finish())
+            engine.freeze(0)
         found.append(engine.step(readings))
         if progress is not None:
-            progress(min(number * rows, len(table.time_ns)))
+            progress(end)
     found.append(engine.finish())
     with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
     scores, severity = np.zeros(len(table.time_ns)), np.zeros(len(table.time_ns), np.int64)

@@ -24,10 +24,21 @@ TABLE = (
     ("changes", 1.0, (73, 5, 10, 18, 37, 87, 196, 301, 215, 47, 8, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
     ("persistence", 1.0, (1, 1, 1, 2, 3, 5, 6, 11, 33, 329, 478, 110, 20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
     ("coupling", 3.0, (79, 2, 3, 6, 10, 15, 19, 28, 42, 81, 164, 232, 183, 86, 28, 11, 5, 4, 2, 0, 0, 0, 0, 0)),
+    ("context 3", 0.25, (0, 0, 0, 0, 0, 7, 19, 50, 171, 264, 276, 174, 36, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("context 10", 1.0, (0, 0, 0, 0, 0, 2, 15, 42, 139, 272, 322, 187, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    ("context 40", 1.0, (0, 0, 0, 0, 0, 0, 4, 18, 117, 232, 497, 122, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+)
+# Innate counts of the context's four units.
+CONTEXT_UNITS = (
+    (5, 0, 2, 16, 18, 19, 40, 89, 146, 182, 185, 121, 56, 62, 39, 21, 0, 0, 0, 0, 0, 0, 0, 0),
+    (1, 0, 0, 2, 2, 8, 10, 27, 70, 119, 131, 168, 193, 168, 78, 22, 0, 0, 0, 0, 0, 0, 0, 0),
+    (12, 1, 5, 8, 14, 23, 27, 111, 175, 190, 156, 123, 81, 58, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0),
+    (13, 2, 3, 7, 14, 20, 23, 44, 110, 206, 176, 171, 131, 52, 22, 5, 0, 0, 0, 0, 0, 0, 0, 0),
 )
 POPULATIONS = tuple(name for name, _, _ in TABLE)
 WEIGHTS = tuple(weight for _, weight, _ in TABLE)
 COUPLING = POPULATIONS.index("coupling")
+CONTEXT = COUPLING + 1  # the first of the optional ones
 
 WARM = 100  # readings before any output
 START = 20  # readings before the evolving populations run
@@ -109,23 +120,27 @@ class RankNeuron:
 
     @classmethod
     def of(cls, population: str) -> "RankNeuron":
-        per_mille = TABLE[POPULATIONS.index(population)][2]
+        return cls.born(TABLE[POPULATIONS.index(population)][2])
+
+    @classmethod
+    def born(cls, per_mille: Sequence[int]) -> "RankNeuron":
         counters = [cls.INNATE * (count / 1000) for count in per_mille]
         total = 0.0
         for count in counters:
             total += count
         return cls(counters, total)
 
-    def step(self, s: float) -> float:
+    def step(self, s: float, learn: bool) -> float:
         """Ranks surprise s among those before it, then counts it."""
         b = int(clipped((math.log(s + 1e-9) - self.LOWEST) / self.WIDTH, 0, self.BINS - 1))
         tail = self.counters[b] / 2
         for k in range(b + 1, self.BINS):
             tail += self.counters[k]
         a = -math.log10((tail + 0.5) / (self.total + 1.0))
-        self.counters = [h * (1.0 - self.FADE) for h in self.counters]
-        self.counters[b] += 1.0
-        self.total = self.total * (1.0 - self.FADE) + 1.0
+        if learn:
+            self.counters = [h * (1.0 - self.FADE) for h in self.counters]
+            self.counters[b] += 1.0
+            self.total = self.total * (1.0 - self.FADE) + 1.0
         return a
 
 
@@ -140,14 +155,15 @@ class Range:
     def begin(self, x: float) -> None:
         self.lo = self.hi = x
 
-    def step(self, x: float) -> float:
+    def step(self, x: float, learn: bool) -> float:
         o = max(x - self.hi, self.lo - x, 0.0)
         width = self.hi - self.lo
         s = 0.0
         if o > 0:
             s = 20.0 * o / width if width > 0 else 20.0
-        a = self.rank.step(s)
-        self.lo, self.hi = min(self.lo, x), max(self.hi, x)
+        a = self.rank.step(s, learn)
+        if learn:
+            self.lo, self.hi = min(self.lo, x), max(self.hi, x)
         return a if s > 0 else 0.0
 
 
@@ -162,10 +178,11 @@ class Value:
     def begin(self, x: float) -> None:
         self.moments.mean = x
 
-    def step(self, x: float, q: int) -> float:
+    def step(self, x: float, q: int, learn: bool) -> float:
         self.zv = (x - self.moments.mean) / self.moments.deviation()
-        a = self.rank.step(abs(self.zv))
-        self.moments.learn(x, 1.0 / min(q + 1.0, SLOW), spread=q > 0)
+        a = self.rank.step(abs(self.zv), learn)
+        if learn:
+            self.moments.learn(x, 1.0 / min(q + 1.0, SLOW), spread=q > 0)
         return a
 
 
@@ -184,9 +201,9 @@ class DeltaBank:
         self.previous = x
         self.references = [x] * self.NEURONS
 
-    def step(self, x: float, q: int) -> int:
+    def step(self, x: float, q: int, learn: bool) -> int:
         """How many of the neurons spike."""
-        if q > 0:
+        if q > 0 and learn:
             self.change = averaged(self.change, abs(x - self.previous), min(q, SLOW))
         self.previous = x
         spikes = 0
@@ -208,10 +225,11 @@ class Activity:
 
     TAU, TAU_USUAL = 16.0, 4000.0
 
-    def step(self, spikes: int, q: int, e: float) -> float:
+    def step(self, spikes: int, q: int, e: float, learn: bool) -> float:
         self.act = averaged(self.act, spikes, min(q + 1.0, self.TAU), e)
-        a = self.rank.step(abs(self.act - self.usual.mean) / (math.sqrt(self.usual.variance) + 0.05))
-        self.usual.learn(self.act, 1.0 / min(q + 1.0, self.TAU_USUAL))
+        a = self.rank.step(abs(self.act - self.usual.mean) / (math.sqrt(self.usual.variance) + 0.05), learn)
+        if learn:
+            self.usual.learn(self.act, 1.0 / min(q + 1.0, self.TAU_USUAL))
         return a
 
 
@@ -225,11 +243,12 @@ class Silence:
 
     LONG = 5.0
 
-    def step(self, spikes: int, q: int, e: float) -> float:
+    def step(self, spikes: int, q: int, e: float, learn: bool) -> float:
         self.quiet = 0.0 if spikes > 0 else self.quiet + e
-        a = self.rank.step(self.quiet)
+        a = self.rank.step(self.quiet, learn)
         heard = self.quiet > self.LONG * (1.0 + self.usual)
-        self.usual = averaged(self.usual, self.quiet, min(q + 1.0, SLOW))
+        if learn:
+            self.usual = averaged(self.usual, self.quiet, min(q + 1.0, SLOW))
         return a if heard else 0.0
 
 
@@ -257,10 +276,11 @@ class Encoder:
         self.med = x
         self.clo, self.chi = self.declared or (x, x)
 
-    def step(self, x: float, q: int, e: float) -> int:
+    def step(self, x: float, q: int, e: float, learn: bool) -> int:
         """Moves the traces; how many spikes were sent."""
         y = self._compress(x)
-        self._adapt(x, q, e)
+        if learn:
+            self._adapt(x, q, e)
         if q == 0:
             self.R = [y] * len(self.TAUS)
         return self._send(y, q, e)
@@ -340,7 +360,7 @@ class EvolvingPopulation:
     NOVEL = 0.005
     MOVE = 0.04
 
-    def step(self, f: Sequence[float], T: float, ripe: float = 0.0) -> tuple[float, float]:
+    def step(self, f: Sequence[float], T: float, ripe: float, learn: bool) -> tuple[float, float]:
         """Lateness of the first neuron to fire, and of the first one at least `ripe` cycles old; then learns.
 
         0 while there is no neuron at all; without a ripe neuron the first of all answers for it.
@@ -349,6 +369,8 @@ class EvolvingPopulation:
         d = min(times, default=0.0)
         ripe_times = [time for time, n in zip(times, self.neurons, strict=True) if T - n.born >= ripe]
         mature = min(ripe_times, default=d)
+        if not learn:
+            return d, mature
 
         novel = not times or d > self.rho
         wanted = self.NOVEL * (1.0 + 9.0 * math.exp(-T / 50.0))
@@ -389,9 +411,9 @@ class RankedEvolvingPopulation:
     def of(cls, name: str) -> "RankedEvolvingPopulation":
         return cls(EvolvingPopulation(cls.NEURONS), RankNeuron.of(name))
 
-    def step(self, f: Sequence[float], T: float) -> float:
-        d, _ = self.population.step(f, T)
-        return self.rank.step(d) if T >= self.FIRST_RANKED else 0.0
+    def step(self, f: Sequence[float], T: float, learn: bool) -> float:
+        d, _ = self.population.step(f, T, 0.0, learn)
+        return self.rank.step(d, learn) if T >= self.FIRST_RANKED else 0.0
 
 
 @dataclass
@@ -403,12 +425,105 @@ class Persistence:
 
     TAU = 20.0
 
-    def step(self, surprises: Sequence[float], q: int) -> float:
+    def step(self, surprises: Sequence[float], q: int, learn: bool) -> float:
         total = 0.0
         for a in surprises:
             total += cube(a)
         self.per = averaged(self.per, (total / len(surprises)) ** (1.0 / 3.0), min(q + 1.0, self.TAU))
-        return self.rank.step(self.per)
+        return self.rank.step(self.per, learn)
+
+
+@dataclass
+class RateCode:
+    """The encoder of section 9: the place of three membranes among sixteen triangular fields over the range."""
+
+    declared: tuple[float, float] | None = None
+    lo: float = 0.0
+    hi: float = 0.0
+    y: list[float] = field(default_factory=lambda: [0.0] * len(RateCode.TAUS))
+
+    FIELDS = 16
+    TAUS = (1.0, 8.0, 16.0)
+
+    def step(self, x: float, q: int, e: float, learn: bool) -> list[list[float]]:
+        """Rates of the sixteen fields on each membrane."""
+        if q == 0:
+            self.lo, self.hi = self.declared or (x, x)
+        if learn and not self.declared:
+            self.lo, self.hi = min(self.lo, x), max(self.hi, x)
+        self.y = [averaged(y, x, min(q + 1.0, tau), e) for y, tau in zip(self.y, self.TAUS, strict=True)]
+        return [self.rates(y) for y in self.y]
+
+    def rates(self, y: float) -> list[float]:
+        width = self.hi - self.lo
+        p = clipped((y - self.lo) / width, 0.0, 1.0) * (self.FIELDS - 1) if width > 0 else 0.5 * (self.FIELDS - 1)
+        return [max(0.0, 1.0 - abs(p - k)) for k in range(self.FIELDS)]
+
+
+@dataclass
+class ContextUnit:
+    """One unit of section 9: synapses from the fields of a membrane some readings ago to its fields now."""
+
+    membrane: int
+    delay: int
+    rank: RankNeuron
+    W: list[list[float]]
+    N: list[float]
+
+    LEAST_RATE, FLOOR = 0.002, 0.001
+
+    @classmethod
+    def of(cls, membrane: int, delay: int, per_mille: Sequence[int]) -> "ContextUnit":
+        W = [[0.0] * RateCode.FIELDS for _ in range(RateCode.FIELDS)]
+        return cls(membrane, delay, RankNeuron.born(per_mille), W, [0.0] * RateCode.FIELDS)
+
+    def step(self, pre: Sequence[float], post: Sequence[float], learn: bool) -> float:
+        P = power = 0.0
+        for i, before in enumerate(pre):
+            for k, now in enumerate(post):
+                P += before * self.W[i][k] * now
+        for now in post:
+            power += now * now
+        s = max(-math.log(clipped(P / power, 0.0, 1.0) + self.FLOOR), 0.0)
+        a = self.rank.step(s, learn)
+        for i, before in enumerate(pre):
+            if learn and before > 0:
+                self.N[i] += before
+                k = max(self.LEAST_RATE, 1.0 / (self.N[i] + 1.0)) * before
+                self.W[i] = [leaned(w, now, k) for w, now in zip(self.W[i], post, strict=True)]
+        return a
+
+
+@dataclass
+class Context:
+    """Section 9: which level follows which; surprised where the present fields were not predicted."""
+
+    code: RateCode
+    past: list[list[list[float]]] = field(default_factory=list)  # rates of every reading so far
+    units: list[ContextUnit] = field(
+        default_factory=lambda: [
+            ContextUnit.of(*unit) for unit in zip((0, 0, 1, 2), Context.DELAYS, CONTEXT_UNITS, strict=True)
+        ]
+    )
+    membranes: list[float] = field(default_factory=lambda: [0.0] * len(Context.TAUS))
+    ranks: list[RankNeuron] = field(default_factory=lambda: [RankNeuron.of(name) for name in POPULATIONS[CONTEXT:]])
+
+    DELAYS = (1, 16, 8, 32)
+    TAUS = (3.0, 10.0, 40.0)
+
+    def step(self, x: float, q: int, e: float, learn: bool) -> list[float]:
+        """Surprises of the three membranes."""
+        self.past.append(self.code.step(x, q, e, learn))
+        total = 0.0
+        for unit in self.units:
+            if q >= unit.delay:
+                total += cube(unit.step(self.past[q - unit.delay][unit.membrane], self.past[q][unit.membrane], learn))
+        if q < max(self.DELAYS):
+            return [0.0] * len(self.TAUS)
+        S = (total / len(self.units)) ** (1.0 / 3.0)
+        taus = zip(self.membranes, self.TAUS, strict=True)
+        self.membranes = [averaged(membrane, S, min(q + 1.0, tau), e) for membrane, tau in taus]
+        return [rank.step(membrane, learn) for rank, membrane in zip(self.ranks, self.membranes, strict=True)]
 
 
 @dataclass
@@ -449,25 +564,27 @@ class Channel:
     changes: RankedEvolvingPopulation = field(default_factory=lambda: RankedEvolvingPopulation.of("changes"))
     persistence: Persistence = field(default_factory=Persistence)
     baseline: Baseline = field(default_factory=Baseline)
+    context: Context | None = None
 
-    def step(self, x: float, e: float) -> list[float]:
+    def step(self, x: float, e: float, learn: bool) -> list[float]:
         """The surprise of every population, in the order of the table; coupling is not a channel's to say."""
         q = self.readings
         if q == 0:
             for part in (self.range, self.value, self.bank, self.encoder, self.baseline):
                 part.begin(x)
-        a_range = self.range.step(x)
-        a_value = self.value.step(x, q)
-        bank_spikes = self.bank.step(x, q)
-        a_activity = self.activity.step(bank_spikes, q, e)
-        a_silence = self.silence.step(bank_spikes, q, e)
-        self.spikes = bank_spikes + self.encoder.step(x, q, e)
-        evolving, a_persistence = self._evolve(q)
+        a_range = self.range.step(x, learn)
+        a_value = self.value.step(x, q, learn)
+        bank_spikes = self.bank.step(x, q, learn)
+        a_activity = self.activity.step(bank_spikes, q, e, learn)
+        a_silence = self.silence.step(bank_spikes, q, e, learn)
+        self.spikes = bank_spikes + self.encoder.step(x, q, e, learn)
+        evolving, a_persistence = self._evolve(q, learn)
         self.baseline.step(x, q, e)
+        context = self.context.step(x, q, e, learn) if self.context else [0.0] * len(POPULATIONS[CONTEXT:])
         self.readings += 1
-        return [a_range, a_value, a_activity, a_silence, *evolving, a_persistence, 0.0]
+        return [a_range, a_value, a_activity, a_silence, *evolving, a_persistence, 0.0, *context]
 
-    def _evolve(self, q: int) -> tuple[list[float], float]:
+    def _evolve(self, q: int, learn: bool) -> tuple[list[float], float]:
         if q < START:
             return [0.0, 0.0, 0.0], 0.0
         T = q - START + 1.0
@@ -477,9 +594,9 @@ class Channel:
             (self.pattern, self.encoder.pattern()),
             (self.changes, self.encoder.changes()),
         ):
-            surprises.append(population.step(f, T))
+            surprises.append(population.step(f, T, learn))
             self.spikes += len(f) + 1  # one per synapse, and the winner's
-        return surprises, self.persistence.step(surprises, q)
+        return surprises, self.persistence.step(surprises, q, learn)
 
 
 @dataclass
@@ -505,7 +622,7 @@ class Coupling:
         """Moves channel c's trace (the line of step 6)."""
         self.xt[c] = averaged(self.xt[c], clipped(zv, -8.0, 8.0) if q > 20 else 0.0, self.TAU_TRACE, e)
 
-    def step(self, c: int, readings: int) -> float:
+    def step(self, c: int, readings: int, learn: bool) -> float:
         """Surprise of channel c, whose reading of this row was number `readings`; then row c of W learns."""
         others = [j for j in range(len(self.xt)) if j != c]
         predicted = 0.0
@@ -516,7 +633,9 @@ class Coupling:
 
         felt = min(e2, 25.0 * self.xv[c] + 0.1) if readings > 100 else 0.0
         self.xe[c] = averaged(self.xe[c], felt, self.TAU_ERROR)
-        a = self.ranks[c].step(self.xe[c] / (self.xv[c] + 0.001))
+        a = self.ranks[c].step(self.xe[c] / (self.xv[c] + 0.001), learn)
+        if not learn:
+            return a
         self.xv[c] = averaged(self.xv[c], min(e2, 9.0 * self.xv[c] + 1.0), min(readings, self.TAU_VARIANCE))
 
         rate = self.RATE * clipped(error, -1.0, 1.0) / self._power()
@@ -545,15 +664,16 @@ class Condition:
     LEVEL_UNIT, LATE_UNIT, GROWTH = 3.4, 0.9, 0.3
     GATE_AT, FAMILIAR, GATE_LEAST = 1.8, 3.0, 0.02
 
-    def step(self, z: Sequence[float], t: int, e: float) -> tuple[float, float]:
+    def step(self, z: Sequence[float], t: int, e: float, learn: bool) -> tuple[float, float]:
         """State and gate of this row; t counts the readings of the oldest channel."""
         level = self._level(z)
         if t > 21:
             T = t - 21.0
-            ripe = min(self.AGE_MOST, self.AGE_SHARE * T)
-            _, d = self.population.step([compressed(each) for each in z], T, ripe)
+            ripe = min(self.AGE_MOST, self.AGE_SHARE * T) if learn else 0.0
+            _, d = self.population.step([compressed(each) for each in z], T, ripe, learn)
             self.late = leaned(self.late, min(d / max(self.norm, 0.02), self.LATE_CAP), leak(self.TAU_LATE, e))
-            self.norm = leaned(self.norm, d, max(1.0 / T, 0.001))
+            if learn:
+                self.norm = leaned(self.norm, d, max(1.0 / T, 0.001))
         growth = 1.0 + self.GROWTH * math.log10(max(t, 1000.0) / 1000.0)
         state = math.sqrt(level / self.LEVEL_UNIT * self.late / self.LATE_UNIT) / growth if t > WARM else 0.0
         both = min(level, self.FAMILIAR * self.late)
@@ -574,9 +694,10 @@ class Dendrite:
     weights: tuple[float, ...]
 
     @classmethod
-    def among(cls, channels: int) -> "Dendrite":
+    def among(cls, channels: int, context: bool) -> "Dendrite":
         """A single channel has nothing to be coupled with."""
-        return cls(tuple(w if channels > 1 or k != COUPLING else 0.0 for k, w in enumerate(WEIGHTS)))
+        silent = {k for k in range(len(TABLE)) if (k == COUPLING and channels == 1) or (k >= CONTEXT and not context)}
+        return cls(tuple(0.0 if k in silent else w for k, w in enumerate(WEIGHTS)))
 
     def step(self, surprises: Sequence[float]) -> float:
         total = weights = 0.0
@@ -653,17 +774,29 @@ class NaiveMachine:
     condition: Condition
     dendrite: Dendrite
     output: OutputNeuron
+    learning: bool  # False freezes what was learned; membranes, traces and spikes go on
 
-    def __init__(self, channels: int, ranges: Sequence[tuple[float, float] | None] | None = None) -> None:
-        """`ranges` has one entry per channel: the sensor's declared (lo, hi), or None to learn it."""
+    def __init__(
+        self,
+        channels: int,
+        ranges: Sequence[tuple[float, float] | None] | None = None,
+        context: bool = False,
+    ) -> None:
+        """`ranges` has one entry per channel: the sensor's declared (lo, hi), or None to learn it.
+
+        `context`: with the population of section 9.
+        """
         declared = [r if r and r[1] > r[0] else None for r in ranges or [None] * channels]
         if len(declared) != channels:
             raise ValueError(f"{len(declared)} ranges for {channels} channels")
-        self.channels = [Channel(Encoder(span)) for span in declared]
+        self.channels = [
+            Channel(Encoder(span), context=Context(RateCode(span)) if context else None) for span in declared
+        ]
         self.coupling = Coupling.among(channels)
         self.condition = Condition()
-        self.dendrite = Dendrite.among(channels)
+        self.dendrite = Dendrite.among(channels, context)
         self.output = OutputNeuron()
+        self.learning = True
 
     def step(
         self,
@@ -687,14 +820,16 @@ class NaiveMachine:
 
         for c in present:
             channel, q = self.channels[c], self.channels[c].readings
-            parts[c] = channel.step(row[c], elapsed[c])
+            parts[c] = channel.step(row[c], elapsed[c], self.learning)
             self.coupling.trace(c, channel.value.zv, q, elapsed[c])
         t = self._oldest()
         if count > 1:
             for c in present:
-                parts[c][COUPLING] = self.coupling.step(c, self.channels[c].readings)
-        state, gate = self.condition.step([channel.baseline.z for channel in self.channels], t, machine_elapsed)
-        for c in present:
+                parts[c][COUPLING] = self.coupling.step(c, self.channels[c].readings, self.learning)
+        state, gate = self.condition.step(
+            [channel.baseline.z for channel in self.channels], t, machine_elapsed, self.learning
+        )
+        for c in present if self.learning else ():
             self.channels[c].baseline.learn(gate, self.channels[c].readings - 1)
 
         channel_raw = [0.0] * count

@@ -13,7 +13,12 @@ TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75
 
 
 class NaiveExpectation:
-    """`step` takes a row, NaN where a line has no reading, and returns the level of each line."""
+    """`step` takes a row, NaN where a line has no reading, and returns the level of each line.
+
+    While `learning` is off, nothing that was learned changes.
+    """
+
+    learning = True
 
     def __init__(self, lines):
         n, d = lines, 3 * lines
@@ -45,10 +50,10 @@ class NaiveExpectation:
                 self.offset[c] = x[c]
             elif self.unit[c] == 0 and x[c] != self.offset[c]:
                 self.unit[c] = 2.0 ** math.floor(math.log2(abs(x[c] - self.offset[c])))
-            self.own[c] += 1
+            self.own[c] += self.learning
             self.real[c, 0] = (x[c] - self.offset[c]) / self.unit[c] if self.unit[c] else 0.0
         before = self.used.copy()
-        rate = np.maximum(FORGET, 1 / self.own[:, None])
+        rate = np.maximum(FORGET, 1 / np.maximum(self.own, 1)[:, None])
         rate[:, 0] = 1.0
         self.used[here, 0] = self.real[here, 0]
         self.used += rate * (self.used[:, :1] - self.used)
@@ -84,12 +89,12 @@ class NaiveExpectation:
             if norm > 0:
                 innovation[c] = rate[c] @ w / norm
         self.modes(v)
-        moded = n > 1 and self.rows >= 200
+        moded = n > 1 and self.rows >= 200 and len(self.centre) > 0
         for c in np.flatnonzero(here):
             self.weigh(c, residual[c], innovation[c], moded)
         self.learn(held, here, residual, rate, say)
         self.rows += 1
-        if self.rows % 20 == 0:
+        if self.rows % 20 == 0 and self.learning:
             self.renew()
         return self.level.copy()
 
@@ -103,8 +108,13 @@ class NaiveExpectation:
         self.winner = np.zeros(n, int)
         if n == 1 or self.rows < 200:
             return
+        if not self.learning and not self.centre:
+            return
         part = np.array([np.abs(place - centre).sum(1) for centre in self.centre]).reshape(-1, n)
         total = part.sum(1)
+        if not self.learning:
+            self.winner = (total[:, None] - part).argmin(0)
+            return
         self.use = [u * (1 - 1 / 5000) for u in self.use]
         if not len(total) or total.min() / (2 * n) > self.vigilance:
             if len(self.centre) < 32:
@@ -146,12 +156,14 @@ class NaiveExpectation:
             level = max(*reached, rough) / (1 + 2.5 * math.sqrt(60 / own) + 1000 * (self.d / own) ** 2)
             level /= 1 + 0.1 * max(self.alarms[c] - self.shut[c], 0.0)
             self.level[c] = max(level, 0.0)
-            self.alarms[c] *= 1 - 1e-4
+            self.alarms[c] *= 1 - 1e-4 * self.learning
             if self.shut[c]:
                 self.shut[c] = level >= 0.6
             elif level > 1 and self.shut.sum() < max(1, self.n // 2):
                 self.shut[c] = True
-                self.alarms[c] += 1
+                self.alarms[c] += self.learning
+        if not self.learning:
+            return
         gate = min(0.05 * (1 + 3 * max(self.alarms[c] - 1, 0.0) ** 2), 1.0) if self.shut[c] else 1.0
         squares = (residual**2, innovation**2)
         if own > 200 and moded:
@@ -178,6 +190,8 @@ class NaiveExpectation:
         for c in np.flatnonzero(held & here & ~self.shut):
             beyond = max(abs(residual[c]) - 10 * self.usual[c], 0.0)
             say(c, self.real[c, 0] - math.copysign(beyond, residual[c]))
+        if not self.learning:
+            return
         deviation = (self.used - self.mean).ravel()
         slow = 1 / np.minimum(self.own, 6000)
         self.mean += slow[:, None] * deviation.reshape(n, 3)

@@ -10,7 +10,7 @@ from encoders import ENCODERS, delta, rate
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
 
 
-def encode(name, line, value, elapsed=None, state=None, lines=3):
+def encode(name, line, value, elapsed=None, state=None, lines=3, frozen=False):
     """Spikes and state after encoding `value` on `line`."""
     encoder = ENCODERS[name]
     params = encoder.Params.of(encoder.Settings())
@@ -19,7 +19,7 @@ def encode(name, line, value, elapsed=None, state=None, lines=3):
     line = np.broadcast_to(np.asarray(line, np.int64), value.shape).copy()
     elapsed = np.ones(len(value)) if elapsed is None else np.asarray(elapsed, float)
     out = np.full((len(value), encoder.OUTPUTS), -99, np.int64)
-    encoder.step(params, state, line, elapsed, value, out)
+    encoder.step(params, state, line, np.full(lines, frozen), elapsed, value, out)
     return out, state
 
 
@@ -92,6 +92,18 @@ def test_a_line_without_readings_is_not_touched(name):
         assert np.array_equal(used[1:], fresh[1:])
 
 
+@every_encoder
+def test_a_frozen_line_keeps_what_it_learned_to_the_bit_and_still_encodes(name):
+    value = signal()
+    _, state = encode(name, 0, value[:250])
+    learned = {field: getattr(state, field).copy() for field in ENCODERS[name].LEARNED}
+    out, state = encode(name, 0, value[250:] * 3 + 10, state=state, frozen=True)
+    assert np.count_nonzero(out)
+    for field, before in learned.items():
+        assert np.array_equal(getattr(state, field), before), field
+    assert state.seen[0] == len(value)
+
+
 def test_delta_sends_several_on_spikes_for_a_jump_up_and_off_spikes_for_the_way_back():
     value = np.concatenate([signal(300), [60.0], signal(1)])
     out, _ = encode("delta", 0, value)
@@ -105,7 +117,7 @@ def test_the_sum_of_delta_spikes_follows_the_compressed_value_within_one_step():
     sums = 0
     for value in signal():
         out = np.zeros((1, 1), np.int64)
-        delta.step(params, state, np.zeros(1, np.int64), np.ones(1), np.array([value]), out)
+        delta.step(params, state, np.zeros(1, np.int64), np.zeros(1, np.bool_), np.ones(1), np.array([value]), out)
         sums += int(out[0, 0])
     assert state.compressed[0] == pytest.approx(sums * params.step, abs=1e-9)
 
@@ -137,15 +149,15 @@ def test_a_declared_range_must_have_a_width(name):
 
 
 def test_time_is_felt_in_usual_intervals_and_a_slow_membrane_forgets_more_in_a_gap():
-    settings_ = rate.Settings(membrane_intervals=16)
-    params = rate.Params.of(settings_)
+    params = rate.Params.of(rate.Settings())
     places = []
     for gap in (1.0, 40.0):
         state = rate.fresh(params, 1)
         rate.declare(state, 0, 0.0, 1.0)
         for value, elapsed in ((0.0, 1.0),) * 50 + ((1.0, gap),):
             out = np.zeros((1, rate.OUTPUTS), np.int64)
-            rate.step(params, state, np.zeros(1, np.int64), np.array([elapsed]), np.array([value]), out)
-        places.append(state.membrane[0])
-    assert places[0] == pytest.approx(1 / 16)
-    assert places[1] > 0.9
+            one = np.zeros(1, np.int64), np.zeros(1, np.bool_), np.array([elapsed]), np.array([value])
+            rate.step(params, state, *one, out)
+        places.append(state.membrane[0].copy())
+    assert places[0] == pytest.approx([1, 1 / 8, 1 / 16])
+    assert places[1] == pytest.approx([1, 1 - (7 / 8) ** 40, 1 - (15 / 16) ** 40])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import Alert, Limits, MachineRule, Sensor
 from pipeline.engine import Engine
+from pipeline.network import layers
 from pipeline.records import Machine, Reading
 from pipeline.scoring import Severity
 
@@ -94,6 +95,23 @@ def test_saved_and_restored_in_the_middle_changes_nothing(middle):
     after, restored = run(messages[middle:], engine=restored)
     assert before.get("m", []) + after.get("m", []) == WHOLE["m"]
     assert same(restored, WHOLE_ENGINE)
+
+
+def test_with_the_context_population_batch_borders_and_a_restart_change_nothing_either():
+    def remembering():
+        return Engine(params=layers.with_context(layers.Params()))
+
+    messages = life()
+    whole, one = run(messages, engine=remembering())
+    found, other = run(messages, (7, 40, 41, 120), engine=remembering())
+    assert found == whole
+    assert same(one, other)
+    before, engine = run(messages[:90], engine=remembering())
+    restored = remembering()
+    restored.fleet.restore(engine.fleet.snapshot())
+    after, restored = run(messages[90:], engine=restored)
+    assert before["m"] + after["m"] == whole["m"] != WHOLE["m"]
+    assert same(restored, one)
 
 
 @given(st.integers(0, 5))

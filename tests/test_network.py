@@ -7,8 +7,10 @@ import naive_expectation
 import numpy as np
 import pytest
 
+from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
-from pipeline.network import clock, condition, evidence, layers
+from pipeline.fleet import SnapshotError, leaves
+from pipeline.network import clock, condition, context, evidence, evolving, layers, rank
 from pipeline.records import Machine, Readings
 
 SECOND = 1_000_000_000
@@ -35,6 +37,18 @@ GOLDEN = {
     561: (0.591460, 0.000000, 1.059870, 0.870690, 0.659387, 0.518743, 0),
     570: (1.562292, 0.000000, 0.820772, 0.956267, 1.495734, 0.532769, 1),
     599: (1.452059, 0.000000, 0.775597, 0.843358, 1.403958, 0.743622, 1),
+}
+# The same machine, frozen at row 350: computed by the reference network with `learn_until=350`.
+GOLDEN_FROZEN = {
+    349: (0.526594, 0.526594, 0.355926, 0.989495, 0.593386, 0.395935, 0),
+    350: (0.606064, 0.606064, 0.419085, 0.962614, 0.545169, 0.660288, 0),
+    400: (0.242163, 0.000000, 0.493656, 0.692105, 0.355462, 0.318069, 0),
+    480: (1.823579, 1.823579, 0.594048, 0.789537, 0.495004, 1.707384, 1),
+    483: (2.263275, 2.263275, 0.600089, 0.913628, 1.366730, 2.083360, 1),
+    500: (2.595251, 0.000000, 3.024014, 0.020000, 1.835469, 2.370634, 1),
+    561: (1.450033, 0.000000, 1.364067, 0.838465, 0.636357, 1.398073, 0),
+    570: (1.809402, 0.000000, 1.080649, 0.946338, 1.708509, 1.287424, 1),
+    599: (2.513498, 0.000000, 1.067264, 0.816296, 2.320210, 1.538243, 1),
 }
 GOLDEN_DECLARED = {150: 0.712945, 300: 0.385328, 450: 0.792678, 561: 0.697895, 575: 1.893041}
 
@@ -88,6 +102,16 @@ def raw(engine, table, times=None):
 def test_the_golden_numbers_of_the_detectors_page_are_reproduced():
     said = raw(engine_with(2), naive.golden_input())
     for row, expected in GOLDEN.items():
+        assert said[row] == pytest.approx(expected, abs=5.1e-7), row
+
+
+def test_a_frozen_machine_reproduces_the_reference_with_learning_stopped():
+    engine = engine_with(2)
+    table = naive.golden_input()
+    said = raw(engine, table[:350])
+    engine.freeze(0)
+    said += raw(engine, table[350:], [(t + 1) * SECOND for t in range(350, len(table))])
+    for row, expected in GOLDEN_FROZEN.items():
         assert said[row] == pytest.approx(expected, abs=5.1e-7), row
 
 
@@ -158,6 +182,179 @@ def test_the_compiled_network_equals_its_naive_twin_on_irregular_time():
         assert said[t][:-1] == pytest.approx(theirs, abs=1e-9), t
 
 
+def test_a_population_switched_off_is_not_heard_and_learns_as_ever():
+    table = machine_like(400, 2, seed=3)
+    silent = ("levels", "pattern", "coupling")
+    engine = engine_with(2, layers.without(BY_COUNT, silent))
+    said = raw(engine, table.tolist())
+    twin = naive.NaiveMachine(2)
+    twin.dendrite = naive.Dendrite(layers.without(layers.Params(), silent).weights)
+    for t, values in enumerate(table.tolist()):
+        expected = twin.step(values)
+        if said[t] is not None:
+            theirs = (expected.surprise, expected.event_raw, expected.state_raw, expected.gate)
+            assert said[t][:-1] == pytest.approx((*theirs, *expected.channel_raw), abs=1e-9), t
+
+
+@pytest.mark.parametrize("declared", [None, (-3.0, 3.0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_context_population_equals_its_naive_twin_also_when_frozen(channels, declared):
+    params = layers.with_context(BY_COUNT)
+    rule = MachineRule(sensors={f"s{c}": Sensor(range=declared) for c in range(channels)})
+    engine = Engine(params=params, real=np.float64, rule=lambda name: rule)
+    for c in range(channels):
+        engine.fleet.number(Machine("m"), f"s{c}")
+    table = machine_like(600, channels, seed=60 + channels)
+    twin = naive.NaiveMachine(channels, [declared] * channels, context=True)
+    said = raw(engine, table[:450].tolist())
+    engine.freeze(0)
+    said += raw(engine, table[450:].tolist(), [(t + 1) * SECOND for t in range(450, 600)])
+    heard = 0.0
+    for t, values in enumerate(table.tolist()):
+        twin.learning = t < 450
+        expected = twin.step(values)
+        if said[t] is not None:
+            theirs = (expected.surprise, expected.event_raw, expected.state_raw, expected.gate)
+            assert said[t][:-1] == pytest.approx((*theirs, *expected.channel_raw), abs=1e-9), t
+            heard = max(heard, *expected.parts[0][naive.CONTEXT :])
+    assert heard > 1.0, "the input must surprise the context"
+
+
+def test_the_context_population_feels_time_like_its_naive_twin():
+    rng = np.random.default_rng(8)
+    elapsed = rng.choice([1.0, 1.0, 2.5, 40.0], size=300)
+    x = np.sin(np.arange(300) / 5) + 0.1 * rng.normal(size=300)
+    state = context.fresh(context.Params(), rank.Params(), 1, np.float64)
+    out = np.empty((context.READOUTS, 300))
+    line, frozen = np.zeros(300, np.int64), np.zeros(1, np.bool_)
+    context.step(context.Params(), rank.Params(), state, line, frozen, elapsed, x, out)
+    twin = naive.Context(naive.RateCode())
+    for t in range(300):
+        twin.step(float(x[t]), t, float(elapsed[t]), True)
+        if t >= context.REACH:
+            assert out[:, t] == pytest.approx(twin.membranes, abs=1e-12), t
+
+
+def test_the_context_population_learns_which_level_follows_and_notices_a_new_order():
+    course = np.tile([0.0, 1.0, 2.0, 3.0], 500)
+    course[1900:] = np.tile([0.0, 3.0, 2.0, 1.0], 25)  # the same levels and steps of the same size, backwards
+    state = context.fresh(context.Params(), rank.Params(), 1, np.float32)
+    out = np.empty((context.READOUTS, 2000))
+    frozen = np.zeros(1, np.bool_)
+    context.step(context.Params(), rank.Params(), state, np.zeros(2000, np.int64), frozen, np.ones(2000), course, out)
+    assert out[1, 1905:1915].min() > 2 * out[1, 1000:1900].max()
+
+
+def test_without_the_context_population_nothing_is_kept_for_it_and_its_snapshots_do_not_fit():
+    off, on = engine_with(2), engine_with(2, layers.with_context(BY_COUNT))
+    kept = [array.size for _, array in leaves(off.fleet.state.lines.context)]
+    assert kept == [0] * len(kept)
+    assert off.fleet.state.lines.rank.tails.shape[1] == layers.CONTEXT
+    with pytest.raises(SnapshotError):
+        Engine(params=BY_COUNT, real=np.float64).fleet.restore(on.fleet.snapshot())
+    restored = Engine(params=layers.with_context(BY_COUNT), real=np.float64)
+    restored.fleet.restore(on.fleet.snapshot())
+    assert restored.fleet.state.lines.context.weights.shape[0] == 2
+
+
+def test_with_every_population_switched_off_nothing_surprises():
+    said = raw(engine_with(2, layers.without(BY_COUNT, layers.NAMES)), machine_like(200, 2, seed=3).tolist())
+    assert {row[0] for row in said if row} == {0.0}
+
+
+def test_an_unknown_population_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"no population level, move; there are range, value, .*coupling"):
+        layers.without(layers.Params(), ["move", "levels", "level"])
+
+
+# What learning changes in a line and in a machine; all else in their state goes on when it is frozen.
+LEARNED = {
+    "value.low", "value.high", "value.mean", "value.variance",
+    "activity.change", "activity.mean", "activity.variance", "activity.usual_quiet",
+    "delta.baseline", "delta.scale", "delta.low", "delta.high", "rank.tails",
+    *(f"{name}.{field}" for name in ("levels", "pattern", "changes") for field in evolving.State._fields),
+    "coupling.weights", "coupling.usual", "condition.mean", "condition.variance", "condition.delays",
+    "expectation.own", "expectation.mean", "expectation.variance", "expectation.gain", "expectation.covariance",
+    "expectation.precision", "modes.centre", "modes.rows", "modes.size", "modes.size_new",
+    "evidence.size", "evidence.size_new", "evidence.spread", "evidence.energy",
+}  # fmt: skip
+LEARNED_BY_MACHINES = {
+    *(f"condition.{name}" for name in ("strength", "born", "recruited", "vigilance", "usual")),
+    *(f"modes.{name}" for name in ("use", "recruited", "vigilance")),
+}
+GOES_ON = {
+    "clock.seen", "activity.reference", "activity.activity", "delta.compressed", "traces.level", "traces.trace",
+    "traces.rough", "persistence.membrane", "coupling.trace", "coupling.error", "condition.trace", "rarity",
+    "expectation.used", "expectation.real", "expectation.residual", "evidence.membrane",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("frozen_at", [15, 60, 400])
+def test_a_frozen_machine_scores_like_its_naive_twin_and_learns_again_when_resumed(channels, frozen_at):
+    table = machine_like(600, channels, seed=40 + channels)
+    engine, twin = engine_with(channels), naive.NaiveMachine(channels)
+    said = []
+    for learning, part in ((True, table[:frozen_at]), (False, table[frozen_at:550]), (True, table[550:])):
+        (engine.resume if learning else engine.freeze)(0)
+        said += raw(engine, part.tolist(), [(len(said) + t + 1) * SECOND for t in range(len(part))])
+    for t, values in enumerate(table.tolist()):
+        twin.learning = not frozen_at <= t < 550
+        expected = twin.step(values)
+        if said[t] is not None:
+            theirs = (expected.surprise, expected.event_raw, expected.state_raw, expected.gate)
+            assert said[t][:-1] == pytest.approx((*theirs, *expected.channel_raw), abs=1e-9), t
+
+
+def test_freezing_changes_no_bit_of_what_was_learned_while_traces_go_on_and_other_machines_learn():
+    table = machine_like(500, 3, seed=12)
+    engine = engine_with(3)
+    for c in range(3):
+        engine.fleet.number(Machine("other"), f"s{c}")
+    both = [row_of(row, (t + 1) * SECOND) for t, row in enumerate(table.tolist())]
+
+    def feed(rows_):
+        for row in rows_:
+            engine.step(row)
+            engine.step(row._replace(slot=row.slot + 1, line=row.line + 3))
+
+    feed(both[:300])
+    engine.finish()
+    engine.freeze(0)
+    before = engine.fleet.snapshot()
+    feed(both[300:])
+    engine.finish()
+    after = engine.fleet.snapshot()
+
+    def changed(path, own):
+        return not np.array_equal(before[path][own], after[path][own])
+
+    mine, others = slice(0, 3), slice(3, 6)
+    for name in LEARNED:
+        assert not changed(f"lines.{name}", mine), name
+        # A range is seldom left, and no limit need be hit by the other machine.
+        assert changed(f"lines.{name}", others) or name in {"value.low", "value.high"}, name
+    for name in GOES_ON:
+        assert changed(f"lines.{name}", mine), name
+    for name in LEARNED_BY_MACHINES:
+        assert not changed(f"machines.{name}", slice(0, 1)), name
+    for name in ("late", "gate"):
+        assert changed(f"machines.condition.{name}", slice(0, 1)), name
+
+
+def test_a_sensor_that_joins_a_frozen_machine_is_frozen_and_a_restored_machine_stays_so():
+    engine = engine_with(2)
+    engine.freeze(0)
+    engine.fleet.number(Machine("m"), "late")
+    engine.fleet.number(Machine("other"), "s0")
+    restored = Engine(params=BY_COUNT, real=np.float64)
+    restored.fleet.restore(engine.fleet.snapshot())
+    restored.fleet.number(Machine("m"), "later")
+    assert restored.fleet.state.lines.frozen[:5].tolist() == [True, True, True, False, True]
+    restored.resume(0)
+    assert not restored.fleet.state.lines.frozen.any()
+
+
 @pytest.mark.parametrize("unit", [8.0, 2.0**-6])
 def test_a_power_of_two_as_change_of_unit_changes_no_event_and_the_state_by_rounding_only(unit):
     table = np.array(naive.golden_input())
@@ -181,26 +378,32 @@ def machine_with_modes(rows, lines, seed):
     return table + rng.normal(size=(rows, lines)).round(3)
 
 
-def levels(table, engine=None):
-    """Level of each line after each row, as the compiled network says it."""
+def levels(table, engine=None, frozen=()):
+    """Level of each line after each row, as the compiled network says it; it learns nothing in the `frozen` rows."""
     engine = engine or engine_with(table.shape[1], layers.Params())
     found = engine.fleet.state.lines.evidence
     result = []
     for t, values in enumerate(table.tolist()):
+        (engine.freeze if t in frozen else engine.resume)(0)
         engine.judge(row_of(values, (t + 1) * SECOND))
         engine.judge(Readings.none(), last=True)
         result.append(found.level[: table.shape[1]].copy())
     return np.array(result)
 
 
-def test_the_compiled_expectation_equals_its_naive_twin_through_faults_and_lost_sensors():
+@pytest.mark.parametrize("frozen", [range(0), range(100, 300), range(1000, 1250)])
+def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sensors_and_frozen_times(frozen):
     table = machine_with_modes(1500, 3, 7)
     table[700:760, 1] = np.nan
     table[900:903, 0] += 40.0
     table[1100:1300, 2] += 15.0
     twin = naive_expectation.NaiveExpectation(3)
-    theirs = np.array([twin.step(values) for values in table])
-    ours = levels(table, engine_with(3, layers.Params(clock=clock.Params(by_time=False))))
+    theirs = []
+    for t, values in enumerate(table):
+        twin.learning = t not in frozen
+        theirs.append(twin.step(values))
+    theirs = np.array(theirs)
+    ours = levels(table, engine_with(3, layers.Params(clock=clock.Params(by_time=False))), frozen)
     assert theirs.max() > 2.0, "the faults must be found for the test to mean something"
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
@@ -212,6 +415,13 @@ def test_a_held_fault_of_one_sensor_stays_in_alarm_and_names_the_sensor():
     assert (found[2020:3000, 1] >= 1.0).mean() > 0.95
     assert (found[2020:3000].argmax(1) == 1).mean() > 0.95
     assert (found[3200:] < 1.0).all(), "and it leaves the alarm when the fault does"
+
+
+def test_a_frozen_machine_never_accepts_a_change():
+    table = machine_with_modes(3500, 4, 5)
+    table[1500:, 2] += 12.0
+    found = levels(table, frozen=range(1600, 3500))
+    assert (found[1700:, 2] >= 1.0).mean() > 0.95
 
 
 def test_a_lasting_change_ends_as_changed_and_not_in_endless_alarm():

@@ -13,6 +13,7 @@ from servers import InfluxDB, Mosquitto, until
 
 from pipeline.engine import Engine
 from pipeline.mqtt import Broker, Publisher
+from pipeline.network import layers
 from pipeline.records import Machine, Point
 from pipeline.replay import interleave, play
 from pipeline.score import batches, score
@@ -267,6 +268,33 @@ def test_score_writes_a_row_per_row_and_the_same_for_several_files_at_once(tmp_p
         assert rows[0] == ["time", "score", "severity", "cause"]
         assert [row[0] for row in rows[1:]] == table.stamps
         assert [row[1] for row in rows[1:]] == [f"{value:.6f}" for value in score(table).score]
+
+
+def test_score_for_experiments_leaves_populations_out_and_stops_learning_at_a_row(tmp_path: Path):
+    table = recording(700, "machine-temperature")
+    everything = score(table)
+    silent = score(table, params=layers.without(layers.Params(), ["levels", "pattern"]))
+    assert not np.array_equal(silent.score, everything.score)
+    frozen = score(table, freeze_at=300)
+    assert np.array_equal(frozen.score[:300], everything.score[:300])
+    assert not np.array_equal(frozen.score[300:], everything.score[300:])
+    assert np.array_equal(frozen.score, score(table, 70, freeze_at=300).score)
+    path = tmp_path / "one.csv"
+    path.write_text(
+        "time,value\n" + "".join(f"{t},{x}\n" for t, (x,) in zip(table.stamps, table.values, strict=True))
+    )
+    command = [sys.executable, "-m", "pipeline", "score", str(path), "--out", str(tmp_path / "out")]
+    for options, expected in (
+        (["--without", "levels, pattern"], silent),
+        (["--freeze-at", "300"], frozen),
+        (["--with-context"], score(table, params=layers.with_context(layers.Params()))),
+    ):
+        subprocess.run([*command, *options], check=True, capture_output=True)
+        rows = (tmp_path / "out" / "one.csv").read_text().splitlines()[1:]
+        assert [row.split(",")[1] for row in rows] == [f"{value:.6f}" for value in expected.score]
+    refused = subprocess.run([*command, "--without", "level"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "--without: no population level; there are range, value" in refused.stderr
 
 
 @pytest.mark.servers

@@ -1,7 +1,8 @@
 """The spiking network of one machine: a table of populations per line, and what joins the lines.
 
 `POPULATIONS` is the table. To add a population, write its file, add its line here (name, weight in the dendrite,
-innate counts of its rank neuron) and its call in `layers.feel` or `layers.judge`.
+innate counts of its rank neuron) and its call in `layers.feel` or `layers.judge`. The last three are optional: where
+no dendrite hears them they cost neither time nor memory.
 """
 
 from typing import NamedTuple
@@ -40,6 +41,12 @@ POPULATIONS = (
                (1, 1, 1, 2, 3, 5, 6, 11, 33, 329, 478, 110, 20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
     Population("coupling", "not where the other sensors say", 3.0,
                (79, 2, 3, 6, 10, 15, 19, 28, 42, 81, 164, 232, 183, 86, 28, 11, 5, 4, 2, 0, 0, 0, 0, 0)),
+    Population("context 3", "a step that does not follow", 0.25,
+               (0, 0, 0, 0, 0, 7, 19, 50, 171, 264, 276, 174, 36, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    Population("context 10", "an order of levels not seen before", 1.0,
+               (0, 0, 0, 0, 0, 2, 15, 42, 139, 272, 322, 187, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    Population("context 40", "a course of levels not seen before", 1.0,
+               (0, 0, 0, 0, 0, 0, 4, 18, 117, 232, 497, 122, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
 )
 # fmt: on
 NAMES = tuple(population.name for population in POPULATIONS)

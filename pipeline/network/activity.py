@@ -45,14 +45,14 @@ def fresh(params: Params, lines: int) -> State:
 
 
 @inlined
-def spikes(params: Params, state: State, line: int, seen: float, value: float) -> float:
+def spikes(params: Params, state: State, line: int, frozen: bool, seen: float, value: float) -> float:
     """How many of the ten neurons spike on this reading."""
     if seen == 0.0:
         state.previous[line] = value
         state.reference[line, :] = value
     change = abs(value - state.previous[line])
     state.previous[line] = value
-    if seen > 0.0:
+    if seen > 0.0 and not frozen:
         state.change[line] += (change - state.change[line]) / min(seen, params.slow)
     step = params.smallest * state.change[line]
     fired = 0.0
@@ -66,11 +66,15 @@ def spikes(params: Params, state: State, line: int, seen: float, value: float) -
 
 
 @inlined
-def unusual(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> float:
+def unusual(
+    params: Params, state: State, line: int, frozen: bool, seen: float, elapsed: float, fired: float
+) -> float:
     """Distance of the activity from its usual level, in its own deviations; then that level learns."""
     state.activity[line] += leak(1.0 / min(seen + 1.0, params.membrane), elapsed) * (fired - state.activity[line])
     error = state.activity[line] - state.mean[line]
     surprise = abs(error) / (math.sqrt(state.variance[line]) + 0.05)
+    if frozen:
+        return surprise
     rate = 1.0 / min(seen + 1.0, params.reference)
     state.mean[line] += rate * error
     state.variance[line] += rate * (error * (state.activity[line] - state.mean[line]) - state.variance[line])
@@ -78,12 +82,15 @@ def unusual(params: Params, state: State, line: int, seen: float, elapsed: float
 
 
 @inlined
-def silence(params: Params, state: State, line: int, seen: float, elapsed: float, fired: float) -> tuple[float, bool]:
+def silence(
+    params: Params, state: State, line: int, frozen: bool, seen: float, elapsed: float, fired: float
+) -> tuple[float, bool]:
     """Length of the present quiet run in usual intervals, and whether it is long for this line; then learns."""
     quiet = state.quiet[line] + elapsed if fired == 0.0 else 0.0
     state.quiet[line] = quiet
     long = quiet > params.long_quiet * (1.0 + state.usual_quiet[line])
-    state.usual_quiet[line] += (quiet - state.usual_quiet[line]) / min(seen + 1.0, params.slow)
+    if not frozen:
+        state.usual_quiet[line] += (quiet - state.usual_quiet[line]) / min(seen + 1.0, params.slow)
     return quiet, long
 
 
@@ -92,6 +99,7 @@ def step(
     params: Params,
     state: State,
     line: NDArray[np.int64],
+    frozen: NDArray[np.bool_],
     seen: NDArray[np.float64],
     elapsed: NDArray[np.float64],
     x: NDArray[np.float64],
@@ -102,6 +110,7 @@ def step(
 ) -> None:
     """`spikes`, `unusual` and `silence` of each reading, in order."""
     for i in range(line.size):
-        fired[i] = spikes(params, state, line[i], seen[i], x[i])
-        strange[i] = unusual(params, state, line[i], seen[i], elapsed[i], fired[i])
-        quiet[i], long[i] = silence(params, state, line[i], seen[i], elapsed[i], fired[i])
+        c = line[i]
+        fired[i] = spikes(params, state, c, frozen[c], seen[i], x[i])
+        strange[i] = unusual(params, state, c, frozen[c], seen[i], elapsed[i], fired[i])
+        quiet[i], long[i] = silence(params, state, c, frozen[c], seen[i], elapsed[i], fired[i])

@@ -104,6 +104,7 @@ def late(
     slot: int,
     roster: NDArray[np.int64],
     size: int,
+    frozen: bool,
     cycle: float,
     scratch: evolving.Scratch,
 ) -> float:
@@ -117,13 +118,16 @@ def late(
         spike_times[i] = compress(params, lines.sigmas[c])
         evolving.hear(spike_times[i], lines.delays, c, 0, recruited, total, latest)
     first, winner = evolving.fire(population, size, recruited, total, latest)
-    ripe = min(params.ripe_most, params.ripe_share * cycle)
+    # A frozen population recruits no neuron for a fault, so that none need prove its age.
+    ripe = 0.0 if frozen else min(params.ripe_most, params.ripe_share * cycle)
     mature = np.inf
     for j in range(recruited):
         if cycle - machines.born[slot, j] >= ripe and total[j] < mature:
             mature = float(total[j])
     if mature == np.inf:
         mature = first
+    if frozen:
+        return mature
 
     novel = winner < 0 or first > machines.vigilance[slot]
     machines.vigilance[slot] = evolving.surprise_limit(population, machines.vigilance[slot], cycle, novel)
@@ -156,12 +160,14 @@ def step(
     slot: int,
     roster: NDArray[np.int64],
     size: int,
+    frozen: bool,
     oldest: float,
     elapsed: float,
     scratch: evolving.Scratch,
 ) -> float:
     """Raw state of the machine after a row (1 unit is a score of 0.99); sets the gate for `learn`.
 
+    A `frozen` machine's population and usual lateness learn nothing.
     `oldest`: readings of the machine's oldest line; `elapsed`: intervals since the machine's previous row.
     """
     fourth = 0.0
@@ -170,10 +176,11 @@ def step(
     level = math.sqrt(math.sqrt(fourth / size))
     if oldest > 21.0:
         cycle = oldest - 21.0
-        mature = late(params, population, lines, machines, slot, roster, size, cycle, scratch)
+        mature = late(params, population, lines, machines, slot, roster, size, frozen, cycle, scratch)
         times_usual = min(mature / max(machines.usual[slot], 0.02), params.late_cap)
         machines.late[slot] += leak(1.0 - math.exp(-1.0 / params.late), elapsed) * (times_usual - machines.late[slot])
-        machines.usual[slot] += max(1.0 / cycle, 0.001) * (mature - machines.usual[slot])
+        if not frozen:
+            machines.usual[slot] += max(1.0 / cycle, 0.001) * (mature - machines.usual[slot])
     lateness = machines.late[slot]
 
     # Closed only while far AND unfamiliar, so that a lasting change becomes the new normal in the end.

@@ -61,10 +61,12 @@ def step(
     slot: int,
     size: int,
     own: int,
+    frozen: bool,
     age: float,
     power: float,
 ) -> float:
-    """Surprise of the machine's `own`-th line about its partners; then its weights learn. `age`: its readings."""
+    """Surprise of the machine's `own`-th line about its partners; then its weights learn, unless it is
+    frozen. `age`: its readings."""
     line = roster[slot, own]
     predicted = 0.0
     for i in range(size):
@@ -76,6 +78,8 @@ def step(
     taken = min(squared, 25.0 * usual + 0.1) if age > params.after else 0.0
     state.error[line] += (taken - state.error[line]) / params.membrane
     surprise = state.error[line] / (usual + 1e-3)
+    if frozen:
+        return surprise
     state.usual[line] += (min(squared, 9.0 * usual + 1.0) - usual) / min(age, params.usual)
     gain = params.rate * min(max(error, -1.0), 1.0) / power
     for i in range(size):

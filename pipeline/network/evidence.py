@@ -131,8 +131,9 @@ def weigh(
     features: int,
     moded: bool,
     room: bool,
-) -> bool:
-    """Weigh a line's residual of a complete row; returns whether the line has just been shut.
+    frozen: bool,
+) -> None:
+    """Weigh a line's residual of a complete row: its level, and whether it is shut; then learn, unless frozen.
 
     `features`: of the line's cohort. `moded`: whether the line's mode is known. `room`: whether it may be shut.
     """
@@ -157,7 +158,6 @@ def weigh(
     lines.membrane[c, ENERGY] = grown(lines.membrane[c, ENERGY], params.tau[ENERGY], known.elapsed[c], squared)
     energy = math.log(lines.membrane[c, ENERGY] + 0.1)
 
-    shuts = False
     if own > params.settle:
         level = (energy - lines.energy[c]) / (math.sqrt(lines.spread[c, ENERGY]) + 0.1) / params.limit[ENERGY]
         lines.witness[c] = ENERGY
@@ -170,19 +170,20 @@ def weigh(
         past = lines.alarms[c] - 1.0 if lines.shut[c] else lines.alarms[c]
         level /= 1.0 + params.wary * max(past, 0.0)
         lines.level[c] = max(level, 0.0)
-        lines.alarms[c] *= 1.0 - 1.0 / params.alarm_memory
+        if not frozen:
+            lines.alarms[c] *= 1.0 - 1.0 / params.alarm_memory
         if lines.shut[c]:
             lines.shut[c] = level >= params.open_at
         elif level > 1.0 and room:
             lines.shut[c] = True
-            lines.alarms[c] += 1.0
-            shuts = True
+            lines.alarms[c] += 0.0 if frozen else 1.0
 
+    if frozen:
+        return
     gate = 1.0
     if lines.shut[c]:
         gate = min(params.gate_least * (1.0 + params.recurrence * max(lines.alarms[c] - 1.0, 0.0) ** 2), 1.0)
     learn(params, lines, known, mode, mode_params, c, gate, energy, moded)
-    return shuts
 
 
 @inlined

@@ -149,11 +149,13 @@ def step(
     params: Params,
     state: State,
     line: NDArray[np.int64],
+    frozen: NDArray[np.bool_],
     seen: NDArray[np.float64],
     spike_times: NDArray[np.float64],
     lateness: NDArray[np.float64],
 ) -> None:
-    """One cycle of each reading's population: lateness of the first neuron to fire; then somebody learns.
+    """One cycle of each reading's population: lateness of the first neuron to fire; then somebody learns, unless
+    the line is frozen.
 
     `spike_times` has shape (n, synapses). `lateness` is NaN while the population is too young to be asked.
     """
@@ -174,6 +176,8 @@ def step(
         late, winner = fire(params, synapses, recruited, total, latest)
         if cycle >= ASKED_FROM:
             lateness[i] = late
+        if frozen[c]:
+            continue
         novel = winner < 0 or late > limit[c]
         limit[c] = surprise_limit(params, limit[c], cycle, novel)
         neuron, rate = settle(params, state.strength, c, recruited, winner, novel, cycle)

@@ -166,6 +166,7 @@ def predict(
     first: int,
     size: int,
     ticked: NDArray[np.bool_],
+    frozen: bool,
     shut: NDArray[np.bool_],
     usual: NDArray[np.float64],
     settle: float,
@@ -175,7 +176,7 @@ def predict(
     """Residual and innovation of each line of the cohort `roster[slot, first:first + size]` in a complete row.
 
     `usual`: residual size of each line; lines with fewer than `settle` rows are not doubted. `elapsed`: usual
-    intervals since the machine's previous row.
+    intervals since the machine's previous row. The rows of a `frozen` machine do not make it older.
     """
     features = size * FEATURES
     rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
@@ -184,13 +185,14 @@ def predict(
     for p in range(size):
         c = roster[slot, first + p]
         if ticked[c]:
-            lines.own[c] += 1.0
+            if not frozen:
+                lines.own[c] += 1.0
             x = (lines.value[c] - lines.offset[c]) / lines.unit[c] if lines.unit[c] > 0.0 else 0.0
             lines.real[c, 0] = min(max(x, -FARTHEST), FARTHEST)
             lines.used[c, 0] = lines.real[c, 0]
         for k in range(FEATURES):
             i = p * FEATURES + k
-            rate[i] = 1.0 if k == 0 else max(leak(params.forget[k], elapsed), 1.0 / lines.own[c])
+            rate[i] = 1.0 if k == 0 else max(leak(params.forget[k], elapsed), 1.0 / max(lines.own[c], 1.0))
             before[i] = lines.used[c, k]
             lines.used[c, k] += rate[i] * (lines.used[c, 0] - lines.used[c, k])
             if ticked[c]:
@@ -272,14 +274,15 @@ def learn(
     first: int,
     size: int,
     ticked: NDArray[np.bool_],
+    frozen: bool,
     shut: NDArray[np.bool_],
     usual: NDArray[np.float64],
     variance: NDArray[np.float64],
     scratch: Scratch,
 ) -> None:
-    """Let means and covariance take in the row as the cohort heard it, doubted readings within limits.
+    """Let traces, means and covariance take in the row as the cohort heard it, doubted readings within limits.
 
-    `variance`: mean squared residual of each line.
+    `variance`: mean squared residual of each line. In a `frozen` machine the traces alone go on.
     """
     rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
     deviation = part(scratch.deviation, first, size)
@@ -290,6 +293,10 @@ def learn(
             beyond = abs(lines.residual[c]) - limit
             taught = lines.real[c, 0] - math.copysign(max(beyond, 0.0), lines.residual[c])
             replace(lines, c, begin, taught, rate, before)
+    if frozen:
+        return
+    for p in range(size):
+        c, begin = roster[slot, first + p], p * FEATURES
         slow = 1.0 / min(lines.own[c], params.memory)
         for k in range(FEATURES):
             deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]

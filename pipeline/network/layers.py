@@ -2,12 +2,14 @@
 
 `feel` runs the populations of the lines over a batch of readings, part by part; no line looks at another. `judge`
 joins the lines of one machine once a row is complete. Score first, then learn, in every part. A line without a
-reading in a row stays as it is: its traces hold and its surprise is 0.
+reading in a row stays as it is: its traces hold and its surprise is 0. A frozen line says what it feels as ever, and
+learns nothing; a machine's lines are frozen together.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from pipeline.network import (
     activity,
     clock,
     condition,
+    context,
     coupling,
     evidence,
     evolving,
@@ -34,12 +37,10 @@ from pipeline.network import (
     value,
 )
 
-RANGE, VALUE, ACTIVITY, SILENCE, LEVELS, PATTERN, CHANGES, PERSISTENCE, COUPLING = range(len(NAMES))
-LINE_POPULATIONS = COUPLING  # those before it need no other line
+RANGE, VALUE, ACTIVITY, SILENCE, LEVELS, PATTERN, CHANGES, PERSISTENCE, COUPLING = range(9)
+CONTEXT = COUPLING + 1  # the first of the optional ones, which come last
 WEIGHTS = tuple(population.weight for population in POPULATIONS)
-WEIGHT_OF_COUPLING = WEIGHTS[COUPLING]
-WEIGHT_OF_LINE = sum(WEIGHTS) - WEIGHT_OF_COUPLING  # of what a line can say alone
-
+WEIGHTS_WITHOUT_CONTEXT = WEIGHTS[:CONTEXT] + (0.0,) * len(WEIGHTS[CONTEXT:])
 
 DELTA = delta.Params.of(delta.Settings())
 TRACES = traces.Params.of(traces.Settings(), DELTA.step)
@@ -62,6 +63,30 @@ class Params(NamedTuple):
     evidence: evidence.Params = evidence.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
+    context: context.Params = context.Params()
+    weights: tuple[float, ...] = (
+        WEIGHTS_WITHOUT_CONTEXT  # of the populations in the dendrite; one of weight 0 is not heard
+    )
+
+
+def without(params: Params, names: Iterable[str]) -> Params:
+    """The same network, but the dendrite does not hear the named populations; raises ValueError for unknown names."""
+    silent = set(names)
+    unknown = sorted(silent - set(NAMES))
+    if unknown:
+        raise ValueError(f"no population {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    weights = (0.0 if name in silent else weight for name, weight in zip(NAMES, params.weights, strict=True))
+    return params._replace(weights=tuple(weights))
+
+
+def with_context(params: Params) -> Params:
+    """The same network with the context population, which nearly doubles the memory of a line."""
+    return params._replace(weights=params.weights[:CONTEXT] + WEIGHTS[CONTEXT:])
+
+
+def has_context(params: Params) -> bool:
+    """Whether a dendrite hears the context population; else there is none."""
+    return any(params.weights[CONTEXT:])
 
 
 class Lines(NamedTuple):
@@ -82,8 +107,10 @@ class Lines(NamedTuple):
     modes: modes.Lines
     evidence: evidence.Lines
     persistence: persistence.State
-    rarity: NDArray[np.floating]  # (lines, populations), -log10 p in the open or newest row: the explanation
+    context: context.State  # empty where no dendrite hears it
+    rarity: NDArray[np.floating]  # (lines, populations that run), -log10 p in the open or newest row: the explanation
     dendrite: NDArray[np.float64]  # surprise of the line in the newest row
+    frozen: NDArray[np.bool_]  # learns nothing; traces, membranes and spikes go on
 
 
 class Joined(NamedTuple):
@@ -97,6 +124,7 @@ class Joined(NamedTuple):
     evidence: evidence.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
+    frozen: NDArray[np.bool_]
 
     @classmethod
     def of(cls, lines: Lines) -> Joined:
@@ -110,6 +138,7 @@ class Joined(NamedTuple):
             lines.evidence,
             lines.rarity,
             lines.dendrite,
+            lines.frozen,
         )
 
 
@@ -134,10 +163,12 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
 
     `real` is the type of the bulky arrays: float32 in the product; float64 reproduces the reference digit by digit.
     """
+    remembers = has_context(params)
+    populations = len(NAMES) if remembers else CONTEXT
     return Lines(
         clock.fresh(params.clock, lines),
         delta.fresh(params.delta, lines),
-        rank.fresh(params.rank, lines, INNATE, real),
+        rank.fresh(params.rank, lines, INNATE[:populations], real),
         value.fresh(params.value, lines),
         activity.fresh(params.activity, lines),
         traces.fresh(params.traces, lines),
@@ -150,8 +181,10 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         modes.fresh_lines(params.modes, lines, real),
         evidence.fresh_lines(params.evidence, lines),
         persistence.fresh(params.persistence, lines),
-        np.zeros((lines, len(NAMES)), real),
+        context.fresh(params.context, params.rank, lines if remembers else 0, real),
+        np.zeros((lines, populations), real),
         np.zeros(lines),
+        np.zeros(lines, np.bool_),
     )
 
 
@@ -168,7 +201,7 @@ def fresh_machines(params: Params, slots: int, real: type[np.floating]) -> Machi
 class Felt(NamedTuple):
     """What the lines feel about a batch of n readings."""
 
-    rarity: NDArray[np.float64]  # (n, LINE_POPULATIONS), -log10 p
+    rarity: NDArray[np.float64]  # (n, populations that run), -log10 p; coupling is not a line's to say
     sigmas: NDArray[np.float64]  # distance from the line's slow mean
     spikes: NDArray[np.int64]  # that the reading caused
 
@@ -187,30 +220,35 @@ def feel(
     a line every part depends on earlier parts and earlier readings only.
     """
     n = line.size
-    surprise = np.empty((LINE_POPULATIONS, n))
+    frozen = lines.frozen
+    surprise = np.empty((lines.rarity.shape[1], n))
     sigmas, fired, long = np.empty(n), np.empty(n), np.empty(n, np.bool_)
-    value.step(params.value, lines.value, line, seen, x, surprise[RANGE], sigmas)
+    value.step(params.value, lines.value, line, frozen, seen, x, surprise[RANGE], sigmas)
     np.abs(sigmas, out=surprise[VALUE])
     strange, quiet = surprise[ACTIVITY], surprise[SILENCE]
-    activity.step(params.activity, lines.activity, line, seen, elapsed, x, fired, strange, quiet, long)
+    activity.step(params.activity, lines.activity, line, frozen, seen, elapsed, x, fired, strange, quiet, long)
 
     spikes = np.empty((n, delta.OUTPUTS), np.int64)
-    delta.step(params.delta, lines.delta, line, elapsed, x, spikes)
+    delta.step(params.delta, lines.delta, line, frozen, elapsed, x, spikes)
     times = np.empty((n, traces.SYNAPSES))
     traces.step(params.traces, lines.traces, line, seen, elapsed, spikes, times)
     first = 0
     for population, state in ((LEVELS, lines.levels), (PATTERN, lines.pattern), (CHANGES, lines.changes)):
         heard = times[:, first : first + state.delays.shape[1]]
-        evolving.step(params.evolving, state, line, seen, heard, surprise[population])
+        evolving.step(params.evolving, state, line, frozen, seen, heard, surprise[population])
         first += state.delays.shape[1]
 
-    rarity = np.empty((n, LINE_POPULATIONS))
+    rarity = np.zeros((n, lines.rarity.shape[1]))
     for population in range(PERSISTENCE):
-        rank.step(params.rank, lines.rank, line, population, surprise[population], rarity[:, population])
+        rank.step(params.rank, lines.rank, line, frozen, population, surprise[population], rarity[:, population])
     persistence.step(
         params.persistence, lines.persistence, line, seen, rarity[:, LEVELS : CHANGES + 1], surprise[PERSISTENCE]
     )
-    rank.step(params.rank, lines.rank, line, PERSISTENCE, surprise[PERSISTENCE], rarity[:, PERSISTENCE])
+    rank.step(params.rank, lines.rank, line, frozen, PERSISTENCE, surprise[PERSISTENCE], rarity[:, PERSISTENCE])
+    if has_context(params):
+        context.step(params.context, params.rank, lines.context, line, frozen, elapsed, x, surprise[CONTEXT:])
+        for population in range(CONTEXT, len(NAMES)):
+            rank.step(params.rank, lines.rank, line, frozen, population, surprise[population], rarity[:, population])
     # Rank neurons count every reading, but these two populations speak only beyond what is known and when still.
     rarity[surprise[RANGE] <= 0.0, RANGE] = 0.0
     rarity[~long, SILENCE] = 0.0
@@ -218,6 +256,8 @@ def feel(
     populations_run = seen >= params.evolving.start
     travelled = fired.astype(np.int64) + np.abs(spikes[:, 0])
     travelled += populations_run * (traces.SYNAPSES + 3)  # every synapse, and the three first to fire
+    if has_context(params):
+        travelled += context.travelled(seen)
     return Felt(rarity, sigmas, travelled)
 
 
@@ -263,6 +303,7 @@ def expect(
     roster: NDArray[np.int64],
     size: int,
     ticked: NDArray[np.bool_],
+    frozen: bool,
     rows: int,
     elapsed: float,
     room: Scratch,
@@ -279,6 +320,7 @@ def expect(
             first,
             members,
             ticked,
+            frozen,
             found.shut,
             found.usual,
             params.evidence.settle,
@@ -288,15 +330,7 @@ def expect(
         modes.locate(lines.modes, known, roster, slot, first, members, room.expectation.deviation)
     moded = size > 1 and rows >= params.modes.begin
     if moded:
-        modes.choose(params.modes, lines.modes, machines.modes, roster, slot, size, room.modes)
-
-    off = 0
-    for i in range(size):
-        off += found.level[roster[slot, i]] > params.evidence.open_at
-    regime = off > max(2, size // 2)
-    machines.evidence.joint[slot] = (
-        machines.evidence.joint[slot] + 1.0 if regime else max(machines.evidence.joint[slot] - 1.0, 0.0)
-    )
+        modes.choose(params.modes, lines.modes, machines.modes, roster, slot, size, frozen, room.modes)
 
     highest, cause = 0.0, roster[slot, 0]
     for first in range(0, size, expectation.COHORT):
@@ -319,6 +353,7 @@ def expect(
                 members * expectation.FEATURES,
                 moded,
                 shut < max(1, members // 2),
+                frozen,
             )
             shut += found.shut[c]
             if found.level[c] > highest:
@@ -331,12 +366,13 @@ def expect(
             first,
             members,
             ticked,
+            frozen,
             found.shut,
             found.usual,
             found.size,
             room.expectation,
         )
-        if (rows + 1) % params.expectation.renew == 0:
+        if (rows + 1) % params.expectation.renew == 0 and not frozen:
             expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
     return highest, cause
 
@@ -399,13 +435,14 @@ def judge(
     `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
     nanoseconds, since the machine's previous row.
     """
+    frozen = lines.frozen[roster[slot, 0]]
     if size > 1:
         power = coupling.power(lines.coupling, roster, slot, size)
         for i in range(size):
             c = roster[slot, i]
             if ticked[c]:
-                off = coupling.step(params.coupling, lines.coupling, roster, slot, size, i, age[c], power)
-                lines.rarity[c, COUPLING] = rank.rarity(params.rank, lines.rank, c, COUPLING, off)
+                off = coupling.step(params.coupling, lines.coupling, roster, slot, size, i, frozen, age[c], power)
+                lines.rarity[c, COUPLING] = rank.rarity(params.rank, lines.rank, c, frozen, COUPLING, off)
     strange = condition.step(
         params.condition,
         params.evolving,
@@ -414,18 +451,23 @@ def judge(
         slot,
         roster,
         size,
+        frozen,
         oldest,
         elapsed,
         room.condition,
     )
-    highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, rows, elapsed, room)
+    highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
     state = strange
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)
-        watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
+        if not frozen:
+            watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
 
     gate = machines.condition.gate[slot]
-    weight = WEIGHT_OF_LINE + (WEIGHT_OF_COUPLING if size > 1 else 0.0)
+    weight = 0.0
+    populations = lines.rarity.shape[1]
+    for k in range(populations):
+        weight += params.weights[k] if k != COUPLING or size > 1 else 0.0
     best, farthest = 0.0, 0.0
     event_cause = state_cause = roster[slot, 0]
     for i in range(size):
@@ -436,12 +478,12 @@ def judge(
             continue
         if abs(lines.condition.sigmas[c]) > farthest:
             farthest, state_cause = abs(lines.condition.sigmas[c]), c
-        condition.learn(params.condition, lines.condition, c, age[c], gate)
+        condition.learn(params.condition, lines.condition, c, age[c], 0.0 if frozen else gate)
         if age[c] > params.output.warm:
             cubes = 0.0
-            for k in range(len(WEIGHTS)):
-                cubes += WEIGHTS[k] * lines.rarity[c, k] ** 3
-            lines.dendrite[c] = np.cbrt(cubes / weight)
+            for k in range(populations):
+                cubes += params.weights[k] * lines.rarity[c, k] ** 3
+            lines.dendrite[c] = np.cbrt(cubes / weight) if weight > 0.0 else 0.0
             if lines.dendrite[c] > best:
                 best, event_cause = lines.dendrite[c], c
     if highest > strange:
@@ -465,9 +507,11 @@ def watch(
 ) -> None:
     """Count how long a machine has been in alarm, and accept a regime or what has outlasted patience."""
     found = machines.evidence
-    held = False
+    held, off = False, 0
     for i in range(size):
         held |= lines.evidence.shut[roster[slot, i]]
+        off += lines.evidence.level[roster[slot, i]] > params.evidence.open_at
+    found.joint[slot] = found.joint[slot] + 1.0 if off > max(2, size // 2) else max(found.joint[slot] - 1.0, 0.0)
     if state >= 1.0 or held or (found.alarm[slot] > 0.0 and state >= params.evidence.open_at):
         found.alarm[slot] += 1.0
     else:

@@ -106,9 +106,10 @@ def choose(
     roster: NDArray[np.int64],
     slot: int,
     size: int,
+    frozen: bool,
     scratch: Scratch,
 ) -> None:
-    """Find each line's mode in a complete row; then the population learns."""
+    """Find each line's mode in a complete row; the population learns first, unless it is frozen."""
     part, total, use = scratch.part, scratch.total, machines.use
     recruited = machines.recruited[slot]
     total[:recruited] = 0.0
@@ -120,10 +121,12 @@ def choose(
             total[j] += part[i, j]
     nearest, neuron = np.inf, -1
     for j in range(recruited):
-        use[slot, j] *= 1.0 - 1.0 / params.memory
+        if not frozen:
+            use[slot, j] *= 1.0 - 1.0 / params.memory
         if total[j] < nearest:
             nearest, neuron = total[j], j
-    if neuron < 0 or nearest / (2 * size) > machines.vigilance[slot]:
+    novel = neuron < 0 or nearest / (2 * size) > machines.vigilance[slot]
+    if novel and not frozen:
         if recruited < NEURONS:
             neuron = recruited
             recruited += 1
@@ -142,7 +145,7 @@ def choose(
             for k in range(2):
                 lines.centre[c, k, neuron] = lines.place[c, k]
             lines.rows[c, neuron] = lines.size[c, neuron] = lines.size_new[c, neuron] = 0.0
-    else:
+    elif not frozen:
         use[slot, neuron] += 1.0
         rate = max(params.move, 1.0 / use[slot, neuron])
         for i in range(size):

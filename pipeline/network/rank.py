@@ -41,8 +41,8 @@ def fresh(params: Params, lines: int, innate: NDArray[np.float64], real: type[np
 
 
 @inlined
-def rarity(params: Params, state: State, line: int, population: int, surprise: float) -> float:
-    """-log10 of the share of past surprises at least this large; then counts this one."""
+def rarity(params: Params, state: State, line: int, frozen: bool, population: int, surprise: float) -> float:
+    """-log10 of the share of past surprises at least this large; then counts this one, unless the line is frozen."""
     tails = state.tails
     felt = surprise + 1e-9
     own = 0
@@ -51,6 +51,8 @@ def rarity(params: Params, state: State, line: int, population: int, surprise: f
     # Half of its own bin counts as above it, as in a mid-p value.
     above = 0.5 * (float(tails[line, population, own]) + float(tails[line, population, own + 1]))
     rare = -math.log10((above + 0.5) / (float(tails[line, population, 0]) + 1.0))
+    if frozen:
+        return rare
     keep = tails.dtype.type(1.0 - params.fade)
     for k in range(BINS + 1):
         tails[line, population, k] *= keep
@@ -64,10 +66,12 @@ def step(
     params: Params,
     state: State,
     line: NDArray[np.int64],
+    frozen: NDArray[np.bool_],
     population: int,
     surprise: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     """Rarity of each reading's surprise into `out`; 0, and nothing counted, where the surprise is NaN (not asked)."""
     for i in range(line.size):
-        out[i] = 0.0 if math.isnan(surprise[i]) else rarity(params, state, line[i], population, surprise[i])
+        c = line[i]
+        out[i] = 0.0 if math.isnan(surprise[i]) else rarity(params, state, c, frozen[c], population, surprise[i])

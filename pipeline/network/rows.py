@@ -224,8 +224,7 @@ def step(
                 machines.size[s] += 1
             lines.ticked[c] = True
             lines.age[c] = seen[i] + 1.0
-            network_lines.rarity[c, :-1] = rarity[i]
-            network_lines.rarity[c, -1] = 0.0
+            network_lines.rarity[c, :] = rarity[i]
             coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
             condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
             expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])

@@ -38,27 +38,30 @@ def deviation(variance: float, mean: float) -> float:
 
 
 @inlined
-def overflow(state: State, line: int, seen: float, value: float) -> float:
+def overflow(state: State, line: int, frozen: bool, seen: float, value: float) -> float:
     """How far a reading lies outside everything seen, in twentieths of that range; 0 inside. Widens the range."""
     if seen == 0.0:
         state.low[line] = value
         state.high[line] = value
     low, high = state.low[line], state.high[line]
     outside = max(value - high, low - value, 0.0)
-    state.low[line] = min(low, value)
-    state.high[line] = max(high, value)
+    if not frozen:
+        state.low[line] = min(low, value)
+        state.high[line] = max(high, value)
     if outside <= 0.0:
         return 0.0
     return OVERFLOW * outside / (high - low) if high > low else OVERFLOW
 
 
 @inlined
-def distance(params: Params, state: State, line: int, seen: float, value: float) -> float:
+def distance(params: Params, state: State, line: int, frozen: bool, seen: float, value: float) -> float:
     """Signed distance from the slow mean in standard deviations; then the mean learns."""
     if seen == 0.0:
         state.mean[line] = value
     mean = state.mean[line]
     sigmas = (value - mean) / deviation(state.variance[line], mean)
+    if frozen:
+        return sigmas
     rate = 1.0 / min(seen + 1.0, params.slow)
     error = value - mean
     state.mean[line] = mean + rate * error
@@ -72,6 +75,7 @@ def step(
     params: Params,
     state: State,
     line: NDArray[np.int64],
+    frozen: NDArray[np.bool_],
     seen: NDArray[np.float64],
     x: NDArray[np.float64],
     outside: NDArray[np.float64],
@@ -79,5 +83,6 @@ def step(
 ) -> None:
     """`overflow` and `distance` of each reading, in order."""
     for i in range(line.size):
-        outside[i] = overflow(state, line[i], seen[i], x[i])
-        sigmas[i] = distance(params, state, line[i], seen[i], x[i])
+        c = line[i]
+        outside[i] = overflow(state, c, frozen[c], seen[i], x[i])
+        sigmas[i] = distance(params, state, c, frozen[c], seen[i], x[i])

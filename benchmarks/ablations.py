@@ -1,0 +1,94 @@
+"""What each population is worth: the quality board once per variant of the network, the figures side by side.
+
+    python benchmarks/ablations.py --data DIR [--board benchmarks/quality/board.py] [--json FILE]
+
+A variant leaves one population out of the dendrite, or stops all learning at a row. The learning of the others is not
+touched, so a difference is what the population says, not what it teaches. Figures below a point on NAB are noise.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.network import layers
+
+HERE = Path(__file__).parent
+FREEZE_AT = 750
+SETS = "nab,smap_msl,skab,ageing"
+# Column, and where the board's JSON has it: set, table, line, figure.
+FIGURES = (
+    ("NAB best", "nab", "nab", "this, best threshold", "standard"),
+    ("NAB fixed", "nab", "nab", "this, fixed threshold", "standard"),
+    ("SMAP found", "smap_msl", "smap_msl", "this, fixed threshold", "found %"),
+    ("SMAP false", "smap_msl", "smap_msl", "this, fixed threshold", "false/1000"),
+    ("SKAB F1", "skab", "skab: rows in anomaly", "this, fixed threshold", "F1"),
+    ("false/10k", "ageing", "ageing: false alarms and persistence", "this, median machine", "false/10k"),
+)
+FAULTS = ("ageing", "ageing: faults", "this, found %")  # a figure per kind of fault
+
+
+def variants() -> Iterator[tuple[str, list[str]]]:
+    """Name and options of `spikewatch score` of each."""
+    yield "everything", []
+    for name, weight in zip(layers.NAMES, layers.Params().weights, strict=True):
+        if weight > 0.0:
+            yield f"without {name}", ["--without", f"'{name}'"]
+    yield "with context", ["--with-context"]
+    yield f"frozen at row {FREEZE_AT}", ["--freeze-at", str(FREEZE_AT)]
+
+
+def measured(board: Path, data: Path, sets: str, options: list[str]) -> dict[str, Any]:
+    """What the board says of one variant; the board's own words show where it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.json"
+        command = " ".join([sys.executable, "-m", "pipeline", "score", *options])
+        call = [sys.executable, board, "--data", data, "--command", command, "--sets", sets, "--json", found]
+        done = subprocess.run([*map(str, call)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise SystemExit(done.stdout)
+        return json.loads(found.read_text())["sets"]
+
+
+def chosen(report: dict[str, Any]) -> dict[str, float | None]:
+    """The figures of the table; those of sets that were not run are left out."""
+    figures = {}
+    for name, part, table, line, key in FIGURES:
+        if part in report:
+            figures[name] = report[part]["tables"][table][line][key]
+    part, table, line = FAULTS
+    if part in report:
+        figures |= report[part]["tables"][table][line]
+    return figures
+
+
+def main() -> None:
+    """Print a line per variant as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the board's data sets")
+    parser.add_argument("--board", type=Path, default=HERE / "quality" / "board.py")
+    parser.add_argument("--sets", default=SETS)
+    parser.add_argument("--json", type=Path, help="all chosen figures")
+    options = parser.parse_args()
+    if not options.board.exists():
+        parser.error(f"no board at {options.board}; name one with --board")
+    table = {}
+    for name, extra in variants():
+        figures = chosen(measured(options.board, options.data, options.sets, extra))
+        if not table:
+            print(" " * 22 + "".join(f"{column:>11}" for column in figures))
+        table[name] = figures
+        cells = (
+            "-" if value is None else f"{value:.3f}" if value < 1 else f"{value:.1f}" for value in figures.values()
+        )
+        print(f"{name:22}" + "".join(f"{cell:>11}" for cell in cells), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
