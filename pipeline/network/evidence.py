@@ -224,6 +224,41 @@ def learn(
 
 
 @inlined
+def blame(
+    params: Params,
+    lines: Lines,
+    known: expectation.Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    frozen: bool,
+    culprit: int,
+) -> None:
+    """Shut one line of a cohort in place of all others: what they seemed to be off was its doing, and its alarm."""
+    noticed = lines.level[culprit]
+    for i in range(first, first + size):
+        c = roster[slot, i]
+        if c == culprit or not (lines.shut[c] or lines.level[c] > params.open_at):
+            continue
+        for k in range(ENERGY):
+            lines.membrane[c, k] = 0.0
+        lines.membrane[c, ENERGY] = math.exp(lines.energy[c]) - 0.1
+        noticed = max(noticed, lines.level[c])
+        lines.level[c] = 0.0
+        if lines.shut[c]:
+            lines.shut[c] = False
+            lines.alarms[c] = max(lines.alarms[c] - (0.0 if frozen else 1.0), 0.0)
+            for k in range(expectation.FEATURES):
+                known.used[c, k] = known.real[c, k]
+    for k in range(ENERGY):
+        lines.membrane[culprit, k] *= noticed / lines.level[culprit]
+    lines.level[culprit] = noticed
+    lines.shut[culprit] = True
+    lines.alarms[culprit] += 0.0 if frozen else 1.0
+
+
+@inlined
 def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) -> None:
     """This is how the line is now: open it, take its present offset as none, and learn on from there faster."""
     c = line

@@ -25,6 +25,7 @@ from encoders.spikes import inlined, kernel, leak
 
 COHORT = 16  # lines that expect each other
 FEATURES = 3  # of a line: its value and two traces
+SWEEPS = 8  # until lines left out together agree with each other
 FARTHEST = 1e9  # units a value may lie from where its line began; keeps float32 covariances finite
 
 
@@ -39,6 +40,9 @@ class Params(NamedTuple):
     renew: int = 20  # rows between two inversions
     doubt: float = 8.0  # usual residuals from which a reading is doubted
     teach: float = 10.0  # usual residuals a doubted reading may teach at most
+    pull: float = 8.0  # membrane of the pulls
+    price: float = 9.0  # squared usual residuals that blaming one more line must explain
+    farthest: float = 100.0  # squared usual residuals that one line counts for at most in that
 
 
 class Lines(NamedTuple):
@@ -56,6 +60,7 @@ class Lines(NamedTuple):
     gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
     covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
     precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
+    pull: NDArray[np.float64]  # (lines, FEATURES), membrane of the precision-weighted deviation, nothing replaced
     residual: NDArray[np.float64]  # against the others
     innovation: NDArray[np.float64]  # against the others and the line's own past
 
@@ -67,6 +72,8 @@ class Scratch(NamedTuple):
     before: NDArray[np.float64]  # (features,), traces before the row
     deviation: NDArray[np.float64]  # (features,), of the features heard from their means
     weighted: NDArray[np.float64]  # (features,), precision times deviation
+    pulled: NDArray[np.float64]  # (features,), the same with nothing replaced
+    trial: NDArray[np.float64]  # (features,), the same while some lines are left out
     held: NDArray[np.bool_]  # (width,), replaced by what the others expect
     scale: NDArray[np.float64]  # (features of a cohort,)
     matrix: NDArray[np.float64]  # (features of a cohort, features of a cohort)
@@ -99,6 +106,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         gain=gain,
         covariance=np.zeros(joint, real),
         precision=np.zeros(joint, real),
+        pull=features(),
         residual=each(),
         innovation=each(),
     )
@@ -109,6 +117,8 @@ def scratch(width: int) -> Scratch:
     """Room for machines of at most `width` lines."""
     every, n = FEATURES * width, FEATURES * min(width, COHORT)
     return Scratch(
+        np.empty(every),
+        np.empty(every),
         np.empty(every),
         np.empty(every),
         np.empty(every),
@@ -181,6 +191,7 @@ def predict(
     features = size * FEATURES
     rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
     deviation, weighted = part(scratch.deviation, first, size), part(scratch.weighted, first, size)
+    pulled = part(scratch.pulled, first, size)
     held = scratch.held[first : first + size]
     for p in range(size):
         c = roster[slot, first + p]
@@ -205,6 +216,21 @@ def predict(
             for j in range(features):
                 total += lines.precision[c, k, j] * deviation[j]
             weighted[p * FEATURES + k] = total
+            pulled[p * FEATURES + k] = total
+
+    for p in range(size):
+        c = roster[slot, first + p]
+        for k in range(FEATURES):
+            differs = lines.real[c, k] - lines.used[c, k]
+            if ticked[c] and differs != 0.0:
+                for q in range(size):
+                    for m in range(FEATURES):
+                        pulled[q * FEATURES + m] += lines.precision[c, k, q * FEATURES + m] * differs
+    for p in range(size):
+        for k in range(FEATURES):
+            lines.pull[roster[slot, first + p], k] += (
+                pulled[p * FEATURES + k] - lines.pull[roster[slot, first + p], k]
+            ) / params.pull
 
     # Known to be no evidence: missing and shut lines. Then, one by one, the most doubtful of the others.
     most = max(1, size // 2)
@@ -321,6 +347,107 @@ def learn(
                     a, b = rate[begin + k], rate[begin + m]
                     lines.covariance[c, k, begin + m] += slow * variance[c] * a * b / (a + b - a * b)
         lines.variance[c] = lines.covariance[c, 0, begin]
+
+
+@inlined
+def leave_out(
+    lines: Lines, roster: NDArray[np.int64], slot: int, first: int, size: int, p: int, weighted: NDArray[np.float64]
+) -> None:
+    """Move the features of the cohort's line `p` to what the others expect: its part of `weighted` becomes 0."""
+    c, begin = roster[slot, first + p], p * FEATURES
+    block = lines.precision[c, :, begin : begin + FEATURES]
+    # Gaussian elimination of the line's own positive definite block, written out.
+    f, g = float(block[1, 0]) / float(block[0, 0]), float(block[2, 0]) / float(block[0, 0])
+    middle, corner = block[1, 1] - f * block[0, 1], block[2, 1] - g * block[0, 1]
+    y, z = weighted[begin + 1] - f * weighted[begin], weighted[begin + 2] - g * weighted[begin]
+    h = corner / middle
+    last = (z - h * y) / (block[2, 2] - g * block[0, 2] - h * corner)
+    second = (y - corner * last) / middle
+    head = (weighted[begin] - block[0, 1] * second - block[0, 2] * last) / block[0, 0]
+    for j in range(size * FEATURES):
+        weighted[j] -= lines.precision[c, 0, j] * head + lines.precision[c, 1, j] * second
+        weighted[j] -= lines.precision[c, 2, j] * last
+
+
+@inlined
+def unexplained(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    blamed: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    usual: NDArray[np.float64],
+    rows: float,
+    scratch: Scratch,
+) -> float:
+    """Squared usual residuals of the `known` lines when the `blamed` ones are not heard, and the price of these.
+
+    `scratch.weighted` holds the pulls, a mean over that many `rows`.
+    """
+    trial = part(scratch.trial, first, size)
+    trial[:] = part(scratch.weighted, first, size)
+    several = 0
+    for p in range(size):
+        several += blamed[p]
+    for _ in range(SWEEPS if several > 1 else 1):
+        for p in range(size):
+            if blamed[p]:
+                leave_out(lines, roster, slot, first, size, p, trial)
+    total = params.price * several
+    for p in range(size):
+        if known[p] and not blamed[p]:
+            c = roster[slot, first + p]
+            off = asked(lines, c, p * FEATURES, trial) / usual[c]
+            total += min(rows * off * off, params.farthest)
+    return total
+
+
+@kernel
+def culprit(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    size: int,
+    ticked: NDArray[np.bool_],
+    shut: NDArray[np.bool_],
+    level: NDArray[np.float64],
+    least: float,
+    usual: NDArray[np.float64],
+    scratch: Scratch,
+) -> int:
+    """The line with a `level` above `least` that explains the others better than all shut ones; -1 for none.
+
+    Lines that depend on each other all leave their expectation when one of them breaks, and the first to be noticed
+    need not be the broken one. Asked of this row, where a sudden fault shows, and of the last few, where a small and
+    lasting one does. Overwrites `scratch.weighted`.
+    """
+    weighted, pulled = part(scratch.weighted, first, size), part(scratch.pulled, first, size)
+    blamed, known = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    best, found = 0.0, -1
+    for few in range(2):
+        for p in range(size):
+            c = roster[slot, first + p]
+            known[p] = ticked[c] and lines.precision[c, 0, p * FEATURES] > 0.0
+            blamed[p] = shut[c] and known[p]
+            for k in range(FEATURES):
+                weighted[p * FEATURES + k] = lines.pull[c, k] if few else pulled[p * FEATURES + k]
+        rows = 2.0 * params.pull - 1.0 if few else 1.0  # as many independent rows have the membrane's variance
+        shown = unexplained(params, lines, roster, slot, first, size, blamed, known, usual, rows, scratch)
+        for p in range(size):
+            c = roster[slot, first + p]
+            if known[p] and level[c] > least and not shut[c]:
+                blamed[:] = False
+                blamed[p] = True
+                alone = unexplained(params, lines, roster, slot, first, size, blamed, known, usual, rows, scratch)
+                gain = shown - params.price - alone
+                if gain > best:
+                    best, found = gain, c
+    return found
 
 
 @kernel

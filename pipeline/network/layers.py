@@ -335,7 +335,7 @@ def expect(
     highest, cause = 0.0, roster[slot, 0]
     for first in range(0, size, expectation.COHORT):
         members = min(size - first, expectation.COHORT)
-        shut = 0
+        shut, suspects = 0, False
         for i in range(first, first + members):
             shut += found.shut[roster[slot, i]]
         for i in range(first, first + members):
@@ -356,7 +356,27 @@ def expect(
                 frozen,
             )
             shut += found.shut[c]
-            if found.level[c] > highest:
+            suspects |= not found.shut[c] and found.level[c] > params.evidence.open_at
+        if shut > 0 and suspects:
+            culprit = expectation.culprit(
+                params.expectation,
+                known,
+                roster,
+                slot,
+                first,
+                members,
+                ticked,
+                found.shut,
+                found.level,
+                params.evidence.open_at,
+                found.usual,
+                room.expectation,
+            )
+            if culprit >= 0:
+                evidence.blame(params.evidence, found, known, roster, slot, first, members, frozen, culprit)
+        for i in range(first, first + members):
+            c = roster[slot, i]
+            if ticked[c] and found.level[c] > highest:
                 highest, cause = found.level[c], c
         expectation.learn(
             params.expectation,
