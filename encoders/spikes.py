@@ -23,11 +23,16 @@ what it has learned (``LEARNED`` names those fields) to the bit, and still encod
 """
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+# Arrays come from the caller, who keeps them alive, so they are not counted as references: counting took half of the
+# time. A kernel that makes an array of its own does not compile.
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def kernel(function: Function) -> Function:
@@ -36,12 +41,12 @@ def kernel(function: Function) -> Function:
     Plain IEEE arithmetic: no fast-math, no fused operations, so that every machine computes the same bits.
     Division by zero gives an infinity or NaN instead of an exception, as in numpy.
     """
-    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(Function, njit(**OPTIONS)(function))
 
 
 def inlined(function: Function) -> Function:
     """A `kernel` that becomes part of those that call it, where the call itself would cost more than its work."""
-    return cast(Function, njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
+    return cast(Function, njit(**OPTIONS, forceinline=True)(function))
 
 
 @inlined

@@ -161,6 +161,7 @@ class Engine:
             felt.sigmas,
             felt.spikes,
             last,
+            layers.scratch(state.lines, state.row_machines.roster.shape[1]),
             out,
         )
         return rows.Closed(*(column[:count] for column in out))  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ class NaiveExpectation:
 
     def __init__(self, lines):
         n, d = lines, 3 * lines
+        self.blamed = 0
         self.n, self.d, self.rows = n, d, 0
         self.offset, self.unit, self.own = np.zeros(n), np.zeros(n), np.zeros(n)
         self.used, self.real, self.mean = np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 3))
@@ -67,6 +68,7 @@ class NaiveExpectation:
             return self.residuals((self.used - self.mean).ravel())
 
         known = np.diag(self.L)[::3] > 0
+        as_read = (np.where(here[:, None], self.real, self.used) - self.mean).ravel()
         held = (~here | self.shut) & known
         for c in np.flatnonzero(held):
             say(c, self.used[c, 0] - off()[c])
@@ -92,6 +94,8 @@ class NaiveExpectation:
         moded = n > 1 and self.rows >= 200 and len(self.centre) > 0
         for c in np.flatnonzero(here):
             self.weigh(c, residual[c], innovation[c], moded)
+        if self.shut.any() and (here & ~self.shut & (self.level > 0.6)).any():
+            self.blame(as_read, here & known)
         self.learn(held, here, residual, rate, say)
         self.rows += 1
         if self.rows % 20 == 0 and self.learning:
@@ -184,6 +188,43 @@ class NaiveExpectation:
             error = energy - self.energy[c]
             self.energy[c] += k * np.clip(error, -1, 1)
             self.N[c, 3] += k * (min(error * error, 9 * self.N[c, 3] + more) - self.N[c, 3])
+
+    def unexplained(self, v, blamed, known):
+        """What the `known` lines are off when the `blamed` ones are not heard, and nine for each of these."""
+        v = v.copy()
+        for _ in range(8 if blamed.sum() > 1 else 1):
+            for c in np.flatnonzero(blamed):
+                own = slice(3 * c, 3 * c + 3)
+                v[own] -= np.linalg.solve(self.L[own, own], self.L[own] @ v)
+        off = np.minimum((self.residuals(v) / self.usual) ** 2, 100.0)
+        return 9.0 * blamed.sum() + off[known & ~blamed].sum()
+
+    def blame(self, v, known):
+        """Shut the one line in alarm or near it that explains this row better than all shut ones."""
+        shown = self.unexplained(v, self.shut & known, known)
+        best, culprit = 0.0, None
+        for c in np.flatnonzero(known & ~self.shut & (self.level > 0.6)):
+            gain = shown - 9.0 - self.unexplained(v, np.arange(self.n) == c, known)
+            if gain > best:
+                best, culprit = gain, c
+        if culprit is None:
+            return
+        noticed = self.level[culprit]
+        for c in range(self.n):
+            if c == culprit or not (self.shut[c] or self.level[c] > 0.6):
+                continue
+            noticed = max(noticed, self.level[c])
+            self.A[c] = 0.0, 0.0, 0.0, math.exp(self.energy[c]) - 0.1
+            self.level[c] = 0.0
+            if self.shut[c]:
+                self.shut[c] = False
+                self.alarms[c] = max(self.alarms[c] - self.learning, 0.0)
+                self.used[c] = self.real[c]
+        self.blamed += 1
+        self.A[culprit, :3] *= noticed / self.level[culprit]
+        self.level[culprit] = noticed
+        self.shut[culprit] = True
+        self.alarms[culprit] += self.learning
 
     def learn(self, held, here, residual, rate, say):
         n = self.n

@@ -7,6 +7,7 @@ import naive_expectation
 import numpy as np
 import pytest
 
+from encoders import rate
 from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.fleet import SnapshotError, leaves
@@ -226,8 +227,8 @@ def test_the_context_population_feels_time_like_its_naive_twin():
     x = np.sin(np.arange(300) / 5) + 0.1 * rng.normal(size=300)
     state = context.fresh(context.Params(), rank.Params(), 1, np.float64)
     out = np.empty((context.READOUTS, 300))
-    line, frozen = np.zeros(300, np.int64), np.zeros(1, np.bool_)
-    context.step(context.Params(), rank.Params(), state, line, frozen, elapsed, x, out)
+    line, frozen, now = np.zeros(300, np.int64), np.zeros(1, np.bool_), np.empty(rate.MEMBRANES)
+    context.step(context.Params(), rank.Params(), state, line, frozen, elapsed, x, out, now)
     twin = naive.Context(naive.RateCode())
     for t in range(300):
         twin.step(float(x[t]), t, float(elapsed[t]), True)
@@ -240,8 +241,8 @@ def test_the_context_population_learns_which_level_follows_and_notices_a_new_ord
     course[1900:] = np.tile([0.0, 3.0, 2.0, 1.0], 25)  # the same levels and steps of the same size, backwards
     state = context.fresh(context.Params(), rank.Params(), 1, np.float32)
     out = np.empty((context.READOUTS, 2000))
-    frozen = np.zeros(1, np.bool_)
-    context.step(context.Params(), rank.Params(), state, np.zeros(2000, np.int64), frozen, np.ones(2000), course, out)
+    line, frozen, now = np.zeros(2000, np.int64), np.zeros(1, np.bool_), np.empty(rate.MEMBRANES)
+    context.step(context.Params(), rank.Params(), state, line, frozen, np.ones(2000), course, out, now)
     assert out[1, 1905:1915].min() > 2 * out[1, 1000:1900].max()
 
 
@@ -393,18 +394,21 @@ def levels(table, engine=None, frozen=()):
 
 @pytest.mark.parametrize("frozen", [range(0), range(100, 300), range(1000, 1250)])
 def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sensors_and_frozen_times(frozen):
-    table = machine_with_modes(1500, 3, 7)
+    table = machine_with_modes(1500, 4, 5)
     table[700:760, 1] = np.nan
     table[900:903, 0] += 40.0
     table[1100:1300, 2] += 15.0
-    twin = naive_expectation.NaiveExpectation(3)
+    twin = naive_expectation.NaiveExpectation(4)
     theirs = []
     for t, values in enumerate(table):
         twin.learning = t not in frozen
         theirs.append(twin.step(values))
     theirs = np.array(theirs)
-    ours = levels(table, engine_with(3, layers.Params(clock=clock.Params(by_time=False))), frozen)
-    assert theirs.max() > 2.0, "the faults must be found for the test to mean something"
+    accepts_nothing = evidence.Params(regime=math.inf, patience_least=math.inf)
+    params = layers.Params(clock=clock.Params(by_time=False), evidence=accepts_nothing)
+    ours = levels(table, engine_with(4, params), frozen)
+    assert theirs.max() > 1.0, "the faults must raise alarms for the test to mean something"
+    assert twin.blamed > 0 or frozen, "and one line blamed in another's place"
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 

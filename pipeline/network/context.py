@@ -120,9 +120,12 @@ def step(
     elapsed: NDArray[np.float64],
     x: NDArray[np.float64],
     readouts: NDArray[np.float64],
+    now: NDArray[np.float64],
 ) -> None:
-    """Each reading's membranes of the common surprise into `readouts` (READOUTS, n); NaN before all units run."""
-    now = np.empty(rate.MEMBRANES)
+    """Each reading's membranes of the common surprise into `readouts` (READOUTS, n); NaN before all units run.
+
+    `now` (rate.MEMBRANES,) is room for one reading.
+    """
     for i in range(line.size):
         c = line[i]
         seen = int(state.code.seen[c])

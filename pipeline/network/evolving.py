@@ -62,6 +62,11 @@ def fresh(params: Params, lines: int, synapses: int, real: type[np.floating]) ->
     )
 
 
+def scratch(synapses: int, neurons: int, real: type[np.floating]) -> Scratch:
+    """Room for a population of so many synapses and neurons whose delays are of type `real`."""
+    return Scratch(np.empty(neurons, real), np.empty(neurons, real), np.empty(synapses))
+
+
 @inlined
 def hear(
     spike_time: float,
@@ -153,15 +158,15 @@ def step(
     seen: NDArray[np.float64],
     spike_times: NDArray[np.float64],
     lateness: NDArray[np.float64],
+    scratch: Scratch,
 ) -> None:
     """One cycle of each reading's population: lateness of the first neuron to fire; then somebody learns, unless
     the line is frozen.
 
     `spike_times` has shape (n, synapses). `lateness` is NaN while the population is too young to be asked.
     """
-    delays, limit = state.delays, state.vigilance
-    synapses, neurons = delays.shape[1], delays.shape[2]
-    total, latest = np.empty(neurons, delays.dtype), np.empty(neurons, delays.dtype)
+    delays, limit, total, latest = state.delays, state.vigilance, scratch.total, scratch.latest
+    synapses = delays.shape[1]
     for i in range(line.size):
         c = line[i]
         lateness[i] = np.nan

@@ -25,7 +25,7 @@ from encoders.spikes import inlined, kernel, leak
 
 COHORT = 16  # lines that expect each other
 FEATURES = 3  # of a line: its value and two traces
-SWEEPS = 8  # until lines left out together agree with each other
+SWEEPS = 8  # rounds in which lines left out together come to agree with each other
 FARTHEST = 1e9  # units a value may lie from where its line began; keeps float32 covariances finite
 
 
@@ -40,7 +40,6 @@ class Params(NamedTuple):
     renew: int = 20  # rows between two inversions
     doubt: float = 8.0  # usual residuals from which a reading is doubted
     teach: float = 10.0  # usual residuals a doubted reading may teach at most
-    pull: float = 8.0  # membrane of the pulls
     price: float = 9.0  # squared usual residuals that blaming one more line must explain
     farthest: float = 100.0  # squared usual residuals that one line counts for at most in that
 
@@ -60,7 +59,6 @@ class Lines(NamedTuple):
     gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
     covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
     precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
-    pull: NDArray[np.float64]  # (lines, FEATURES), membrane of the precision-weighted deviation, nothing replaced
     residual: NDArray[np.float64]  # against the others
     innovation: NDArray[np.float64]  # against the others and the line's own past
 
@@ -75,6 +73,8 @@ class Scratch(NamedTuple):
     pulled: NDArray[np.float64]  # (features,), the same with nothing replaced
     trial: NDArray[np.float64]  # (features,), the same while some lines are left out
     held: NDArray[np.bool_]  # (width,), replaced by what the others expect
+    blamed: NDArray[np.bool_]  # (width,), left out on trial
+    known: NDArray[np.bool_]  # (width,), with something expected of them
     scale: NDArray[np.float64]  # (features of a cohort,)
     matrix: NDArray[np.float64]  # (features of a cohort, features of a cohort)
     inverse: NDArray[np.float64]  # the same shape
@@ -106,13 +106,11 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         gain=gain,
         covariance=np.zeros(joint, real),
         precision=np.zeros(joint, real),
-        pull=features(),
         residual=each(),
         innovation=each(),
     )
 
 
-@inlined
 def scratch(width: int) -> Scratch:
     """Room for machines of at most `width` lines."""
     every, n = FEATURES * width, FEATURES * min(width, COHORT)
@@ -123,6 +121,8 @@ def scratch(width: int) -> Scratch:
         np.empty(every),
         np.empty(every),
         np.empty(every),
+        np.empty(width, np.bool_),
+        np.empty(width, np.bool_),
         np.empty(width, np.bool_),
         np.empty(n),
         np.empty((n, n)),
@@ -162,12 +162,6 @@ def replace(
 
 
 @inlined
-def part(array: NDArray[np.float64], first: int, size: int) -> NDArray[np.float64]:
-    """What a cohort uses of an array over the features of all lines of a machine."""
-    return array[first * FEATURES : (first + size) * FEATURES]
-
-
-@inlined
 def predict(
     params: Params,
     lines: Lines,
@@ -189,9 +183,9 @@ def predict(
     intervals since the machine's previous row. The rows of a `frozen` machine do not make it older.
     """
     features = size * FEATURES
-    rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
-    deviation, weighted = part(scratch.deviation, first, size), part(scratch.weighted, first, size)
-    pulled = part(scratch.pulled, first, size)
+    own = slice(first * FEATURES, (first + size) * FEATURES)
+    rate, before, deviation = scratch.rate[own], scratch.before[own], scratch.deviation[own]
+    weighted, pulled = scratch.weighted[own], scratch.pulled[own]
     held = scratch.held[first : first + size]
     for p in range(size):
         c = roster[slot, first + p]
@@ -226,11 +220,6 @@ def predict(
                 for q in range(size):
                     for m in range(FEATURES):
                         pulled[q * FEATURES + m] += lines.precision[c, k, q * FEATURES + m] * differs
-    for p in range(size):
-        for k in range(FEATURES):
-            lines.pull[roster[slot, first + p], k] += (
-                pulled[p * FEATURES + k] - lines.pull[roster[slot, first + p], k]
-            ) / params.pull
 
     # Known to be no evidence: missing and shut lines. Then, one by one, the most doubtful of the others.
     most = max(1, size // 2)
@@ -310,8 +299,8 @@ def learn(
 
     `variance`: mean squared residual of each line. In a `frozen` machine the traces alone go on.
     """
-    rate, before = part(scratch.rate, first, size), part(scratch.before, first, size)
-    deviation = part(scratch.deviation, first, size)
+    own = slice(first * FEATURES, (first + size) * FEATURES)
+    rate, before, deviation = scratch.rate[own], scratch.before[own], scratch.deviation[own]
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
         if scratch.held[first + p] and ticked[c] and not shut[c]:
@@ -377,18 +366,14 @@ def unexplained(
     slot: int,
     first: int,
     size: int,
-    blamed: NDArray[np.bool_],
-    known: NDArray[np.bool_],
     usual: NDArray[np.float64],
-    rows: float,
     scratch: Scratch,
 ) -> float:
-    """Squared usual residuals of the `known` lines when the `blamed` ones are not heard, and the price of these.
-
-    `scratch.weighted` holds the pulls, a mean over that many `rows`.
-    """
-    trial = part(scratch.trial, first, size)
-    trial[:] = part(scratch.weighted, first, size)
+    """Squared usual residuals of the `known` lines when the `blamed` ones are not heard, and the price of these."""
+    own = slice(first * FEATURES, (first + size) * FEATURES)
+    trial, blamed, known = scratch.trial[own], scratch.blamed, scratch.known
+    for i in range(size * FEATURES):
+        trial[i] = scratch.pulled[first * FEATURES + i]
     several = 0
     for p in range(size):
         several += blamed[p]
@@ -401,7 +386,7 @@ def unexplained(
         if known[p] and not blamed[p]:
             c = roster[slot, first + p]
             off = asked(lines, c, p * FEATURES, trial) / usual[c]
-            total += min(rows * off * off, params.farthest)
+            total += min(off * off, params.farthest)
     return total
 
 
@@ -420,33 +405,26 @@ def culprit(
     usual: NDArray[np.float64],
     scratch: Scratch,
 ) -> int:
-    """The line with a `level` above `least` that explains the others better than all shut ones; -1 for none.
+    """The line with a `level` above `least` that explains this row better than all shut ones; -1 for none.
 
     Lines that depend on each other all leave their expectation when one of them breaks, and the first to be noticed
-    need not be the broken one. Asked of this row, where a sudden fault shows, and of the last few, where a small and
-    lasting one does. Overwrites `scratch.weighted`.
+    need not be the broken one.
     """
-    weighted, pulled = part(scratch.weighted, first, size), part(scratch.pulled, first, size)
-    blamed, known = np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    blamed, known = scratch.blamed, scratch.known
+    for p in range(size):
+        c = roster[slot, first + p]
+        known[p] = ticked[c] and lines.precision[c, 0, p * FEATURES] > 0.0
+        blamed[p] = shut[c] and known[p]
+    shown = unexplained(params, lines, roster, slot, first, size, usual, scratch)
     best, found = 0.0, -1
-    for few in range(2):
-        for p in range(size):
-            c = roster[slot, first + p]
-            known[p] = ticked[c] and lines.precision[c, 0, p * FEATURES] > 0.0
-            blamed[p] = shut[c] and known[p]
-            for k in range(FEATURES):
-                weighted[p * FEATURES + k] = lines.pull[c, k] if few else pulled[p * FEATURES + k]
-        rows = 2.0 * params.pull - 1.0 if few else 1.0  # as many independent rows have the membrane's variance
-        shown = unexplained(params, lines, roster, slot, first, size, blamed, known, usual, rows, scratch)
-        for p in range(size):
-            c = roster[slot, first + p]
-            if known[p] and level[c] > least and not shut[c]:
-                blamed[:] = False
-                blamed[p] = True
-                alone = unexplained(params, lines, roster, slot, first, size, blamed, known, usual, rows, scratch)
-                gain = shown - params.price - alone
-                if gain > best:
-                    best, found = gain, c
+    for p in range(size):
+        c = roster[slot, first + p]
+        if known[p] and level[c] > least and not shut[c]:
+            blamed[:size] = False
+            blamed[p] = True
+            gain = shown - params.price - unexplained(params, lines, roster, slot, first, size, usual, scratch)
+            if gain > best:
+                best, found = gain, c
     return found
 
 

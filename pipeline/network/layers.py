@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders import delta
+from encoders import delta, rate
 from encoders.spikes import inlined
 from pipeline.network import (
     INNATE,
@@ -232,10 +232,10 @@ def feel(
     delta.step(params.delta, lines.delta, line, frozen, elapsed, x, spikes)
     times = np.empty((n, traces.SYNAPSES))
     traces.step(params.traces, lines.traces, line, seen, elapsed, spikes, times)
-    first = 0
+    first, room = 0, evolving.scratch(traces.LEVELS, evolving.NEURONS, lines.levels.delays.dtype.type)
     for population, state in ((LEVELS, lines.levels), (PATTERN, lines.pattern), (CHANGES, lines.changes)):
         heard = times[:, first : first + state.delays.shape[1]]
-        evolving.step(params.evolving, state, line, frozen, seen, heard, surprise[population])
+        evolving.step(params.evolving, state, line, frozen, seen, heard, surprise[population], room)
         first += state.delays.shape[1]
 
     rarity = np.zeros((n, lines.rarity.shape[1]))
@@ -246,7 +246,8 @@ def feel(
     )
     rank.step(params.rank, lines.rank, line, frozen, PERSISTENCE, surprise[PERSISTENCE], rarity[:, PERSISTENCE])
     if has_context(params):
-        context.step(params.context, params.rank, lines.context, line, frozen, elapsed, x, surprise[CONTEXT:])
+        now = np.empty(rate.MEMBRANES)
+        context.step(params.context, params.rank, lines.context, line, frozen, elapsed, x, surprise[CONTEXT:], now)
         for population in range(CONTEXT, len(NAMES)):
             rank.step(params.rank, lines.rank, line, frozen, population, surprise[population], rarity[:, population])
     # Rank neurons count every reading, but these two populations speak only beyond what is known and when still.
@@ -281,14 +282,10 @@ class Scratch(NamedTuple):
     modes: modes.Scratch
 
 
-@inlined
-def scratch(lines: Joined, width: int) -> Scratch:
+def scratch(lines: Lines, width: int) -> Scratch:
     """Room for machines of at most `width` lines."""
-    real = lines.condition.delays
     return Scratch(
-        evolving.Scratch(
-            np.empty(condition.NEURONS, real.dtype), np.empty(condition.NEURONS, real.dtype), np.empty(width)
-        ),
+        evolving.scratch(width, condition.NEURONS, lines.condition.delays.dtype.type),
         expectation.scratch(width),
         modes.scratch(width),
     )

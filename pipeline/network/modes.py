@@ -73,7 +73,6 @@ def fresh_machines(params: Params, slots: int) -> Machines:
     return Machines(np.zeros((slots, NEURONS)), np.zeros(slots, np.int64), np.full(slots, params.vigilance))
 
 
-@inlined
 def scratch(width: int) -> Scratch:
     """Room for machines of at most `width` lines."""
     return Scratch(np.empty((width, NEURONS)), np.empty(NEURONS))

@@ -196,13 +196,13 @@ def step(
     sigmas: NDArray[np.float64],
     spikes: NDArray[np.int64],
     last: bool,
+    scratch: layers.Scratch,
     out: Closed,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 
     `last`: no more will come, so every row that is still open is judged too, in order of slots.
     """
-    scratch = layers.scratch(network_lines, machines.roster.shape[1])
     rows = 0
     readings = line.size
     for turn in range(2 * readings + (machines.open.size if last else 0)):
@@ -224,7 +224,8 @@ def step(
                 machines.size[s] += 1
             lines.ticked[c] = True
             lines.age[c] = seen[i] + 1.0
-            network_lines.rarity[c, :] = rarity[i]
+            for k in range(rarity.shape[1]):
+                network_lines.rarity[c, k] = rarity[i, k]
             coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
             condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
             expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])
