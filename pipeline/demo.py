@@ -144,7 +144,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         console.print(f"{name}: alarms in {hits} of {total} recorded events", markup=False)
     console.print(
         f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored.\n"
-        f"  store      {store_path(config)} (SQLite; points of measurement `machine`)\n"
+        f"  store      {store_path(config)} (SQLite; points of `machine` and `sensor`)\n"
         f"  networks   {folder}/networks-*.npz, journal {folder}/journal.sqlite\n"
         "  your plant copy deploy/spikewatch.example.yaml, set mqtt.url to your broker and influxdb.url to your\n"
         "             InfluxDB, then: spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import scoring
+from pipeline import explanation, scoring
 from pipeline.config import Limits, MachineRule
+from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import Fleet
 from pipeline.network import clock, layers, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
@@ -31,6 +32,11 @@ class Scores(NamedTuple):
     changed: Bools  # a lasting change was accepted and waits to be confirmed
     spikes: Ints  # that travelled for this row
     due: Bools  # to be written
+    due_sensors: Bools  # with every sensor
+    voice: Ints  # see `Voice`
+    lines: Ints  # of the machine
+    until: Ints  # entry of the account after the row's last one
+    account: layers.Account  # one entry per reading of the rows
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -114,10 +120,10 @@ class Engine:
 
     def step(self, readings: Readings) -> Scores:
         """Score readings in order and learn from them."""
-        return self._score(self.judge(readings))
+        return self._score(*self.judge(readings))
 
-    def judge(self, readings: Readings, last: bool = False) -> rows.Closed:
-        """What the networks say, before it becomes scores; learns. Most want `step`.
+    def judge(self, readings: Readings, last: bool = False) -> tuple[rows.Closed, layers.Account]:
+        """What the networks say of rows and of their readings, before it becomes scores; learns. Most want `step`.
 
         `last`: no more readings will come, so rows that are still open are judged too.
         """
@@ -143,6 +149,7 @@ class Engine:
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
         out = rows.closed(len(line) + int(state.row_machines.open.sum()))
+        account = layers.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
         count = rows.step(
             self._params,
             layers.Joined.of(state.lines),
@@ -163,12 +170,17 @@ class Engine:
             last,
             layers.scratch(state.lines, state.row_machines.roster.shape[1]),
             out,
+            account,
         )
-        return rows.Closed(*(column[:count] for column in out))  # type: ignore[arg-type]
+        told = int(out.until[count - 1]) if count else 0
+        return (
+            rows.Closed(*(column[:count] for column in out)),  # type: ignore[arg-type]
+            layers.Account(*(column[:told] for column in account)),  # type: ignore[arg-type]
+        )
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""
-        return self._score(self.judge(Readings.none(), last=True))
+        return self._score(*self.judge(Readings.none(), last=True))
 
     def freeze(self, slot: int) -> None:
         """Have a machine learn nothing from now on, so that a fault does not become its new normal.
@@ -181,13 +193,15 @@ class Engine:
         """Have a frozen machine learn again."""
         self.fleet.freeze(slot, False)
 
-    def _score(self, closed: rows.Closed) -> Scores:
+    def _score(self, closed: rows.Closed, account: layers.Account) -> Scores:
         event = scoring.event_score(closed.event, closed.lines)
         lasting = scoring.state_score(closed.state, closed.lines, closed.changed)
         score = np.maximum(event, lasting)
-        severity, due = np.empty(len(score), np.int64), np.empty(len(score), np.bool_)
+        severity, due, due_sensors = np.empty(len(score), np.int64), *np.empty((2, len(score)), np.bool_)
         state = self.fleet.state.scoring
-        scoring.step(self._scoring, state, closed.slot, closed.time_ns, score, closed.age, severity, due)
+        scoring.step(self._scoring, state, closed.slot, closed.time_ns, score, closed.age, severity, due, due_sensors)
+        by_others = (closed.lines > 1) & (closed.off > closed.strange)
+        state_voice = np.where(by_others, np.int64(Voice.EXPECTATION), np.int64(Voice.CONDITION))
         cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
         learned = np.minimum(closed.age / scoring.WARM, 1.0)
         return Scores(
@@ -201,13 +215,51 @@ class Engine:
             closed.changed,
             closed.spikes,
             due,
+            due_sensors,
+            np.where(event >= lasting, np.int64(Voice.EVENT), state_voice),
+            closed.lines,
+            closed.until,
+            account,
         )
 
+    def explain(self, scores: Scores, rows: Ints) -> Sensors:
+        """Of some rows of `scores`, what each sensor with a reading had to do with it, and where it was expected."""
+        return explanation.sensors(
+            scores.account,
+            scores.until,
+            rows,
+            scores.score[rows],
+            scores.voice[rows],
+            scores.lines[rows],
+            scores.changed[rows],
+        )
+
+    def why(self, scores: Scores, rows: Ints) -> list[str]:
+        """The reasons for the score of some rows, in a few words each."""
+        account = scores.account
+        entry, row = explanation.entries(scores.until, rows)
+        of_cause = account.line[entry] == scores.cause[rows][row]
+        found = dict(zip(row[of_cause].tolist(), entry[of_cause].tolist(), strict=True))
+        said = []
+        for number, (cause, voice) in enumerate(
+            zip(scores.cause[rows].tolist(), scores.voice[rows].tolist(), strict=True)
+        ):
+            name = self.fleet.lines[cause][1]
+            if number in found:
+                one = found[number]
+                share = explanation.populations(self._params.weights, account.rarity[one].tolist())
+                clear = float(account.dendrite[one]) >= explanation.CLEAR
+                said.append(explanation.why(name, voice, int(account.witness[one]), share, clear))
+            else:  # no line with a reading is to blame
+                said.append(explanation.why(name, voice))
+        return said
+
     def points(self, scores: Scores) -> list[Point]:
-        """A `machine` point for every score that is due."""
+        """A `machine` point for every score that is due, and a `sensor` point for each reading that is."""
         points = []
         tags, lines = self.fleet.tags, self.fleet.lines
         chosen = np.flatnonzero(scores.due)
+        reasons = iter(self.why(scores, chosen[scores.severity[chosen] > 0]))
         columns = (
             scores.slot,
             scores.time_ns,
@@ -229,7 +281,26 @@ class Engine:
                 "cause": lines[cause][1],
                 "spikes": spikes,
             }
+            if severity > 0:
+                fields["why"] = next(reasons)
             points.append(Point("machine", tags[slot], fields, time_ns))
+        return points + self._sensor_points(scores)
+
+    def _sensor_points(self, scores: Scores) -> list[Point]:
+        """Value, expected band, score and share of each sensor; fields that are not known yet are left out."""
+        rows = np.flatnonzero(scores.due_sensors)
+        told = self.explain(scores, rows)
+        tags = self.fleet.line_tags
+        points = []
+        for time_ns, line, value, expected, low, high, score, share in zip(
+            scores.time_ns[rows][told.row].tolist(), *(column.tolist() for column in told[1:]), strict=True
+        ):
+            fields: dict[str, Any] = {"value": value, "score": score}
+            if expected == expected:
+                fields |= {"expected": expected, "low": low, "high": high}
+            if share == share:
+                fields["share"] = share
+            points.append(Point("sensor", tags[line], fields, time_ns))
         return points
 
     def summaries(self) -> list[Summary]:

@@ -86,6 +86,7 @@ class Fleet:
         self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
         self.rules: list[MachineRule] = []
         self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
+        self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
         self._limits = limits
         self._rule = rule
         self._real = real
@@ -137,6 +138,7 @@ class Fleet:
         line = len(self.lines)
         self._sizes[slot] += 1
         self.lines.append((slot, sensor))
+        self.line_tags.append(tuple(sorted((*self.tags[slot], ("sensor", sensor)))))
         self._numbers[slot][sensor] = line
         self._reserve(len(self.machines), line + 1, self._sizes[slot])
         first = next((number for number in self._numbers[slot].values() if number >= 0), line)

@@ -22,6 +22,17 @@ class Scored(NamedTuple):
     cause: list[str]  # sensor; empty in rows without any reading
     ready: Bools  # the machine's first 100 readings are over; before, it only learns
     disordered: int  # rows whose time is not later than the row before
+    explained: "Explained | None" = None  # where asked for
+
+
+class Explained(NamedTuple):
+    """Why each row of the table has its score; arrays are (rows, sensors), in the table's order."""
+
+    why: list[str]  # per row; empty unless its severity is above normal
+    share: Floats  # in the row's score; NaN where a reading is missing, as are the others, or the score is 0
+    expected: Floats  # in the sensor's unit, as are the next two; NaN while the machine is learning
+    low: Floats
+    high: Floats
 
 
 def in_order(time_ns: Ints) -> tuple[Ints, int]:
@@ -63,33 +74,56 @@ def score(
     progress: Callable[[int], None] | None = None,
     params: layers.Params | None = None,
     freeze_at: int | None = None,
+    explain: bool = False,
 ) -> Scored:
     """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far.
+
+    `explain`: with the reasons, which take three to four times the memory of the table.
 
     For experiments: other `params`, and the first row that the network does not learn from, `freeze_at`.
     """
     engine = Engine(params=params)
-    found: list[Scores] = []
+    with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
+    count, judged = len(table.time_ns), 0
+    scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count
+    explained = nothing_explained(table) if explain else None
+
+    def keep(part: Scores) -> None:
+        nonlocal judged
+        rows_ = with_readings[judged : judged + len(part)]
+        judged += len(part)
+        scores[rows_], severity[rows_], learned[rows_] = part.score, part.severity, part.learned
+        for row, line in zip(rows_.tolist(), part.cause.tolist(), strict=True):
+            cause[row] = engine.fleet.lines[line][1]
+        if explained is not None:
+            note(engine, part, rows_, explained)
+
     steps = zip(pairwise(borders(table, rows, freeze_at)), batches(engine, table, rows, freeze_at), strict=True)
     for (begin, end), readings in steps:
         if begin == freeze_at:
-            found.append(engine.finish())
+            keep(engine.finish())
             engine.freeze(0)
-        found.append(engine.step(readings))
+        keep(engine.step(readings))
         if progress is not None:
             progress(end)
-    found.append(engine.finish())
-    with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
-    scores, severity = np.zeros(len(table.time_ns)), np.zeros(len(table.time_ns), np.int64)
-    scores[with_readings] = np.concatenate([part.score for part in found])
-    severity[with_readings] = np.concatenate([part.severity for part in found])
-    cause = [""] * len(scores)
-    for row, line in zip(
-        with_readings.tolist(), np.concatenate([part.cause for part in found]).tolist(), strict=True
-    ):
-        cause[row] = engine.fleet.lines[line][1]
-    learned = np.zeros(len(scores))
-    learned[with_readings] = np.concatenate([part.learned for part in found])
+    keep(engine.finish())
     # The reading that completes the warm-up is its last one, so a machine is ready from the next row on.
     ready = np.append(False, np.maximum.accumulate(learned) >= 1.0)[: len(scores)]
-    return Scored(scores, severity, cause, ready, in_order(table.time_ns)[1])
+    return Scored(scores, severity, cause, ready, in_order(table.time_ns)[1], explained)
+
+
+def nothing_explained(table: Table) -> Explained:
+    """Room for a table's explanations."""
+    share, expected, low, high = np.full((4, *table.values.shape), np.nan)
+    return Explained([""] * len(table.time_ns), share, expected, low, high)
+
+
+def note(engine: Engine, scores: Scores, rows: Ints, explained: Explained) -> None:
+    """Explain scores of the only machine of an engine, which are of these rows of its table."""
+    told = engine.explain(scores, np.arange(len(scores)))
+    cell = rows[told.row], told.line  # lines were given out in the table's order
+    for name in ("share", "expected", "low", "high"):
+        getattr(explained, name)[cell] = getattr(told, name)
+    alarms = np.flatnonzero(scores.severity > 0)
+    for row, said in zip(rows[alarms].tolist(), engine.why(scores, alarms), strict=True):
+        explained.why[row] = said

@@ -38,7 +38,8 @@ class State(NamedTuple):
     warning: NDArray[np.float64]  # score from which severity is WARNING
     critical: NDArray[np.float64]
     written_ns: NDArray[np.int64]  # time of the last score that was due
-    severity: NDArray[np.int64]  # of that score; -1 before the first
+    sensors_ns: NDArray[np.int64]  # time of the last score whose sensors were due
+    severity: NDArray[np.int64]  # of the last score that was due; -1 before the first
     ready: NDArray[np.bool_]  # whether the machine had learned enough then
     newest: NDArray[np.float64]  # score, for whoever lists machines
 
@@ -48,6 +49,7 @@ def fresh(slots: int) -> State:
     return State(
         np.full(slots, 0.99),
         np.full(slots, 0.999),
+        np.zeros(slots, np.int64),
         np.zeros(slots, np.int64),
         np.full(slots, -1, np.int64),
         np.zeros(slots, np.bool_),
@@ -67,9 +69,20 @@ def state_score(state: Floats, lines: Ints, changed: Bools) -> Floats:
 
 @kernel
 def step(
-    params: Params, state: State, slot: Ints, time_ns: Ints, score: Floats, age: Floats, severity: Ints, due: Bools
+    params: Params,
+    state: State,
+    slot: Ints,
+    time_ns: Ints,
+    score: Floats,
+    age: Floats,
+    severity: Ints,
+    due: Bools,
+    due_sensors: Bools,
 ) -> None:
-    """Severity of each score, and whether it is due to be written: on change, in alarm, or after a while."""
+    """Severity of each score, and whether it is due to be written: on change, in alarm, or after a while.
+
+    Its sensors are due with it, but in alarm no more often than otherwise: there are many of them.
+    """
     for i in range(slot.size):
         s = slot[i]
         level = 0
@@ -80,10 +93,12 @@ def step(
         ready = age[i] > WARM
         severity[i] = level
         state.newest[s] = score[i]
-        first = state.severity[s] < 0
-        changed = level != state.severity[s] or ready != state.ready[s]
-        due[i] = first or changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
+        changed = state.severity[s] != level or state.ready[s] != ready  # the first score does, too
+        due[i] = changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
+        due_sensors[i] = due[i] and (changed or time_ns[i] - state.sensors_ns[s] >= params.every_ns)
         if due[i]:
             state.written_ns[s] = time_ns[i]
             state.severity[s] = level
             state.ready[s] = ready
+        if due_sensors[i]:
+            state.sensors_ns[s] = time_ns[i]

@@ -18,9 +18,11 @@ ALLOWED = {
     "pipeline.payloads": {"pipeline.records", "pipeline.config", "pipeline.topics"},
     "pipeline.network": {"encoders"},
     "pipeline.scoring": {"encoders", "pipeline.records"},
+    "pipeline.explanation": {"pipeline.records", "pipeline.network", "pipeline.scoring"},
     "pipeline.fleet": {"encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring"},
     "pipeline.engine": {
         "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring", "pipeline.fleet",
+        "pipeline.explanation",
     },
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},

@@ -79,9 +79,9 @@ def raw(engine, table, times=None):
     state = engine.fleet.state
     for t, values in enumerate(table):
         time_ns = (t + 1) * SECOND if times is None else times[t]
-        closed = [engine.judge(row_of(values, time_ns))]
+        closed = [engine.judge(row_of(values, time_ns))[0]]
         if state.row_machines.open[0]:
-            closed.append(engine.judge(Readings.none(), last=True))
+            closed.append(engine.judge(Readings.none(), last=True)[0])
         said = {name: np.concatenate([getattr(c, name) for c in closed]) for name in closed[0]._fields}
         if len(said["slot"]) == 0:
             result.append(None)

@@ -97,9 +97,36 @@ def publish(mosquitto: Mosquitto, table: Table) -> None:
         publisher.drain()
 
 
-def written(influxdb: InfluxDB) -> int:
-    rows = influxdb.query("SELECT count(score) FROM machine", "machines")
+def written(influxdb: InfluxDB, measurement: str = "machine") -> int:
+    rows = influxdb.query(f"SELECT count(score) FROM {measurement}", "machines")
     return int(rows[0]["count"]) if rows else 0
+
+
+def of_machines(points: list[Point]) -> list[Point]:
+    return [point for point in points if point.measurement == "machine"]
+
+
+def of_sensors(points: list[Point]) -> list[Point]:
+    """In the order in which `sensors_of` has them."""
+    chosen = [point for point in points if point.measurement == "sensor"]
+    return sorted(chosen, key=lambda point: (point.time_ns, dict(point.tags)["sensor"]))
+
+
+def all_written(influxdb: InfluxDB, points: list[Point]) -> bool:
+    machines = len(of_machines(points))
+    return written(influxdb) >= machines and written(influxdb, "sensor") >= len(points) - machines
+
+
+def assert_sensors_are(influxdb: InfluxDB, points: list[Point]) -> None:
+    """Every sensor point is in the database, once, with every field that it has and no other."""
+    names = ("value", "expected", "low", "high", "score", "share")
+    rows = influxdb.query(f"SELECT {', '.join(names)}, sensor FROM sensor WHERE machine = 'ur3-robot'", "machines")
+    rows.sort(key=lambda row: (row["time"], row["sensor"]))
+    expected = of_sensors(points)
+    assert len(rows) == len(expected)
+    for row, point in zip(rows, expected, strict=True):
+        assert (row["time"], row["sensor"]) == (point.time_ns, dict(point.tags)["sensor"])
+        assert {name: row[name] for name in names if row[name] is not None} == point.fields
 
 
 @pytest.mark.servers
@@ -107,17 +134,20 @@ def test_a_recorded_file_over_mosquitto_arrives_in_influxdb_with_exactly_the_exp
     service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
 ):
     table = recording(1500)
-    points = expected_points(table, 0)
+    everything = expected_points(table, 0)
+    points = of_machines(everything)
     publish(mosquitto, table)
-    until(lambda: written(influxdb) >= len(points), f"{len(points)} points", 60)
+    until(lambda: all_written(influxdb, everything), f"{len(everything)} points", 60)
     assert service.stop() == 0
     assert written(influxdb) == len(points)
+    assert_sensors_are(influxdb, everything)
     last = influxdb.query("SELECT last(score) FROM machine WHERE machine = 'ur3-robot'", "machines")[0]
     assert (last["time"], last["last"]) == (points[-1].time_ns, points[-1].fields["score"])
-    rows = influxdb.query("SELECT score, severity, cause FROM machine ORDER BY time", "machines")
-    assert [(row["time"], row["score"], row["cause"]) for row in rows] == [
-        (point.time_ns, point.fields["score"], point.fields["cause"]) for point in points
+    rows = influxdb.query("SELECT score, severity, cause, why FROM machine ORDER BY time", "machines")
+    assert [(row["time"], row["score"], row["cause"], row["why"]) for row in rows] == [
+        (point.time_ns, point.fields["score"], point.fields["cause"], point.fields.get("why")) for point in points
     ]
+    assert any(row["why"] for row in rows), "an alarm, for the test to mean something"
 
 
 @pytest.mark.servers
@@ -125,7 +155,8 @@ def test_killed_in_the_middle_and_restarted_every_reading_is_scored_once_with_th
     service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
 ):
     table = recording(2500)
-    points = expected_points(table, 0)
+    everything = expected_points(table, 0)
+    points = of_machines(everything)
     for begin, end in ((0, 900), (900, 1800), (1800, 2500)):
         part = table._replace(time_ns=table.time_ns[begin:end], values=table.values[begin:end])
         publish(mosquitto, part)
@@ -133,8 +164,9 @@ def test_killed_in_the_middle_and_restarted_every_reading_is_scored_once_with_th
             until(lambda least=begin + 50: written(influxdb) >= least, "some are through", 60)
             service.stop(signal.SIGKILL)
             service.start()
-    until(lambda: written(influxdb) >= len(points), f"{len(points)} points", 90)
+    until(lambda: all_written(influxdb, everything), f"{len(everything)} points", 90)
     assert service.stop() == 0
+    assert_sensors_are(influxdb, everything)
     rows = influxdb.query("SELECT score FROM machine ORDER BY time", "machines")
     assert [(row["time"], row["score"]) for row in rows] == [(p.time_ns, p.fields["score"]) for p in points]
 
@@ -147,7 +179,7 @@ def test_score_gives_the_service_s_scores_for_any_batch_size(name: str):
         again = score(table, rows)
         assert np.array_equal(again.score, whole.score)
         assert again.cause == whole.cause
-    points = {point.time_ns: point.fields["score"] for point in expected_points(table, 0)}
+    points = {point.time_ns: point.fields["score"] for point in of_machines(expected_points(table, 0))}
     of_file = dict(zip(table.time_ns.tolist(), whole.score.tolist(), strict=True))
     assert len(points) >= 1150
     assert all(of_file[time_ns] == value for time_ns, value in points.items())
@@ -181,7 +213,10 @@ def test_a_dead_database_holds_the_points_and_gets_them_when_it_is_back(run, tmp
     until(lambda: "delivery.away" in running.log, "a warning", 30)
     own.start()
     own.query('CREATE DATABASE "machines"')
-    until(lambda: written(own) == len(expected_points(table, 0)), "all points", 60)
+    points = expected_points(table, 0)
+    until(lambda: all_written(own, points), "all points", 60)
+    assert written(own) == len(of_machines(points))
+    assert written(own, "sensor") == len(of_sensors(points))
     assert running.stop() == 0
     own.stop()
     assert running.log.count("delivery.away") == 1
@@ -302,7 +337,7 @@ def test_a_lost_journal_beside_good_snapshots_loses_no_learning_and_numbers_noth
     service: Running, mosquitto: Mosquitto, influxdb: InfluxDB
 ):
     table = recording(600)
-    points = expected_points(table, 0)
+    points = of_machines(expected_points(table, 0))
     for begin, end in ((0, 300), (300, 600)):
         publish(mosquitto, table._replace(time_ns=table.time_ns[begin:end], values=table.values[begin:end]))
         until(lambda least=end - 20: written(influxdb) >= least, "scored", 60)

@@ -19,6 +19,7 @@ from pipeline.network import evolving
 from pipeline.network.value import deviation
 
 NEURONS = 48
+SAYS = "the machine as a whole unlike its past"  # what a person reads
 
 
 class Params(NamedTuple):

@@ -25,6 +25,7 @@ from pipeline.network import expectation, modes
 
 MEMBRANES = 4
 NEW, MIDDLE, LONG, ENERGY = range(MEMBRANES)
+SAYS = ("came suddenly", "offset for some time", "offset for long", "too rough or too still")  # what a person reads
 NANOSECONDS_PER_DAY = 86_400e9
 
 

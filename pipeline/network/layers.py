@@ -274,6 +274,42 @@ class Verdict(NamedTuple):
     state_cause: int  # line farthest from its expectation, or from its baseline, whichever says more
 
 
+class Account(NamedTuple):
+    """What the network said about each reading of the rows that closed: one entry per reading, row after row."""
+
+    line: NDArray[np.int64]
+    value: NDArray[np.float64]  # in the sensor's unit, as are the next two
+    expected: NDArray[np.float64]  # NaN while the line is learning
+    usual: NDArray[np.float64]  # how far it is usually off, in the machine's present mode; NaN while it is learning
+    level: NDArray[np.float64]
+    witness: NDArray[np.int64]  # of the level, see `evidence.SAYS`
+    sigmas: NDArray[np.float64]  # distance from the baseline of the machine's condition
+    dendrite: NDArray[np.float64]
+    rarity: NDArray[np.floating]  # (entries, populations that run)
+
+
+def account(lines: Lines, entries: int) -> Account:
+    """Room for so many readings."""
+
+    def real() -> NDArray[np.float64]:
+        return np.empty(entries)
+
+    def whole() -> NDArray[np.int64]:
+        return np.empty(entries, np.int64)
+
+    return Account(
+        line=whole(),
+        value=real(),
+        expected=real(),
+        usual=real(),
+        level=real(),
+        witness=whole(),
+        sigmas=real(),
+        dendrite=real(),
+        rarity=np.empty((entries, lines.rarity.shape[1]), lines.rarity.dtype),
+    )
+
+
 class Scratch(NamedTuple):
     """Room for one row; nothing in it outlives the row."""
 
@@ -395,6 +431,42 @@ def expect(
 
 
 @inlined
+def tell(
+    params: Params,
+    lines: Joined,
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    ticked: NDArray[np.bool_],
+    age: NDArray[np.float64],
+    account: Account,
+    entry: int,
+) -> None:
+    """Keep from `entry` on where each line with a reading was expected, before anything of the row is accepted.
+
+    By what the others say; a lone line by its own past.
+    """
+    known, found = lines.expectation, lines.evidence
+    for i in range(size):
+        c = roster[slot, i]
+        if not ticked[c]:
+            continue
+        account.line[entry] = c
+        account.value[entry] = known.value[c]
+        account.level[entry] = found.level[c]
+        account.witness[entry] = found.witness[c]
+        account.expected[entry] = account.usual[entry] = np.nan
+        if age[c] > params.output.warm:
+            off = known.residual[c] if size > 1 else known.innovation[c]
+            usual = found.usual[c] if size > 1 else found.usual_new[c]
+            if known.own[c] <= params.evidence.warm:  # not known by mode yet
+                usual = math.sqrt(found.size[c] if size > 1 else found.size_new[c])
+            account.expected[entry] = known.offset[c] + known.unit[c] * (known.real[c, 0] - off)
+            account.usual[entry] = known.unit[c] * usual
+        entry += 1
+
+
+@inlined
 def accept_lines(
     params: Params,
     lines: Joined,
@@ -445,8 +517,10 @@ def judge(
     elapsed: float,
     usual_ns: float,
     room: Scratch,
+    account: Account,
+    entry: int,
 ) -> Verdict:
-    """Join the lines of a machine after a row.
+    """Join the lines of a machine after a row, and keep an account of them from `entry` on.
 
     `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `age[line]` how many so far.
     `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
@@ -474,6 +548,7 @@ def judge(
         room.condition,
     )
     highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
+    tell(params, lines, roster, slot, size, ticked, age, account, entry)
     state = strange
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)
@@ -503,6 +578,10 @@ def judge(
             lines.dendrite[c] = np.cbrt(cubes / weight) if weight > 0.0 else 0.0
             if lines.dendrite[c] > best:
                 best, event_cause = lines.dendrite[c], c
+        account.sigmas[entry] = lines.condition.sigmas[c]
+        account.dendrite[entry] = lines.dendrite[c]
+        account.rarity[entry, :] = lines.rarity[c]
+        entry += 1
     if highest > strange:
         state_cause = suspect
     surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)

@@ -62,6 +62,7 @@ class Closed(NamedTuple):
     event_cause: NDArray[np.int64]  # line
     state_cause: NDArray[np.int64]  # line
     spikes: NDArray[np.int64]
+    until: NDArray[np.int64]  # entry of the account after the row's last one
 
 
 def fresh_lines(lines: int) -> Lines:
@@ -108,6 +109,7 @@ def closed(rows: int) -> Closed:
         event_cause=whole(),
         state_cause=whole(),
         spikes=whole(),
+        until=whole(),
     )
 
 
@@ -133,9 +135,11 @@ def close(
     slot: int,
     scratch: layers.Scratch,
     out: Closed,
+    account: layers.Account,
     row: int,
 ) -> None:
-    """Judge the open row of a machine into entry `row` of `out`."""
+    """Judge the open row of a machine into entry `row` of `out`, its readings into the next entries of `account`."""
+    entry = out.until[row - 1] if row > 0 else 0
     step_ns = float(machines.time_ns[slot] - machines.closed_ns[slot])
     elapsed = clock.intervals(params.clock, step_ns, machines.usual_ns[slot]) if machines.rows[slot] > 0 else 1.0
     verdict = layers.judge(
@@ -152,6 +156,8 @@ def close(
         elapsed,
         machines.usual_ns[slot],
         scratch,
+        account,
+        entry,
     )
     out.slot[row] = slot
     out.time_ns[row] = machines.time_ns[slot]
@@ -169,8 +175,10 @@ def close(
     out.spikes[row] = machines.spikes[slot]
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
+        entry += lines.ticked[c]
         lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
         lines.ticked[c] = False
+    out.until[row] = entry
     machines.closed_ns[slot] = machines.time_ns[slot]
     machines.rows[slot] += 1
     machines.open[slot] = False
@@ -198,6 +206,7 @@ def step(
     last: bool,
     scratch: layers.Scratch,
     out: Closed,
+    account: layers.Account,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 
@@ -235,6 +244,6 @@ def step(
                 machines.usual_ns[s] = usual_ns[i]
             due = ends[i] and complete(lines, machines, s)
         if due:
-            close(params, network_lines, network_machines, lines, machines, s, scratch, out, rows)
+            close(params, network_lines, network_machines, lines, machines, s, scratch, out, account, rows)
             rows += 1
     return rows
