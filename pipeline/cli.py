@@ -28,7 +28,7 @@ from pipeline.config_file import load
 if TYPE_CHECKING:
     from pipeline.network import layers
     from pipeline.records import Bools
-    from pipeline.score import Scored
+    from pipeline.score import Explained, Scored
     from pipeline.tables import Table
 
 app = typer.Typer(
@@ -125,11 +125,13 @@ def named(inputs: list[Path]) -> list[str]:
 
 
 def folder_for(to: Path, stems: Sequence[str], read: Sequence[Path]) -> None:
-    """Make the folder for scores, which must not take the place of a file that is read."""
+    """Make the folder for a CSV per stem, which must not take the place of a file that is read, or of another."""
     kept = {path.resolve() for path in read}
-    for stem in stems:
+    for number, stem in enumerate(stems):
         if (to / f"{stem}.csv").resolve() in kept:
             fail(f"--out: {to / stem}.csv is an input and would be overwritten; give another folder")
+        if stem in stems[:number]:
+            fail(f"--out: {to / stem}.csv would be written twice; rename an input")
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,13 +139,18 @@ def folder_for(to: Path, stems: Sequence[str], read: Sequence[Path]) -> None:
 
 
 def scored_with_words(
-    path: Path, table: "Table", what: str, params: "layers.Params | None" = None, freeze_at: int | None = None
+    path: Path,
+    table: "Table",
+    what: str,
+    params: "layers.Params | None" = None,
+    freeze_at: int | None = None,
+    explain: bool = False,
 ) -> "Scored":
     """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
     from pipeline.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
-        scored = score_table(table, progress=bar, params=params, freeze_at=freeze_at)
+        scored = score_table(table, progress=bar, params=params, freeze_at=freeze_at, explain=explain)
     if scored.disordered:
         err.print(
             f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
@@ -173,6 +180,22 @@ def write_scores(path: Path, table: "Table", scored: "Scored", labelled: "Bools 
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows(zip(*columns, strict=True))
+
+
+def write_explanations(path: Path, table: "Table", explained: "Explained") -> None:
+    """time,why and per sensor its share, expected, low and high: a line per row, empty where nothing is known."""
+    import csv
+
+    import numpy as np
+
+    parts = ("share", "expected", "low", "high")
+    columns = np.stack([getattr(explained, part) for part in parts], axis=2)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "why", *(f"{sensor}.{part}" for sensor in table.sensors for part in parts)])
+        for stamp, why, numbers in zip(table.stamps, explained.why, columns, strict=True):
+            cells = ("" if number != number else f"{number:.9g}" for number in numbers.ravel().tolist())
+            writer.writerow([stamp, why, *cells])
 
 
 @app.command()
@@ -222,6 +245,9 @@ def score(
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
+    ] = False,
     without: Annotated[str, typer.Option(help="For experiments: populations not to hear, by commas.")] = "",
     with_context: Annotated[
         bool, typer.Option("--with-context", help="For experiments: with the context population, which is off.")
@@ -237,6 +263,16 @@ def score(
     time,score,severity,cause with one row per input row.
 
     Example: spikewatch score press-1.csv press-2.csv.gz --out scores --time ts --exclude label,phase
+
+    With --explain, <stem>.explain.csv says why: time,why and for each sensor four columns named after it, say
+    flow.share (of the sensor in the row's score; a row's shares sum to 1) and flow.expected, flow.low, flow.high (in
+    the sensor's unit, where it was expected). Cells are empty where nothing is known yet, and why where nothing is
+    wrong.
+
+    \b
+    Example: spikewatch score press-1.csv --out scores --explain
+      frame = pandas.read_csv("scores/press-1.explain.csv", index_col="time", parse_dates=True)
+      frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
     from pipeline.network import layers
     from pipeline.tables import TableError, read_table
@@ -249,7 +285,7 @@ def score(
     except ValueError as error:
         fail(f"--without: {error}")
     stems = named(inputs)
-    folder_for(to, stems, inputs)
+    folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
             table = read_table(path, time_column, excluded)
@@ -257,8 +293,10 @@ def score(
             fail(str(error))
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
-        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", params, freeze_at)
+        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", params, freeze_at, explain)
         write_scores(to / f"{stem}.csv", table, scored)
+        if scored.explained is not None:
+            write_explanations(to / f"{stem}.explain.csv", table, scored.explained)
 
 
 @app.command()
@@ -322,14 +360,16 @@ def evaluate(
         folder_for(to, stems, inputs if labels is None else [*inputs, labels])
     judged = []
     for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
-        scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}")
+        scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}", explain=to is not None)
         judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
         if to is not None:
-            from pipeline.picture import Scene, draw
+            from pipeline.picture import Band, Scene, draw
 
+            known = scored.explained
+            band = None if known is None else Band(known.low, known.expected, known.high)
             labelled = evaluation.labelled_rows(len(table.stamps), events[number])
             write_scores(to / f"{table.name}.csv", table, scored, labelled)
-            scene = Scene(table, scored.score, scored.cause, scored.ready, events[number], threshold)
+            scene = Scene(table, scored.score, scored.cause, scored.ready, events[number], threshold, band)
             draw(to / f"{table.name}.png", scene)
     measured = {stem: evaluation.measure([one], threshold) for stem, one in zip(stems, judged, strict=True)}
     together = evaluation.measure(judged, threshold)

@@ -173,7 +173,7 @@ def _band(ax: Axes, days: Floats, band: Band) -> None:
     bottom, top = ax.get_ylim()
     columns = gather(days, band.low, band.high)
     middle = gather(days, band.expected, band.expected)
-    ax.fill_between(columns.x, columns.low, columns.high, color=BAND, alpha=0.28, linewidth=0, zorder=1)
+    ax.fill_between(columns.x, columns.low, columns.high, color=BAND, alpha=0.4, linewidth=0, zorder=1)
     ax.plot(middle.x, (middle.low + middle.high) / 2.0, color=BAND, linewidth=0.9, zorder=2)
     low, high = columns.low[~np.isnan(columns.low)], columns.high[~np.isnan(columns.high)]
     if len(low) and len(high):
@@ -241,7 +241,7 @@ def _legend(figure: Figure, scene: Scene) -> None:
     """What the colours mean, once, beside the title."""
     parts: list[Line2D | Patch] = [Line2D([], [], color=LINE, linewidth=1.5, label="value")]
     if scene.band is not None:
-        parts.append(Patch(color=BAND, alpha=0.35, linewidth=0, label="expected"))
+        parts.append(Patch(color=BAND, alpha=0.45, linewidth=0, label="expected"))
     parts += [
         Patch(color=LABEL, alpha=0.5, linewidth=0, label="labelled"),
         Patch(color=LEARNING, alpha=0.3, linewidth=0, label="learning"),

@@ -493,6 +493,18 @@ def test_scores_and_pictures_are_written_for_each_file(presses):
     assert (width > 1_000, height > 300, 20_000 < length < 2_000_000) == (True, True, True)
 
 
+def test_the_pictures_show_where_each_sensor_was_expected(presses, tmp_path, monkeypatch):
+    folder, files, _ = presses
+    drawn = []
+    monkeypatch.setattr("pipeline.picture.draw", lambda path, scene: drawn.append(scene))
+    assert said(*files, "--labels", folder / "labels.csv", "--out", tmp_path)[0] == 0
+    values, band = drawn[0].table.values, drawn[0].band
+    assert np.isnan(band.low[:100]).all()
+    assert ((values >= band.low) & (values <= band.high))[100:600].mean() > 0.97
+    heat = drawn[0].table.sensors.index("heat")
+    assert (values[600:640, heat] > band.high[600:640, heat]).mean() > 0.9
+
+
 def test_labels_have_no_influence_on_scores(presses, tmp_path):
     folder, files, _ = presses
     (tmp_path / "other.csv").write_text("start,end\n1600001000,1600002000\n")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from servers import InfluxDB, Mosquitto, until
@@ -303,6 +304,35 @@ def test_score_writes_a_row_per_row_and_the_same_for_several_files_at_once(tmp_p
         assert rows[0] == ["time", "score", "severity", "cause"]
         assert [row[0] for row in rows[1:]] == table.stamps
         assert [row[1] for row in rows[1:]] == [f"{value:.6f}" for value in score(table).score]
+
+
+def test_score_explains_every_row_beside_its_scores_in_columns_named_after_the_sensors(tmp_path: Path):
+    path = tmp_path / "rig.csv"
+    table = recording(3300, "hydraulic-rig")
+    lines = [
+        ",".join([stamp, *map(repr, row)]) for stamp, row in zip(table.stamps, table.values.tolist(), strict=True)
+    ]
+    path.write_text("\n".join([",".join(["time", *table.sensors]), *lines, ""]))
+    command = [sys.executable, "-m", "pipeline", "score", str(path), "--explain"]
+    subprocess.run([*command, "--out", str(tmp_path / "out")], check=True, capture_output=True)
+    frame = pd.read_csv(tmp_path / "out" / "rig.explain.csv", index_col="time", parse_dates=True)
+    parts = ("share", "expected", "low", "high")
+    assert list(frame.columns) == ["why", *(f"{sensor}.{part}" for sensor in table.sensors for part in parts)]
+    assert len(frame) == 3300
+    explained = score(read_table(path), explain=True).explained
+    assert explained is not None
+    assert frame["why"].fillna("").tolist() == explained.why
+    for part in parts:
+        columns = frame[[f"{sensor}.{part}" for sensor in table.sensors]].to_numpy()
+        np.testing.assert_allclose(columns, getattr(explained, part), rtol=1e-8)
+    scores = pd.read_csv(tmp_path / "out" / "rig.csv")
+    assert (scores["severity"].ne("normal").to_numpy() == frame["why"].notna().to_numpy()).all()
+    (tmp_path / "rig.explain.csv").write_text(path.read_text())
+    both = subprocess.run(
+        [*command, str(tmp_path / "rig.explain.csv"), "--out", str(tmp_path / "two")], capture_output=True, text=True
+    )
+    assert both.returncode == 2
+    assert "rig.explain.csv would be written twice" in both.stderr
 
 
 def test_score_for_experiments_leaves_populations_out_and_stops_learning_at_a_row(tmp_path: Path):
