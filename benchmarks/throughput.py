@@ -40,7 +40,7 @@ SECOND = 1_000_000_000
 
 def fleet_of(machines: int) -> Engine:
     """An engine that knows so many machines of eight sensors."""
-    engine = Engine(10 * SECOND)
+    engine = Engine(10 * SECOND, 60 * SECOND)
     for m in range(machines):
         for s in range(SENSORS):
             engine.fleet.number(Machine(f"m-{m}"), f"s{s}")
@@ -132,7 +132,7 @@ def drain(port: int, messages: int, influx: str, every: str) -> None:
                 ),
             ),
             influxdb=InfluxDB(url=influx, bucket="machines") if influx else None,
-            emit=Emit(every=every),
+            emit=Emit(every=every, sensors="3650d"),  # scores are compared
         )
         compile_network()
         service = Service(config, open_sink(config, {}))

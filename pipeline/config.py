@@ -116,10 +116,11 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Emit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Emission by exception: a machine's point is written on change of severity or state, in alarm, or when due.
 
-    Its sensors' points are written beside it, on change or when due.
+    Its sensors' points are written beside it, on change of severity or when due.
     """
 
     every: str = "10s"  # in the time of the data; `0s` writes every score
+    sensors: str = "60s"  # the same for every sensor's point, also in alarm: there are many of them
 
 
 class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

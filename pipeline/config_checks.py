@@ -160,6 +160,7 @@ def _check_store(store: Store, environ: Mapping[str, str]) -> Problems:
 
 def _check_emit(emit: Emit, environ: Mapping[str, str]) -> Problems:
     yield from _check_duration("every", emit.every)
+    yield from _check_duration("sensors", emit.sensors)
 
 
 def _check_times(times: Times, environ: Mapping[str, str]) -> Problems:

@@ -69,14 +69,18 @@ class Engine:
     def __init__(
         self,
         every_ns: int = 0,
+        sensors_every_ns: int = 0,
         limits: Limits | None = None,
         rule: Callable[[str], MachineRule] | None = None,
         params: layers.Params | None = None,
         real: type[np.floating] = np.float32,
     ) -> None:
-        """`every_ns`: longest time without a written score. `rule`: settings of a machine by its name."""
+        """`every_ns`: longest time without a written score, `sensors_every_ns` without its sensors.
+
+        `rule`: settings of a machine by its name.
+        """
         self._params = params or layers.Params()
-        self._scoring = scoring.Params(every_ns)
+        self._scoring = scoring.Params(every_ns, sensors_every_ns)
         default = MachineRule()
         self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real)
         self.late = 0  # readings not newer than their line's last one; not learned from

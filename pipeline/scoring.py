@@ -30,6 +30,7 @@ class Params(NamedTuple):
     """What the kernel reads."""
 
     every_ns: int  # longest time without a written score, in the time of the data; 0 writes every score
+    sensors_every_ns: int  # the same for the sensors of a score that is written
 
 
 class State(NamedTuple):
@@ -81,7 +82,7 @@ def step(
 ) -> None:
     """Severity of each score, and whether it is due to be written: on change, in alarm, or after a while.
 
-    Its sensors are due with it, but in alarm no more often than otherwise: there are many of them.
+    Its sensors are due with it, on change or after a while of their own, in alarm no more often: there are many.
     """
     for i in range(slot.size):
         s = slot[i]
@@ -95,7 +96,7 @@ def step(
         state.newest[s] = score[i]
         changed = state.severity[s] != level or state.ready[s] != ready  # the first score does, too
         due[i] = changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
-        due_sensors[i] = due[i] and (changed or time_ns[i] - state.sensors_ns[s] >= params.every_ns)
+        due_sensors[i] = due[i] and (changed or time_ns[i] - state.sensors_ns[s] >= params.sensors_every_ns)
         if due[i]:
             state.written_ns[s] = time_ns[i]
             state.severity[s] = level

@@ -86,8 +86,8 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
     """The engine at the journal's last commit, and that commit's sequence number."""
 
     def unlearned() -> Engine:
-        every_ns = duration_ns(config.emit.every)
-        return Engine(every_ns, config.limits, lambda machine: match_rule(config.machines, machine))
+        every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
+        return Engine(every_ns, sensors_every_ns, config.limits, lambda machine: match_rule(config.machines, machine))
 
     engine, sequence = unlearned(), 0
     for covered in snapshots.sequences():

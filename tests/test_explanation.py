@@ -48,7 +48,7 @@ def messages(values):
 
 def points(given, borders=(), engine=None, every_ns=0):
     """Points of messages fed in batches, and the engine."""
-    engine = engine or Engine(every_ns)
+    engine = engine or Engine(every_ns, every_ns)
     cuts = [0, *sorted(borders), len(given)]
     written = []
     for begin, end in itertools.pairwise(cuts):
@@ -80,7 +80,7 @@ def test_batch_borders_change_no_field_of_any_point(borders):
 def test_saved_and_restored_in_the_middle_changes_no_point(middle, every_s):
     whole, _ = points(TROUBLED, every_ns=every_s * SECOND)
     before, engine = points(TROUBLED[:middle], every_ns=every_s * SECOND)
-    restored = Engine(every_s * SECOND)
+    restored = Engine(every_s * SECOND, every_s * SECOND)
     restored.fleet.restore(engine.fleet.snapshot())
     assert before + points(TROUBLED[middle:], engine=restored)[0] == whole
 

@@ -88,7 +88,7 @@ def service(run, mosquitto: Mosquitto, influxdb: InfluxDB) -> Running:
     running = run(
         mqtt={"url": mosquitto.url, "sources": [{"topic": "plant/{machine}", "payload": "json", "time": "time"}]},
         influxdb={"url": influxdb.url, "database": "machines"},
-        emit={"every": "0s"},
+        emit={"every": "0s", "sensors": "0s"},
         snapshot_every="1s",
     )
     until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 90)
@@ -229,7 +229,7 @@ def test_a_dead_database_holds_the_points_and_gets_them_when_it_is_back(run, tmp
     running = run(
         mqtt={"url": mosquitto.url},
         influxdb={"url": own.url, "database": "machines"},
-        emit={"every": "0s"},
+        emit={"every": "0s", "sensors": "0s"},
     )
     until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 60)
     table = recording(300)
@@ -258,7 +258,7 @@ def test_bad_input_is_counted_acknowledged_and_disturbs_no_other_reading(run, mo
             ],
         },
         limits={"message_bytes": 10_000},
-        emit={"every": "0s"},
+        emit={"every": "0s", "sensors": "0s"},
     )
     until(lambda: "mqtt.connected" in running.log, "the service is subscribed", 60)
     now = 1_750_000_000

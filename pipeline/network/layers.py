@@ -580,7 +580,8 @@ def judge(
                 best, event_cause = lines.dendrite[c], c
         account.sigmas[entry] = lines.condition.sigmas[c]
         account.dendrite[entry] = lines.dendrite[c]
-        account.rarity[entry, :] = lines.rarity[c]
+        for k in range(populations):
+            account.rarity[entry, k] = lines.rarity[c, k]
         entry += 1
     if highest > strange:
         state_cause = suspect
