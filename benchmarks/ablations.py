@@ -19,7 +19,7 @@ from pipeline.network import layers
 
 HERE = Path(__file__).parent
 FREEZE_AT = 750
-SETS = "nab,smap_msl,skab,ageing"
+SETS = "nab,smap_msl,skab,femto,cmapss_fd001,gas_turbine,ageing"
 # Column, and where the board's JSON has it: set, table, line, figure.
 FIGURES = (
     ("NAB best", "nab", "nab", "this, best threshold", "standard"),
@@ -27,7 +27,14 @@ FIGURES = (
     ("SMAP found", "smap_msl", "smap_msl", "this, fixed threshold", "found %"),
     ("SMAP false", "smap_msl", "smap_msl", "this, fixed threshold", "false/1000"),
     ("SKAB F1", "skab", "skab: rows in anomaly", "this, fixed threshold", "F1"),
+    ("SKAB FAR", "skab", "skab: rows in anomaly", "this, fixed threshold", "FAR %"),
+    ("FEMTO %", "femto", "femto", "this, fixed threshold", "false rows %"),
+    ("engines", "cmapss_fd001", "cmapss_fd001", "this, fixed threshold", "found"),
+    ("turbine %", "gas_turbine", "gas_turbine: every alarm is false", "this, fixed threshold", "2013 rows %"),
+    ("its steps", "gas_turbine", "gas_turbine: added steps of 48 h", "this, fixed threshold", "found %"),
     ("false/10k", "ageing", "ageing: false alarms and persistence", "this, median machine", "false/10k"),
+    ("worst", "ageing", "ageing: false alarms and persistence", "this, worst machine", "false/10k"),
+    ("in alarm", "ageing", "ageing: false alarms and persistence", "this, median machine", "held in alarm %"),
 )
 FAULTS = ("ageing", "ageing: faults", "this, found %")  # a figure per kind of fault
 

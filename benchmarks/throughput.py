@@ -5,7 +5,8 @@
 (a) the engine alone, one core, beside River's detectors on the same rows;
 (b) MQTT to committed and acknowledged, QoS 1, beside mosquitto_sub taking the same backlog to /dev/null;
 (c) the same job the usual way (paho + River + influxdb-client's batching writer), every score to the same database;
-(d) memory.
+(d) memory;
+(e) the engine by number of sensors, and whether it stays as fast and as small over ten million readings.
 
 Absolute figures depend on the machine and its mood; the ratios are what counts.
 """
@@ -38,21 +39,21 @@ SENSORS = 8
 SECOND = 1_000_000_000
 
 
-def fleet_of(machines: int) -> Engine:
-    """An engine that knows so many machines of eight sensors."""
+def fleet_of(machines: int, sensors: int = SENSORS) -> Engine:
+    """An engine that knows so many machines of so many sensors."""
     engine = Engine(10 * SECOND, 60 * SECOND)
     for m in range(machines):
-        for s in range(SENSORS):
+        for s in range(sensors):
             engine.fleet.number(Machine(f"m-{m}"), f"s{s}")
     return engine
 
 
-def batch(machines: Sequence[int], rows: int, start: int, values: np.ndarray) -> Readings:
+def batch(machines: Sequence[int], rows: int, start: int, values: np.ndarray, sensors: int = SENSORS) -> Readings:
     """`rows` rows of each machine in turn, one a second from `start`."""
-    slot = np.tile(np.repeat(np.asarray(machines), SENSORS), rows)
-    line = slot * SENSORS + np.tile(np.arange(SENSORS), len(machines) * rows)
-    time_ns = (start + np.repeat(np.arange(rows), len(machines) * SENSORS) + 1) * SECOND
-    return Readings(slot, line, time_ns, values[: len(line)], np.arange(len(line)) % SENSORS == SENSORS - 1)
+    slot = np.tile(np.repeat(np.asarray(machines), sensors), rows)
+    line = slot * sensors + np.tile(np.arange(sensors), len(machines) * rows)
+    time_ns = (start + np.repeat(np.arange(rows), len(machines) * sensors) + 1) * SECOND
+    return Readings(slot, line, time_ns, values[: len(line)], np.arange(len(line)) % sensors == sensors - 1)
 
 
 def engine_seconds_per_reading(machines: int, values: np.ndarray, warm_rows: int, rows: int) -> float:
@@ -248,6 +249,11 @@ def part_c(quick: bool) -> None:
         print(f"    {SHAPES[shape].readings:2} readings a message {rate:37,.0f} {theirs:15,.0f} {rate / theirs:7.1f}")
 
 
+def state_bytes(engine: Engine) -> int:
+    """Of all that is learned or counted, without room for more."""
+    return sum(array.nbytes for name, array in engine.fleet.snapshot().items() if name != "names")
+
+
 def memory() -> None:
     """Child process: 1,000 machines of 8 sensors that have learned, as the service holds them."""
     engine = fleet_of(1000)
@@ -255,7 +261,7 @@ def memory() -> None:
     for at in range(150):
         for first in range(0, 1000, 250):
             engine.step(batch(range(first, first + 250), 1, at, values))
-    state = sum(array.nbytes for name, array in engine.fleet.snapshot().items() if name != "names")
+    state = state_bytes(engine)
     print(json.dumps({"rss": psutil.Process().memory_info().rss, "sensor": state / (1000 * SENSORS)}))
 
 
@@ -267,11 +273,34 @@ def part_d() -> None:
     print(f"    {memory_of['rss'] / 1e6:.0f} MB resident in all, libraries included")
 
 
+def part_e(quick: bool) -> None:
+    """Cost and size by number of sensors, early and late in a long life."""
+    million = 1_000_000
+    print("(e) the engine, one core, ten machines     us/reading   after       bytes a sensor   after")
+    for sensors in (1, 2, 4, 8, 16):
+        readings = 10 * million if sensors == SENSORS and not quick else million
+        engine = fleet_of(10, sensors)
+        rows = 4_000 // (10 * sensors)
+        values = np.random.default_rng(1).normal(size=2 * rows * 10 * sensors)
+        spent, sizes = [], []
+        for at in range(0, readings // (10 * sensors), rows):
+            one = batch(range(10), rows, at, np.roll(values, -7 * at), sensors)
+            begin = time.thread_time()
+            engine.step(one)
+            spent.append((time.thread_time() - begin) / len(one.line))
+            if len(sizes) == 0 or at == (readings // (10 * sensors) - 1) // rows * rows:
+                sizes.append(state_bytes(engine) / (10 * sensors))
+        tenth = len(spent) // 10
+        early, late = (1e6 * float(np.median(part)) for part in (spent[tenth : 2 * tenth], spent[-tenth:]))
+        name = f"{sensors} sensors, {readings / million:.0f} million readings"
+        print(f"    {name:36} {early:10.2f} {late:11.2f} {sizes[0]:16,.0f} {sizes[-1]:11,.0f}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run of each")
-    parser.add_argument("--parts", default="abcd", help="which of the four")
+    parser.add_argument("--parts", default="abcde", help="which of the five")
     parser.add_argument("--drain", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -281,7 +310,7 @@ def main() -> None:
     elif options.memory:
         memory()
     else:
-        parts = {"a": part_a, "b": part_b, "c": part_c, "d": lambda quick: part_d()}
+        parts = {"a": part_a, "b": part_b, "c": part_c, "d": lambda quick: part_d(), "e": part_e}
         for part in options.parts:
             parts[part](options.quick)
 
