@@ -231,12 +231,27 @@ def test_short_streams_are_pooled_and_a_short_pool_is_left_out():
     pooled = calibration.streams("smap_msl", [quiet(600, 5), quiet(2000, 5, 500), quiet(400, 7, 8)], 0.99)
     assert [(s.files, s.rows, s.episodes, s.in_alarm) for s in pooled] == [(1, 2000, 2, 2), (2, 1000, 2, 3)]
     everything = calibration.table(pooled + calibration.streams("ur3_cobotops", [], 0.99))
-    assert [name for name, _ in everything] == ["this, all sets", "this, smap_msl"]
+    assert [name for name, _ in everything] == [
+        "this, all sets",
+        "one rate everywhere, by chance",
+        "this, smap_msl",
+    ]
     row = everything[0][1]
     assert (row["streams"], row["pooled files"], row["left out"], row["healthy rows"]) == (2, 2, 0, 3000)
     assert (row["false/10k median"], row["rows % worst"]) == (15.0, pytest.approx(0.3))
     lonely = calibration.table(calibration.streams("smap_msl", [quiet(600, 5)], 0.99))[0][1]
     assert (lonely["streams"], lonely["left out"]) == (0, 1)
+
+
+def test_streams_of_one_rate_lie_apart_by_chance_the_more_the_shorter_they_are():
+    def apart(rows):
+        found = [calibration.Stream("nab", str(n), 1, rows, rows // 1000, 0) for n in range(40)]
+        return dict(calibration.table(found))["one rate everywhere, by chance"]
+
+    long, short = apart(1_000_000), apart(2000)
+    assert 9.0 < long["false/10k q10"] < 10.0 < long["false/10k q90"] < 11.0
+    assert short["false/10k q10"] < 2.0
+    assert short["false/10k q90"] > 15.0
 
 
 # The data

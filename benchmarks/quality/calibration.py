@@ -9,7 +9,9 @@ the streams can be compared.
 
 A stream with fewer than 1,000 healthy rows says next to nothing about a rate of a
 few per 10,000, so those of a set are pooled to one stream; a pool that is still
-shorter is left out and counted as such.
+shorter is left out and counted as such.  Even so the streams are short for such
+rare episodes: the line "by chance" says how far they would lie apart if every
+stream had the same rate, the one over all rows, and nothing but luck differed.
 """
 
 from __future__ import annotations
@@ -84,10 +86,21 @@ def streams(set_name: str, items: Iterable[Scored], threshold: float) -> list[St
 
 
 def table(found: list[Stream]) -> list[tuple[str, dict]]:
-    """One row for all streams and one for each set."""
+    """One row for all streams, one for what chance would make of them, and one for each set."""
     sets = dict.fromkeys(stream.set_name for stream in found)
-    groups = [("all sets", found)] + [(name, [x for x in found if x.set_name == name]) for name in sets]
-    return [(f"this, {name}", _spread(group)) for name, group in groups]
+    rows = [("this, all sets", _spread(found)), ("one rate everywhere, by chance", _chance(found))]
+    return rows + [(f"this, {name}", _spread([x for x in found if x.set_name == name])) for name in sets]
+
+
+def _chance(group: list[Stream], draws: int = 1000) -> dict:
+    """Quantiles over the streams if all had the same rate: means over draws of Poisson numbers of episodes."""
+    rows = np.array([stream.rows for stream in group if stream.rows >= ENOUGH])
+    if not len(rows):
+        return {}
+    episodes = sum(stream.episodes for stream in group if stream.rows >= ENOUGH)
+    drawn = np.random.default_rng(1).poisson(episodes / rows.sum() * rows, (draws, len(rows)))
+    low, middle, high = np.percentile(1e4 * drawn / rows, (10, 50, 90), axis=1).mean(axis=1)
+    return {"false/10k q10": low, "false/10k median": middle, "false/10k q90": high}
 
 
 def _spread(group: list[Stream]) -> dict:
