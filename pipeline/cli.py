@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Rich
 
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, MachineRule, match_rule
 from pipeline.config_file import load
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ err = Console(stderr=True, highlight=False)
 ConfigPath = Annotated[
     Optional[Path],  # noqa: UP045  # typer reads this at run time
     typer.Option("--config", "-c", help="YAML file; without one everything has its default."),
+]
+RulesPath = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--config", "-c", help="YAML file with what is known about machines: ranges, sensors to ignore."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -142,6 +146,7 @@ def scored_with_words(
     path: Path,
     table: "Table",
     what: str,
+    rule: MachineRule,
     params: "layers.Params | None" = None,
     freeze_at: int | None = None,
     explain: bool = False,
@@ -150,7 +155,7 @@ def scored_with_words(
     from pipeline.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
-        scored = score_table(table, progress=bar, params=params, freeze_at=freeze_at, explain=explain)
+        scored = score_table(table, progress=bar, rule=rule, params=params, freeze_at=freeze_at, explain=explain)
     if scored.disordered:
         err.print(
             f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
@@ -245,6 +250,7 @@ def score(
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    config: RulesPath = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
     ] = False,
@@ -260,9 +266,12 @@ def score(
     """Score recorded files, strictly online: a row's score depends on rows up to it only.
 
     Each file is one machine with a fresh network; every numeric column but the time is a sensor. Writes
-    time,score,severity,cause with one row per input row.
+    time,score,severity,cause with one row per input row. With --config, the rules for machines apply: a file's stem
+    is its machine's name.
 
     Example: spikewatch score press-1.csv press-2.csv.gz --out scores --time ts --exclude label,phase
+
+    Example: spikewatch score press-1.csv --out scores --config plant.yaml
 
     With --explain, <stem>.explain.csv says why: time,why and for each sensor four columns named after it, say
     flow.share (of the sensor in the row's score; a row's shares sum to 1) and flow.expected, flow.low, flow.high (in
@@ -285,6 +294,7 @@ def score(
     except ValueError as error:
         fail(f"--without: {error}")
     stems = named(inputs)
+    rules = configured(config).machines
     folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
@@ -293,7 +303,8 @@ def score(
             fail(str(error))
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
-        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", params, freeze_at, explain)
+        rule = match_rule(rules, stem)
+        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", rule, params, freeze_at, explain)
         write_scores(to / f"{stem}.csv", table, scored)
         if scored.explained is not None:
             write_explanations(to / f"{stem}.explain.csv", table, scored.explained)
@@ -312,6 +323,7 @@ def evaluate(
     ] = None,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    config: RulesPath = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
     to: Annotated[
         Optional[Path],  # noqa: UP045
@@ -341,6 +353,7 @@ def evaluate(
         fail("give the labels, either with --labels FILE or with --label-column NAME")
     excluded = listed(exclude)
     stems = named(inputs)
+    rules = configured(config).machines
     try:
         tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
         given = [] if labels is None else read_labels(labels, tables)
@@ -360,7 +373,8 @@ def evaluate(
         folder_for(to, stems, inputs if labels is None else [*inputs, labels])
     judged = []
     for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
-        scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}", explain=to is not None)
+        what, rule = f"{number + 1}/{len(inputs)}", match_rule(rules, table.name)
+        scored = scored_with_words(path, table, what, rule, explain=to is not None)
         judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
         if to is not None:
             from pipeline.picture import Band, Scene, draw

@@ -143,12 +143,23 @@ class Fleet:
         self._reserve(len(self.machines), line + 1, self._sizes[slot])
         first = next((number for number in self._numbers[slot].values() if number >= 0), line)
         self.state.lines.frozen[line] = self.state.lines.frozen[first]  # as the machine's other sensors
-        known = self.rules[slot].sensors.get(sensor)
-        if known is not None and known.range is not None:
-            delta.declare(self.state.lines.delta, line, *known.range)
-            if layers.has_context(self.params):
-                rate.declare(self.state.lines.context.code, line, *known.range)
+        self._declare(line)
         return line
+
+    def _declare(self, line: int) -> None:
+        """Tell a line's encoders the range of its sensor, or that they learn it from here on."""
+        slot, sensor = self.lines[line]
+        known = self.rules[slot].sensors.get(sensor)
+        lines = self.state.lines
+        remembers = layers.has_context(self.params)
+        if known is not None and known.range is not None:
+            delta.declare(lines.delta, line, *known.range)
+            if remembers:
+                rate.declare(lines.context.code, line, *known.range)
+        else:
+            lines.delta.declared[line] = False
+            if remembers:
+                lines.context.code.declared[line] = False
 
     def freeze(self, slot: int, frozen: bool) -> None:
         """Whether the lines of a machine learn; later ones take after them."""
@@ -192,9 +203,12 @@ class Fleet:
             if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
                 raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
             leaf[tuple(slice(length) for length in saved.shape)] = saved
-        for slot, rule in enumerate(self.rules):  # thresholds and ranges are today's configuration, not memory
+        # Thresholds and ranges are today's configuration, not memory.
+        for slot, rule in enumerate(self.rules):
             self.state.scoring.warning[slot] = rule.alert.warning
             self.state.scoring.critical[slot] = rule.alert.critical
+        for line in range(len(self.lines)):
+            self._declare(line)
 
     def _used(self, path: str) -> int:
         return len(self.machines) if path.split(".")[0] in PER_SLOT else len(self.lines)

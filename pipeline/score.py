@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.config import Limits, MachineRule
 from pipeline.engine import Engine, Scores
 from pipeline.network import layers
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
@@ -68,25 +69,36 @@ def batches(engine: Engine, table: Table, rows: int, cut: int | None = None) -> 
         )
 
 
+def heard(table: Table, rule: MachineRule) -> Table:
+    """The table without the sensors that the rule ignores."""
+    ignored = [sensor in rule.sensors and rule.sensors[sensor].ignore for sensor in table.sensors]
+    sensors = [sensor for sensor, left_out in zip(table.sensors, ignored, strict=True) if not left_out]
+    return table._replace(sensors=sensors, values=table.values[:, ~np.array(ignored, np.bool_)])
+
+
 def score(
     table: Table,
     rows: int = CHUNK_ROWS,
     progress: Callable[[int], None] | None = None,
+    rule: MachineRule | None = None,
     params: layers.Params | None = None,
     freeze_at: int | None = None,
     explain: bool = False,
 ) -> Scored:
     """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far.
 
+    `rule`: what is known about the machine beforehand, as the service takes it from the configuration.
     `explain`: with the reasons, which take three to four times the memory of the table.
 
     For experiments: other `params`, and the first row that the network does not learn from, `freeze_at`.
     """
-    engine = Engine(params=params)
+    known = rule or MachineRule()
+    whole, table = table, heard(table, known)
+    engine = Engine(limits=Limits(sensors_per_machine=len(table.sensors)), rule=lambda name: known, params=params)
     with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
     count, judged = len(table.time_ns), 0
     scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count
-    explained = nothing_explained(table) if explain else None
+    explained = nothing_explained(whole) if explain else None
 
     def keep(part: Scores) -> None:
         nonlocal judged
@@ -96,7 +108,7 @@ def score(
         for row, line in zip(rows_.tolist(), part.cause.tolist(), strict=True):
             cause[row] = engine.fleet.lines[line][1]
         if explained is not None:
-            note(engine, part, rows_, explained)
+            note(engine, part, rows_, whole.sensors, explained)
 
     steps = zip(pairwise(borders(table, rows, freeze_at)), batches(engine, table, rows, freeze_at), strict=True)
     for (begin, end), readings in steps:
@@ -118,10 +130,11 @@ def nothing_explained(table: Table) -> Explained:
     return Explained([""] * len(table.time_ns), share, expected, low, high)
 
 
-def note(engine: Engine, scores: Scores, rows: Ints, explained: Explained) -> None:
-    """Explain scores of the only machine of an engine, which are of these rows of its table."""
+def note(engine: Engine, scores: Scores, rows: Ints, sensors: list[str], explained: Explained) -> None:
+    """Explain scores of the only machine of an engine, which are of these rows of its table of these sensors."""
     told = engine.explain(scores, np.arange(len(scores)))
-    cell = rows[told.row], told.line  # lines were given out in the table's order
+    columns = np.array([sensors.index(sensor) for _, sensor in engine.fleet.lines], np.int64)
+    cell = rows[told.row], columns[told.line]
     for name in ("share", "expected", "low", "high"):
         getattr(explained, name)[cell] = getattr(told, name)
     alarms = np.flatnonzero(scores.severity > 0)

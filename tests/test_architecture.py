@@ -26,7 +26,9 @@ ALLOWED = {
     },
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
-    "pipeline.score": {"pipeline.records", "pipeline.tables", "pipeline.engine", "pipeline.network"},
+    "pipeline.score": {
+        "pipeline.records", "pipeline.config", "pipeline.tables", "pipeline.engine", "pipeline.network",
+    },
     "pipeline.evaluation": {"pipeline.records"},
     "pipeline.labels": {"pipeline.evaluation", "pipeline.tables"},
     "pipeline.report": {"pipeline.evaluation"},

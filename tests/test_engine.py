@@ -193,6 +193,21 @@ def test_ignored_sensors_and_limits_leave_readings_out_and_count_them():
     assert rows.ends.tolist() == [True]
 
 
+def test_the_declared_range_is_that_of_today_s_configuration_whatever_a_snapshot_says():
+    def engine(*span):
+        rule = MachineRule(sensors={"s1": Sensor(range=span)} if span else {})
+        return Engine(rule=lambda name: rule)
+
+    _, first = run(life(), engine=engine(0.0, 50.0))
+    for wanted in ((0.0, 50.0), (-5.0, 20.0), ()):
+        second = engine(*wanted)
+        second.fleet.restore(first.fleet.snapshot())
+        encoder, line = second.fleet.state.lines.delta, second.fleet.lines.index((0, "s1"))
+        assert bool(encoder.declared[line]) == bool(wanted)
+        assert (encoder.low[line], encoder.high[line]) == (wanted or (0.0, 50.0))  # learned on from where it was
+        assert same(first, second) == (wanted == (0.0, 50.0))
+
+
 @pytest.mark.parametrize("value", [1e100, -1e100, 1e-300, 0.0])
 def test_extreme_values_leave_every_score_and_every_band_finite(value):
     rng = np.random.default_rng(1)

@@ -17,6 +17,9 @@ import pytest
 import scorers
 import verify
 
+from pipeline.config import Sensor, match_rule
+from pipeline.config_file import load
+
 QUALITY = Path(board.__file__).parent
 
 
@@ -252,6 +255,14 @@ def test_streams_of_one_rate_lie_apart_by_chance_the_more_the_shorter_they_are()
     assert 9.0 < long["false/10k q10"] < 10.0 < long["false/10k q90"] < 11.0
     assert short["false/10k q10"] < 2.0
     assert short["false/10k q90"] > 15.0
+
+
+def test_a_command_may_be_told_the_least_and_largest_value_of_every_sensor(tmp_path):
+    path = tmp_path / "press[1].csv"
+    path.write_text("time,a,still,b\n2020-01-01,3,1,\n2020-01-02,-1,1,2.5\n2020-01-03,2,1,0.5\n")
+    board.declare([unit(path, 3)], tmp_path / "declared.yaml")
+    rule = match_rule(load(tmp_path / "declared.yaml", {}).machines, "press[1]")
+    assert rule.sensors == {"a": Sensor(range=(-1.0, 3.0)), "b": Sensor(range=(0.5, 2.5))}
 
 
 # The data

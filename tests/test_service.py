@@ -13,6 +13,7 @@ import pytest
 import yaml
 from servers import InfluxDB, Mosquitto, until
 
+from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.mqtt import Broker, Publisher
 from pipeline.network import layers
@@ -356,6 +357,41 @@ def test_score_explains_every_row_beside_its_scores_in_columns_named_after_the_s
     )
     assert both.returncode == 2
     assert "rig.explain.csv would be written twice" in both.stderr
+
+
+def test_score_applies_the_configuration_s_rules_by_file_stem(tmp_path: Path):
+    rng = np.random.default_rng(3)
+    values = np.round(20 + rng.normal(size=(600, 3)), 3)
+    lines = [",".join(map(str, [t, *row])) for t, row in enumerate(values.tolist())]
+    for name in ("press-1", "press-2"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["time,a,b,noise", *lines]) + "\n")
+    (tmp_path / "plant.yaml").write_text(
+        "machines:\n- match: press-1\n  sensors: {a: {range: [0, 400]}, noise: {ignore: true}}\n"
+        "  alert: {warning: 0.05, critical: 0.1}\n"
+    )
+
+    def scores(name: str, out: str, *options: str) -> list[str]:
+        command = [sys.executable, "-m", "pipeline", "score", str(tmp_path / f"{name}.csv")]
+        subprocess.run([*command, "--out", str(tmp_path / out), *options], check=True, capture_output=True)
+        return (tmp_path / out / f"{name}.csv").read_text().splitlines()
+
+    rules = ("--config", str(tmp_path / "plant.yaml"))
+    assert scores("press-2", "ruled", *rules) == scores("press-2", "bare")
+    found = scores("press-1", "ruled", *rules)
+    # As the service takes them: the ignored sensor is as good as no column, and the range is the encoder's ruler.
+    assert not [line for line in found if line.endswith("noise")]
+    assert [line for line in found if ",critical," in line]
+    ranged = MachineRule(sensors={"a": Sensor(range=(0.0, 400.0))})
+    table = read_table(tmp_path / "press-1.csv", exclude=["noise"])
+    assert [line.split(",")[1] for line in found[1:]] == [f"{value:.6f}" for value in score(table, rule=ranged).score]
+    assert (score(table, rule=ranged).score != score(table).score).any()
+
+
+def test_a_file_may_have_more_sensors_than_a_machine_of_the_service():
+    values = np.random.default_rng(0).normal(size=(120, 300))
+    names = [f"s{number}" for number in range(300)]
+    wide = Table("wide", [str(row) for row in range(120)], np.arange(120) * 10**9, names, values, [])
+    assert set(score(wide).cause) <= set(names)
 
 
 def test_score_for_experiments_leaves_populations_out_and_stops_learning_at_a_row(tmp_path: Path):

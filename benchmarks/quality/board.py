@@ -4,11 +4,12 @@
 Usage
 -----
     board.py --command 'spikewatch score' [--data DIR] [--sets nab,skab,...]
-             [--threshold 0.99] [--before DIR] [--seeds 1-8] [--json FILE]
+             [--threshold 0.99] [--declared] [--before DIR] [--seeds 1-8] [--json FILE]
              [--work DIR [--rescore]]
 
 The command is called as ``COMMAND INPUT... --out DIR --time time``, one process
-per set.  A set whose data is missing is named and left out.  Published figures of
+per set; with ``--declared`` as ``... --config FILE`` too, which states every sensor's
+range.  A set whose data is missing is named and left out.  Published figures of
 others come from ``peers.json`` in the data folder if there is one, else from the
 file beside this program.
 """
@@ -16,6 +17,7 @@ file beside this program.
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import math
 import shlex
@@ -78,6 +80,19 @@ def looks_ahead(command: str, scored: list[scorers.Scored], work: Path) -> float
     return float(np.max(np.abs(part.score - whole.score[:rows])))
 
 
+def declare(units: list[Unit], path: Path) -> None:
+    """Write down the least and the largest value of every sensor of every unit, as a data sheet would state them.
+
+    NAB tells each detector these two of each file.  The form is that of a Spikewatch configuration.
+    """
+    rules = []
+    for unit in units:
+        sensors = pd.read_csv(unit.path).drop(columns="time").agg(["min", "max"]).T
+        known = {name: {"range": [low, high]} for name, low, high in sensors.itertuples() if low < high}
+        rules.append({"match": glob.escape(unit.path.stem), "sensors": known})
+    path.write_text(json.dumps({"machines": rules}))
+
+
 def start_up(command: str, work: Path) -> float:
     """Seconds for 20 rows, after one call that may compile or fill caches."""
     path = work / "start" / "twenty.csv"
@@ -124,6 +139,7 @@ def main() -> None:
     p.add_argument("--command", required=True)
     p.add_argument("--sets", default=",".join(SETS), help="default: all there are")
     p.add_argument("--threshold", type=float, default=0.99)
+    p.add_argument("--declared", action="store_true", help="tell the command every sensor's range, as NAB does")
     p.add_argument("--before", type=Path, help="data folder with the machines' earlier life")
     p.add_argument("--seeds", type=numbers, default=numbers("1-8"), help="machines of the set ageing")
     p.add_argument("--json", type=Path)
@@ -141,12 +157,13 @@ def main() -> None:
     peers = json.loads(peers_file.read_text())
 
     healthy: list[calibration.Stream] = []
-    report = {"command": a.command, "threshold": a.threshold, "sets": {}}
+    report = {"command": a.command, "threshold": a.threshold, "declared": a.declared, "sets": {}}
     with tempfile.TemporaryDirectory() as temporary:
         work = a.work or Path(temporary)
         start = 0.0 if a.rescore else start_up(a.command, work)
         print(
             f"# {a.command}   fixed threshold {a.threshold:g}   "
+            + ("declared ranges   " if a.declared else "")
             + ("scores of an earlier run" if a.rescore else f"start-up {start:.2f} s")
         )
         for name in names:
@@ -156,7 +173,11 @@ def main() -> None:
                 print(f"{name}: left out, no {missing.filename}; see {README}")
                 continue
             out = work / name / "out"
-            seconds = 0.0 if a.rescore else run(a.command, [u.path for u in units], out)
+            command = a.command
+            if a.declared:
+                declare(units, work / name / "declared.yaml")
+                command += f" --config {shlex.quote(str(work / name / 'declared.yaml'))}"
+            seconds = 0.0 if a.rescore else run(command, [u.path for u in units], out)
             scored = [read(u, out) for u in units]
             rows = sum(u.rows for u in units)
             tables = getattr(scorers, name)(scored, a.threshold)
@@ -166,7 +187,7 @@ def main() -> None:
             entry = {"machines": len(units), "rows": rows, "tables": {t: dict(lines) for t, lines in tables.items()}}
             note = f"{name}: {len(units)} machines, {rows} rows"
             if not a.rescore:
-                ahead = looks_ahead(a.command, scored, work / name)
+                ahead = looks_ahead(command, scored, work / name)
                 entry |= {
                     "seconds": seconds,
                     "us_per_row": 1e6 * max(seconds - start, 0.0) / rows,
