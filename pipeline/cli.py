@@ -26,7 +26,9 @@ from pipeline.config import Config, ConfigError, MachineRule, match_rule
 from pipeline.config_file import load
 
 if TYPE_CHECKING:
+    from pipeline.engine import Engine
     from pipeline.network import layers
+    from pipeline.network.prior import Prior
     from pipeline.records import Bools
     from pipeline.score import Explained, Scored
     from pipeline.tables import Table
@@ -48,7 +50,7 @@ ConfigPath = Annotated[
 ]
 RulesPath = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--config", "-c", help="YAML file with what is known about machines: ranges, sensors to ignore."),
+    typer.Option("--config", "-c", help="YAML file with what is known about machines beforehand: its rules."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -147,6 +149,7 @@ def scored_with_words(
     table: "Table",
     what: str,
     rule: MachineRule,
+    known: "Prior | None",
     params: "layers.Params | None" = None,
     freeze_at: int | None = None,
     explain: bool = False,
@@ -155,7 +158,9 @@ def scored_with_words(
     from pipeline.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
-        scored = score_table(table, progress=bar, rule=rule, params=params, freeze_at=freeze_at, explain=explain)
+        scored = score_table(
+            table, progress=bar, rule=rule, known=known, params=params, freeze_at=freeze_at, explain=explain
+        )
     if scored.disordered:
         err.print(
             f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
@@ -201,6 +206,20 @@ def write_explanations(path: Path, table: "Table", explained: "Explained") -> No
         for stamp, why, numbers in zip(table.stamps, explained.why, columns, strict=True):
             cells = ("" if number != number else f"{number:.9g}" for number in numbers.ravel().tolist())
             writer.writerow([stamp, why, *cells])
+
+
+def as_committed(tree: Config) -> "Engine":
+    """The service's networks at its last commit. Reads the data folder only; the service may be running."""
+    from pipeline.journal import Journal
+    from pipeline.service import journal_path, restore
+    from pipeline.snapshots import Snapshots
+
+    if not journal_path(tree).exists():
+        fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
+    journal = Journal(journal_path(tree), read_only=True)
+    engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
+    journal.close()
+    return engine
 
 
 @app.command()
@@ -284,6 +303,7 @@ def score(
       frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
     from pipeline.network import layers
+    from pipeline.prior_file import priors_of
     from pipeline.tables import TableError, read_table
 
     excluded = listed(exclude)
@@ -295,6 +315,7 @@ def score(
         fail(f"--without: {error}")
     stems = named(inputs)
     rules = configured(config).machines
+    priors = priors_of(rules)
     folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
@@ -303,8 +324,8 @@ def score(
             fail(str(error))
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
-        rule = match_rule(rules, stem)
-        scored = scored_with_words(path, table, f"{number}/{len(inputs)}", rule, params, freeze_at, explain)
+        what, rule = f"{number}/{len(inputs)}", match_rule(rules, stem)
+        scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain)
         write_scores(to / f"{stem}.csv", table, scored)
         if scored.explained is not None:
             write_explanations(to / f"{stem}.explain.csv", table, scored.explained)
@@ -346,6 +367,7 @@ def evaluate(
     """
     from pipeline import evaluation
     from pipeline.labels import LabelsError, read_labels
+    from pipeline.prior_file import priors_of
     from pipeline.report import facts, remarks, tabulate
     from pipeline.tables import TableError, read_table
 
@@ -354,6 +376,7 @@ def evaluate(
     excluded = listed(exclude)
     stems = named(inputs)
     rules = configured(config).machines
+    priors = priors_of(rules)
     try:
         tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
         given = [] if labels is None else read_labels(labels, tables)
@@ -374,7 +397,7 @@ def evaluate(
     judged = []
     for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
         what, rule = f"{number + 1}/{len(inputs)}", match_rule(rules, table.name)
-        scored = scored_with_words(path, table, what, rule, explain=to is not None)
+        scored = scored_with_words(path, table, what, rule, priors(table.name), explain=to is not None)
         judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
         if to is not None:
             from pipeline.picture import Band, Scene, draw
@@ -440,18 +463,9 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch machines --config plant.yaml
     """
-    tree = configured(config)
     from pipeline.board import moment
-    from pipeline.journal import Journal
-    from pipeline.service import journal_path, restore
-    from pipeline.snapshots import Snapshots
 
-    if not journal_path(tree).exists():
-        fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
-    journal = Journal(journal_path(tree), read_only=True)
-    engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
-    journal.close()
-    summaries = engine.summaries()
+    summaries = as_committed(configured(config)).summaries()
     if as_json:
         rows = [
             {
@@ -473,6 +487,69 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
             name, state, str(one.sensors), f"{one.readings:,}", newest, f"{one.score:.4f}", one.severity.name.lower()
         )
     out.print(table)
+
+
+@app.command()
+def prior(
+    to: Annotated[Path, typer.Option("--out", help="File for the prior, JSON.")],
+    inputs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recordings, each of one machine; default: the service's machines."),
+    ] = None,
+    config: ConfigPath = None,
+    match: Annotated[str, typer.Option(help="Of these, the machines whose name matches this shell pattern.")] = "*",
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+) -> None:
+    """Write down what machines of one kind have in common, so that a new one of this kind is ready sooner.
+
+    Pools how their sensors move together and how far they usually are from each other's expectation, as of the
+    service's last commit (it may be running), or of the end of recordings. A rule under machines: names the file with
+    prior: FILE. It holds for machines, and sensors, that are seen for the first time from then on.
+
+    Example: spikewatch prior --config plant.yaml --match 'press-*' --out press.prior.json
+
+    Example: spikewatch prior press-1.csv press-2.csv --out press.prior.json
+    """
+    from fnmatch import fnmatchcase
+
+    from pipeline.network.prior import ROWS, pooled
+    from pipeline.prior_file import write_prior
+    from pipeline.score import learned
+    from pipeline.tables import TableError, read_table
+
+    known: list[tuple[str, Prior | None]] = []
+    if inputs:
+        rules = configured(config).machines
+        for path, stem in zip(inputs, named(inputs), strict=True):
+            if fnmatchcase(stem, match):
+                try:
+                    table = read_table(path, time_column, listed(exclude))
+                except TableError as error:
+                    fail(str(error))
+                known.append((stem, learned(table, match_rule(rules, stem))))
+    else:
+        fleet = as_committed(configured(config)).fleet
+        for slot, machine in enumerate(fleet.machines):
+            if fnmatchcase(machine.name, match):
+                known.append((machine.name, fleet.learned(slot)))
+    young = [name for name, one in known if one is None]
+    if young:
+        err.print(f"left out, not every sensor has learned from {ROWS:,.0f} rows: {', '.join(young)}", markup=False)
+    usable = [one for _, one in known if one is not None]
+    if not usable:
+        fail(f"no machine that matches {match} has learned enough" if known else f"no machine matches {match}", 1)
+    common = pooled(usable)
+    others = sorted({sensor for one in usable for sensor in one.sensors} - set(common.sensors))
+    if others:
+        err.print(f"left out, not every machine has them: {', '.join(others)}", markup=False)
+    if not common.sensors:
+        fail("the machines have no sensor in common", 1)
+    try:
+        write_prior(to, common)
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+    out.print(f"{to}: {len(common.sensors)} sensors of {', '.join(common.machines)}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -89,6 +89,7 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the machines whose name matches; the first rule that matches counts."""
 
     match: str = "*"  # shell pattern over the machine's name
+    prior: str | None = None  # file of `spikewatch prior`: what machines of this kind have in common
     sensors: dict[str, Sensor] = {}
     alert: Alert = Alert()
 

@@ -142,6 +142,13 @@ def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> Problems:
 def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
     if not rule.match:
         yield "match", "is empty (a machine's name, or a pattern such as press-*)"
+    if rule.prior is not None:
+        from pipeline.prior_file import PriorError, read_prior  # here, as it brings the network's compiler with it
+
+        try:
+            read_prior(Path(rule.prior))
+        except PriorError as error:
+            yield "prior", f"{rule.prior} {error}"
 
 
 def _check_alert(alert: Alert, environ: Mapping[str, str]) -> Problems:

@@ -14,7 +14,7 @@ from pipeline import explanation, scoring
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import Fleet
-from pipeline.network import clock, layers, rows
+from pipeline.network import clock, layers, prior, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import Severity
 
@@ -74,15 +74,16 @@ class Engine:
         rule: Callable[[str], MachineRule] | None = None,
         params: layers.Params | None = None,
         real: type[np.floating] = np.float32,
+        priors: Callable[[str], prior.Prior | None] | None = None,
     ) -> None:
         """`every_ns`: longest time without a written score, `sensors_every_ns` without its sensors.
 
-        `rule`: settings of a machine by its name.
+        `rule`, `priors`: settings of a machine by its name, and what is known of its kind.
         """
         self._params = params or layers.Params()
         self._scoring = scoring.Params(every_ns, sensors_every_ns)
         default = MachineRule()
-        self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real)
+        self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real, priors)
         self.late = 0  # readings not newer than their line's last one; not learned from
 
     def arrange(self, messages: Iterable[Iterable[Reading]], refused: Counter[str] | None = None) -> Readings:
@@ -318,7 +319,7 @@ class Engine:
                     machine,
                     len(own),
                     int(state.row_lines.age[own].sum()),
-                    min(float(state.row_machines.oldest[slot]) / scoring.WARM, 1.0),
+                    min(rows.experience(state.machines, state.row_machines, slot) / scoring.WARM, 1.0),
                     int(state.row_machines.closed_ns[slot]),
                     float(state.scoring.newest[slot]),
                     Severity(max(int(state.scoring.severity[slot]), 0)),

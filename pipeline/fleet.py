@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from encoders import delta, rate
 from pipeline import scoring
 from pipeline.config import Limits, MachineRule
-from pipeline.network import layers, rows
+from pipeline.network import layers, prior, rows
 from pipeline.records import Machine
 
 Array = NDArray[Any]
@@ -80,15 +80,18 @@ class Fleet:
         limits: Limits,
         rule: Callable[[str], MachineRule],
         real: type[np.floating] = np.float32,
+        priors: Callable[[str], prior.Prior | None] | None = None,
     ) -> None:
         self.params = params
         self.machines: list[Machine] = []
         self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
         self.rules: list[MachineRule] = []
+        self._priors: list[prior.Prior | None] = []
         self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
         self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
         self._limits = limits
         self._rule = rule
+        self._prior = priors or (lambda name: None)
         self._real = real
         self._slots: dict[Machine, int] = {}
         self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
@@ -131,11 +134,18 @@ class Fleet:
         self._reserve(slot + 1, len(self.lines), 1)
         self.state.scoring.warning[slot] = rule.alert.warning
         self.state.scoring.critical[slot] = rule.alert.critical
+        self._priors.append(self._prior(machine.name))
+        if self._priors[slot] is not None:
+            self.state.machines.evidence.given[slot] = prior.ROWS
         return slot
 
     def add_line(self, slot: int, sensor: str) -> int:
-        """Give a sensor of a machine the next line. Its network takes it in with its first reading."""
+        """Give a sensor of a machine the next line. Its network takes it in with its first reading.
+
+        A machine's lines must be given out in the order of their first readings, which is that of its roster.
+        """
         line = len(self.lines)
+        earlier = self.lines_of(slot)
         self._sizes[slot] += 1
         self.lines.append((slot, sensor))
         self.line_tags.append(tuple(sorted((*self.tags[slot], ("sensor", sensor)))))
@@ -144,7 +154,20 @@ class Fleet:
         first = next((number for number in self._numbers[slot].values() if number >= 0), line)
         self.state.lines.frozen[line] = self.state.lines.frozen[first]  # as the machine's other sensors
         self._declare(line)
+        known = self._priors[slot]
+        if known is not None:
+            prior.give(known, sensor, line, earlier, self.state.lines.expectation, self.state.lines.evidence)
         return line
+
+    def lines_of(self, slot: int) -> list[tuple[str, int]]:
+        """Sensors and lines of a machine, in order of discovery."""
+        return [(sensor, line) for sensor, line in self._numbers[slot].items() if line >= 0]
+
+    def learned(self, slot: int) -> prior.Prior | None:
+        """What a machine can tell others of its kind; None while it has learned too little."""
+        sensors, lines = zip(*self.lines_of(slot), strict=True) if self.lines_of(slot) else ((), ())
+        known = self.state.lines
+        return prior.learned(self.machines[slot].name, list(sensors), list(lines), known.expectation, known.evidence)
 
     def _declare(self, line: int) -> None:
         """Tell a line's encoders the range of its sensor, or that they learn it from here on."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.config import Limits, MachineRule
 from pipeline.engine import Engine, Scores
-from pipeline.network import layers
+from pipeline.network import layers, prior
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
 from pipeline.tables import Table
 
@@ -51,11 +51,19 @@ def borders(table: Table, rows: int, cut: int | None) -> list[int]:
     return [*sorted(begins), end]
 
 
+def first_readings(values: Floats) -> list[int]:
+    """The columns that have readings, in order of their first ones: that in which a service discovers sensors."""
+    known = ~np.isnan(values)
+    first = np.where(known.any(axis=0), known.argmax(axis=0), -1)
+    return [int(column) for column in np.argsort(first, kind="stable") if first[column] >= 0]
+
+
 def batches(engine: Engine, table: Table, rows: int, cut: int | None = None) -> Iterator[Readings]:
     """The table's readings as the engine takes them, `rows` rows at a time; empty cells are no readings."""
     machine = Machine(table.name)
-    numbers = [engine.fleet.number(machine, sensor) for sensor in table.sensors]
-    lines = np.array([line for _, line in numbers], np.int64)
+    lines = np.zeros(len(table.sensors), np.int64)
+    for sensor in first_readings(table.values):
+        _, lines[sensor] = engine.fleet.number(machine, table.sensors[sensor])
     time_ns, _ = in_order(table.time_ns)
     for begin, end in pairwise(borders(table, rows, cut)):
         values = table.values[begin:end]
@@ -76,25 +84,38 @@ def heard(table: Table, rule: MachineRule) -> Table:
     return table._replace(sensors=sensors, values=table.values[:, ~np.array(ignored, np.bool_)])
 
 
+def learned(table: Table, rule: MachineRule) -> prior.Prior | None:
+    """What the recorded machine can tell others of its kind; None if it is too short."""
+    table = heard(table, rule)
+    engine = Engine(limits=Limits(sensors_per_machine=len(table.sensors)), rule=lambda name: rule)
+    for readings in batches(engine, table, CHUNK_ROWS):
+        engine.step(readings)
+    engine.finish()
+    return engine.fleet.learned(0) if engine.fleet.machines else None
+
+
 def score(
     table: Table,
     rows: int = CHUNK_ROWS,
     progress: Callable[[int], None] | None = None,
     rule: MachineRule | None = None,
+    known: prior.Prior | None = None,
     params: layers.Params | None = None,
     freeze_at: int | None = None,
     explain: bool = False,
 ) -> Scored:
     """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far.
 
-    `rule`: what is known about the machine beforehand, as the service takes it from the configuration.
+    What is known beforehand, as the service takes it from the configuration: `rule` about the machine, `known` about
+    its kind.
     `explain`: with the reasons, which take three to four times the memory of the table.
 
     For experiments: other `params`, and the first row that the network does not learn from, `freeze_at`.
     """
-    known = rule or MachineRule()
-    whole, table = table, heard(table, known)
-    engine = Engine(limits=Limits(sensors_per_machine=len(table.sensors)), rule=lambda name: known, params=params)
+    settings = rule or MachineRule()
+    whole, table = table, heard(table, settings)
+    limits = Limits(sensors_per_machine=len(table.sensors))
+    engine = Engine(limits=limits, rule=lambda name: settings, params=params, priors=lambda name: known)
     with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
     count, judged = len(table.time_ns), 0
     scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count

@@ -28,6 +28,7 @@ from pipeline.fleet import SnapshotError
 from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
+from pipeline.prior_file import priors_of
 from pipeline.records import Message, Point, Readings
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
@@ -85,9 +86,17 @@ def store_path(config: Config) -> Path:
 def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
     """The engine at the journal's last commit, and that commit's sequence number."""
 
+    priors = priors_of(config.machines)
+
     def unlearned() -> Engine:
         every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
-        return Engine(every_ns, sensors_every_ns, config.limits, lambda machine: match_rule(config.machines, machine))
+        return Engine(
+            every_ns,
+            sensors_every_ns,
+            config.limits,
+            lambda machine: match_rule(config.machines, machine),
+            priors=priors,
+        )
 
     engine, sequence = unlearned(), 0
     for covered in snapshots.sequences():

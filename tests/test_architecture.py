@@ -13,7 +13,7 @@ ALLOWED = {
     "pipeline.records": set(),
     "pipeline.topics": {"pipeline.records"},
     "pipeline.config": set(),
-    "pipeline.config_checks": {"pipeline.config", "pipeline.topics"},
+    "pipeline.config_checks": {"pipeline.config", "pipeline.topics", "pipeline.prior_file"},
     "pipeline.config_file": {"pipeline.config", "pipeline.config_checks"},
     "pipeline.payloads": {"pipeline.records", "pipeline.config", "pipeline.topics"},
     "pipeline.network": {"encoders"},
@@ -24,6 +24,7 @@ ALLOWED = {
         "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring", "pipeline.fleet",
         "pipeline.explanation",
     },
+    "pipeline.prior_file": {"pipeline.config", "pipeline.network"},
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
     "pipeline.score": {

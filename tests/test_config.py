@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from pipeline.config import (
     unix_ns,
 )
 from pipeline.config_file import _Reader, load
+from pipeline.network.prior import Prior
+from pipeline.prior_file import write_prior
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
 ENVIRON = {"MQTT_PASSWORD": "hunter2", "INFLUX_TOKEN": "hunter3"}
@@ -69,10 +72,13 @@ def test_the_example_loads_with_every_setting_taken_in(plant: Path, tmp_path: Pa
     text = re.sub(r"(?m)^( *)#(?=(?:  )?\w+:(?: |$))", r"\1", EXAMPLE.read_text())
     for name in ("ca.pem", "client.pem", "client.key"):
         (tmp_path / name).touch()
+    known = Prior(("press-1",), ("a",), np.eye(3)[None, None], np.ones(1), np.ones(1), np.ones((1, 4)), np.zeros(1))
+    write_prior(tmp_path / "press.prior.json", known)
     plant.write_text(text.replace("/etc/spikewatch", str(tmp_path)))
     config = load(plant, ENVIRON)
     assert config.mqtt.password == Secret(env="MQTT_PASSWORD")
     assert config.mqtt.tls.key == str(tmp_path / "client.key")
+    assert config.machines[0].prior == str(tmp_path / "press.prior.json")
     assert config.influxdb is not None
     assert config.influxdb.token == Secret(env="INFLUX_TOKEN")
 
@@ -154,6 +160,10 @@ data: 5
         ("mqtt: {sources: [plant/#]}", "1: mqtt.sources[0]: expected keys and values"),
         ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', qos: true}]}", "qos: True is not one of 0, 1"),
         ("machines: [{sensors: [temp]}]", "1: machines[0].sensors: expected names and their settings"),
+        (
+            "machines:\n- match: press-*\n  prior: none.json",
+            "3: machines[0].prior: none.json cannot be read: No such file",
+        ),
         ("machines: [{sensors: {t: {range: [1]}}}]", "range: [1] is not a pair of numbers: [low, high]"),
         # values
         ("data: ''", "1: data: is empty"),

@@ -77,6 +77,7 @@ class Machines(NamedTuple):
     joint: NDArray[np.float64]  # rows that more than half of the lines have been off
     alarm: NDArray[np.float64]  # rows the machine has been in alarm
     calm: NDArray[np.float64]  # rows until a changed machine is ready again; 0 if nothing was accepted
+    given: NDArray[np.float64]  # rows that the prior of its kind counts as; 0 without one
     patience_ns: NDArray[np.float64]  # set by the operator; 0 for the default, infinite for never
 
 
@@ -103,7 +104,7 @@ def fresh_lines(params: Params, lines: int) -> Lines:
 
 def fresh_machines(params: Params, slots: int) -> Machines:
     """State of `slots` machines that have seen nothing."""
-    return Machines(np.zeros(slots), np.zeros(slots), np.zeros(slots), np.zeros(slots))
+    return Machines(np.zeros(slots), np.zeros(slots), np.zeros(slots), np.zeros(slots), np.zeros(slots))
 
 
 @inlined
@@ -273,6 +274,7 @@ def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) ->
     lines.shut[c] = False
     lines.level[c] = 0.0
     known.own[c] = min(known.own[c], params.relearn)
+    known.given[c] = 0.0
 
 
 @inlined

@@ -52,6 +52,7 @@ class Lines(NamedTuple):
     offset: NDArray[np.float64]  # first reading
     unit: NDArray[np.float64]  # power of two below the first movement; 0 before one
     own: NDArray[np.float64]  # rows learned from; set back when a change is accepted
+    given: NDArray[np.float64]  # of these, that its kind's prior counts as; they say nothing about its mean
     used: NDArray[np.float64]  # (lines, FEATURES), features as the others hear them
     real: NDArray[np.float64]  # (lines, FEATURES), features as they were read
     mean: NDArray[np.float64]  # (lines, FEATURES)
@@ -99,6 +100,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         offset=each(),
         unit=each(),
         own=each(),
+        given=each(),
         used=features(),
         real=features(),
         mean=features(),
@@ -140,6 +142,12 @@ def follow(lines: Lines, line: int, seen: float, elapsed: float, value: float) -
         lines.unit[line] = 2.0 ** math.floor(math.log2(abs(value - lines.offset[line])))
     lines.value[line] = value
     lines.elapsed[line] = elapsed
+
+
+@inlined
+def lived(lines: Lines, line: int) -> float:
+    """Rows that a line has learned from by itself."""
+    return lines.own[line] - lines.given[line]
 
 
 @inlined
@@ -197,7 +205,7 @@ def predict(
             lines.used[c, 0] = lines.real[c, 0]
         for k in range(FEATURES):
             i = p * FEATURES + k
-            rate[i] = 1.0 if k == 0 else max(leak(params.forget[k], elapsed), 1.0 / max(lines.own[c], 1.0))
+            rate[i] = 1.0 if k == 0 else max(leak(params.forget[k], elapsed), 1.0 / max(lived(lines, c), 1.0))
             before[i] = lines.used[c, k]
             lines.used[c, k] += rate[i] * (lines.used[c, 0] - lines.used[c, k])
             if ticked[c]:
@@ -312,7 +320,7 @@ def learn(
         return
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
-        slow = 1.0 / min(lines.own[c], params.memory)
+        slow = 1.0 / min(lived(lines, c), params.memory)
         for k in range(FEATURES):
             deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]
             lines.mean[c, k] += slow * deviation[begin + k]

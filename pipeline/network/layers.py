@@ -425,7 +425,11 @@ def expect(
             found.size,
             room.expectation,
         )
-        if (rows + 1) % params.expectation.renew == 0 and not frozen:
+        renewal = (rows + 1) % params.expectation.renew == 0
+        for i in range(first, first + members):  # what a prior has given is used at once
+            c = roster[slot, i]
+            renewal |= known.given[c] > 0.0 and known.precision[c, 0, (i - first) * expectation.FEATURES] == 0.0
+        if renewal and not frozen:
             expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
     return highest, cause
 
@@ -482,6 +486,7 @@ def accept_lines(
         if lines.evidence.shut[c] or lines.evidence.level[c] > least:
             evidence.accept(params.evidence, lines.evidence, lines.expectation, c)
     machines.evidence.joint[slot] = 0.0
+    machines.evidence.given[slot] = 0.0
 
 
 @inlined
@@ -549,6 +554,8 @@ def judge(
     )
     highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
     tell(params, lines, roster, slot, size, ticked, age, account, entry)
+    if size > 1 and oldest < machines.evidence.given[slot]:
+        strange = 0.0  # its kind says what is normal, which its own short past cannot: the first new mode is no fault
     state = strange
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)

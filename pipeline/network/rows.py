@@ -57,7 +57,7 @@ class Closed(NamedTuple):
     state: NDArray[np.float64]
     changed: NDArray[np.bool_]
     gate: NDArray[np.float64]
-    age: NDArray[np.float64]  # readings of the machine's oldest line
+    age: NDArray[np.float64]  # readings of the machine's oldest line, and what a prior counts as
     lines: NDArray[np.int64]  # number of the machine's lines
     event_cause: NDArray[np.int64]  # line
     state_cause: NDArray[np.int64]  # line
@@ -126,6 +126,13 @@ def complete(lines: Lines, machines: Machines, slot: int) -> bool:
 
 
 @inlined
+def experience(network_machines: layers.Machines, machines: Machines, slot: int) -> float:
+    """Readings that a machine knows about: of its oldest line, and of its kind where it has sensors to compare."""
+    given = network_machines.evidence.given[slot] if machines.size[slot] > 1 else 0.0
+    return float(machines.oldest[slot] + given)
+
+
+@inlined
 def close(
     params: layers.Params,
     network_lines: layers.Joined,
@@ -168,7 +175,7 @@ def close(
     out.state[row] = verdict.state
     out.changed[row] = network_machines.evidence.calm[slot] > 0.0
     out.gate[row] = network_machines.condition.gate[slot]
-    out.age[row] = machines.oldest[slot]
+    out.age[row] = experience(network_machines, machines, slot)
     out.lines[row] = machines.size[slot]
     out.event_cause[row] = verdict.event_cause
     out.state_cause[row] = verdict.state_cause
