@@ -387,6 +387,22 @@ def test_score_applies_the_configuration_s_rules_by_file_stem(tmp_path: Path):
     assert (score(table, rule=ranged).score != score(table).score).any()
 
 
+def test_explanations_stand_in_the_columns_of_the_file_whatever_is_ignored_or_reports_first():
+    table = recording(400)
+    late = table.values.copy()
+    late[:5, 1] = np.nan
+    ignored = MachineRule(sensors={table.sensors[0]: Sensor(ignore=True)})
+    told = score(table._replace(values=late), rule=ignored, explain=True).explained
+    alone = score(table._replace(values=late[:, 1:], sensors=table.sensors[1:]), explain=True).explained
+    assert told is not None
+    assert alone is not None
+    assert np.isnan(told.expected[:, 0]).all()
+    np.testing.assert_array_equal(told.expected[:, 1:], alone.expected)
+    np.testing.assert_array_equal(told.share[:, 1:], alone.share)
+    inside = (late[:, 1:] >= told.low[:, 1:]) & (late[:, 1:] <= told.high[:, 1:])
+    assert inside[300:].mean() > 0.8  # of its own band, which no other sensor's readings would be
+
+
 def test_a_file_may_have_more_sensors_than_a_machine_of_the_service():
     values = np.random.default_rng(0).normal(size=(120, 300))
     names = [f"s{number}" for number in range(300)]
