@@ -4,6 +4,9 @@ Here names become numbers and numbers become names. A machine has a slot, a sens
 given out in order of discovery. All state is one tree of named tuples of arrays; growing, saving and restoring are
 written once, over that tree.
 
+What belongs to one machine can be cut out and pasted elsewhere: a cut is the snapshot of a fleet of that machine
+alone. So the baseline that a repaired machine had before is a machine of the same name in a fleet beside this one.
+
 Pure: snapshots leave as a dictionary of arrays and come back as one; files are somebody else's concern.
 """
 
@@ -18,10 +21,11 @@ from encoders import delta, rate
 from pipeline import scoring
 from pipeline.config import Limits, MachineRule
 from pipeline.network import layers, prior, rows
-from pipeline.records import Machine
+from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
-FORMAT = 1  # of a snapshot; raised when a field changes its meaning
+FORMAT = 2  # of a snapshot; raised when a field changes its meaning
+BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
 
 class State(NamedTuple):
@@ -35,6 +39,10 @@ class State(NamedTuple):
 
 
 PER_SLOT = {"machines", "row_machines", "scoring"}
+
+
+class NoBaselineError(Exception):
+    """No baseline of this machine was kept; nothing was changed."""
 
 
 class SnapshotError(Exception):
@@ -59,6 +67,28 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
         return
     for name in tree._fields:
         yield from leaves(getattr(tree, name), f"{path}.{name}" if path else name)
+
+
+def named(machines: list[Machine], lines: list[tuple[int, str]]) -> Array:
+    """The names of machines and lines as an array of a snapshot."""
+    names = {"format": FORMAT, "machines": machines, "lines": lines}
+    return np.frombuffer(json.dumps(names).encode(), np.uint8)
+
+
+def read_names(arrays: dict[str, Array]) -> dict[str, Any]:
+    """What `named` wrote; raises SnapshotError where another version did."""
+    names: dict[str, Any] = json.loads(arrays["names"].tobytes())
+    if names["format"] != FORMAT:
+        raise SnapshotError(f"snapshot of format {names['format']}, this version reads {FORMAT}")
+    return names
+
+
+def check(arrays: dict[str, Array], state: State) -> None:
+    """Raise SnapshotError unless every array of a snapshot has its place in `state`."""
+    for path, leaf in leaves(state):
+        saved = arrays.get(path)
+        if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
+            raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
 
 
 def misfit(saved: Array, leaf: Array) -> bool:
@@ -89,6 +119,7 @@ class Fleet:
         self._priors: list[prior.Prior | None] = []
         self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
         self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
+        self.before: Fleet | None = None  # of machines that were repaired, as they were before
         self._limits = limits
         self._rule = rule
         self._prior = priors or (lambda name: None)
@@ -132,8 +163,7 @@ class Fleet:
         self._numbers.append({})
         self._sizes.append(0)
         self._reserve(slot + 1, len(self.lines), 1)
-        self.state.scoring.warning[slot] = rule.alert.warning
-        self.state.scoring.critical[slot] = rule.alert.critical
+        self._configure(slot)
         self._priors.append(self._prior(machine.name))
         if self._priors[slot] is not None:
             self.state.machines.evidence.given[slot] = prior.ROWS
@@ -165,9 +195,17 @@ class Fleet:
 
     def learned(self, slot: int) -> prior.Prior | None:
         """What a machine can tell others of its kind; None while it has learned too little."""
-        sensors, lines = zip(*self.lines_of(slot), strict=True) if self.lines_of(slot) else ((), ())
-        known = self.state.lines
-        return prior.learned(self.machines[slot].name, list(sensors), list(lines), known.expectation, known.evidence)
+        state = self.state
+        lines = state.row_machines.roster[slot, : state.row_machines.size[slot]].tolist()
+        sensors = [self.lines[line][1] for line in lines]
+        return prior.learned(self.machines[slot].name, sensors, lines, state.lines.expectation, state.lines.evidence)
+
+    def _configure(self, slot: int) -> None:
+        """Give a machine the thresholds of its rule and its lines the ranges: both are configuration, not memory."""
+        self.state.scoring.warning[slot] = self.rules[slot].alert.warning
+        self.state.scoring.critical[slot] = self.rules[slot].alert.critical
+        for _, line in self.lines_of(slot):
+            self._declare(line)
 
     def _declare(self, line: int) -> None:
         """Tell a line's encoders the range of its sensor, or that they learn it from here on."""
@@ -186,9 +224,94 @@ class Fleet:
 
     def freeze(self, slot: int, frozen: bool) -> None:
         """Whether the lines of a machine learn; later ones take after them."""
-        for line in self._numbers[slot].values():
-            if line >= 0:
-                self.state.lines.frozen[line] = frozen
+        self.state.lines.frozen[self._own(slot)] = frozen
+
+    def frozen(self, slot: int) -> bool:
+        """Whether a machine is frozen; one without sensors never is."""
+        return bool(self.state.lines.frozen[self._own(slot)].any())
+
+    def cut(self, slot: int) -> dict[str, Array]:
+        """Copies of all that belongs to one machine: the snapshot of a fleet that knows nothing else."""
+        lines = self._own(slot)
+        alone = fresh(self.params, 1, len(lines), max(len(lines), 1), self._real)
+        arrays = {}
+        for (path, leaf), (_, own) in zip(leaves(self.state), leaves(alone), strict=True):
+            arrays[path] = own
+            if len(leaf):  # what no dendrite hears has no rows
+                own[:] = leaf[self._rows(path, slot, lines)][tuple(slice(length) for length in own.shape)]
+        roster = arrays["row_machines.roster"][0, : int(arrays["row_machines.size"][0])]
+        roster[:] = np.searchsorted(lines, roster)
+        names = [(0, self.lines[line][1]) for line in lines]
+        return arrays | {"names": named([self.machines[slot]], names)}
+
+    def paste(self, slot: int, arrays: dict[str, Array]) -> None:
+        """Let a machine become the one that was cut out, of any fleet; sensors find each other by name.
+
+        Sensors that the cut does not know have seen nothing. Thresholds and ranges are those of this fleet's rules.
+        Raises SnapshotError, and changes nothing, where the arrays are not those of this version.
+        """
+        names = read_names(arrays)
+        sensors = [sensor for _, sensor in names["lines"]]
+        alone = fresh(self.params, 1, len(sensors), max(len(sensors), 1), self._real)
+        check(arrays, alone)
+        if any(arrays[path].shape != leaf.shape for path, leaf in leaves(alone)):
+            raise SnapshotError("not the cut of one machine")
+        for sensor in sensors:
+            if self._numbers[slot].get(sensor, -1) < 0:
+                self.add_line(slot, sensor)
+        self.clear(slot)
+        lines = np.array([self._numbers[slot][sensor] for sensor in sensors], np.int64)
+        for path, leaf in leaves(self.state):
+            if len(leaf):
+                rows = self._rows(path, slot, lines)
+                own = leaf[rows]
+                own[tuple(slice(length) for length in arrays[path].shape)] = arrays[path]
+                leaf[rows] = own
+        roster = self.state.row_machines.roster[slot, : self.state.row_machines.size[slot]]
+        roster[:] = lines[roster]
+        self._configure(slot)
+
+    def clear(self, slot: int) -> None:
+        """Let a machine have seen nothing; what the configuration says of it holds."""
+        lines = self._own(slot)
+        nothing = fresh(self.params, 1, 1, self._room[2], self._real)
+        for (path, leaf), (_, blank) in zip(leaves(self.state), leaves(nothing), strict=True):
+            if len(leaf):
+                leaf[self._rows(path, slot, lines)] = blank[0]
+        self._configure(slot)
+
+    def keep(self, slot: int) -> None:
+        """Keep a machine as it is beside the fleet, in place of what was kept of it before.
+
+        From here on it stands for itself: sensors that it gets later begin without the prior of its kind.
+        """
+        self._priors[slot] = None
+        if self.before is None:
+            self.before = Fleet(self.params, self._limits, self._rule, self._real)
+        machine, known = self.machines[slot], self.before._slots
+        kept = known[machine] if machine in known else self.before.add_machine(machine)
+        self.before.paste(kept, self.cut(slot))
+
+    def baseline(self, slot: int) -> dict[str, Array]:
+        """What was kept of a machine, as it was cut; raises NoBaselineError where nothing was."""
+        machine = self.machines[slot]
+        if self.before is None or machine not in self.before._slots:
+            raise NoBaselineError(f"no baseline of {machine.name} was kept")
+        return self.before.cut(self.before._slots[machine])
+
+    def exchange(self, slot: int) -> None:
+        """Let a machine be as it was when it was kept, and keep it as it is; raises NoBaselineError."""
+        kept = self.baseline(slot)
+        self.keep(slot)
+        self.paste(slot, kept)
+
+    def _own(self, slot: int) -> Ints:
+        """Lines of a machine, in order of discovery."""
+        return np.array([line for _, line in self.lines_of(slot)], np.int64)
+
+    def _rows(self, path: str, slot: int, lines: Ints) -> Ints:
+        """Rows of a machine in the array of that path."""
+        return np.array([slot]) if path.split(".")[0] in PER_SLOT else lines
 
     def _reserve(self, slots: int, lines: int, width: int) -> None:
         """Make room for so many; each axis doubles when it is full, so that growing costs little on average."""
@@ -205,8 +328,9 @@ class Fleet:
     def snapshot(self) -> dict[str, Array]:
         """Copies of all arrays, and the names; `restore` makes an equal fleet of them."""
         arrays = {path: leaf[: self._used(path)].copy() for path, leaf in leaves(self.state)}
-        names = {"format": FORMAT, "machines": self.machines, "lines": self.lines}
-        arrays["names"] = np.frombuffer(json.dumps(names).encode(), np.uint8)
+        arrays["names"] = named(self.machines, self.lines)
+        if self.before is not None:
+            arrays |= {BEFORE + name: array for name, array in self.before.snapshot().items()}
         return arrays
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -214,24 +338,23 @@ class Fleet:
 
         Raises SnapshotError where the arrays are not those of this version.
         """
-        names = json.loads(arrays["names"].tobytes())
-        if names["format"] != FORMAT:
-            raise SnapshotError(f"snapshot of format {names['format']}, this version reads {FORMAT}")
+        names = read_names(arrays)
         for name, tags in names["machines"]:
             self.add_machine(Machine(name, tuple((key, value) for key, value in tags)))
         for slot, sensor in names["lines"]:
             self.add_line(slot, sensor)
+        check(arrays, self.state)
         for path, leaf in leaves(self.state):
-            saved = arrays.get(path)
-            if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
-                raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
+            saved = arrays[path]
             leaf[tuple(slice(length) for length in saved.shape)] = saved
-        # Thresholds and ranges are today's configuration, not memory.
-        for slot, rule in enumerate(self.rules):
-            self.state.scoring.warning[slot] = rule.alert.warning
-            self.state.scoring.critical[slot] = rule.alert.critical
-        for line in range(len(self.lines)):
-            self._declare(line)
+        for slot in range(len(self.machines)):
+            self._configure(slot)
+        kept = {name.removeprefix(BEFORE): array for name, array in arrays.items() if name.startswith(BEFORE)}
+        if kept:
+            self.before = Fleet(self.params, self._limits, self._rule, self._real)
+            self.before.restore(kept)
+            for machine in self.before.machines:
+                self._priors[self._slots[machine]] = None
 
     def _used(self, path: str) -> int:
         return len(self.machines) if path.split(".")[0] in PER_SLOT else len(self.lines)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
 
+NEVER = np.iinfo(np.int64).min  # time before every reading
 JITTER = 0.1
 SLOWEST_WALK = 0.01  # the running median moves by at least this share of itself per reading, by judgement
 
@@ -26,13 +27,13 @@ class State(NamedTuple):
     """One entry per line."""
 
     seen: NDArray[np.float64]  # readings so far
-    last_ns: NDArray[np.int64]  # Unix time of the newest reading
+    last_ns: NDArray[np.int64]  # Unix time of the newest reading; outlives what was learned, so that it stays late
     usual_ns: NDArray[np.float64]  # running median of the steps; 0 before the second reading
 
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    return State(np.zeros(lines), np.zeros(lines, np.int64), np.zeros(lines))
+    return State(np.zeros(lines), np.full(lines, NEVER), np.zeros(lines))
 
 
 @inlined
@@ -62,11 +63,11 @@ def step(
     for i in range(line.size):
         c = line[i]
         before = state.seen[c]
-        step_ns = float(time_ns[i] - state.last_ns[c])
-        if before > 0.0 and step_ns <= 0.0:
+        if time_ns[i] <= state.last_ns[c]:
             seen[i] = -1.0
             late += 1
             continue
+        step_ns = float(time_ns[i] - state.last_ns[c]) if before > 0.0 else 0.0
         seen[i] = before
         elapsed[i] = 1.0
         state.seen[c] = before + 1.0
