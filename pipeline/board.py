@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.engine import Engine, Scores
 from pipeline.evaluation import Label
-from pipeline.scoring import Severity
+from pipeline.scoring import MachineState, Severity
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
 EVENTS = 12  # shown
@@ -29,6 +29,7 @@ class Row:
 
     def __init__(self) -> None:
         self.learned = 0.0
+        self.state = MachineState.LEARNING
         self.score = 0.0
         self.severity = Severity.NORMAL
         self.cause = ""
@@ -56,14 +57,24 @@ class Board:
     def update(self, scores: Scores) -> None:
         """Take in the scores of a batch."""
         now = time.monotonic()
-        columns = (scores.slot, scores.time_ns, scores.score, scores.severity, scores.cause, scores.learned)
-        for slot, time_ns, score, severity, cause, learned in zip(*(c.tolist() for c in columns), strict=True):
+        columns = (
+            scores.slot,
+            scores.time_ns,
+            scores.score,
+            scores.severity,
+            scores.cause,
+            scores.learned,
+            scores.state,
+        )
+        for slot, time_ns, score, severity, cause, learned, state in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
             row = self._rows.setdefault(slot, Row())
             row.rows += 1
             if learned >= 1.0 > row.learned:
                 name = self._engine.fleet.machines[slot].name
                 self._events.append(Text.assemble((" READY    ", "black on green"), f" {moment(time_ns)}  {name}"))
-            row.learned, row.time_ns = learned, time_ns
+            row.learned, row.time_ns, row.state = learned, time_ns, MachineState(state)
             if severity:
                 self._alarm(slot, row, time_ns, score, Severity(severity), cause)
             row.quiet = 0 if severity else row.quiet + 1
@@ -100,7 +111,7 @@ class Board:
         for column in ("machine", "state", "time of the data", "readings/s", "score", "severity", "cause", "alarms"):
             table.add_column(column, justify="right" if column in {"readings/s", "score", "alarms"} else "left")
         for slot, row in sorted(self._rows.items()):
-            state = "ready" if row.learned >= 1.0 else f"learning {100 * row.learned:3.0f} %"
+            state = f"learning {100 * row.learned:3.0f} %" if row.state is MachineState.LEARNING else row.state.word
             colour = COLOURS[row.severity] if row.learned >= 1.0 else "dim"
             table.add_row(
                 self._engine.fleet.machines[slot].name,

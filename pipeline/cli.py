@@ -464,6 +464,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     Example: spikewatch machines --config plant.yaml
     """
     from pipeline.board import moment
+    from pipeline.scoring import MachineState
 
     summaries = as_committed(configured(config)).summaries()
     if as_json:
@@ -472,7 +473,9 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
                 **one._asdict(),
                 "machine": one.machine.name,
                 "tags": dict(one.machine.tags),
+                "state": one.state.word,
                 "severity": one.severity.name,
+                "shifts": [shift._asdict() for shift in one.shifts],
             }
             for one in summaries
         ]
@@ -480,7 +483,11 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
         return
     table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity")
     for one in summaries:
-        state = "ready" if one.learned >= 1.0 else f"learning {100 * one.learned:.0f} %"
+        state = one.state.word
+        if one.state is MachineState.LEARNING:
+            state += f" {100 * one.learned:.0f} %"
+        elif one.frozen and one.state is not MachineState.FROZEN:
+            state += " (frozen)"
         name = " ".join([one.machine.name, *(f"{key}={value}" for key, value in one.machine.tags)])
         newest = moment(one.time_ns) if one.time_ns else "-"
         table.add_row(

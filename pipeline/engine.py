@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import explanation, scoring
+from pipeline import explanation, scoring, silence
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import Fleet
-from pipeline.network import clock, layers, prior, rows
+from pipeline.network import clock, drift, layers, prior, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
-from pipeline.scoring import Severity
+from pipeline.scoring import MachineState, Severity
+
+NANOSECONDS_PER_DAY = 86_400e9
+STATES = list(MachineState)
 
 
 class Scores(NamedTuple):
@@ -29,6 +32,7 @@ class Scores(NamedTuple):
     cause: Ints  # line that explains the score best
     learned: Floats  # share of the warm-up that is done
     gate: Floats  # 1 the baseline learns fully .. 0.02 it is protected
+    state: Ints  # see `MachineState`
     changed: Bools  # a lasting change was accepted and waits to be confirmed
     spikes: Ints  # that travelled for this row
     due: Bools  # to be written
@@ -42,16 +46,27 @@ class Scores(NamedTuple):
         return len(self.slot)
 
 
+class Shift(NamedTuple):
+    """How far a sensor has moved since commissioning, or since its machine was repaired; 0 in its first rows."""
+
+    sensor: str
+    sigmas: float  # of what the other sensors left unexplained of it then
+    per_day: float  # sigmas, at its present pace
+
+
 class Summary(NamedTuple):
     """One machine as it stands."""
 
     machine: Machine
     sensors: int
     readings: int
+    state: MachineState
     learned: float
+    frozen: bool  # a machine in fault may be, too
     time_ns: int  # of its newest row
     score: float
     severity: Severity
+    shifts: tuple[Shift, ...]  # of its sensors, in order of their first readings
 
 
 def compile_network() -> None:
@@ -84,6 +99,7 @@ class Engine:
         self._scoring = scoring.Params(every_ns, sensors_every_ns)
         default = MachineRule()
         self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real, priors)
+        self._silence = silence.Silence()
         self.late = 0  # readings not newer than their line's last one; not learned from
 
     def arrange(self, messages: Iterable[Iterable[Reading]], refused: Counter[str] | None = None) -> Readings:
@@ -132,6 +148,10 @@ class Engine:
 
         `last`: no more readings will come, so rows that are still open are judged too.
         """
+        return self._judge(readings, np.arange(len(self.fleet.machines) if last else 0))
+
+    def _judge(self, readings: Readings, closing: Ints) -> tuple[rows.Closed, layers.Account]:
+        """As `judge`; afterwards the rows of these machines are judged, if they are open."""
         state = self.fleet.state
         n = len(readings.line)
         seen, elapsed, usual_ns = np.empty(n), np.empty(n), np.empty(n)
@@ -153,7 +173,7 @@ class Engine:
             )
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
-        out = rows.closed(len(line) + int(state.row_machines.open.sum()))
+        out = rows.closed(len(line) + len(closing))
         account = layers.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
         count = rows.step(
             self._params,
@@ -172,7 +192,7 @@ class Engine:
             felt.rarity,
             felt.sigmas,
             felt.spikes,
-            last,
+            closing,
             layers.scratch(state.lines, state.row_machines.roster.shape[1]),
             out,
             account,
@@ -198,13 +218,51 @@ class Engine:
         """Have a frozen machine learn again."""
         self.fleet.freeze(slot, False)
 
+    def silent(self, now_ns: int) -> list[Point]:
+        """A point for every machine that has become silent; to be asked every few seconds.
+
+        `now_ns`: of any clock that only goes forward. The point's time comes from the data, so that it is the same
+        point after a restart. Not said again until the machine has spoken; see `pipeline.silence`.
+        """
+        newest_ns = self.fleet.state.row_machines.time_ns[: len(self.fleet.machines)]
+        usual_ns = self.fleet.state.row_machines.usual_ns[: len(self.fleet.machines)]
+        return [
+            Point(
+                "machine",
+                self.fleet.tags[slot],
+                {"state": MachineState.SILENT.word},
+                int(newest_ns[slot]) + int(silence.INTERVALS * usual_ns[slot]),
+            )
+            for slot in self._silence.ask(now_ns, newest_ns, usual_ns)
+        ]
+
     def _score(self, closed: rows.Closed, account: layers.Account) -> Scores:
         event = scoring.event_score(closed.event, closed.lines)
         lasting = scoring.state_score(closed.state, closed.lines, closed.changed)
         score = np.maximum(event, lasting)
-        severity, due, due_sensors = np.empty(len(score), np.int64), *np.empty((2, len(score)), np.bool_)
-        state = self.fleet.state.scoring
-        scoring.step(self._scoring, state, closed.slot, closed.time_ns, score, closed.age, severity, due, due_sensors)
+        n = len(score)
+        severity, states = np.empty((2, n), np.int64)
+        due, due_sensors = np.empty((2, n), np.bool_)
+        state = self.fleet.state
+        scoring.step(
+            self._scoring,
+            state.scoring,
+            closed.slot,
+            closed.time_ns,
+            score,
+            lasting,
+            closed.age,
+            state.lines.frozen[closed.state_cause],  # as all lines of its machine
+            closed.changed,
+            closed.drifting,
+            severity,
+            states,
+            due,
+            due_sensors,
+        )
+        for slot in self._silence.silent.intersection(closed.slot.tolist()) if self._silence.silent else ():
+            due[np.argmax(closed.slot == slot)] = True
+            self._silence.silent.remove(slot)
         by_others = (closed.lines > 1) & (closed.off > closed.strange)
         state_voice = np.where(by_others, np.int64(Voice.EXPECTATION), np.int64(Voice.CONDITION))
         cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
@@ -217,6 +275,7 @@ class Engine:
             cause,
             learned,
             closed.gate,
+            states,
             closed.changed,
             closed.spikes,
             due,
@@ -272,16 +331,16 @@ class Engine:
             scores.severity,
             scores.cause,
             scores.learned,
-            scores.changed,
+            scores.state,
             scores.spikes,
         )
-        for slot, time_ns, score, severity, cause, learned, changed, spikes in zip(
+        for slot, time_ns, score, severity, cause, learned, state, spikes in zip(
             *(column[chosen].tolist() for column in columns), strict=True
         ):
             fields: dict[str, Any] = {
                 "score": score,
                 "severity": severity,
-                "state": "learning" if learned < 1.0 else "changed" if changed else "ready",
+                "state": STATES[state].word,
                 "learned": learned,
                 "cause": lines[cause][1],
                 "spikes": spikes,
@@ -314,15 +373,27 @@ class Engine:
         result = []
         for slot, machine in enumerate(self.fleet.machines):
             own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+            newest = MachineState.SILENT if slot in self._silence.silent else STATES[state.scoring.state[slot]]
             result.append(
                 Summary(
                     machine,
                     len(own),
                     int(state.row_lines.age[own].sum()),
+                    newest,
                     min(rows.experience(state.machines, state.row_machines, slot) / scoring.WARM, 1.0),
+                    self.fleet.frozen(slot),
                     int(state.row_machines.closed_ns[slot]),
                     float(state.scoring.newest[slot]),
                     Severity(max(int(state.scoring.severity[slot]), 0)),
+                    self._shifts(own),
                 )
             )
         return result
+
+    def _shifts(self, lines: Ints) -> tuple[Shift, ...]:
+        state = self.fleet.state.lines
+        sigmas, per_row = drift.shifts(self._params.drift, state.drift, lines)
+        usual_ns = state.clock.usual_ns[lines]
+        per_day = per_row * NANOSECONDS_PER_DAY / np.where(usual_ns > 0.0, usual_ns, np.inf)
+        names = (self.fleet.lines[line][1] for line in lines.tolist())
+        return tuple(map(Shift, names, sigmas.tolist(), per_day.tolist()))

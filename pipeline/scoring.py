@@ -1,4 +1,4 @@
-"""What the network says becomes what a person reads: a score in [0, 1], a severity, and when to write it down.
+"""What the network says becomes what a person reads: score in [0, 1], severity, state, and when to write them down.
 
 A score of 0.99 is one unit of surprise or state, 0.999 one and a half, on every machine and sensor alike.
 """
@@ -26,6 +26,28 @@ class Severity(IntEnum):
     CRITICAL = 2
 
 
+class MachineState(IntEnum):
+    """What a machine is in. Where several hold, the last of this list does: it is what to act on first."""
+
+    READY = 0
+    DRIFTING = 1  # it ages and is followed: plan, do not run
+    CHANGED = 2  # a lasting change was accepted and waits for a person to confirm it
+    LEARNING = 3  # it says nothing yet, so neither of the above can be trusted
+    FROZEN = 4  # somebody stopped the learning and must start it again
+    FAULT = 5  # the lasting state is in alarm; a frozen machine can be, one that is learning cannot
+    SILENT = 6  # no reading for long: nothing else is known of it
+
+    @property
+    def word(self) -> str:
+        """As it is written."""
+        return self.name.lower()
+
+
+READY, DRIFTING, CHANGED, LEARNING, FROZEN, FAULT = (
+    int(state) for state in list(MachineState)[:-1]
+)  # for the kernel
+
+
 class Params(NamedTuple):
     """What the kernel reads."""
 
@@ -41,7 +63,7 @@ class State(NamedTuple):
     written_ns: NDArray[np.int64]  # time of the last score that was due
     sensors_ns: NDArray[np.int64]  # time of the last score whose sensors were due
     severity: NDArray[np.int64]  # of the last score that was due; -1 before the first
-    ready: NDArray[np.bool_]  # whether the machine had learned enough then
+    state: NDArray[np.int64]  # of the newest score, a `MachineState`; never SILENT, which no score is
     newest: NDArray[np.float64]  # score, for whoever lists machines
 
 
@@ -53,7 +75,7 @@ def fresh(slots: int) -> State:
         np.zeros(slots, np.int64),
         np.zeros(slots, np.int64),
         np.full(slots, -1, np.int64),
-        np.zeros(slots, np.bool_),
+        np.full(slots, LEARNING),
         np.zeros(slots),
     )
 
@@ -75,13 +97,19 @@ def step(
     slot: Ints,
     time_ns: Ints,
     score: Floats,
+    lasting: Floats,
     age: Floats,
+    frozen: Bools,
+    changed: Bools,
+    drifting: Bools,
     severity: Ints,
+    states: Ints,
     due: Bools,
     due_sensors: Bools,
 ) -> None:
-    """Severity of each score, and whether it is due to be written: on change, in alarm, or after a while.
+    """Severity and state of each score, and whether it is due to be written: on change, in alarm, or after a while.
 
+    `lasting`: the part of the score that is no single event. `frozen`, `changed`, `drifting`: what the network says.
     Its sensors are due with it, on change or after a while of their own, in alarm no more often: there are many.
     """
     for i in range(slot.size):
@@ -91,15 +119,25 @@ def step(
             level = 1
         if score[i] >= state.critical[s]:
             level = 2
-        ready = age[i] > WARM
+        if age[i] >= WARM and lasting[i] >= state.warning[s]:
+            now = FAULT
+        elif frozen[i]:
+            now = FROZEN
+        elif age[i] < WARM:
+            now = LEARNING
+        elif changed[i]:
+            now = CHANGED
+        else:
+            now = DRIFTING if drifting[i] else READY
         severity[i] = level
+        states[i] = now
         state.newest[s] = score[i]
-        changed = state.severity[s] != level or state.ready[s] != ready  # the first score does, too
-        due[i] = changed or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
-        due_sensors[i] = due[i] and (changed or time_ns[i] - state.sensors_ns[s] >= params.sensors_every_ns)
+        news = state.severity[s] != level or state.state[s] != now  # the first score is, too
+        state.state[s] = now
+        due[i] = news or level > 0 or time_ns[i] - state.written_ns[s] >= params.every_ns
+        due_sensors[i] = due[i] and (news or time_ns[i] - state.sensors_ns[s] >= params.sensors_every_ns)
         if due[i]:
             state.written_ns[s] = time_ns[i]
             state.severity[s] = level
-            state.ready[s] = ready
         if due_sensors[i]:
             state.sensors_ns[s] = time_ns[i]

@@ -170,7 +170,8 @@ class Service:
                 now = time.monotonic()
                 if now >= health_due:
                     health_due = now + HEALTH_EVERY_S
-                    self._commit(None, [self._health(source)], stop)
+                    silent = self.engine.silent(time.monotonic_ns())
+                    self._commit(None, [self._health(source), *silent], stop)
                 if now >= snapshot_due:
                     self._snapshot()
                     snapshot_due = time.monotonic() + self._snapshot_every_s

@@ -6,6 +6,7 @@ import naive
 import naive_expectation
 import numpy as np
 import pytest
+from machines import machine_with_modes
 
 from encoders import rate
 from pipeline.config import MachineRule, Sensor
@@ -13,6 +14,7 @@ from pipeline.engine import Engine
 from pipeline.fleet import SnapshotError, leaves
 from pipeline.network import clock, condition, context, evidence, evolving, layers, rank
 from pipeline.records import Machine, Readings
+from pipeline.scoring import MachineState
 
 SECOND = 1_000_000_000
 # The detector's page as it stands: its condition alone, with its own constants.
@@ -366,19 +368,6 @@ def test_a_power_of_two_as_change_of_unit_changes_no_event_and_the_state_by_roun
     assert [row[2] for row in first] == pytest.approx([row[2] for row in second], abs=1e-3)
 
 
-def machine_with_modes(rows, lines, seed):
-    """Sensors that follow one load through two modes, each with its own lag and noise."""
-    rng = np.random.default_rng(seed)
-    load = np.repeat(rng.permuted(np.arange(rows // 100 + 1) % 2), 100)[:rows].astype(float)
-    table = np.empty((rows, lines))
-    for c in range(lines):
-        lagged = 0.0
-        for t in range(rows):
-            lagged += (load[t] - lagged) / (1 + 4 * c)
-            table[t, c] = 50 + 10 * (c + 1) * lagged
-    return table + rng.normal(size=(rows, lines)).round(3)
-
-
 def levels(table, engine=None, frozen=()):
     """Level of each line after each row, as the compiled network says it; it learns nothing in the `frozen` rows."""
     engine = engine or engine_with(table.shape[1], layers.Params())
@@ -438,8 +427,8 @@ def test_a_lasting_change_ends_as_changed_and_not_in_endless_alarm():
     alarm = scores.severity > 0
     assert alarm[1520:2900].mean() > 0.95
     assert not alarm[4000:].any()
-    assert scores.changed[3200]
-    assert not scores.changed[-1], "calm for long enough, it is ready again"
+    assert scores.state[3200] == MachineState.CHANGED
+    assert scores.state[-1] == MachineState.READY, "calm for long enough, it is ready again"
 
 
 def test_a_sensor_that_is_lost_for_hours_raises_no_alarm_by_its_absence_or_return():

@@ -26,6 +26,7 @@ from pipeline.network import (
     condition,
     context,
     coupling,
+    drift,
     evidence,
     evolving,
     expectation,
@@ -61,6 +62,7 @@ class Params(NamedTuple):
     expectation: expectation.Params = expectation.Params()
     modes: modes.Params = modes.Params()
     evidence: evidence.Params = evidence.Params()
+    drift: drift.Params = drift.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
     context: context.Params = context.Params()
@@ -106,6 +108,7 @@ class Lines(NamedTuple):
     expectation: expectation.Lines
     modes: modes.Lines
     evidence: evidence.Lines
+    drift: drift.Lines
     persistence: persistence.State
     context: context.State  # empty where no dendrite hears it
     rarity: NDArray[np.floating]  # (lines, populations that run), -log10 p in the open or newest row: the explanation
@@ -122,6 +125,7 @@ class Joined(NamedTuple):
     expectation: expectation.Lines
     modes: modes.Lines
     evidence: evidence.Lines
+    drift: drift.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
     frozen: NDArray[np.bool_]
@@ -136,6 +140,7 @@ class Joined(NamedTuple):
             lines.expectation,
             lines.modes,
             lines.evidence,
+            lines.drift,
             lines.rarity,
             lines.dendrite,
             lines.frozen,
@@ -148,6 +153,7 @@ class Machines(NamedTuple):
     condition: condition.Machines
     modes: modes.Machines
     evidence: evidence.Machines
+    drift: drift.Machines
     output: output.State
 
 
@@ -180,6 +186,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         expectation.fresh_lines(params.expectation, lines, width, real),
         modes.fresh_lines(params.modes, lines, real),
         evidence.fresh_lines(params.evidence, lines),
+        drift.fresh_lines(params.drift, lines, width, real),
         persistence.fresh(params.persistence, lines),
         context.fresh(params.context, params.rank, lines if remembers else 0, real),
         np.zeros((lines, populations), real),
@@ -194,6 +201,7 @@ def fresh_machines(params: Params, slots: int, real: type[np.floating]) -> Machi
         condition.fresh_machines(params.condition, params.evolving, slots, real),
         modes.fresh_machines(params.modes, slots),
         evidence.fresh_machines(params.evidence, slots),
+        drift.fresh_machines(params.drift, slots),
         output.fresh(params.output, slots),
     )
 
@@ -366,6 +374,7 @@ def expect(
         modes.choose(params.modes, lines.modes, machines.modes, roster, slot, size, frozen, room.modes)
 
     highest, cause = 0.0, roster[slot, 0]
+    elsewhere, news = machines.drift.elsewhere[slot], 0
     for first in range(0, size, expectation.COHORT):
         members = min(size - first, expectation.COHORT)
         shut, suspects = 0, False
@@ -411,6 +420,10 @@ def expect(
             c = roster[slot, i]
             if ticked[c] and found.level[c] > highest:
                 highest, cause = found.level[c], c
+            if ticked[c] and not found.shut[c] and not frozen:
+                news += drift.follow(
+                    params.drift, lines.drift, known, roster, slot, first, members, i - first, elsewhere
+                )
         expectation.learn(
             params.expectation,
             known,
@@ -431,6 +444,7 @@ def expect(
             renewal |= known.given[c] > 0.0 and known.precision[c, 0, (i - first) * expectation.FEATURES] == 0.0
         if renewal and not frozen:
             expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
+    machines.drift.elsewhere[slot] = news > 0
     return highest, cause
 
 
@@ -485,6 +499,7 @@ def accept_lines(
         c = roster[slot, i]
         if lines.evidence.shut[c] or lines.evidence.level[c] > least:
             evidence.accept(params.evidence, lines.evidence, lines.expectation, c)
+        drift.restart(params.drift, lines.drift, c)
     machines.evidence.joint[slot] = 0.0
     machines.evidence.given[slot] = 0.0
 
@@ -556,6 +571,10 @@ def judge(
     tell(params, lines, roster, slot, size, ticked, age, account, entry)
     if size > 1 and oldest < machines.evidence.given[slot]:
         strange = 0.0  # its kind says what is normal, which its own short past cannot: the first new mode is no fault
+    limit = params.drift.stay if machines.drift.drifting[slot] else 1.0
+    machines.drift.drifting[slot] = False
+    for i in range(size):
+        machines.drift.drifting[slot] |= drift.moving(params.drift, lines.drift, roster[slot, i], limit)
     state = strange
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)

@@ -56,6 +56,7 @@ class Closed(NamedTuple):
     off: NDArray[np.float64]
     state: NDArray[np.float64]
     changed: NDArray[np.bool_]
+    drifting: NDArray[np.bool_]
     gate: NDArray[np.float64]
     age: NDArray[np.float64]  # readings of the machine's oldest line, and what a prior counts as
     lines: NDArray[np.int64]  # number of the machine's lines
@@ -103,6 +104,7 @@ def closed(rows: int) -> Closed:
         off=real(),
         state=real(),
         changed=np.empty(rows, np.bool_),
+        drifting=np.empty(rows, np.bool_),
         gate=real(),
         age=real(),
         lines=whole(),
@@ -174,6 +176,7 @@ def close(
     out.off[row] = verdict.off
     out.state[row] = verdict.state
     out.changed[row] = network_machines.evidence.calm[slot] > 0.0
+    out.drifting[row] = network_machines.drift.drifting[slot]
     out.gate[row] = network_machines.condition.gate[slot]
     out.age[row] = experience(network_machines, machines, slot)
     out.lines[row] = machines.size[slot]
@@ -210,22 +213,22 @@ def step(
     rarity: NDArray[np.float64],
     sigmas: NDArray[np.float64],
     spikes: NDArray[np.int64],
-    last: bool,
+    closing: NDArray[np.int64],
     scratch: layers.Scratch,
     out: Closed,
     account: layers.Account,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 
-    `last`: no more will come, so every row that is still open is judged too, in order of slots.
+    `closing`: machines whose row, if one is still open after that, is judged as it is, in this order.
     """
     rows = 0
     readings = line.size
-    for turn in range(2 * readings + (machines.open.size if last else 0)):
+    for turn in range(2 * readings + closing.size):
         # One place closes rows, so that the network is compiled once: before a reading, after it, and at the end.
         i = turn // 2
         if turn >= 2 * readings:
-            s = turn - 2 * readings
+            s = closing[turn - 2 * readings]
             due = machines.open[s]
         elif turn % 2 == 0:
             s = slot[i]
