@@ -76,6 +76,7 @@ def compile_network() -> None:
     message = [[Reading(machine, sensor, 10**18, 1.0) for sensor in "ab"]]
     engine.points(engine.step(engine.arrange(message)))
     engine.finish()
+    engine.normal(0)
 
 
 class Engine:
@@ -217,6 +218,56 @@ class Engine:
     def resume(self, slot: int) -> None:
         """Have a frozen machine learn again."""
         self.fleet.freeze(slot, False)
+
+    def normal(self, slot: int) -> None:
+        """What this machine does now is fine: alarms end, and it is normal from here on, even if it is frozen.
+
+        Said of a changed machine, it confirms the change. What differs from now on is found as ever.
+        """
+        state = self.fleet.state
+        roster, size = state.row_machines.roster, state.row_machines.size[slot]
+        layers.confirm(self._params, layers.Joined.of(state.lines), state.machines, slot, roster, size)
+
+    def repaired(self, slot: int) -> Scores:
+        """Maintenance is done: the machine learns anew from here, and its old baseline is kept for `rollback`.
+
+        One is kept per machine, the newest. Names, numbers, thresholds, declared ranges and patience stay, a frozen
+        machine learns again, and a prior of its kind is not given again. The old network judges the row that is open,
+        if there is one, and its score is returned.
+        """
+        scores = self._close(slot)
+        self.fleet.keep(slot)
+        self._replace(slot, self.fleet.clear)
+        return scores
+
+    def rollback(self, slot: int) -> Scores:
+        """Return a machine to the baseline it had before it was `repaired`; what it is now is kept in its place.
+
+        So a second rollback undoes the first. Whether it is frozen, its thresholds and its patience stay. Returns the
+        score of the row that is open, as `repaired` does. Raises NoBaselineError where none was kept.
+        """
+        self.fleet.baseline(slot)  # before anything is changed
+        scores = self._close(slot)
+        frozen = self.fleet.frozen(slot)
+        self._replace(slot, self.fleet.exchange)
+        self.fleet.freeze(slot, frozen)
+        return scores
+
+    def _close(self, slot: int) -> Scores:
+        """Score a machine's row as it is, if it is open."""
+        return self._score(*self._judge(Readings.none(), np.array([slot])))
+
+    def _replace(self, slot: int, change: Callable[[int], None]) -> None:
+        """Change what a machine has learned, but neither what time it is for it nor what an operator set."""
+        state, lines = self.fleet.state, [line for _, line in self.fleet.lines_of(slot)]
+        last_ns = state.lines.clock.last_ns[lines]
+        closed_ns, patience_ns = state.row_machines.closed_ns[slot], state.machines.evidence.patience_ns[slot]
+        change(slot)
+        state = self.fleet.state
+        state.lines.clock.last_ns[lines] = last_ns
+        state.row_machines.closed_ns[slot] = state.row_machines.time_ns[slot] = closed_ns
+        state.machines.evidence.patience_ns[slot] = patience_ns
+        state.scoring.severity[slot] = -1  # so the next score is written
 
     def silent(self, now_ns: int) -> list[Point]:
         """A point for every machine that has become silent; to be asked every few seconds.

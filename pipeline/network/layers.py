@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import delta, rate
-from encoders.spikes import inlined
+from encoders.spikes import inlined, kernel
 from pipeline.network import (
     INNATE,
     NAMES,
@@ -520,6 +520,15 @@ def accept(
         condition.accept(lines.condition, roster[slot, i])
     condition.accept_machine(machines.condition, slot)
     machines.evidence.alarm[slot] = 0.0
+
+
+@kernel
+def confirm(
+    params: Params, lines: Joined, machines: Machines, slot: int, roster: NDArray[np.int64], size: int
+) -> None:
+    """A person says that what the machine does now is normal: nothing is left to be confirmed."""
+    accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
+    machines.evidence.calm[slot] = 0.0
 
 
 @inlined
