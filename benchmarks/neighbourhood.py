@@ -31,13 +31,17 @@ THRESHOLD = 0.99
 
 
 def shaken(value: Any, rng: np.random.Generator, shake: float) -> Any:
-    """`value` with every number in it multiplied; 0, 1 and infinity are no quantities but say off, on and never."""
+    """`value` with every number in it multiplied.
+
+    0, 1 and infinity are no quantities but say off, on and never; a growth, just over 1, is shaken in what it adds.
+    """
     if isinstance(value, tuple):
         parts = [shaken(part, rng, shake) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if not isinstance(value, float) or value in (0.0, 1.0) or not np.isfinite(value):
         return value
-    return value * float(np.exp(rng.uniform(-shake, shake)))
+    factor = float(np.exp(rng.uniform(-shake, shake)))
+    return 1.0 + (value - 1.0) * factor if 1.0 < value < 1.25 else value * factor
 
 
 def measured(units: dict[str, list[Unit]], params: layers.Params) -> dict[str, float]:
