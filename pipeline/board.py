@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -66,8 +67,8 @@ class Board:
             scores.learned,
             scores.state,
         )
-        for slot, time_ns, score, severity, cause, learned, state in zip(
-            *(column.tolist() for column in columns), strict=True
+        for number, (slot, time_ns, score, severity, cause, learned, state) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
         ):
             row = self._rows.setdefault(slot, Row())
             row.rows += 1
@@ -76,15 +77,17 @@ class Board:
                 self._events.append(Text.assemble((" READY    ", "black on green"), f" {moment(time_ns)}  {name}"))
             row.learned, row.time_ns, row.state = learned, time_ns, MachineState(state)
             if severity:
-                self._alarm(slot, row, time_ns, score, Severity(severity), cause)
+                self._alarm(row, scores, number)
             row.quiet = 0 if severity else row.quiet + 1
             if severity >= row.severity or now > row.shown_until:
                 row.score, row.severity = score, Severity(severity)
                 row.cause = self._engine.fleet.lines[cause][1]
                 row.shown_until = now + (SHOW_ALARM_S if severity else 0.0)
 
-    def _alarm(self, slot: int, row: Row, time_ns: int, score: float, severity: Severity, cause: int) -> None:
-        name = self._engine.fleet.machines[slot].name
+    def _alarm(self, row: Row, scores: Scores, number: int) -> None:
+        """The row with this number is in alarm."""
+        name = self._engine.fleet.machines[scores.slot[number]].name
+        time_ns, severity = int(scores.time_ns[number]), Severity(scores.severity[number])
         label = next((one for one in self._labels.get(name, ()) if one.start_ns <= time_ns <= one.end_ns), None)
         new_hit = label is not None and (name, label) not in self._hits
         if label is not None:
@@ -94,7 +97,8 @@ class Board:
         row.alarms += 1
         text = Text.assemble(
             (f" {severity.name:<8} ", COLOURS[severity]),
-            f" {moment(time_ns)}  {name}  {score:.4f}  {self._engine.fleet.lines[cause][1]}",
+            f" {moment(time_ns)}  {name}  {scores.score[number]:.4f}  ",
+            self._engine.why(scores, np.array([number]))[0],
         )
         if label is not None:
             text.append(f"   <- recorded: {label.what}", "bold magenta")
