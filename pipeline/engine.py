@@ -174,7 +174,7 @@ class Engine:
             )
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
-        out = rows.closed(len(line) + len(closing))
+        out = rows.closed(len(line) + int(state.row_machines.open.sum()))
         account = layers.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
         count = rows.step(
             self._params,
