@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# Of a reading. Scoring squares values and sums the squares, which must stay finite (a double ends at 1.8e308).
+MAX_MAGNITUDE = 1e100
+
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.records import Bools, Floats, Ints
+from pipeline.records import MAX_MAGNITUDE, Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def read_table(path: Path, time: str | None = None, exclude: Sequence[str] = (),
         numeric = is_numeric_dtype(frame[name]) or is_bool_dtype(frame[name])
         (sensors if numeric else skipped).append(name)
     values = frame[sensors].to_numpy(dtype=np.float64, na_value=np.nan) if sensors else np.zeros((len(frame), 0))
-    values = np.where(np.isfinite(values), values, np.nan)
+    values = np.where(np.abs(values) <= MAX_MAGNITUDE, values, np.nan)  # what the service refuses is missing here
     return Table(
         stem(path),
         _stamps(frame[time]),

@@ -70,15 +70,20 @@ class NaiveExpectation:
         known = np.diag(self.L)[::3] > 0
         as_read = (np.where(here[:, None], self.real, self.used) - self.mean).ravel()
         held = (~here | self.shut) & known
+
+        def leave_to_the_others(c):
+            reach = 10 * math.sqrt(self.S[3 * c, 3 * c])
+            say(c, self.mean[c, 0] + np.clip(self.used[c, 0] - off()[c] - self.mean[c, 0], -reach, reach))
+
         for c in np.flatnonzero(held):
-            say(c, self.used[c, 0] - off()[c])
+            leave_to_the_others(c)
         while held.sum() < max(1, n // 2):
             doubt = np.where(held | (self.own <= 500) | ~known, 0.0, np.abs(off()) / self.usual)
             if doubt.max() <= 8:
                 break
             c = int(doubt.argmax())
             held[c] = True
-            say(c, self.used[c, 0] - off()[c])
+            leave_to_the_others(c)
         v = (self.used - self.mean).ravel()
         expected = self.used[:, 0] - off()
         residual = np.where(here, self.real[:, 0] - expected, 0.0)

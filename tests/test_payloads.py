@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pipeline.config import Source, Times
 from pipeline.config_file import load
 from pipeline.payloads import MAX_ROUTES, PAYLOADS, Cause, Decoded, Decoder
-from pipeline.payloads.decoded import DETAILED, MAX_MAGNITUDE
+from pipeline.payloads.decoded import DETAILED
 from pipeline.payloads.json_object import MAX_NAMES, JsonObject
-from pipeline.records import Machine, Message, Reading
+from pipeline.records import MAX_MAGNITUDE, Machine, Message, Reading
 
 NOW_NS = 1_717_000_000_000_000_000  # 2024-05-29T16:26:40Z
 CASES = Path(__file__).parent / "payloads"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.records import MAX_MAGNITUDE
 from pipeline.replay import interleave, paced, play
 from pipeline.tables import Table, TableError, read_table
 
@@ -61,10 +62,12 @@ def test_times_are_read_whatever_their_form(tmp_path, stamp, ns):
     assert table_of(tmp_path, f"time,a\n{stamp},1\n").time_ns.tolist() == [ns]
 
 
-def test_what_is_no_number_is_no_sensor_and_infinities_are_missing(tmp_path):
-    table = table_of(tmp_path, "time,on,a,b,note\n1,True,inf,,x\n2,False,3,,y\n", exclude=["note"])
+def test_what_is_no_number_is_no_sensor_and_what_the_service_would_refuse_is_missing(tmp_path):
+    table = table_of(tmp_path, "time,on,a,b,note\n1,True,inf,,x\n2,False,3,,y\n3,True,1e101,,z\n", exclude=["note"])
     assert (table.sensors, table.skipped) == (["on", "a", "b"], [])
-    assert np.array_equal(table.values, [[1, math.nan, math.nan], [0, 3, math.nan]], equal_nan=True)
+    assert np.array_equal(
+        table.values, [[1, math.nan, math.nan], [0, 3, math.nan], [1, math.nan, math.nan]], equal_nan=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_a_missing_or_broken_file_is_one_clear_error(tmp_path):
         read_table(tmp_path / "broken.csv.gz")
 
 
-@given(st.lists(st.floats(-1e300, 1e300, width=64), min_size=1, max_size=30))
+@given(st.lists(st.floats(-MAX_MAGNITUDE, MAX_MAGNITUDE, width=64), min_size=1, max_size=30))
 @settings(deadline=None, max_examples=40)
 def test_what_was_written_is_read(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("t") / "m.csv"

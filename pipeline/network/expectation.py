@@ -26,7 +26,7 @@ from encoders.spikes import inlined, kernel, leak
 COHORT = 16  # lines that expect each other
 FEATURES = 3  # of a line: its value and two traces
 SWEEPS = 8  # rounds in which lines left out together come to agree with each other
-FARTHEST = 1e9  # units a value may lie from where its line began; keeps float32 covariances finite
+FARTHEST = 1e9  # units a value may lie from where its line began, or from what is expected: keeps float32 finite
 
 
 class Params(NamedTuple):
@@ -40,6 +40,7 @@ class Params(NamedTuple):
     renew: int = 20  # rows between two inversions
     doubt: float = 8.0  # usual residuals from which a reading is doubted
     teach: float = 10.0  # usual residuals a doubted reading may teach at most
+    reach: float = 10.0  # deviations a line may be expected to lie off its mean, whatever the others read
     price: float = 9.0  # squared usual residuals that blaming one more line must explain
     farthest: float = 100.0  # squared usual residuals that one line counts for at most in that
 
@@ -160,6 +161,12 @@ def asked(lines: Lines, line: int, begin: int, weighted: NDArray[np.float64]) ->
 
 
 @inlined
+def bounded(x: float) -> float:
+    """`x`, or the farthest there is."""
+    return min(max(x, -FARTHEST), FARTHEST)
+
+
+@inlined
 def replace(
     lines: Lines, line: int, begin: int, value: float, rate: NDArray[np.float64], before: NDArray[np.float64]
 ) -> None:
@@ -201,7 +208,7 @@ def predict(
             if not frozen:
                 lines.own[c] += 1.0
             x = (lines.value[c] - lines.offset[c]) / lines.unit[c] if lines.unit[c] > 0.0 else 0.0
-            lines.real[c, 0] = min(max(x, -FARTHEST), FARTHEST)
+            lines.real[c, 0] = bounded(x)
             lines.used[c, 0] = lines.real[c, 0]
         for k in range(FEATURES):
             i = p * FEATURES + k
@@ -258,7 +265,9 @@ def predict(
             held[culprit] = True
             count += 1
         c, begin = roster[slot, first + culprit], culprit * FEATURES
-        replace(lines, c, begin, lines.used[c, 0] - asked(lines, c, begin, weighted), rate, before)
+        reach = params.reach * math.sqrt(lines.variance[c])
+        off = lines.used[c, 0] - asked(lines, c, begin, weighted) - lines.mean[c, 0]
+        replace(lines, c, begin, lines.mean[c, 0] + min(max(off, -reach), reach), rate, before)
         for k in range(FEATURES):
             moved = lines.used[c, k] - lines.mean[c, k] - deviation[begin + k]
             deviation[begin + k] += moved
@@ -276,7 +285,7 @@ def predict(
                 lines.real[c, k] = lines.used[c, k]
             continue
         off = asked(lines, c, begin, weighted) if lines.precision[c, 0, begin] > 0.0 else deviation[begin]
-        lines.residual[c] = lines.real[c, 0] - (lines.used[c, 0] - off)
+        lines.residual[c] = bounded(lines.real[c, 0] - (lines.used[c, 0] - off))
         # A value moves its own traces by their rates: the step along that direction which fits best.
         fit = norm = 0.0
         for k in range(FEATURES):
@@ -285,7 +294,7 @@ def predict(
                 pull += lines.precision[c, k, begin + m] * (lines.real[c, m] - lines.used[c, m])
                 norm += rate[begin + k] * lines.precision[c, k, begin + m] * rate[begin + m]
             fit += rate[begin + k] * pull
-        lines.innovation[c] = fit / norm if norm > 0.0 else lines.residual[c]
+        lines.innovation[c] = bounded(fit / norm) if norm > 0.0 else lines.residual[c]
 
 
 @inlined

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from pipeline.records import Reading
 
-# Scoring squares values and sums the squares, which must stay finite (a double ends at 1.8e308).
-MAX_MAGNITUDE = 1e100
 MAX_DEPTH = 8  # arrays and objects inside one another; judgement: real payloads have two to four
 MAX_NAME = 128  # characters of a machine's, sensor's or tag's name
 DETAILED = 100  # refusals of one message that say where; the others only count

@@ -24,7 +24,6 @@ import msgspec
 from pipeline.config import Source, unix_ns
 from pipeline.payloads.decoded import (
     MAX_DEPTH,
-    MAX_MAGNITUDE,
     MAX_NAME,
     Cause,
     Decoded,
@@ -35,7 +34,7 @@ from pipeline.payloads.decoded import (
     refusal,
     refuse,
 )
-from pipeline.records import Machine, Reading
+from pipeline.records import MAX_MAGNITUDE, Machine, Reading
 from pipeline.topics import Captures
 
 MAX_NAMES = 10_000  # sensor names, and machines, that one source remembers having checked; starts over when full

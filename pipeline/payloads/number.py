@@ -3,8 +3,8 @@
 import math
 
 from pipeline.config import Source
-from pipeline.payloads.decoded import MAX_MAGNITUDE, Cause, Decoded, Route, Window, refusal
-from pipeline.records import Machine, Reading
+from pipeline.payloads.decoded import Cause, Decoded, Route, Window, refusal
+from pipeline.records import MAX_MAGNITUDE, Machine, Reading
 from pipeline.topics import Captures
 
 MAX_BYTES = 1024  # exact decimals of a double have at most 1075 digits, and nobody sends them
