@@ -14,7 +14,7 @@ from pipeline import explanation, scoring, silence
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import Fleet
-from pipeline.network import clock, drift, layers, prior, rows
+from pipeline.network import clock, drift, judgement, layers, prior, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
 
@@ -40,7 +40,7 @@ class Scores(NamedTuple):
     voice: Ints  # see `Voice`
     lines: Ints  # of the machine
     until: Ints  # entry of the account after the row's last one
-    account: layers.Account  # one entry per reading of the rows
+    account: judgement.Account  # one entry per reading of the rows
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -144,14 +144,14 @@ class Engine:
         """Score readings in order and learn from them."""
         return self._score(*self.judge(readings))
 
-    def judge(self, readings: Readings, last: bool = False) -> tuple[rows.Closed, layers.Account]:
+    def judge(self, readings: Readings, last: bool = False) -> tuple[rows.Closed, judgement.Account]:
         """What the networks say of rows and of their readings, before it becomes scores; learns. Most want `step`.
 
         `last`: no more readings will come, so rows that are still open are judged too.
         """
         return self._judge(readings, np.arange(len(self.fleet.machines) if last else 0))
 
-    def _judge(self, readings: Readings, closing: Ints) -> tuple[rows.Closed, layers.Account]:
+    def _judge(self, readings: Readings, closing: Ints) -> tuple[rows.Closed, judgement.Account]:
         """As `judge`; afterwards the rows of these machines are judged, if they are open."""
         state = self.fleet.state
         n = len(readings.line)
@@ -175,10 +175,10 @@ class Engine:
         slot, line, time_ns, value, ends = readings
         felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
         out = rows.closed(len(line) + int(state.row_machines.open.sum()))
-        account = layers.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
+        account = judgement.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
         count = rows.step(
             self._params,
-            layers.Joined.of(state.lines),
+            judgement.Joined.of(state.lines),
             state.machines,
             state.row_lines,
             state.row_machines,
@@ -194,14 +194,14 @@ class Engine:
             felt.sigmas,
             felt.spikes,
             closing,
-            layers.scratch(state.lines, state.row_machines.roster.shape[1]),
+            judgement.scratch(state.lines, state.row_machines.roster.shape[1]),
             out,
             account,
         )
         told = int(out.until[count - 1]) if count else 0
         return (
             rows.Closed(*(column[:count] for column in out)),  # type: ignore[arg-type]
-            layers.Account(*(column[:told] for column in account)),  # type: ignore[arg-type]
+            judgement.Account(*(column[:told] for column in account)),  # type: ignore[arg-type]
         )
 
     def finish(self) -> Scores:
@@ -226,7 +226,7 @@ class Engine:
         """
         state = self.fleet.state
         roster, size = state.row_machines.roster, state.row_machines.size[slot]
-        layers.confirm(self._params, layers.Joined.of(state.lines), state.machines, slot, roster, size)
+        judgement.confirm(self._params, judgement.Joined.of(state.lines), state.machines, slot, roster, size)
 
     def repaired(self, slot: int) -> Scores:
         """Maintenance is done: the machine learns anew from here, and its old baseline is kept for `rollback`.
@@ -287,7 +287,7 @@ class Engine:
             for slot in self._silence.ask(now_ns, newest_ns, usual_ns)
         ]
 
-    def _score(self, closed: rows.Closed, account: layers.Account) -> Scores:
+    def _score(self, closed: rows.Closed, account: judgement.Account) -> Scores:
         event = scoring.event_score(closed.event, closed.lines)
         lasting = scoring.state_score(closed.state, closed.lines, closed.changed)
         score = np.maximum(event, lasting)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline import scoring
 from pipeline.network import NAMES, POPULATIONS, condition, evidence
-from pipeline.network.layers import Account
+from pipeline.network.judgement import Account
 from pipeline.records import Bools, Floats, Ints
 
 BAND = 3.0  # usual distances on either side of what was expected: about 99 % of healthy readings, measured

@@ -1,8 +1,8 @@
 """The spiking network of one machine: a table of populations per line, and what joins the lines.
 
 `POPULATIONS` is the table. To add a population, write its file, add its line here (name, weight in the dendrite,
-innate counts of its rank neuron) and its call in `layers.feel` or `layers.judge`. The last three are optional: where
-no dendrite hears them they cost neither time nor memory.
+innate counts of its rank neuron) and its call in `layers.feel` or `judgement.judge`. The last three are optional:
+where no dendrite hears them they cost neither time nor memory.
 """
 
 from typing import NamedTuple

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, expectation, layers
+from pipeline.network import clock, condition, coupling, expectation, judgement, layers
 
 WAIT = 16
 GROWING = 20.0
@@ -137,21 +137,21 @@ def experience(network_machines: layers.Machines, machines: Machines, slot: int)
 @inlined
 def close(
     params: layers.Params,
-    network_lines: layers.Joined,
+    network_lines: judgement.Joined,
     network_machines: layers.Machines,
     lines: Lines,
     machines: Machines,
     slot: int,
-    scratch: layers.Scratch,
+    scratch: judgement.Scratch,
     out: Closed,
-    account: layers.Account,
+    account: judgement.Account,
     row: int,
 ) -> None:
     """Judge the open row of a machine into entry `row` of `out`, its readings into the next entries of `account`."""
     entry = out.until[row - 1] if row > 0 else 0
     step_ns = float(machines.time_ns[slot] - machines.closed_ns[slot])
     elapsed = clock.intervals(params.clock, step_ns, machines.usual_ns[slot]) if machines.rows[slot] > 0 else 1.0
-    verdict = layers.judge(
+    verdict = judgement.judge(
         params,
         network_lines,
         network_machines,
@@ -198,7 +198,7 @@ def close(
 @kernel
 def step(
     params: layers.Params,
-    network_lines: layers.Joined,
+    network_lines: judgement.Joined,
     network_machines: layers.Machines,
     lines: Lines,
     machines: Machines,
@@ -214,9 +214,9 @@ def step(
     sigmas: NDArray[np.float64],
     spikes: NDArray[np.int64],
     closing: NDArray[np.int64],
-    scratch: layers.Scratch,
+    scratch: judgement.Scratch,
     out: Closed,
-    account: layers.Account,
+    account: judgement.Account,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 

@@ -1,0 +1,448 @@
+"""What the lines of one machine say together, once a row is complete: `judge`.
+
+Score first, then learn, in every part. A frozen machine is judged as ever, and learns nothing. What has lasted longer
+than anybody should be alarmed is accepted here, and what an operator calls normal is, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.spikes import inlined, kernel
+from pipeline.network import (
+    condition,
+    coupling,
+    drift,
+    evidence,
+    evolving,
+    expectation,
+    layers,
+    modes,
+    output,
+    rank,
+)
+
+
+class Joined(NamedTuple):
+    """The part of `layers.Lines` that `judge` reads and writes."""
+
+    rank: rank.State
+    coupling: coupling.State
+    condition: condition.Lines
+    expectation: expectation.Lines
+    modes: modes.Lines
+    evidence: evidence.Lines
+    drift: drift.Lines
+    rarity: NDArray[np.floating]
+    dendrite: NDArray[np.float64]
+    frozen: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, lines: layers.Lines) -> Joined:
+        """The same arrays, not copies."""
+        return cls(
+            lines.rank,
+            lines.coupling,
+            lines.condition,
+            lines.expectation,
+            lines.modes,
+            lines.evidence,
+            lines.drift,
+            lines.rarity,
+            lines.dendrite,
+            lines.frozen,
+        )
+
+
+class Verdict(NamedTuple):
+    """What a network says about one row of one machine."""
+
+    surprise: float
+    event: float  # size of the output neuron's event, 0 for none
+    strange: float  # how unlike its own past the machine as a whole is; 1 is a score of 0.99
+    off: float  # how far its most suspicious line is from what the others expect; 1 is a score of 0.99
+    state: float  # both together
+    event_cause: int  # line with the most surprised dendrite
+    state_cause: int  # line farthest from its expectation, or from its baseline, whichever says more
+
+
+class Account(NamedTuple):
+    """What the network said about each reading of the rows that closed: one entry per reading, row after row."""
+
+    line: NDArray[np.int64]
+    value: NDArray[np.float64]  # in the sensor's unit, as are the next two
+    expected: NDArray[np.float64]  # NaN while the line is learning
+    usual: NDArray[np.float64]  # how far it is usually off, in the machine's present mode; NaN while it is learning
+    level: NDArray[np.float64]
+    witness: NDArray[np.int64]  # of the level, see `evidence.SAYS`
+    sigmas: NDArray[np.float64]  # distance from the baseline of the machine's condition
+    dendrite: NDArray[np.float64]
+    rarity: NDArray[np.floating]  # (entries, populations that run)
+
+
+def account(lines: layers.Lines, entries: int) -> Account:
+    """Room for so many readings."""
+
+    def real() -> NDArray[np.float64]:
+        return np.empty(entries)
+
+    def whole() -> NDArray[np.int64]:
+        return np.empty(entries, np.int64)
+
+    return Account(
+        line=whole(),
+        value=real(),
+        expected=real(),
+        usual=real(),
+        level=real(),
+        witness=whole(),
+        sigmas=real(),
+        dendrite=real(),
+        rarity=np.empty((entries, lines.rarity.shape[1]), lines.rarity.dtype),
+    )
+
+
+class Scratch(NamedTuple):
+    """Room for one row; nothing in it outlives the row."""
+
+    condition: evolving.Scratch
+    expectation: expectation.Scratch
+    modes: modes.Scratch
+
+
+def scratch(lines: layers.Lines, width: int) -> Scratch:
+    """Room for machines of at most `width` lines."""
+    return Scratch(
+        evolving.scratch(width, condition.NEURONS, lines.condition.delays.dtype.type),
+        expectation.scratch(width),
+        modes.scratch(width),
+    )
+
+
+@inlined
+def expect(
+    params: layers.Params,
+    lines: Joined,
+    machines: layers.Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    ticked: NDArray[np.bool_],
+    frozen: bool,
+    rows: int,
+    elapsed: float,
+    room: Scratch,
+) -> tuple[float, int]:
+    """Hold every line of a complete row against what the others expect; returns the highest level and its line."""
+    known, found = lines.expectation, lines.evidence
+    for first in range(0, size, expectation.COHORT):
+        members = min(size - first, expectation.COHORT)
+        expectation.predict(
+            params.expectation,
+            known,
+            roster,
+            slot,
+            first,
+            members,
+            ticked,
+            frozen,
+            found.shut,
+            found.usual,
+            params.evidence.settle,
+            elapsed,
+            room.expectation,
+        )
+        modes.locate(lines.modes, known, roster, slot, first, members, room.expectation.deviation)
+    moded = size > 1 and rows >= params.modes.begin
+    if moded:
+        modes.choose(params.modes, lines.modes, machines.modes, roster, slot, size, frozen, room.modes)
+
+    highest, cause = 0.0, roster[slot, 0]
+    elsewhere, news = machines.drift.elsewhere[slot], 0
+    for first in range(0, size, expectation.COHORT):
+        members = min(size - first, expectation.COHORT)
+        shut, suspects = 0, False
+        for i in range(first, first + members):
+            shut += found.shut[roster[slot, i]]
+        for i in range(first, first + members):
+            c = roster[slot, i]
+            if not ticked[c]:
+                continue
+            shut -= found.shut[c]
+            evidence.weigh(
+                params.evidence,
+                found,
+                known,
+                lines.modes,
+                params.modes,
+                c,
+                members * expectation.FEATURES,
+                moded,
+                shut < max(1, members // 2),
+                frozen,
+            )
+            shut += found.shut[c]
+            suspects |= not found.shut[c] and found.level[c] > params.evidence.open_at
+        if shut > 0 and suspects:
+            culprit = expectation.culprit(
+                params.expectation,
+                known,
+                roster,
+                slot,
+                first,
+                members,
+                ticked,
+                found.shut,
+                found.level,
+                params.evidence.open_at,
+                found.usual,
+                room.expectation,
+            )
+            if culprit >= 0:
+                evidence.blame(params.evidence, found, known, roster, slot, first, members, frozen, culprit)
+        for i in range(first, first + members):
+            c = roster[slot, i]
+            if ticked[c] and found.level[c] > highest:
+                highest, cause = found.level[c], c
+            if ticked[c] and not found.shut[c] and not frozen:
+                news += drift.follow(
+                    params.drift, lines.drift, known, roster, slot, first, members, i - first, elsewhere
+                )
+        expectation.learn(
+            params.expectation,
+            known,
+            roster,
+            slot,
+            first,
+            members,
+            ticked,
+            frozen,
+            found.shut,
+            found.usual,
+            found.size,
+            room.expectation,
+        )
+        renewal = (rows + 1) % params.expectation.renew == 0
+        for i in range(first, first + members):  # what a prior has given is used at once
+            c = roster[slot, i]
+            renewal |= known.given[c] > 0.0 and known.precision[c, 0, (i - first) * expectation.FEATURES] == 0.0
+        if renewal and not frozen:
+            expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
+    machines.drift.elsewhere[slot] = news > 0
+    return highest, cause
+
+
+@inlined
+def tell(
+    params: layers.Params,
+    lines: Joined,
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    ticked: NDArray[np.bool_],
+    age: NDArray[np.float64],
+    account: Account,
+    entry: int,
+) -> None:
+    """Keep from `entry` on where each line with a reading was expected, before anything of the row is accepted.
+
+    By what the others say; a lone line by its own past.
+    """
+    known, found = lines.expectation, lines.evidence
+    for i in range(size):
+        c = roster[slot, i]
+        if not ticked[c]:
+            continue
+        account.line[entry] = c
+        account.value[entry] = known.value[c]
+        account.level[entry] = found.level[c]
+        account.witness[entry] = found.witness[c]
+        account.expected[entry] = account.usual[entry] = np.nan
+        if age[c] > params.output.warm:
+            off = known.residual[c] if size > 1 else known.innovation[c]
+            usual = found.usual[c] if size > 1 else found.usual_new[c]
+            if known.own[c] <= params.evidence.warm:  # not known by mode yet
+                usual = math.sqrt(found.size[c] if size > 1 else found.size_new[c])
+            account.expected[entry] = known.offset[c] + known.unit[c] * (known.real[c, 0] - off)
+            account.usual[entry] = known.unit[c] * usual
+        entry += 1
+
+
+@inlined
+def accept_lines(
+    params: layers.Params,
+    lines: Joined,
+    machines: layers.Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    least: float,
+) -> None:
+    """How the lines with a level above `least` lie to each other is normal."""
+    for i in range(size):
+        c = roster[slot, i]
+        if lines.evidence.shut[c] or lines.evidence.level[c] > least:
+            evidence.accept(params.evidence, lines.evidence, lines.expectation, c)
+        drift.restart(params.drift, lines.drift, c)
+    machines.evidence.joint[slot] = 0.0
+    machines.evidence.given[slot] = 0.0
+
+
+@inlined
+def accept(
+    params: layers.Params,
+    lines: Joined,
+    machines: layers.Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    least: float,
+) -> None:
+    """What the machine does now is normal: for its condition, and for every line with a level above `least`."""
+    accept_lines(params, lines, machines, slot, roster, size, least)
+    for i in range(size):
+        condition.accept(lines.condition, roster[slot, i])
+    condition.accept_machine(machines.condition, slot)
+    machines.evidence.alarm[slot] = 0.0
+
+
+@kernel
+def confirm(
+    params: layers.Params, lines: Joined, machines: layers.Machines, slot: int, roster: NDArray[np.int64], size: int
+) -> None:
+    """A person says that what the machine does now is normal: nothing is left to be confirmed."""
+    accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
+    machines.evidence.calm[slot] = 0.0
+
+
+@inlined
+def judge(
+    params: layers.Params,
+    lines: Joined,
+    machines: layers.Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    ticked: NDArray[np.bool_],
+    age: NDArray[np.float64],
+    oldest: float,
+    rows: int,
+    elapsed: float,
+    usual_ns: float,
+    room: Scratch,
+    account: Account,
+    entry: int,
+) -> Verdict:
+    """Join the lines of a machine after a row, and keep an account of them from `entry` on.
+
+    `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `age[line]` how many so far.
+    `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
+    nanoseconds, since the machine's previous row.
+    """
+    frozen = lines.frozen[roster[slot, 0]]
+    if size > 1:
+        power = coupling.power(lines.coupling, roster, slot, size)
+        for i in range(size):
+            c = roster[slot, i]
+            if ticked[c]:
+                off = coupling.step(params.coupling, lines.coupling, roster, slot, size, i, frozen, age[c], power)
+                lines.rarity[c, layers.COUPLING] = rank.rarity(
+                    params.rank, lines.rank, c, frozen, layers.COUPLING, off
+                )
+    strange = condition.step(
+        params.condition,
+        params.evolving,
+        lines.condition,
+        machines.condition,
+        slot,
+        roster,
+        size,
+        frozen,
+        oldest,
+        elapsed,
+        room.condition,
+    )
+    highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
+    tell(params, lines, roster, slot, size, ticked, age, account, entry)
+    if size > 1 and oldest < machines.evidence.given[slot]:
+        strange = 0.0  # its kind says what is normal, which its own short past cannot: the first new mode is no fault
+    limit = params.drift.stay if machines.drift.drifting[slot] else 1.0
+    machines.drift.drifting[slot] = False
+    for i in range(size):
+        machines.drift.drifting[slot] |= drift.moving(params.drift, lines.drift, roster[slot, i], limit)
+    state = strange
+    if size > 1:
+        state = math.sqrt(strange * strange + highest * highest)
+        if not frozen:
+            watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
+
+    gate = machines.condition.gate[slot]
+    weight = 0.0
+    populations = lines.rarity.shape[1]
+    for k in range(populations):
+        weight += params.weights[k] if k != layers.COUPLING or size > 1 else 0.0
+    best, farthest = 0.0, 0.0
+    event_cause = state_cause = roster[slot, 0]
+    for i in range(size):
+        c = roster[slot, i]
+        lines.dendrite[c] = 0.0
+        if not ticked[c]:
+            lines.rarity[c, :] = 0.0
+            continue
+        if abs(lines.condition.sigmas[c]) > farthest:
+            farthest, state_cause = abs(lines.condition.sigmas[c]), c
+        condition.learn(params.condition, lines.condition, c, age[c], 0.0 if frozen else gate)
+        if age[c] > params.output.warm:
+            cubes = 0.0
+            for k in range(populations):
+                cubes += params.weights[k] * lines.rarity[c, k] ** 3
+            lines.dendrite[c] = np.cbrt(cubes / weight) if weight > 0.0 else 0.0
+            if lines.dendrite[c] > best:
+                best, event_cause = lines.dendrite[c], c
+        account.sigmas[entry] = lines.condition.sigmas[c]
+        account.dendrite[entry] = lines.dendrite[c]
+        for k in range(populations):
+            account.rarity[entry, k] = lines.rarity[c, k]
+        entry += 1
+    if highest > strange:
+        state_cause = suspect
+    surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)
+    event = output.step(params.output, machines.output, slot, elapsed, oldest, surprise)
+    return Verdict(surprise, event, strange, highest, state, event_cause, state_cause)
+
+
+@inlined
+def watch(
+    params: layers.Params,
+    lines: Joined,
+    machines: layers.Machines,
+    slot: int,
+    roster: NDArray[np.int64],
+    size: int,
+    state: float,
+    rows: float,
+    usual_ns: float,
+) -> None:
+    """Count how long a machine has been in alarm, and accept a regime or what has outlasted patience."""
+    found = machines.evidence
+    held, off = False, 0
+    for i in range(size):
+        held |= lines.evidence.shut[roster[slot, i]]
+        off += lines.evidence.level[roster[slot, i]] > params.evidence.open_at
+    found.joint[slot] = found.joint[slot] + 1.0 if off > max(2, size // 2) else max(found.joint[slot] - 1.0, 0.0)
+    if state >= 1.0 or held or (found.alarm[slot] > 0.0 and state >= params.evidence.open_at):
+        found.alarm[slot] += 1.0
+    else:
+        found.alarm[slot] = 0.0
+    patience = evidence.patience(params.evidence, found, slot, rows - found.alarm[slot], usual_ns)
+    if found.joint[slot] > params.evidence.regime:
+        accept_lines(params, lines, machines, slot, roster, size, params.evidence.open_at)
+    if found.alarm[slot] > patience:
+        accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
+        found.calm[slot] = params.evidence.calm
+    elif found.calm[slot] > 0.0 and state < 1.0:
+        found.calm[slot] -= 1.0
