@@ -138,7 +138,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors_per_machine: int = 256
     message_bytes: int = 1_048_576
     queue_messages: int = 20_000  # received, not yet scored
-    outbox_points: int = 5_000_000  # scored, not yet delivered; oldest go first when full
+    journal_bytes: int = 268_435_456  # readings since the last snapshot; when full, the next snapshot comes early
+    outbox_bytes: int = 2_147_483_648  # on disk: points not yet delivered; oldest go first when full
+    backlog_rate: int = 20_000  # points a second that an outage has left; new points go first
+    disk_reserve_bytes: int = 16_777_216  # kept free for the moment when the disk is full
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,23 +3,34 @@
 The one place where a write is retried. A sink only says what happened: `Unreachable` means wait and offer the same
 points again; `Refused` means a point in the batch is bad, and halving the batch finds it, so that a bad point stops
 nobody but itself.
+
+After an outage whoever looks wants to see now before then: points that are new go first, and what had gathered, the
+backlog, follows in what time they leave, at a limited rate, so that a database that has just come back is not run
+over.
 """
 
 import logging
 import random
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.journal import Outbox
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, Unreachable
+from pipeline.sqlite_files import is_damage
 
 log = logging.getLogger("spikewatch.delivery")
 
 BATCH_POINTS = 5_000
 IDLE_S = 0.2  # between looks into an empty outbox
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+RETRY_S = 1.0  # after a journal that cannot be read now
+MOST_RANGES = 16
+Range = tuple[int, int]  # outbox ids above the one and up to the other
+Batches = list[tuple[int, list[Point]]]
 
 
 class Delivery:
@@ -30,29 +41,98 @@ class Delivery:
         journal: Path,
         sink: Sink,
         bury: Callable[[str, Point], None],
+        backlog_rate: float = 20_000.0,
         jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`journal`: the file whose outbox is emptied. `bury(reason, point)` takes points refused for good."""
+        """`journal`: the file whose outbox is emptied. `bury(reason, point)` takes points refused for good.
+
+        `backlog_rate`: points of a backlog per second, at most.
+        """
         self._journal = journal
         self._outbox: Outbox | None = None  # opened by the thread that uses it
         self._sink = sink
         self._bury = bury
+        self._backlog_rate = backlog_rate
         self._jitter = jitter
+        self._clock = clock
         self._wait_s = 0.0
         self._reasons: set[str] = set()
-        self.done = 0  # outbox id up to which everything is delivered or buried
+        self._todo: tuple[Range, ...] = ()  # the backlog, oldest first
+        self._live = 0  # outbox id up to which everything else is delivered or buried
+        self._arriving = True  # whether what waits now has gathered while nobody delivered
+        self._due = 0.0  # by `clock`: when the next piece of the backlog may go
+        self.done: tuple[Range, ...] = ()  # delivered or buried; replaced as a whole, for other threads to read
         self.delivered = 0
         self.buried = 0
         self.retries = 0
         self.away: str | None = None  # why the database cannot be reached now
+        self.damaged: str | None = None  # why the outbox cannot be read; None again when it is mended
 
     def step(self) -> float:
         """Deliver one batch; returns how long to wait before the next step, in seconds."""
-        if self._outbox is None:
-            self._outbox = Outbox(self._journal)
-        batches = self._outbox.peek(self.done, BATCH_POINTS)
-        if not batches:
-            return IDLE_S
+        try:
+            if self._outbox is None:
+                self._outbox = Outbox(self._journal)
+            self.damaged = None
+            live = self._outbox.peek(self._live, BATCH_POINTS)
+            if live:
+                return self._deliver(live)
+            if not self._todo:
+                self._arriving = False
+                return IDLE_S
+            wait_s = self._due - self._clock()
+            if wait_s > 0.0:
+                return min(wait_s, IDLE_S)
+            return self._deliver_backlog(self._outbox)
+        except sqlite3.Error as error:
+            if self._outbox is not None:
+                self._outbox.close()
+                self._outbox = None
+            if is_damage(error, self._journal):
+                self.damaged = str(error)
+            return RETRY_S
+
+    def _deliver(self, batches: Batches) -> float:
+        """Deliver the oldest points that are not of the backlog, unless they turn out to be one themselves."""
+        wait_s = self._offer(batches)
+        if wait_s:
+            self._arriving = True
+            return wait_s
+        upto = batches[-1][0]
+        if self._arriving:
+            self._arriving = False
+            newest = self._outbox.newest() if self._outbox else 0
+            if newest > upto:
+                self._place((*self._todo, (upto, newest)), newest)
+                log.info("delivery.backlog batches=%d points_per_s=%.0f", newest - upto, self._backlog_rate)
+                return 0.0
+        self._place(self._todo, upto)
+        return 0.0
+
+    def _deliver_backlog(self, outbox: Outbox) -> float:
+        (above, upto), *later = self._todo
+        batches = [(number, points) for number, points in outbox.peek(above, BATCH_POINTS) if number <= upto]
+        wait_s = self._offer(batches)
+        if wait_s:
+            self._arriving = True
+            return wait_s
+        self._due = self._clock() + sum(len(points) for _, points in batches) / self._backlog_rate
+        reached = batches[-1][0] if batches else upto
+        left = ((reached, upto),) if reached < upto else ()
+        self._place((*left, *later), self._live)
+        return 0.0
+
+    def _place(self, todo: tuple[Range, ...], live: int) -> None:
+        """Remember what is still to be delivered; everything else up to `live` is done."""
+        if len(todo) > MOST_RANGES:  # of a database that comes and goes; offering points twice stores them once
+            todo = ((todo[0][0], todo[-1][1]),)
+        self._todo, self._live = todo, live
+        edges = [0, *(edge for between in todo for edge in between), live]
+        self.done = tuple((above, upto) for above, upto in zip(edges[::2], edges[1::2], strict=True) if above < upto)
+
+    def _offer(self, batches: Batches) -> float:
+        """Write points to the sink; returns 0, or for how long it wants to be left alone."""
         try:
             self._write([point for _, points in batches for point in points])
         except Unreachable as error:
@@ -66,11 +146,12 @@ class Delivery:
             log.warning("delivery.back")
             self.away = None
         self._wait_s = 0.0
-        self.done = batches[-1][0]
         return 0.0
 
     def _write(self, points: Sequence[Point]) -> None:
         """Write points, halving down to the bad ones. Points are idempotent, so writing some twice is harmless."""
+        if not points:
+            return
         try:
             self._sink.write(points)
             self.delivered += len(points)

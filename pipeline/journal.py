@@ -7,39 +7,83 @@ Promises, and what keeps them:
    with everything or not at all. A message is acknowledged only after `commit` has returned.
 2. *State can be rebuilt.* Readings stay until a snapshot covers them (`prune`), so newest snapshot + `replay` is the
    state at the last commit.
-3. *Nothing grows without bound.* The outbox holds at most so many points; when it is full the oldest batches go
-   first, counted. Dead letters are bounded too.
+3. *Nothing grows without bound.* The outbox holds at most so many bytes; when it is full, or the disk is, the oldest
+   batches go first, counted. Dead letters are bounded too.
+4. *Never silently wrong.* Every row has a checksum over all that it says. A damaged file is set aside by name and all
+   rows that are whole move to a new one. What is gone is said: batches are numbered without a gap, and the number of
+   the last one is also kept in a file beside.
 
 The journal has one writer, the thread that opened it. The delivery thread reads the outbox through a connection of
 its own (`Outbox`) and never writes: what it has delivered is settled by the writer, in its next transaction.
 """
 
 import logging
+import os
 import sqlite3
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.records import Machine, Point, Readings
+from pipeline.sqlite_files import Damaged, aside, beside, is_damage, move, remove
 
 log = logging.getLogger("spikewatch.journal")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS machines (slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS lines (line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS readings (sequence INTEGER PRIMARY KEY AUTOINCREMENT, columns BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, count INTEGER NOT NULL, points BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS dead (id INTEGER PRIMARY KEY AUTOINCREMENT, reason TEXT NOT NULL, point BLOB NOT NULL);
-"""
+VERSION = 1  # of the file, in SQLite's user_version; readers of all earlier ones stay
+TABLES = {
+    "machines": "slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL",
+    "lines": "line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL, checksum INTEGER NOT NULL",
+    "readings": "sequence INTEGER PRIMARY KEY, columns BLOB NOT NULL, checksum INTEGER NOT NULL",
+    "arrivals": "sequence INTEGER PRIMARY KEY, seen BLOB NOT NULL, arrived_ns INTEGER NOT NULL,"
+    " checksum INTEGER NOT NULL",
+    "outbox": "id INTEGER PRIMARY KEY, count INTEGER NOT NULL, points BLOB NOT NULL, checksum INTEGER NOT NULL",
+    "dead": "id INTEGER PRIMARY KEY, reason TEXT NOT NULL, what TEXT NOT NULL, content BLOB NOT NULL,"
+    " checksum INTEGER NOT NULL",
+}
+SCHEMA = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
+COLUMNS = ("<i4", "<i4", "<i8", "<f8", "?")  # slot, line, time_ns, value, ends
 DEAD_LETTERS = 10_000
-COLUMNS = ("<i8", "<i8", "<i8", "<f8", "?")  # slot, line, time_ns, value, ends
+DEAD_BYTES = 4_096  # of one
+SEEN_BYTES = 6 * 65_535  # of recent messages, which may come again
+CHECKED_BYTES = 64 << 20  # a larger file is not read whole at every start; its rows are checked when they are used
+SHED = 10  # where the disk is full, the oldest tenth of the outbox goes
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Point]).decode
+Row = tuple[int | str | bytes, ...]
+
+
+class JournalError(Exception):
+    """The file cannot be used and must not be set aside: a newer version wrote it."""
+
+
+class Dead(NamedTuple):
+    """What was refused for good, for a person to look at."""
+
+    reason: str
+    what: str  # measurement of a point, topic of a message
+    content: bytes
+
+
+def checksum(*row: int | str | bytes) -> int:
+    """CRC-32 over a row, with its numbers."""
+    crc = 0
+    for value in row:
+        part = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+        crc = zlib.crc32(part, zlib.crc32(struct.pack("<q", len(part)), crc))
+    return crc
+
+
+def insert(database: sqlite3.Connection, table: str, row: Row) -> None:
+    """Add a row with its checksum."""
+    database.execute(f"INSERT INTO {table} VALUES ({'?, ' * len(row)}?)", (*row, checksum(*row)))
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -49,75 +93,266 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         isolation_level=None,  # transactions are begun and ended here, in sight
         timeout=30.0,
     )
+    # A damaged file may hold bytes that are no text; the checksum finds that out, an exception on the way would not.
+    database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     return database
 
 
 def _pack(readings: Readings) -> bytes:
-    count = np.array([len(readings.line)], "<i8").tobytes()
-    return count + b"".join(column.astype(kind).tobytes() for column, kind in zip(readings, COLUMNS, strict=True))
+    return b"".join(column.astype(kind).tobytes() for column, kind in zip(readings, COLUMNS, strict=True))
 
 
 def _unpack(blob: bytes) -> Readings:
-    count = int(np.frombuffer(blob, "<i8", 1)[0])
-    columns, begin = [], 8
-    for kind in COLUMNS:
-        columns.append(np.frombuffer(blob, kind, count, begin).astype(np.dtype(kind).newbyteorder("=")))
+    count = len(blob) // sum(np.dtype(kind).itemsize for kind in COLUMNS)
+    columns: list[NDArray[Any]] = []
+    begin = 0
+    for kind, wide in zip(COLUMNS, (np.int64, np.int64, np.int64, np.float64, np.bool_), strict=True):
+        columns.append(np.frombuffer(blob, kind, count, begin).astype(wide))
         begin += count * np.dtype(kind).itemsize
     return Readings(*columns)
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    remove(path)
+    database = _connect(path)
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.values():
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {VERSION}")
+    database.execute("COMMIT")
+    return database
+
+
+def _whole_rows(database: sqlite3.Connection, table: str, lost: list[str]) -> Iterator[Row]:
+    """Rows of a damaged file that fit their checksums: from the front up to where it breaks, then from the back."""
+    key, last = TABLES[table].split()[0], -(2**63)
+    for order, bound in (("ASC", ">="), ("DESC", ">")):
+        try:
+            for row in database.execute(
+                f"SELECT * FROM {table} WHERE {key} {bound} ? ORDER BY {key} {order}", (last,)
+            ):
+                if checksum(*row[:-1]) == row[-1]:
+                    yield row
+                else:
+                    lost.append(f"{table} {row[0]}")
+                last = max(last, row[0]) if order == "ASC" else last
+            return
+        except sqlite3.Error as error:
+            lost.append(f"{table} after {last}: {error}" if order == "ASC" else f"{table} not to its end: {error}")
+
+
+def _rows_of_version_0(database: sqlite3.Connection) -> Iterator[tuple[str, Row]]:
+    """What a file of version 0 holds, as rows of this version: it had no checksums, and wider columns."""
+    for row in database.execute("SELECT slot, name, tags FROM machines"):
+        yield "machines", row
+    for row in database.execute("SELECT line, slot, sensor FROM lines"):
+        yield "lines", row
+    for sequence, blob in database.execute("SELECT sequence, columns FROM readings"):
+        count, begin = int(np.frombuffer(blob, "<i8", 1)[0]), 8
+        columns: list[NDArray[Any]] = []
+        for kind in ("<i8", "<i8", "<i8", "<f8", "?"):
+            columns.append(np.frombuffer(blob, kind, count, begin))
+            begin += count * np.dtype(kind).itemsize
+        yield "readings", (sequence, _pack(Readings(*columns)))
+    for number, count, blob in database.execute("SELECT id, count, points FROM outbox"):
+        yield "outbox", (number, count, zlib.compress(blob, 1))
+    for number, reason, blob in database.execute("SELECT id, reason, point FROM dead"):
+        point = msgspec.msgpack.decode(blob, type=Point)
+        yield "dead", (number, reason, point.measurement, msgspec.json.encode(point))
 
 
 class Journal:
     """The writer's side; see the promises above. Not to be shared between threads."""
 
-    def __init__(self, path: Path, outbox_points: int = 5_000_000, *, read_only: bool = False) -> None:
-        """Open or create. A file that is no sound database is set aside by name, and a new one is begun.
+    def __init__(
+        self, path: Path, outbox_bytes: int = 2 << 30, reserve_bytes: int = 0, *, read_only: bool = False
+    ) -> None:
+        """Open or create. A damaged file is set aside by name, and what is whole in it moves to a new one.
 
-        `read_only` is for a look beside a running service: the file must exist, and nothing is changed.
+        `reserve_bytes` of disk are kept for the moment when there are no others. `read_only` is for a look beside a
+        running service: the file must exist, and nothing is changed. Raises OSError or sqlite3.OperationalError where
+        the folder cannot be used, JournalError for a file of another version that cannot be brought to this one.
         """
         self.path = path
         self.dropped = 0  # points that left a full outbox undelivered
-        self._limit = outbox_points
-        self.waiting = 0  # points in the outbox
+        self.waiting = self.waiting_bytes = 0  # points in the outbox, and what they take
+        self.readings_bytes = 0  # what may be replayed
+        self._limit = outbox_bytes
+        self._reserve = beside(path, ".reserve")
+        self._reserve_bytes = reserve_bytes
         if read_only:
             self._database = _connect(path, read_only=True)
+            [(version,)] = self._database.execute("PRAGMA user_version")
+            if version != VERSION:
+                raise JournalError(f"{path}: of version {version}, not {VERSION}: start the service, it upgrades")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
+        if beside(path, ".salvage").exists():
+            self._salvage("a salvage was interrupted")
+        elif beside(path, ".new").exists() and not path.exists():
+            move(beside(path, ".new"), path)
         try:
             self._database = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise  # no access, no space: nothing is wrong with the file
-            aside = self._set_aside()
-            log.error('journal.corrupt set_aside=%s reason="%s"', aside, error)
+        except sqlite3.Error as error:
+            if not is_damage(error, path):
+                raise
+            self._salvage(str(error))
             self._database = self._open()
-        self.waiting = self._database.execute("SELECT coalesce(sum(count), 0) FROM outbox").fetchone()[0]
+        self._count()
+        found = max(self._highest("readings"), self._highest("arrivals"))
+        self.last = max(found, self._witness())  # number of the newest batch ever committed
+        if self.last > found:
+            log.error(
+                'journal.lost batches=%d last=%d note="acknowledged, and not in the file: it was damaged, or is'
+                ' not the one that was written"',
+                self.last - found,
+                self.last,
+            )
+        self._last_id = self._highest("outbox")
+        self.refill()
 
     def _open(self) -> sqlite3.Connection:
         database = _connect(self.path)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            schema = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+            if version > VERSION:
+                raise JournalError(
+                    f"{self.path}: of version {version}; this spikewatch reads versions up to {VERSION}"
+                )
+            if not schema:
+                database.close()
+                database = _create(self.path)
+            elif version == 0 and "readings" in schema:
+                self._upgrade(database)
+                database = _connect(self.path)
+            elif schema != SCHEMA or version != VERSION:
+                raise Damaged("its tables are not those that were made")
             database.execute("PRAGMA synchronous = FULL")
-            database.executescript(SCHEMA)
-            for table in ("machines", "lines", "readings", "outbox"):
-                database.execute(f"SELECT * FROM {table} ORDER BY 1 DESC LIMIT 1").fetchall()
-        except sqlite3.Error:
+            database.execute("PRAGMA journal_mode = WAL")
+            if self.path.stat().st_size <= CHECKED_BYTES:
+                [(found,)] = database.execute("PRAGMA quick_check(1)")
+                if found != "ok":
+                    raise Damaged(found)
+            for table in ("machines", "lines", "readings", "arrivals"):
+                for row in database.execute(f"SELECT * FROM {table}"):
+                    if checksum(*row[:-1]) != row[-1]:
+                        raise Damaged(f"{table} {row[0]} fails its checksum")
+            # Whoever may not write finds out now, and not after the first batch.
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(f"PRAGMA user_version = {VERSION}")
+            database.execute("COMMIT")
+        except BaseException:
             database.close()
             raise
         return database
 
-    def _set_aside(self) -> Path:
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.corrupt-{number}")).exists():
-            number += 1
-        for suffix in ("", "-wal", "-shm"):
-            part = self.path.with_name(self.path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        return aside
+    def _upgrade(self, old: sqlite3.Connection) -> None:
+        """Turn a file of version 0 into one of this version, in one step: a crash leaves the one or the other."""
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        new = beside(self.path, ".new")
+        database = _create(new)
+        database.execute("BEGIN")
+        for table, row in _rows_of_version_0(old):
+            insert(database, table, row)
+        database.execute("COMMIT")
+        database.close()  # takes its log in
+        old.close()
+        new.replace(self.path)
+        log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
+
+    def _salvage(self, reason: str) -> None:
+        """Set a damaged file aside and begin a new one with every row of it that is whole.
+
+        The files of an interrupted salvage are found at the next start: `.salvage` is yet to be read; `.new` is
+        complete where there is no journal.
+        """
+        salvage, new = beside(self.path, ".salvage"), beside(self.path, ".new")
+        if not salvage.exists():
+            move(self.path, salvage)
+        database, lost = _create(new), list[str]()
+        kept = dict.fromkeys(TABLES, 0)
+        damaged = _connect(salvage)
+        database.execute("BEGIN")
+        for table, columns in TABLES.items():
+            marks = ", ".join("?" * (columns.count(",") + 1))
+            for row in _whole_rows(damaged, table, lost):
+                database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+                kept[table] += 1
+        database.execute("COMMIT")
+        database.close()
+        damaged.close()
+        name = aside(self.path)
+        move(salvage, name)
+        move(new, self.path)
+        log.error(
+            'journal.corrupt set_aside=%s reason="%s" kept="%s" lost="%s"',
+            name,
+            reason,
+            " ".join(f"{name}={count}" for name, count in kept.items()),
+            "; ".join(lost[:20]),
+        )
+
+    def salvage(self, reason: str) -> None:
+        """The file has turned out to be damaged: go on with a new one that has all that is whole."""
+        self._database.close()
+        self._salvage(reason)
+        self._database = self._open()
+        self._count()
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
         self._database.close()
+
+    def _highest(self, table: str) -> int:
+        [(highest,)] = self._database.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}")
+        return int(highest)
+
+    def _count(self) -> None:
+        """What waits, and what may be replayed."""
+        [row] = self._database.execute("SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox")
+        self.waiting, self.waiting_bytes = row
+        [(size,)] = self._database.execute("SELECT coalesce(sum(length(columns)), 0) FROM readings")
+        self.readings_bytes = size
+
+    def _witness(self, sequence: int = 0) -> int:
+        """Keep the number of the newest batch beside the file as well, or tell it; 0 where it is not known.
+
+        Not synchronised: it must only never be ahead of what is committed.
+        """
+        path = beside(self.path, ".last")
+        if sequence:
+            number = struct.pack("<q", sequence)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+                try:
+                    os.pwrite(descriptor, number + struct.pack("<I", zlib.crc32(number)), 0)
+                finally:
+                    os.close(descriptor)
+            except OSError:
+                pass  # a full disk: the next batch tries again
+            return sequence
+        try:
+            number, crc = struct.unpack("<8sI", path.read_bytes())
+        except (OSError, struct.error):
+            return 0
+        return int.from_bytes(number, "little") if crc == zlib.crc32(number) else 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, the counters too."""
+        known = (self.waiting, self.waiting_bytes, self.readings_bytes, self.dropped)
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+            self._database.execute("COMMIT")
+        except BaseException:
+            self.waiting, self.waiting_bytes, self.readings_bytes, self.dropped = known
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def commit(
         self,
@@ -125,103 +360,165 @@ class Journal:
         machines: Sequence[tuple[int, Machine]] = (),
         lines: Sequence[tuple[int, int, str]] = (),
         points: Sequence[Point] = (),
-        delivered: int = 0,
-        dead: Sequence[tuple[str, Point]] = (),
+        delivered: Sequence[tuple[int, int]] = (),
+        dead: Sequence[Dead] = (),
+        seen: bytes = b"",
+        arrived_ns: int = 0,
     ) -> int:
-        """Keep one batch, all of it or nothing; returns the sequence number of its readings.
+        """Keep one batch, all of it or nothing; returns its sequence number, 0 where there was nothing to replay.
 
-        `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `delivered` is the
-        outbox id
-        up to which the delivery thread is done, `dead` the points it found refused for good, with the reason.
+        `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `delivered` are the
+        outbox ids (above, up to) that the delivery thread is done with. `seen` is what the batch's messages are
+        recognised by when they come again, `arrived_ns` the time of arrival of the newest.
         """
-        database = self._database
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as database:
             self._settle(delivered)
             self._bury(dead)
-            database.executemany(
-                "INSERT INTO machines VALUES (?, ?, ?)",
-                [(slot, machine.name, msgspec.json.encode(machine.tags).decode()) for slot, machine in machines],
-            )
-            database.executemany("INSERT INTO lines VALUES (?, ?, ?)", lines)
-            sequence = 0
-            if readings is not None and len(readings.line):
-                cursor = database.execute("INSERT INTO readings (columns) VALUES (?)", (_pack(readings),))
-                sequence = int(cursor.lastrowid or 0)
+            for slot, machine in machines:
+                insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
+            for line in lines:
+                insert(database, "lines", line)
+            sequence, number = 0, self._last_id
+            if seen or (readings is not None and len(readings.line)):
+                sequence = self.last + 1
+                columns = b"" if readings is None else _pack(readings)
+                insert(database, "readings", (sequence, columns))
+                insert(database, "arrivals", (sequence, seen, arrived_ns))
+                self.readings_bytes += len(columns)
             if points:
-                blob = _encode(points)
-                database.execute("INSERT INTO outbox (count, points) VALUES (?, ?)", (len(points), blob))
+                number += 1
+                blob = zlib.compress(_encode(points), 1)
+                insert(database, "outbox", (number, len(points), blob))
                 self.waiting += len(points)
-                self._shed()
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            self.waiting = database.execute("SELECT coalesce(sum(count), 0) FROM outbox").fetchone()[0]
-            raise
+                self.waiting_bytes += len(blob)
+                self._shed(self._limit)
+        self._last_id = number
+        if sequence:
+            self.last = self._witness(sequence)
         return sequence
 
-    def _settle(self, delivered: int) -> None:
-        if delivered:
-            row = self._database.execute("SELECT sum(count) FROM outbox WHERE id <= ?", (delivered,)).fetchone()
-            if row[0]:
-                self._database.execute("DELETE FROM outbox WHERE id <= ?", (delivered,))
-                self.waiting -= row[0]
+    def _settle(self, delivered: Sequence[tuple[int, int]]) -> None:
+        for above, upto in delivered:
+            [(count, size)] = self._database.execute(
+                "SELECT sum(count), sum(length(points)) FROM outbox WHERE id > ? AND id <= ?", (above, upto)
+            )
+            if count is not None:
+                self._database.execute("DELETE FROM outbox WHERE id > ? AND id <= ?", (above, upto))
+                self.waiting -= count
+                self.waiting_bytes -= size
 
-    def _shed(self) -> None:
-        """Make room in a full outbox: the oldest batches go, and are counted."""
-        while self.waiting > self._limit:
-            oldest, count = self._database.execute("SELECT id, count FROM outbox ORDER BY id LIMIT 1").fetchone()
+    def _shed(self, limit: int) -> None:
+        """Make room in the outbox: the oldest batches go, and are counted."""
+        while self.waiting_bytes > max(limit, 0):
+            [(oldest, count, size)] = self._database.execute(
+                "SELECT id, count, length(points) FROM outbox ORDER BY id LIMIT 1"
+            )
             self._database.execute("DELETE FROM outbox WHERE id = ?", (oldest,))
             self.waiting -= count
+            self.waiting_bytes -= size
             if self.dropped == 0:
-                log.warning("outbox.full limit=%d policy=drop_oldest", self._limit)
+                log.warning("outbox.full bytes=%d policy=drop_oldest", limit)
             self.dropped += count
 
-    def _bury(self, dead: Sequence[tuple[str, Point]]) -> None:
-        """Keep refused points for a person to look at; only the newest are kept."""
+    def _bury(self, dead: Sequence[Dead]) -> None:
+        """Keep what was refused for a person to look at; only the newest are kept."""
         if dead:
-            rows = [(reason, _encode(point)) for reason, point in dead]
-            self._database.executemany("INSERT INTO dead (reason, point) VALUES (?, ?)", rows)
-            self._database.execute("DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?", (DEAD_LETTERS,))
+            number = self._highest("dead")
+            for reason, what, content in dead:
+                number += 1
+                row = (number, reason[:DEAD_BYTES], what[:DEAD_BYTES], content[:DEAD_BYTES])
+                insert(self._database, "dead", row)
+            self._database.execute("DELETE FROM dead WHERE id <= ?", (number - DEAD_LETTERS,))
 
-    def dead(self) -> list[tuple[str, Point]]:
-        """Points the database refused, oldest first, each with the reason."""
-        rows = self._database.execute("SELECT reason, point FROM dead ORDER BY id")
-        return [(reason, msgspec.msgpack.decode(blob, type=Point)) for reason, blob in rows]
+    def make_room(self, covered: int) -> bool:
+        """The disk is full: give up the reserve and the oldest tenth of the outbox; False where there was neither.
 
-    def machines(self) -> list[Machine]:
+        Readings up to batch `covered`, which the newest snapshot holds, go too. Raises sqlite3.OperationalError where
+        not even that can be written down.
+        """
+        gave = self._reserve.exists()
+        self._reserve.unlink(missing_ok=True)
+        before = self.waiting_bytes + self.readings_bytes
+        with self._transaction():
+            self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1)
+            self._forget(covered)
+        return gave or before > self.waiting_bytes + self.readings_bytes
+
+    def refill(self) -> None:
+        """Set disk aside again for the moment when there is no other, where there is twice as much."""
+        if not self._reserve_bytes or self._reserve.exists():
+            return
+        free = os.statvfs(self.path.parent)
+        if free.f_bavail * free.f_frsize > 2 * self._reserve_bytes:
+            try:
+                with self._reserve.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, self._reserve_bytes)
+            except OSError:
+                self._reserve.unlink(missing_ok=True)
+
+    def shrink(self) -> None:
+        """Give disk back that an outage took, a little at a time."""
+        [(free,)], [(pages,)] = (
+            self._database.execute("PRAGMA freelist_count"),
+            self._database.execute("PRAGMA page_count"),
+        )
+        if free > max(pages // 2, 4_096):
+            self._database.execute("PRAGMA incremental_vacuum(4096)").fetchall()
+
+    def dead(self) -> list[Dead]:
+        """What was refused for good, oldest first."""
+        rows = self._database.execute("SELECT reason, what, content FROM dead ORDER BY id")
+        return [Dead(*row) for row in rows]
+
+    def machines(self) -> dict[int, Machine]:
         """All machines, by slot."""
-        rows = self._database.execute("SELECT name, tags FROM machines ORDER BY slot")
+        rows = self._database.execute("SELECT slot, name, tags FROM machines ORDER BY slot")
         kind = tuple[tuple[str, str], ...]
-        return [Machine(name, msgspec.json.decode(tags, type=kind)) for name, tags in rows]
+        return {slot: Machine(name, msgspec.json.decode(tags, type=kind)) for slot, name, tags in rows}
 
-    def lines(self) -> list[tuple[int, str]]:
+    def lines(self) -> dict[int, tuple[int, str]]:
         """Slot and sensor of all lines, by line."""
-        return self._database.execute("SELECT slot, sensor FROM lines ORDER BY line").fetchall()
+        rows = self._database.execute("SELECT line, slot, sensor FROM lines ORDER BY line")
+        return {line: (slot, sensor) for line, slot, sensor in rows}
 
-    def last(self) -> int:
-        """Sequence number of the newest batch of readings ever committed; 0 before the first."""
-        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'readings'").fetchone()
-        return int(row[0]) if row else 0
+    def seen(self) -> list[bytes]:
+        """What recent messages are recognised by, oldest batch first."""
+        return [seen for (seen,) in self._database.execute("SELECT seen FROM arrivals ORDER BY sequence") if seen]
+
+    def arrived_ns(self) -> int:
+        """Time of arrival of the newest message; 0 before the first."""
+        [(newest,)] = self._database.execute("SELECT coalesce(max(arrived_ns), 0) FROM arrivals")
+        return int(newest)
 
     def begin_after(self, sequence: int) -> None:
         """Let the next batch have a higher number than this: what a snapshot covers is never numbered again."""
-        if self.last() < sequence:
-            self._database.execute("DELETE FROM sqlite_sequence WHERE name = 'readings'")
-            self._database.execute("INSERT INTO sqlite_sequence VALUES ('readings', ?)", (sequence,))
+        self.last = max(self.last, sequence)
 
     def replay(self, after: int) -> Iterator[tuple[int, Readings]]:
         """Batches committed after this sequence number, in order."""
         rows = self._database.execute(
-            "SELECT sequence, columns FROM readings WHERE sequence > ? ORDER BY 1", (after,)
+            "SELECT sequence, columns FROM readings WHERE sequence > ? ORDER BY sequence", (after,)
         )
-        for sequence, blob in rows:
-            yield sequence, _unpack(blob)
+        for sequence, columns in rows:
+            yield sequence, _unpack(columns)
 
     def prune(self, upto: int) -> None:
-        """Forget readings up to this sequence number, which a snapshot on disk covers."""
+        """Forget readings up to this sequence number, which a snapshot on disk covers, and messages long gone."""
+        with self._transaction():
+            self._forget(upto)
+
+    def _forget(self, upto: int) -> None:
+        [(size,)] = self._database.execute(
+            "SELECT coalesce(sum(length(columns)), 0) FROM readings WHERE sequence <= ?", (upto,)
+        )
         self._database.execute("DELETE FROM readings WHERE sequence <= ?", (upto,))
+        self.readings_bytes -= size
+        newer = 0
+        for sequence, size in self._database.execute("SELECT sequence, length(seen) FROM arrivals ORDER BY 1 DESC"):
+            if newer >= SEEN_BYTES:
+                self._database.execute("DELETE FROM arrivals WHERE sequence <= ?", (sequence,))
+                break
+            newer += size
 
 
 class Outbox:
@@ -229,20 +526,42 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         """Open the journal at `path`, which must exist."""
-        self._database = _connect(path, read_only=True)
+        self._path = path
+        self._open()
+
+    def _open(self) -> None:
+        self._file = self._path.stat().st_ino
+        self._database = _connect(self._path, read_only=True)
 
     def peek(self, after: int, most: int) -> list[tuple[int, list[Point]]]:
-        """The oldest batches with an id above `after`, at least one if there is any, then up to `most` points."""
+        """The oldest batches with an id above `after`, at least one if there is any, then up to `most` points.
+
+        Raises sqlite3.DatabaseError where the file is damaged; `Journal.salvage` mends it.
+        """
+        if self._path.stat().st_ino != self._file:  # it was set aside, and another has its place
+            self.close()
+            self._open()
         batches: list[tuple[int, list[Point]]] = []
         total = 0
-        rows = self._database.execute("SELECT id, count, points FROM outbox WHERE id > ? ORDER BY id", (after,))
-        for number, count, blob in rows:
-            total += count
-            if batches and total > most:
-                break
-            batches.append((number, _decode(blob)))
-        rows.close()
+        rows = self._database.execute(
+            "SELECT id, count, points, checksum FROM outbox WHERE id > ? ORDER BY id", (after,)
+        )
+        try:
+            for number, count, blob, crc in rows:
+                if checksum(number, count, blob) != crc:
+                    raise Damaged(f"outbox {number} fails its checksum")
+                total += count
+                if batches and total > most:
+                    break
+                batches.append((number, _decode(zlib.decompress(blob))))
+        finally:
+            rows.close()  # an open reader would keep the log from being taken in
         return batches
+
+    def newest(self) -> int:
+        """Id of the newest batch; 0 for an empty outbox."""
+        [(newest,)] = self._database.execute("SELECT coalesce(max(id), 0) FROM outbox")
+        return int(newest)
 
     def close(self) -> None:
         """Close the connection."""

@@ -18,22 +18,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.broker import EmbeddedBroker
 from pipeline.config import Config, duration_ns, match_rule, read_secret
-from pipeline.delivery import Delivery
+from pipeline.delivery import Delivery, Range
 from pipeline.engine import Engine, Scores, compile_network
-from pipeline.fleet import SnapshotError
-from pipeline.journal import Journal
+from pipeline.fleet import Fleet, SnapshotError
+from pipeline.journal import Dead, Journal
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
 from pipeline.prior_file import priors_of
-from pipeline.records import Message, Point, Readings
+from pipeline.records import Machine, Message, Point, Readings
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.snapshots import GENERATIONS, Snapshots
+from pipeline.sqlite_files import is_damage, is_full
 from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")
@@ -42,6 +47,7 @@ BATCH_MESSAGES = 2_000
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
+MOST_JOURNALS = 4  # times the journal's limit: nothing more is taken while snapshots fail
 
 
 class DataFolderBusy(Exception):
@@ -110,18 +116,43 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
         except SnapshotError as error:
             snapshots.set_aside(covered, str(error))
             engine = unlearned()
-    for machine in journal.machines()[len(engine.fleet.machines) :]:
-        engine.fleet.add_machine(machine)
-    for slot, sensor in journal.lines()[len(engine.fleet.lines) :]:
-        engine.fleet.add_line(slot, sensor)
-    replayed = 0
+    name_the_rest(engine.fleet, journal)
+    replayed, expected = 0, sequence
     for committed, readings in journal.replay(sequence):
-        engine.step(readings)
-        sequence = committed
+        if committed > expected + 1:
+            log.error('journal.gap first=%d last=%d note="readings in between are gone"', expected + 1, committed - 1)
+        engine.step(known(engine.fleet, readings))
+        expected = sequence = committed
         replayed += len(readings.line)
     if engine.fleet.machines:
         log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
     return engine, sequence
+
+
+def name_the_rest(fleet: Fleet, journal: Journal) -> None:
+    """Add machines and sensors that the journal knows and the snapshot did not.
+
+    One whose name was in a damaged part of the journal gets a name that nobody has: the others keep their numbers.
+    """
+    machines, lines = journal.machines(), journal.lines()
+    for slot in range(len(fleet.machines), max(machines, default=-1) + 1):
+        fleet.add_machine(machines.get(slot, Machine(f"lost {slot}")))
+    for line in range(len(fleet.lines), max(lines, default=-1) + 1):
+        slot, sensor = lines.get(line, (0, f"lost {line}"))
+        fleet.add_line(min(slot, len(fleet.machines) - 1), sensor)
+
+
+def known(fleet: Fleet, readings: Readings) -> Readings:
+    """Readings of sensors that have a name; only a damaged journal has others."""
+    slots = np.array([slot for slot, _ in fleet.lines], np.int64)
+    line = readings.line
+    sound = (line >= 0) & (line < len(slots))
+    sound[sound] = slots[line[sound]] == readings.slot[sound]
+    if sound.all():
+        return readings
+    return Readings(
+        readings.slot[sound], line[sound], readings.time_ns[sound], readings.value[sound], readings.ends[sound]
+    )
 
 
 class Service:
@@ -133,14 +164,18 @@ class Service:
         self._lock = claim(Path(config.data))
         self._snapshots = Snapshots(Path(config.data))
         self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
-        self._journal = Journal(journal_path(config), config.limits.outbox_points)
+        self._snapshot_due = 0.0  # by the monotonic clock
+        self._limits = config.limits
+        limits = config.limits
+        self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
         self.engine, self._sequence = restore(config, self._journal, self._snapshots)
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
-        self._machines, self._lines = len(self._journal.machines()), len(self._journal.lines())
-        self._covered = self._sequence  # by the newest snapshot
-        self._dead: queue.SimpleQueue[tuple[str, Point]] = queue.SimpleQueue()
-        self.delivery = Delivery(journal_path(config), sink, lambda reason, point: self._dead.put((reason, point)))
-        self._settled = 0  # outbox id up to which the journal knows of the delivery
+        self._machines = max(self._journal.machines(), default=-1) + 1
+        self._lines = max(self._journal.lines(), default=-1) + 1
+        self._writing: Writing | None = None  # a snapshot on its way to the disk
+        self._dead: queue.SimpleQueue[Dead] = queue.SimpleQueue()
+        self.delivery = Delivery(journal_path(config), sink, self._bury, limits.backlog_rate)
+        self._settled: tuple[Range, ...] = ()  # what the journal knows of the delivery
         self._deliver = threading.Event()  # set: no more points will come
         self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
         self.messages = 0  # taken from the source
@@ -154,10 +189,10 @@ class Service:
         sys.setswitchinterval(0.0005)
         self._thread.start()
         now = time.monotonic()
-        snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S
+        self._snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S
         try:
             while not stop.is_set():
-                messages = source.take(BATCH_MESSAGES, WAIT_S)
+                messages = [] if self._is_behind(stop) else source.take(BATCH_MESSAGES, WAIT_S)
                 if messages:
                     scores = self._process(messages, stop)
                     if scores is None:
@@ -165,16 +200,18 @@ class Service:
                     source.ack(messages)
                     if on_scores is not None:
                         on_scores(scores)
-                elif self.delivery.done > self._settled:
+                elif self.delivery.done != self._settled:
                     self._commit(None, [], stop)
+                if self.delivery.damaged:
+                    self._salvage(self.delivery.damaged)
                 now = time.monotonic()
                 if now >= health_due:
                     health_due = now + HEALTH_EVERY_S
                     silent = self.engine.silent(time.monotonic_ns())
                     self._commit(None, [self._health(source), *silent], stop)
-                if now >= snapshot_due:
-                    self._snapshot()
-                    snapshot_due = time.monotonic() + self._snapshot_every_s
+                    self._journal.refill()
+                    self._journal.shrink()
+                self._keep_snapshots(now)
             self._snapshot()  # only here, where the networks are at the last commit and not beyond
         finally:
             self._close()
@@ -209,6 +246,10 @@ class Service:
                 'refused cause=%s topic=%s detail="%s" note="counted from now on"', cause, topic[:200], detail
             )
 
+    def _bury(self, reason: str, point: Point) -> None:
+        """Called by the delivery thread."""
+        self._dead.put(Dead(reason, point.measurement, msgspec.json.encode(point)))
+
     def _commit(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
         """One transaction; waits and tries again while the disk does not take it. False if stopped before."""
         done = self.delivery.done  # before the dead letters: what is done has been buried
@@ -221,18 +262,38 @@ class Service:
             try:
                 sequence = self._journal.commit(rows, machines, lines, points, done, dead)
                 break
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
+                if is_damage(error, self._journal.path):
+                    self._salvage(str(error))
+                    continue
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise
                 if not complained:
                     log.error('journal.away reason="%s" note="nothing is acknowledged until it is back"', error)
                     complained = True
+                if is_full(error, self._journal.path) and self._make_room():
+                    continue
                 if stop.wait(DISK_RETRY_S):
                     return False
         if complained:
-            log.warning("journal.back")
+            log.warning("journal.back dropped=%d", self._journal.dropped)
         self._machines, self._lines = len(fleet.machines), len(fleet.lines)
         self._settled = done
         self._sequence = sequence or self._sequence
         return True
+
+    def _make_room(self) -> bool:
+        """The disk is full: let go of what is least needed. False where nothing was left to let go of."""
+        try:
+            return self._journal.make_room(max(self._snapshots.sequences(), default=0))
+        except sqlite3.OperationalError:
+            return False
+
+    def _salvage(self, reason: str) -> None:
+        """The journal has turned out to be damaged: go on with what is whole of it, and secure what was learned."""
+        self._journal.salvage(reason)
+        self.delivery.damaged = None
+        self._snapshot_due = 0.0
 
     def _health(self, source: Source) -> Point:
         """Our own counters as a point."""
@@ -243,6 +304,8 @@ class Service:
             "late": self.engine.late,
             "refused": self.refused.total(),
             "outbox": self._journal.waiting,
+            "outbox_bytes": self._journal.waiting_bytes,
+            "journal_bytes": self._journal.readings_bytes,
             "dropped": self._journal.dropped,
             "delivered": self.delivery.delivered,
             "buried": self.delivery.buried,
@@ -251,27 +314,68 @@ class Service:
         fields |= {f"refused_{cause}": count for cause, count in self.refused.items()}
         return Point("service", (("host", socket.gethostname()),), fields, time.time_ns())
 
+    def _is_behind(self, stop: threading.Event) -> bool:
+        """Whether so much waits for a snapshot that for a moment nothing is taken, and so nothing acknowledged."""
+        return self._journal.readings_bytes > MOST_JOURNALS * self._limits.journal_bytes and (
+            not stop.wait(DISK_RETRY_S)
+        )
+
+    def _keep_snapshots(self, now: float) -> None:
+        """Write a snapshot where it is time, by the monotonic clock, or where the journal is full."""
+        if self._writing is not None and not self._writing.is_alive():
+            self._snapshot_written()
+        full = self._journal.readings_bytes > self._limits.journal_bytes
+        if now >= self._snapshot_due or (full and now >= self._snapshot_due - self._snapshot_every_s + DISK_RETRY_S):
+            self._snapshot()
+            self._snapshot_due = now + self._snapshot_every_s
+
     def _snapshot(self) -> None:
-        """Write a snapshot, and let the journal forget what even the oldest kept one covers."""
-        if self._sequence == self._covered:
+        """Begin to write a snapshot, unless the newest covers the last batch or is still on its way."""
+        if self._writing is None and self._sequence != max(self._snapshots.sequences(), default=0):
+            self._writing = Writing(self._snapshots, self._sequence, self.engine.fleet.snapshot())
+            self._writing.start()
+
+    def _snapshot_written(self) -> None:
+        """Let the journal forget what the oldest kept snapshot covers; if it is too large, what the newest covers."""
+        writing, self._writing = self._writing, None
+        if writing is not None and writing.failure is not None:
+            log.error('snapshot.failed reason="%s" note="the journal grows until one succeeds"', writing.failure)
             return
-        try:
-            self._snapshots.write(self._sequence, self.engine.fleet.snapshot())
-        except OSError as error:
-            log.error('snapshot.failed reason="%s" note="the journal keeps growing until one succeeds"', error)
-            return
-        self._covered = self._sequence
         kept = self._snapshots.sequences()
-        if len(kept) == GENERATIONS:
-            self._journal.prune(kept[-1])
+        try:
+            if len(kept) == GENERATIONS:
+                self._journal.prune(kept[-1])
+            if self._journal.readings_bytes > self._limits.journal_bytes:
+                self._journal.prune(kept[0])
+        except sqlite3.OperationalError as error:
+            log.error('journal.prune_failed reason="%s" note="the next snapshot tries again"', error)
 
     def _close(self) -> None:
         self._deliver.set()
         self._thread.join(timeout=5.0)
-        if self.delivery.done > self._settled:
+        if self._writing is not None:
+            self._writing.join()
+            self._snapshot_written()
+        if self.delivery.done != self._settled:
             self._commit(None, [], self._deliver)
         self._journal.close()
         self._lock.close()
+
+
+class Writing(threading.Thread):
+    """A snapshot on its way to the disk, which may take longer than a batch may wait."""
+
+    def __init__(self, snapshots: Snapshots, sequence: int, arrays: dict[str, NDArray[Any]]) -> None:
+        super().__init__(name="snapshot")
+        self._snapshots, self._sequence, self._arrays = snapshots, sequence, arrays
+        self.failure: OSError | None = None
+
+    def run(self) -> None:
+        """Write it."""
+        try:
+            self._snapshots.write(self._sequence, self._arrays)
+        except OSError as error:
+            self.failure = error
 
 
 def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:

@@ -2,20 +2,104 @@
 
 A snapshot is written beside, synchronised and renamed, so a file with the right name is whole. The newest
 `GENERATIONS` are kept; one that cannot be read is set aside by name and the one before it is used.
+
+The file, version 3: the line `spikewatch snapshot 3`, the length of a JSON header as 8 bytes, the header (journal
+sequence; name, type and shape of every array), the arrays' bytes one after the other, and the BLAKE2b digest of all
+that. Version 2 was numpy's .npz. What the arrays mean is versioned by `pipeline.fleet`.
 """
 
+import errno
+import hashlib
 import logging
+import math
 import os
-import zipfile
+import struct
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 log = logging.getLogger("spikewatch.snapshots")
 
 GENERATIONS = 3
+KEPT_ASIDE = 3
+MAGIC = b"spikewatch snapshot 3\n"
+DIGEST_BYTES = 32
+Arrays = dict[str, NDArray[Any]]
+
+
+class Header(msgspec.Struct, forbid_unknown_fields=True):
+    """What follows in a snapshot."""
+
+    sequence: int
+    arrays: list[tuple[str, str, tuple[int, ...]]]  # name, numpy's type string, shape
+
+
+class UnreadableError(Exception):
+    """A file is not the snapshot that was written."""
+
+
+class Hashing:
+    """Writes to a file and digests what it writes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        self._file = file
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append."""
+        self.digest.update(data)
+        self._file.write(data)
+
+
+def write_arrays(file: IO[bytes], sequence: int, arrays: Arrays) -> None:
+    """Write a snapshot of the newest version."""
+    header = Header(sequence, [(name, array.dtype.str, array.shape) for name, array in arrays.items()])
+    encoded = msgspec.json.encode(header)
+    out = Hashing(file)
+    out.write(MAGIC + struct.pack("<Q", len(encoded)) + encoded)
+    for array in arrays.values():
+        out.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    file.write(out.digest.digest())
+
+
+def read_arrays(path: Path, sequence: int) -> Arrays:
+    """Read a snapshot of any version; raises UnreadableError, or OSError where the file cannot be reached."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return read_version_2(path)
+        if os.fstat(file.fileno()).st_size < len(MAGIC) + 8 + DIGEST_BYTES:
+            raise UnreadableError("it is too short")
+        file.seek(0)
+        data = file.read()
+    body, digest = memoryview(data)[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != digest:
+        raise UnreadableError("it fails its checksum")
+    begin = len(MAGIC) + 8
+    (length,) = struct.unpack("<Q", body[begin - 8 : begin])
+    header = msgspec.json.decode(body[begin : begin + length], type=Header)
+    if header.sequence != sequence:
+        raise UnreadableError(f"it is the snapshot of {header.sequence}")
+    begin += length
+    arrays = {}
+    for name, kind, shape in header.arrays:
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(body, kind, count, begin).reshape(shape)
+        begin += arrays[name].nbytes
+    return arrays
+
+
+def read_version_2(path: Path) -> Arrays:
+    """Numpy's .npz; each member has a checksum, what stands around them has none."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError:
+        raise
+    except Exception as error:  # a damaged zip file or header makes any exception there is
+        raise UnreadableError(str(error) or type(error).__name__) from None
 
 
 class Snapshots:
@@ -28,34 +112,53 @@ class Snapshots:
         if not read_only:
             folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, sequence: int, arrays: dict[str, NDArray[Any]]) -> None:
-        """Keep the state after the journal's batch `sequence`; older generations go."""
-        path = self._path(sequence)
+    def write(self, sequence: int, arrays: Arrays) -> None:
+        """Keep the state after the journal's batch `sequence`; older generations go.
+
+        On a full disk the oldest generation goes first, as long as another one is left. Raises OSError.
+        """
+        try:
+            self._write(sequence, arrays)
+        except OSError as error:
+            kept = self._paths()
+            if error.errno != errno.ENOSPC or len(kept) < 2:
+                raise
+            log.warning("snapshot.full removed=%s policy=drop_oldest_generation", kept[-1])
+            kept[-1].unlink()
+            self._write(sequence, arrays)
+        for old in self._paths()[GENERATIONS:]:
+            old.unlink()
+
+    def _write(self, sequence: int, arrays: Arrays) -> None:
+        path = self._folder / f"networks-{sequence:012d}.snapshot"
         beside = path.with_suffix(".tmp")
-        with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with beside.open("wb") as file:
+                write_arrays(file, sequence, arrays)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
         beside.rename(path)
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)  # the rename itself
         finally:
             os.close(descriptor)
-        for old in self._paths()[GENERATIONS:]:
-            old.unlink()
 
     def sequences(self) -> list[int]:
         """What the snapshots on disk cover, newest first."""
-        return [int(path.stem.split("-")[1]) for path in self._paths()]
+        return [sequence_of(path) for path in self._paths()]
 
-    def read(self, sequence: int) -> dict[str, NDArray[Any]] | None:
-        """The arrays of one snapshot; None, and the file set aside, where it cannot be read."""
-        path = self._path(sequence)
+    def read(self, sequence: int) -> Arrays | None:
+        """The arrays of one snapshot; None, and the file set aside, where it is not what was written.
+
+        Raises OSError where the file cannot be reached: that says nothing of what is in it.
+        """
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return read_arrays(self._path(sequence), sequence)
+        except UnreadableError as error:
             self.set_aside(sequence, str(error))
             return None
 
@@ -67,9 +170,18 @@ class Snapshots:
         aside = path.with_suffix(".corrupt")
         log.error('snapshot.corrupt set_aside=%s reason="%s"', aside, reason)
         path.rename(aside)
+        for old in sorted(self._folder.glob("networks-*.corrupt"), reverse=True)[KEPT_ASIDE:]:
+            old.unlink()
 
     def _path(self, sequence: int) -> Path:
-        return self._folder / f"networks-{sequence:012d}.npz"
+        return next(path for path in self._paths() if sequence_of(path) == sequence)
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("networks-*.npz"), reverse=True)
+        """All generations, newest first."""
+        named = [path for path in self._folder.glob("networks-*") if path.suffix in {".snapshot", ".npz"}]
+        return sorted((path for path in named if path.stem.removeprefix("networks-").isdecimal()), reverse=True)
+
+
+def sequence_of(path: Path) -> int:
+    """The journal sequence that a snapshot's name says."""
+    return int(path.stem.removeprefix("networks-"))

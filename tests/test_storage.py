@@ -52,8 +52,8 @@ def test_a_batch_comes_back_as_it_was_committed(tmp_path):
     journal.commit(readings(), [(0, machine)], [(0, 0, "a"), (1, 0, "b"), (2, 0, "c")], points())
     journal.close()
     again = journal_at(tmp_path)
-    assert again.machines() == [machine]
-    assert again.lines() == [(0, "a"), (0, "b"), (0, "c")]
+    assert again.machines() == {0: machine}
+    assert again.lines() == {0: (0, "a"), 1: (0, "b"), 2: (0, "c")}
     [(sequence, rows)] = list(again.replay(0))
     assert sequence == 1
     assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(rows, readings(), strict=True))
@@ -69,7 +69,7 @@ def test_a_commit_that_fails_leaves_nothing_of_its_batch(tmp_path):
     with pytest.raises(sqlite3.IntegrityError):
         journal.commit(readings(), [], [(0, 0, "a"), (0, 0, "again")], points(2, 10))
     assert len(list(journal.replay(0))) == 1
-    assert journal.lines() == []
+    assert journal.lines() == {}
     assert journal.waiting == 3
     journal.close()
 
@@ -107,13 +107,16 @@ def test_killed_in_the_middle_of_writing_only_whole_batches_are_there(tmp_path):
 
 
 def test_a_full_outbox_drops_its_oldest_batches_and_counts_them(tmp_path):
-    journal = journal_at(tmp_path, outbox_points=10)
-    for number in range(5):
+    journal = journal_at(tmp_path, outbox_bytes=500)
+    for number in range(20):
         journal.commit(None, points=points(4, number * 4))
-    assert journal.waiting == 8
-    assert journal.dropped == 12
+        assert journal.waiting_bytes <= 500
+    assert journal.waiting + journal.dropped == 80
+    assert 8 <= journal.waiting < 40
     outbox = Outbox(tmp_path / "journal.sqlite")
-    assert [batch for _, batch in outbox.peek(0, 100)] == [points(4, 12), points(4, 16)]
+    kept = [point for _, batch in outbox.peek(0, 100) for point in batch]
+    assert [point.time_ns for point in kept] == [point.time_ns for point in points(80)[-len(kept) :]]
+    assert len(kept) == journal.waiting
     outbox.close()
     journal.close()
 
@@ -131,9 +134,9 @@ def test_delivered_points_leave_the_outbox_with_the_next_commit(tmp_path):
     journal = journal_at(tmp_path)
     journal.commit(None, points=points(2))
     journal.commit(None, points=points(3))
-    journal.commit(None, delivered=1)
+    journal.commit(None, delivered=[(0, 1)])
     assert journal.waiting == 3
-    journal.commit(None, delivered=2)
+    journal.commit(None, delivered=[(0, 2)])
     assert journal.waiting == 0
     journal.close()
 
@@ -196,6 +199,75 @@ def test_the_wait_for_a_database_doubles_up_to_a_minute_and_starts_anew_when_it_
     journal.close()
 
 
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_after_an_outage_new_points_go_first_and_the_backlog_follows_at_its_rate(tmp_path):
+    journal = journal_at(tmp_path)
+    batches = [points(2_000, 2_000 * number) for number in range(12)]
+    sink, clock = Flaky(away=3), Clock()
+    delivery = Delivery(journal.path, sink, lambda *_: None, backlog_rate=1_000, jitter=lambda: 1.0, clock=clock)
+    for batch in batches[:10]:
+        journal.commit(None, points=batch)
+        if sink.away:
+            assert delivery.step() > 0.0
+    assert delivery.step() == 0.0  # it is back, and takes what waits longest
+    journal.commit(None, points=batches[10])
+    assert delivery.step() == 0.0
+    assert sink.stored[-2_000:] == batches[10]
+    assert delivery.step() == 0.0  # a piece of the backlog
+    assert delivery.step() == 0.2  # not the next one yet: 4,000 points are four seconds
+    clock.now += 3.9
+    assert 0.0 < delivery.step() <= 0.1 + 1e-9
+    journal.commit(None, points=batches[11])
+    assert delivery.step() == 0.0
+    assert sink.stored[-2_000:] == batches[11]
+    while len(sink.stored) < 24_000:
+        clock.now += 1.0
+        delivery.step()
+    assert sorted(point.time_ns for point in sink.stored) == [point.time_ns for batch in batches for point in batch]
+    assert delivery.done == ((0, 12),)
+    assert delivery.delivered == 24_000
+    delivery.close()
+    journal.close()
+
+
+@given(st.lists(st.sampled_from(["commit", "fail", "step", "settle", "wait"]), max_size=60))
+def test_every_point_is_delivered_and_settled_whatever_comes_between(tmp_path_factory, plan):
+    journal = journal_at(tmp_path_factory.mktemp("outbox"))
+    sink, clock, committed = Flaky(), Clock(), []
+    delivery = Delivery(journal.path, sink, lambda *_: None, backlog_rate=5_000, jitter=lambda: 1.0, clock=clock)
+    for what in plan:
+        if what == "commit":
+            batch = points(3_000, len(committed))
+            committed += batch
+            journal.commit(None, points=batch)
+        elif what == "fail":
+            sink.away = 1
+        elif what == "step":
+            delivery.step()
+        elif what == "settle":
+            journal.commit(None, delivered=delivery.done)
+        else:
+            clock.now += 1.0
+    sink.away = 0
+    for _ in range(40):
+        clock.now += 10.0
+        delivery.step()
+        journal.commit(None, delivered=delivery.done)
+    assert {point.time_ns for point in sink.stored} == {point.time_ns for point in committed}
+    assert journal.waiting == journal.waiting_bytes == 0
+    delivery.close()
+    journal.close()
+
+
 def test_a_snapshot_comes_back_and_only_the_newest_generations_are_kept(tmp_path):
     snapshots = Snapshots(tmp_path)
     for sequence in range(1, 6):
@@ -207,7 +279,7 @@ def test_a_snapshot_comes_back_and_only_the_newest_generations_are_kept(tmp_path
 def test_a_broken_snapshot_is_set_aside_by_name(tmp_path):
     snapshots = Snapshots(tmp_path)
     snapshots.write(7, {"a": np.zeros(3)})
-    path = next(tmp_path.glob("networks-*.npz"))
+    path = next(tmp_path.glob("networks-*.snapshot"))
     path.write_bytes(path.read_bytes()[:100])
     assert snapshots.read(7) is None
     assert snapshots.sequences() == []
@@ -303,6 +375,21 @@ def test_a_point_of_the_wrong_type_is_refused_and_stops_only_itself(influxdb, tm
     assert rows[0]["count"] == 3
     delivery.close()
     journal.close()
+
+
+def test_a_damaged_store_is_set_aside_by_name_and_a_new_one_begun(tmp_path):
+    store = Embedded(tmp_path / "store.sqlite")
+    store.write(points(2_000))
+    store.close()
+    data = bytearray((tmp_path / "store.sqlite").read_bytes())
+    data[100:5_000] = bytes(4_900)
+    (tmp_path / "store.sqlite").write_bytes(data)
+    with pytest.raises(Unreachable, match="malformed"):
+        store.write(points(3, 5_000))
+    store.write(points(3, 5_000))
+    assert store.count("machine") == 3
+    assert (tmp_path / "store.sqlite.corrupt-1").read_bytes() == data
+    store.close()
 
 
 def test_the_embedded_store_forgets_by_age_and_by_number(tmp_path):

@@ -1,9 +1,11 @@
 """The embedded store: points in one SQLite file, for trying out and for the built-in page.
 
 Written by one thread; anybody may read through an instance of their own. Old points go by age, against the newest
-point in the store and not against the clock, and by number.
+point in the store and not against the clock, and by number; on a full disk the oldest tenth goes. A damaged file is
+set aside by name, and a new one begun.
 """
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,9 @@ import msgspec
 
 from pipeline.records import Point
 from pipeline.sinks.errors import Unreachable
+from pipeline.sqlite_files import Damaged, aside, is_damage, is_full, move
+
+log = logging.getLogger("spikewatch.store")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
@@ -24,6 +29,7 @@ CREATE TABLE IF NOT EXISTS points (
 CREATE INDEX IF NOT EXISTS by_time ON points (time_ns);
 """
 TRIM_EVERY = 20_000  # points written between two looks at what is too old
+SHED = 10  # where the disk is full, the oldest tenth of the points goes
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -40,34 +46,51 @@ class Embedded:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(SCHEMA)
+            database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
+            try:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.executescript(SCHEMA)
+                if database.execute("PRAGMA table_info(points)").fetchall() == []:
+                    raise Damaged("its tables are not those that were made")
+            except BaseException:
+                database.close()
+                raise
+            self._database = database
         return self._database
 
     def write(self, points: Sequence[Point]) -> None:
         """Store points, all or none; the same series and time overwrites. Raises Unreachable (say, a full disk)."""
         try:
-            database = self._open()
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                rows = [
-                    (self._number(database, point), point.time_ns, msgspec.json.encode(point.fields).decode())
-                    for point in points
-                ]
-                database.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
-                self._since_trim += len(rows)
-                if self._since_trim >= TRIM_EVERY:
-                    self._trim(database)
-                database.execute("COMMIT")
-            except BaseException:
-                self._series.clear()  # numbers given out in this transaction are gone
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+            self._insert(points)
         except sqlite3.Error as error:
+            if is_damage(error, self._path):
+                self.close()
+                name = aside(self._path)
+                move(self._path, name)
+                log.error('store.corrupt set_aside=%s reason="%s" note="a new one is begun"', name, error)
+            elif is_full(error, self._path):
+                self._shed()
             raise Unreachable(f"{self._path}: {error}") from None
+
+    def _insert(self, points: Sequence[Point]) -> None:
+        database = self._open()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            rows = [
+                (self._number(database, point), point.time_ns, msgspec.json.encode(point.fields).decode())
+                for point in points
+            ]
+            database.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+            self._since_trim += len(rows)
+            if self._since_trim >= TRIM_EVERY:
+                self._trim(database)
+            database.execute("COMMIT")
+        except BaseException:
+            self._series.clear()  # numbers given out in this transaction are gone
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
 
     def _number(self, database: sqlite3.Connection, point: Point) -> int:
         key = (point.measurement, tuple(point.tags))
@@ -85,13 +108,29 @@ class Embedded:
         if newest is None:
             return
         database.execute("DELETE FROM points WHERE time_ns < ?", (newest - self._keep_ns,))
-        surplus = database.execute("SELECT count(*) FROM points").fetchone()[0] - self._max_points
-        if surplus > 0:
+        self._drop_oldest(database, self._size(database) - self._max_points)
+
+    def _size(self, database: sqlite3.Connection) -> int:
+        [(size,)] = database.execute("SELECT count(*) FROM points")
+        return int(size)
+
+    def _drop_oldest(self, database: sqlite3.Connection, count: int) -> None:
+        if count > 0:
             database.execute(
                 "DELETE FROM points WHERE (series, time_ns) IN"
                 " (SELECT series, time_ns FROM points ORDER BY time_ns LIMIT ?)",
-                (surplus,),
+                (count,),
             )
+
+    def _shed(self) -> None:
+        """The disk is full: make room within the file, if the disk still takes as much as that."""
+        try:
+            database = self._open()
+            count = -(-self._size(database) // SHED)
+            self._drop_oldest(database, count)
+            log.warning("store.full dropped=%d policy=drop_oldest", count)
+        except sqlite3.Error as error:
+            log.warning('store.full dropped=0 reason="%s"', error)
 
     def query(
         self, measurement: str, since_ns: int | None = None, until_ns: int | None = None, limit: int = -1
@@ -121,6 +160,7 @@ class Embedded:
 
     def close(self) -> None:
         """Close the file."""
+        self._series.clear()
         if self._database is not None:
             self._database.close()
             self._database = None

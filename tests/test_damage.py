@@ -1,0 +1,182 @@
+"""Files that are not what was written: the service starts, and says what is gone; nothing is silently wrong."""
+
+import hashlib
+import shutil
+import sqlite3
+import struct
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import Config
+from pipeline.journal import Dead, Journal, JournalError, Outbox
+from pipeline.records import Machine, Point, Readings
+from pipeline.service import Service
+from pipeline.sinks.errors import Unreachable
+from pipeline.snapshots import Snapshots
+
+CORPUS = Path(__file__).parent / "corpus"
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+class Away:
+    """A database that is not there."""
+
+    def write(self, points):
+        raise Unreachable("away")
+
+    def close(self):
+        pass
+
+
+def started_and_stopped(service: Service) -> None:
+    stop = threading.Event()
+    stop.set()
+    service.run(Nothing(), stop)
+
+
+class Nothing:
+    """A source that never has a message."""
+
+    def take(self, most, timeout_s):
+        return []
+
+    def ack(self, messages):
+        pass
+
+    def counters(self):
+        return {}
+
+
+def point(number):
+    return Point("machine", (("machine", "m"),), {"score": number / 1000.0}, START + number * SECOND)
+
+
+def readings(number):
+    return Readings(
+        np.zeros(4, np.int64),
+        np.arange(4),
+        np.full(4, START + number * SECOND),
+        np.linspace(0.0, number, 4),
+        np.arange(4) == 3,
+    )
+
+
+def filled(folder: Path, batches: int = 60) -> Journal:
+    """A journal with everything in it, and its log taken in."""
+    journal = Journal(folder / "journal.sqlite")
+    journal.commit(None, [(0, Machine("m", (("site", "north"),)))], [(line, 0, f"s{line}") for line in range(4)])
+    for number in range(1, batches + 1):
+        journal.commit(readings(number), points=[point(number)], seen=struct.pack("<HI", number, number))
+    journal.commit(None, dead=[Dead("bad", "machine", b"{}")])
+    return journal
+
+
+def outbox_of(path: Path) -> list[Point]:
+    outbox = Outbox(path)
+    try:
+        return [point for _, batch in outbox.peek(0, 10**9) for point in batch]
+    finally:
+        outbox.close()
+
+
+def test_version_0_of_journal_and_snapshot_can_still_be_read(tmp_path):
+    shutil.copytree(CORPUS / "version-0", tmp_path / "data")
+    service = Service(Config(data=str(tmp_path / "data")), Away())
+    started_and_stopped(service)
+    fleet = service.engine.fleet
+    assert [machine.name for machine in fleet.machines] == ["press-1", "press-2"]
+    assert fleet.lines == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+    assert not list((tmp_path / "data").glob("*corrupt*"))
+    journal = Journal(tmp_path / "data" / "journal.sqlite")
+    assert journal.waiting == 121
+    assert len(outbox_of(journal.path)) == 121
+    assert [(number, len(rows.line)) for number, rows in journal.replay(0)] == [(n, 200) for n in range(4, 9)]
+    [(reason, what, _)] = journal.dead()
+    assert (reason, what) == ("of the wrong type", "machine")
+    journal.close()
+    # 400 rows of each machine, of which the snapshot holds 350 and the journal the rest.
+    assert fleet.state.row_machines.time_ns.tolist() == [START + 399 * SECOND] * 2
+
+
+def test_a_snapshot_of_version_2_has_the_bytes_that_were_written(tmp_path):
+    shutil.copy(CORPUS / "version-0" / "networks-000000000007.npz", tmp_path)
+    arrays = Snapshots(tmp_path).read(7)
+    assert arrays is not None
+    digest = hashlib.blake2b(b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays)))
+    assert len(arrays) == 145
+    assert digest.hexdigest()[:32] == "4536d141b1b265f51d01023eb4277fb6"
+
+
+def test_a_file_of_a_newer_version_is_left_alone_and_named(tmp_path):
+    filled(tmp_path).close()
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(JournalError, match=r"journal.sqlite: of version 99"):
+        Journal(tmp_path / "journal.sqlite")
+    assert not list(tmp_path.glob("*corrupt*"))
+
+
+def test_what_is_whole_of_a_damaged_journal_moves_to_a_new_one_and_the_rest_is_named(tmp_path, caplog):
+    filled(tmp_path).close()
+    path = tmp_path / "journal.sqlite"
+    data = bytearray(path.read_bytes())
+    at = data.index(readings(30).value.tobytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    journal = Journal(path)
+    assert [number for number, _ in journal.replay(0)] == [*range(1, 30), *range(31, 61)]
+    assert outbox_of(path) == [point(number) for number in range(1, 61)]
+    assert journal.last == 60
+    assert 'lost="readings 30"' in caplog.text
+    assert (tmp_path / "journal.sqlite.corrupt-1").read_bytes() == data
+    journal.close()
+
+
+def test_damage_that_shows_while_the_service_runs_is_mended_while_it_runs(tmp_path):
+    journal = filled(tmp_path)
+    path = tmp_path / "journal.sqlite"
+    outbox = Outbox(path)
+    assert len(outbox.peek(0, 10)) == 10
+    journal.salvage("as a reader found")
+    journal.commit(readings(61), points=[point(61)])
+    assert [p for _, batch in outbox.peek(0, 100) for p in batch] == [point(number) for number in range(1, 62)]
+    assert journal.last == 61
+    assert journal.waiting == 61
+    outbox.close()
+    journal.close()
+
+
+@pytest.mark.parametrize("moved", ["", ".salvage", ".new"])
+def test_a_salvage_that_was_interrupted_anywhere_is_finished_at_the_next_start(tmp_path, moved):
+    filled(tmp_path).close()
+    path = tmp_path / "journal.sqlite"
+    if moved:
+        path.rename(path.with_name(path.name + moved))
+    if moved != ".new":
+        path.with_name(path.name + ".new").write_bytes(b"half of it")
+    journal = Journal(path)
+    assert len(list(journal.replay(0))) == 60
+    assert journal.machines() == {0: Machine("m", (("site", "north"),))}
+    journal.close()
+
+
+def test_a_journal_cut_short_says_how_many_batches_are_gone(tmp_path, caplog):
+    journal = filled(tmp_path)
+    wal = tmp_path / "journal.sqlite-wal"
+    shutil.copy(tmp_path / "journal.sqlite", tmp_path / "copy.sqlite")
+    shutil.copy(wal, tmp_path / "copy.sqlite-wal")
+    shutil.copy(tmp_path / "journal.sqlite.last", tmp_path / "copy.sqlite.last")
+    journal.close()
+    cut = tmp_path / "copy.sqlite-wal"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    again = Journal(tmp_path / "copy.sqlite")
+    found = len(list(again.replay(0)))
+    assert 0 < found < 60
+    assert f"journal.lost batches={60 - found} last=60" in caplog.text
+    assert again.commit(readings(61)) == 61, "no number is given out twice"
+    again.close()
