@@ -7,11 +7,11 @@ Promises, and what keeps them:
    with everything or not at all. A message is acknowledged only after `commit` has returned.
 2. *State can be rebuilt.* Readings stay until a snapshot covers them (`prune`), so newest snapshot + `replay` is the
    state at the last commit.
-3. *Nothing grows without bound.* The outbox holds at most so many bytes; when it is full, or the disk is, the oldest
-   batches go first, counted. Dead letters are bounded too.
+3. *Nothing grows without bound.* The outbox holds at most so many bytes, and no more than it has when the disk has
+   only the reserve left; when it is full the oldest batches go first, counted. Dead letters are bounded too.
 4. *Never silently wrong.* Every row has a checksum over all that it says. A damaged file is set aside by name and all
-   rows that are whole move to a new one. What is gone is said: batches are numbered without a gap, and the number of
-   the last one is also kept in a file beside.
+   rows that are whole move to a new one. What is gone is said: commits are numbered, readings name the ones before
+   them, and the last number is also kept in a file beside.
 
 The journal has one writer, the thread that opened it. The delivery thread reads the outbox through a connection of
 its own (`Outbox`) and never writes: what it has delivered is settled by the writer, in its next transaction.
@@ -23,7 +23,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,8 +40,9 @@ VERSION = 1  # of the file, in SQLite's user_version; readers of all earlier one
 TABLES = {
     "machines": "slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL",
     "lines": "line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL, checksum INTEGER NOT NULL",
-    "readings": "sequence INTEGER PRIMARY KEY, columns BLOB NOT NULL, checksum INTEGER NOT NULL",
-    "arrivals": "sequence INTEGER PRIMARY KEY, seen BLOB NOT NULL, arrived_ns INTEGER NOT NULL,"
+    "readings": "sequence INTEGER PRIMARY KEY, previous INTEGER NOT NULL, columns BLOB NOT NULL,"
+    " checksum INTEGER NOT NULL",
+    "commits": "sequence INTEGER PRIMARY KEY, seen BLOB NOT NULL, arrived_ns INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL",
     "outbox": "id INTEGER PRIMARY KEY, count INTEGER NOT NULL, points BLOB NOT NULL, checksum INTEGER NOT NULL",
     "dead": "id INTEGER PRIMARY KEY, reason TEXT NOT NULL, what TEXT NOT NULL, content BLOB NOT NULL,"
@@ -155,7 +156,7 @@ def _rows_of_version_0(database: sqlite3.Connection) -> Iterator[tuple[str, Row]
         for kind in ("<i8", "<i8", "<i8", "<f8", "?"):
             columns.append(np.frombuffer(blob, kind, count, begin))
             begin += count * np.dtype(kind).itemsize
-        yield "readings", (sequence, _pack(Readings(*columns)))
+        yield "readings", (sequence, sequence - 1, _pack(Readings(*columns)))
     for number, count, blob in database.execute("SELECT id, count, points FROM outbox"):
         yield "outbox", (number, count, zlib.compress(blob, 1))
     for number, reason, blob in database.execute("SELECT id, reason, point FROM dead"):
@@ -176,9 +177,11 @@ class Journal:
         the folder cannot be used, JournalError for a file of another version that cannot be brought to this one.
         """
         self.path = path
+        self.accepted = 0  # points put into the outbox
         self.dropped = 0  # points that left a full outbox undelivered
         self.waiting = self.waiting_bytes = 0  # points in the outbox, and what they take
         self.readings_bytes = 0  # what may be replayed
+        self._idle = False  # whether the newest commit had no messages
         self._limit = outbox_bytes
         self._reserve = beside(path, ".reserve")
         self._reserve_bytes = reserve_bytes
@@ -201,11 +204,12 @@ class Journal:
             self._salvage(str(error))
             self._database = self._open()
         self._count()
-        found = max(self._highest("readings"), self._highest("arrivals"))
-        self.last = max(found, self._witness())  # number of the newest batch ever committed
+        self._last_readings = self._highest("readings")
+        found = max(self._last_readings, self._highest("commits"))
+        self.last = max(found, self._witness())  # number of the newest commit ever
         if self.last > found:
             log.error(
-                'journal.lost batches=%d last=%d note="acknowledged, and not in the file: it was damaged, or is'
+                'journal.lost commits=%d last=%d note="acknowledged, and not in the file: it was damaged, or is'
                 ' not the one that was written"',
                 self.last - found,
                 self.last,
@@ -236,7 +240,7 @@ class Journal:
                 [(found,)] = database.execute("PRAGMA quick_check(1)")
                 if found != "ok":
                     raise Damaged(found)
-            for table in ("machines", "lines", "readings", "arrivals"):
+            for table in ("machines", "lines", "readings", "commits"):
                 for row in database.execute(f"SELECT * FROM {table}"):
                     if checksum(*row[:-1]) != row[-1]:
                         raise Damaged(f"{table} {row[0]} fails its checksum")
@@ -318,7 +322,7 @@ class Journal:
         self.readings_bytes = size
 
     def _witness(self, sequence: int = 0) -> int:
-        """Keep the number of the newest batch beside the file as well, or tell it; 0 where it is not known.
+        """Keep the number of the newest commit beside the file as well, or tell it; 0 where it is not known.
 
         Not synchronised: it must only never be ahead of what is committed.
         """
@@ -365,7 +369,7 @@ class Journal:
         seen: bytes = b"",
         arrived_ns: int = 0,
     ) -> int:
-        """Keep one batch, all of it or nothing; returns its sequence number, 0 where there was nothing to replay.
+        """Keep one batch, all of it or nothing; returns its sequence number, 0 where there is nothing to replay.
 
         `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `delivered` are the
         outbox ids (above, up to) that the delivery thread is done with. `seen` is what the batch's messages are
@@ -378,23 +382,33 @@ class Journal:
                 insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
             for line in lines:
                 insert(database, "lines", line)
-            sequence, number = 0, self._last_id
-            if seen or (readings is not None and len(readings.line)):
-                sequence = self.last + 1
-                columns = b"" if readings is None else _pack(readings)
-                insert(database, "readings", (sequence, columns))
-                insert(database, "arrivals", (sequence, seen, arrived_ns))
+            sequence, number, columns = self.last, self._last_id, b""
+            if readings is not None and len(readings.line):
+                columns = _pack(readings)
+            if columns or seen or points or dead:
+                sequence += 1
+                if self._idle:  # of a plant that sends nothing, the newest commit says all
+                    database.execute("DELETE FROM commits WHERE sequence = ?", (self.last,))
+                insert(database, "commits", (sequence, seen, arrived_ns))
+            if columns:
+                insert(database, "readings", (sequence, self._last_readings, columns))
                 self.readings_bytes += len(columns)
             if points:
                 number += 1
                 blob = zlib.compress(_encode(points), 1)
+                limit = self._limit if self._free() > self._reserve_bytes else min(self._limit, self.waiting_bytes)
                 insert(database, "outbox", (number, len(points), blob))
                 self.waiting += len(points)
                 self.waiting_bytes += len(blob)
-                self._shed(self._limit)
+                self._shed(max(limit, len(blob)))
         self._last_id = number
-        if sequence:
+        self.accepted += len(points)
+        if sequence > self.last:
             self.last = self._witness(sequence)
+            self._idle = not columns and not seen
+        if not columns:
+            return 0
+        self._last_readings = sequence
         return sequence
 
     def _settle(self, delivered: Sequence[tuple[int, int]]) -> None:
@@ -439,17 +453,25 @@ class Journal:
         gave = self._reserve.exists()
         self._reserve.unlink(missing_ok=True)
         before = self.waiting_bytes + self.readings_bytes
+        # The log may hold pages that the file has no room for; taken in, it is written again from its beginning and
+        # needs no new room. That is what the reserve is for.
+        with suppress(sqlite3.OperationalError):
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         with self._transaction():
             self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1)
             self._forget(covered)
         return gave or before > self.waiting_bytes + self.readings_bytes
 
+    def _free(self) -> int:
+        """Bytes that the disk has left."""
+        disk = os.statvfs(self.path.parent)
+        return disk.f_bavail * disk.f_frsize
+
     def refill(self) -> None:
         """Set disk aside again for the moment when there is no other, where there is twice as much."""
         if not self._reserve_bytes or self._reserve.exists():
             return
-        free = os.statvfs(self.path.parent)
-        if free.f_bavail * free.f_frsize > 2 * self._reserve_bytes:
+        if self._free() > 2 * self._reserve_bytes:
             try:
                 with self._reserve.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, self._reserve_bytes)
@@ -483,23 +505,27 @@ class Journal:
 
     def seen(self) -> list[bytes]:
         """What recent messages are recognised by, oldest batch first."""
-        return [seen for (seen,) in self._database.execute("SELECT seen FROM arrivals ORDER BY sequence") if seen]
+        return [seen for (seen,) in self._database.execute("SELECT seen FROM commits ORDER BY sequence") if seen]
 
     def arrived_ns(self) -> int:
         """Time of arrival of the newest message; 0 before the first."""
-        [(newest,)] = self._database.execute("SELECT coalesce(max(arrived_ns), 0) FROM arrivals")
+        [(newest,)] = self._database.execute("SELECT coalesce(max(arrived_ns), 0) FROM commits")
         return int(newest)
 
     def begin_after(self, sequence: int) -> None:
         """Let the next batch have a higher number than this: what a snapshot covers is never numbered again."""
         self.last = max(self.last, sequence)
+        self._last_readings = max(self._last_readings, sequence)
 
     def replay(self, after: int) -> Iterator[tuple[int, Readings]]:
-        """Batches committed after this sequence number, in order."""
+        """Batches committed after this sequence number, in order; what is missing among them is said."""
         rows = self._database.execute(
-            "SELECT sequence, columns FROM readings WHERE sequence > ? ORDER BY sequence", (after,)
+            "SELECT sequence, previous, columns FROM readings WHERE sequence > ? ORDER BY sequence", (after,)
         )
-        for sequence, columns in rows:
+        for sequence, previous, columns in rows:
+            if previous > after:
+                log.error('journal.gap after=%d before=%d note="readings in between are gone"', after, sequence)
+            after = sequence
             yield sequence, _unpack(columns)
 
     def prune(self, upto: int) -> None:
@@ -514,9 +540,9 @@ class Journal:
         self._database.execute("DELETE FROM readings WHERE sequence <= ?", (upto,))
         self.readings_bytes -= size
         newer = 0
-        for sequence, size in self._database.execute("SELECT sequence, length(seen) FROM arrivals ORDER BY 1 DESC"):
+        for sequence, size in self._database.execute("SELECT sequence, length(seen) FROM commits ORDER BY 1 DESC"):
             if newer >= SEEN_BYTES:
-                self._database.execute("DELETE FROM arrivals WHERE sequence <= ?", (sequence,))
+                self._database.execute("DELETE FROM commits WHERE sequence <= ?", (sequence,))
                 break
             newer += size
 

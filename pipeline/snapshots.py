@@ -113,34 +113,43 @@ class Snapshots:
             folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, sequence: int, arrays: Arrays) -> None:
-        """Keep the state after the journal's batch `sequence`; older generations go.
+        """Keep the state after the journal's batch `sequence` in the place of the oldest generation.
 
-        On a full disk the oldest generation goes first, as long as another one is left. Raises OSError.
+        A generation that goes leaves its blocks to the one that comes, so that a full disk has room for it. Where
+        that does not suffice, one more goes, as long as another is left. Raises OSError.
         """
+        kept = self._paths()
+        if len(kept) >= GENERATIONS:
+            self._recycle(kept.pop())
         try:
             self._write(sequence, arrays)
         except OSError as error:
-            kept = self._paths()
             if error.errno != errno.ENOSPC or len(kept) < 2:
                 raise
             log.warning("snapshot.full removed=%s policy=drop_oldest_generation", kept[-1])
-            kept[-1].unlink()
+            self._recycle(kept.pop())
             self._write(sequence, arrays)
         for old in self._paths()[GENERATIONS:]:
             old.unlink()
 
+    @property
+    def _beside(self) -> Path:
+        """Where a snapshot is written. After a failure it stays, and holds its blocks for the next one."""
+        return self._folder / "networks.tmp"
+
+    def _recycle(self, path: Path) -> None:
+        if not self._beside.exists() or path.stat().st_size > self._beside.stat().st_size:
+            path.replace(self._beside)
+        else:
+            path.unlink()
+
     def _write(self, sequence: int, arrays: Arrays) -> None:
-        path = self._folder / f"networks-{sequence:012d}.snapshot"
-        beside = path.with_suffix(".tmp")
-        try:
-            with beside.open("wb") as file:
-                write_arrays(file, sequence, arrays)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        beside.rename(path)
+        with os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            write_arrays(file, sequence, arrays)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        self._beside.rename(self._folder / f"networks-{sequence:012d}.snapshot")
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)  # the rename itself

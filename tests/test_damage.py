@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults.mutations import experiment
 
 from pipeline.config import Config
 from pipeline.journal import Dead, Journal, JournalError, Outbox
@@ -131,8 +132,9 @@ def test_what_is_whole_of_a_damaged_journal_moves_to_a_new_one_and_the_rest_is_n
     journal = Journal(path)
     assert [number for number, _ in journal.replay(0)] == [*range(1, 30), *range(31, 61)]
     assert outbox_of(path) == [point(number) for number in range(1, 61)]
-    assert journal.last == 60
+    assert journal.last == 61
     assert 'lost="readings 30"' in caplog.text
+    assert "journal.gap after=29 before=31" in caplog.text
     assert (tmp_path / "journal.sqlite.corrupt-1").read_bytes() == data
     journal.close()
 
@@ -145,7 +147,7 @@ def test_damage_that_shows_while_the_service_runs_is_mended_while_it_runs(tmp_pa
     journal.salvage("as a reader found")
     journal.commit(readings(61), points=[point(61)])
     assert [p for _, batch in outbox.peek(0, 100) for p in batch] == [point(number) for number in range(1, 62)]
-    assert journal.last == 61
+    assert journal.last == 62
     assert journal.waiting == 61
     outbox.close()
     journal.close()
@@ -177,6 +179,12 @@ def test_a_journal_cut_short_says_how_many_batches_are_gone(tmp_path, caplog):
     again = Journal(tmp_path / "copy.sqlite")
     found = len(list(again.replay(0)))
     assert 0 < found < 60
-    assert f"journal.lost batches={60 - found} last=60" in caplog.text
-    assert again.commit(readings(61)) == 61, "no number is given out twice"
+    assert f"journal.lost commits={61 - found} last=61" in caplog.text
+    assert again.commit(readings(61)) == 62, "no number is given out twice"
     again.close()
+
+
+def test_after_any_damage_the_service_starts_and_is_never_silently_wrong():
+    outcomes, broken = experiment(60, seed=5)
+    assert broken == []
+    assert outcomes.total() == 60

@@ -19,6 +19,7 @@ from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line
 from pipeline.snapshots import GENERATIONS, Snapshots
+from pipeline.sqlite_files import is_full
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -117,6 +118,34 @@ def test_a_full_outbox_drops_its_oldest_batches_and_counts_them(tmp_path):
     kept = [point for _, batch in outbox.peek(0, 100) for point in batch]
     assert [point.time_ns for point in kept] == [point.time_ns for point in points(80)[-len(kept) :]]
     assert len(kept) == journal.waiting
+    outbox.close()
+    journal.close()
+
+
+def test_a_full_disk_takes_the_reserve_and_the_oldest_points_and_counts_them(tmp_path):
+    journal = journal_at(tmp_path, reserve_bytes=1 << 20)
+    assert (tmp_path / "journal.sqlite.reserve").stat().st_size == 1 << 20
+    noise = np.random.default_rng(0)
+
+    def fill(batches):
+        for _ in range(batches):
+            tags = (("machine", noise.bytes(2_000).hex()),)  # of which nothing can be compressed away
+            journal.commit(readings(3), points=[Point("machine", tags, {"score": 0.5}, START)], seen=b"123456")
+
+    fill(100)
+    [(pages,)] = journal._database.execute("PRAGMA page_count")
+    journal._database.execute(f"PRAGMA max_page_count = {pages}")  # from here on there is no room
+    with pytest.raises(sqlite3.OperationalError) as full:
+        fill(10)
+    assert is_full(full.value, journal.path)
+    assert journal.make_room(covered=50)
+    assert not (tmp_path / "journal.sqlite.reserve").exists()
+    assert next(journal.replay(0))[0] == 51
+    fill(5)
+    assert 0 < journal.dropped < 20
+    assert journal.accepted == journal.dropped + journal.waiting
+    outbox = Outbox(journal.path)
+    assert len(outbox.peek(0, 1_000)) == journal.waiting
     outbox.close()
     journal.close()
 
@@ -274,6 +303,17 @@ def test_a_snapshot_comes_back_and_only_the_newest_generations_are_kept(tmp_path
         snapshots.write(sequence, {"a.b": np.arange(sequence)})
     assert snapshots.sequences() == [5, 4, 3][:GENERATIONS]
     assert snapshots.read(4)["a.b"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_generation_leaves_its_blocks_to_the_one_that_comes_so_that_a_full_disk_has_room_for_it(tmp_path):
+    snapshots = Snapshots(tmp_path)
+    for sequence in range(1, GENERATIONS + 1):
+        snapshots.write(sequence, {"a": np.arange(1_000)})
+    oldest = (tmp_path / "networks-000000000001.snapshot").stat().st_ino
+    snapshots.write(9, {"a": np.arange(10)})
+    assert (tmp_path / "networks-000000000009.snapshot").stat().st_ino == oldest
+    assert snapshots.read(9)["a"].tolist() == list(range(10))
+    assert snapshots.sequences() == [9, 3, 2]
 
 
 def test_a_broken_snapshot_is_set_aside_by_name(tmp_path):
