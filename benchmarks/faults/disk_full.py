@@ -7,7 +7,7 @@ On a small file system (a tmpfs of our own: needs root, or user namespaces), wit
 Afterwards: every message was acknowledged, what was learned equals to the bit what a twin without trouble learned,
 and points accepted = points in the database + points that the counter says were dropped.
 
-    python benchmarks/faults/disk_full.py --megabytes 32
+    python benchmarks/faults/disk_full.py --megabytes 24
 """
 
 import argparse
@@ -140,7 +140,7 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
 def main() -> None:
     """Mount, run, and end with 1 where a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=int, default=32)
+    parser.add_argument("--megabytes", type=int, default=24)
     parser.add_argument("--batches", type=int, default=600)
     parser.add_argument("--mounted", help=argparse.SUPPRESS)  # we are inside our own mount namespace
     options = parser.parse_args()
