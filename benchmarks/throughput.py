@@ -28,7 +28,7 @@ import numpy as np
 import psutil
 from load import SHAPES, TOPICS, Broker
 
-from pipeline.config import Config, Emit, InfluxDB, Mqtt, Source
+from pipeline.config import Config, Emit, InfluxDB, Limits, Mqtt, Source
 from pipeline.engine import Engine, compile_network
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
@@ -41,7 +41,9 @@ SECOND = 1_000_000_000
 
 def fleet_of(machines: int, sensors: int = SENSORS) -> Engine:
     """An engine that knows so many machines of so many sensors."""
-    engine = Engine(10 * SECOND, 60 * SECOND)
+    count = machines * sensors
+    limits = Limits(machines=machines, machines_per_group=machines, sensors=count, sensors_per_group=count)
+    engine = Engine(10 * SECOND, 60 * SECOND, limits)
     for m in range(machines):
         for s in range(sensors):
             engine.fleet.number(Machine(f"m-{m}"), f"s{s}")

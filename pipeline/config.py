@@ -135,7 +135,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of everything that can grow; each has a counter."""
 
     machines: int = 10_000
+    sensors: int = 100_000  # of all machines; a network takes 8 kB for each
     sensors_per_machine: int = 256
+    # A group is machines with the same captures beside {machine} and {sensor}. Half of everything, so that one
+    # publisher that runs wild leaves as much again for all others.
+    machines_per_group: int = 5_000
+    sensors_per_group: int = 50_000
     message_bytes: int = 1_048_576
     queue_messages: int = 20_000  # received, not yet scored
     journal_bytes: int = 268_435_456  # readings since the last snapshot; when full, the next snapshot comes early

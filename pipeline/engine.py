@@ -13,7 +13,7 @@ import numpy as np
 from pipeline import explanation, scoring, silence
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
-from pipeline.fleet import Fleet
+from pipeline.fleet import IGNORED, NO_ROOM, Fleet
 from pipeline.network import clock, drift, judgement, layers, prior, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
@@ -120,8 +120,8 @@ class Engine:
             for machine, sensor, time_ns, value in message:
                 slot, line = number(machine, sensor)
                 if line < 0:
-                    if line == -2 and refused is not None:
-                        refused["no_room"] += 1
+                    if line != IGNORED and refused is not None:
+                        refused["no_room" if line == NO_ROOM else "no_room_group"] += 1
                     continue
                 if len(slots) > begin:
                     ends.append(last != (slot, time_ns))

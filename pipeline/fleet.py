@@ -12,6 +12,7 @@ Pure: snapshots leave as a dictionary of arrays and come back as one; files are 
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from pipeline.network import layers, prior, rows
 from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
+Tags = tuple[tuple[str, str], ...]
 FORMAT = 2  # of a snapshot; raised when a field changes its meaning
 BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
@@ -39,6 +41,16 @@ class State(NamedTuple):
 
 
 PER_SLOT = {"machines", "row_machines", "scoring"}
+IGNORED, NO_ROOM, NO_ROOM_IN_GROUP = -1, -2, -3  # in place of a line
+
+
+@dataclass(slots=True)
+class Group:
+    """What the machines with the same tags take together."""
+
+    machines: int = 0
+    sensors: int = 0
+    full: bool = False  # and somebody was refused
 
 
 class NoBaselineError(Exception):
@@ -119,12 +131,14 @@ class Fleet:
         self._priors: list[prior.Prior | None] = []
         self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
         self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
+        self.full_groups: list[Tags] = []  # of which somebody was refused, in order
         self.before: Fleet | None = None  # of machines that were repaired, as they were before
         self._limits = limits
         self._rule = rule
         self._prior = priors or (lambda name: None)
         self._real = real
         self._slots: dict[Machine, int] = {}
+        self._groups: dict[Tags, Group] = {}
         self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
         self._sizes: list[int] = []  # lines per slot
         self._room = (0, 0, 0)  # slots, lines, width
@@ -133,24 +147,42 @@ class Fleet:
     def number(self, machine: Machine, sensor: str) -> tuple[int, int]:
         """Slot and line of a sensor, given out on first sight.
 
-        Instead of a line: -1 for a sensor that the configuration ignores, -2 where a limit leaves no room.
+        Instead of a line: IGNORED for a sensor that the configuration ignores, NO_ROOM or NO_ROOM_IN_GROUP where a
+        limit leaves none. What is refused leaves no trace but its group in `full_groups`, and that only if the group
+        has machines, so names that nobody knows take no memory.
         """
         slot = self._slots.get(machine, -1)
         if slot >= 0:
             line = self._numbers[slot].get(sensor)
             if line is not None:
                 return slot, line
-        elif len(self.machines) >= self._limits.machines:
-            return -1, -2
+        elif full := self._full(machine, new=True):
+            return -1, full
         else:
             slot = self.add_machine(machine)
         known = self.rules[slot].sensors.get(sensor)
         if known is not None and known.ignore:
-            self._numbers[slot][sensor] = -1
-            return slot, -1
+            self._numbers[slot][sensor] = IGNORED
+            return slot, IGNORED
         if self._sizes[slot] >= self._limits.sensors_per_machine:
-            return slot, -2
+            return slot, NO_ROOM
+        if full := self._full(machine, new=False):
+            return slot, full
         return slot, self.add_line(slot, sensor)
+
+    def _full(self, machine: Machine, new: bool) -> int:
+        """Why there is no room for one more sensor, and its machine if that is new; 0 where there is."""
+        limits, group = self._limits, self._groups.get(machine.tags)
+        if group is not None and (
+            group.sensors >= limits.sensors_per_group or (new and group.machines >= limits.machines_per_group)
+        ):
+            if not group.full:
+                group.full = True
+                self.full_groups.append(machine.tags)
+            return NO_ROOM_IN_GROUP
+        if len(self.lines) >= limits.sensors or (new and len(self.machines) >= limits.machines):
+            return NO_ROOM
+        return 0
 
     def add_machine(self, machine: Machine) -> int:
         """Give a machine the next slot."""
@@ -160,6 +192,7 @@ class Fleet:
         self.rules.append(rule)
         self.tags.append(tuple(sorted((("machine", machine.name), *machine.tags))))
         self._slots[machine] = slot
+        self._groups.setdefault(machine.tags, Group()).machines += 1
         self._numbers.append({})
         self._sizes.append(0)
         self._reserve(slot + 1, len(self.lines), 1)
@@ -177,6 +210,7 @@ class Fleet:
         line = len(self.lines)
         earlier = self.lines_of(slot)
         self._sizes[slot] += 1
+        self._groups[self.machines[slot].tags].sensors += 1
         self.lines.append((slot, sensor))
         self.line_tags.append(tuple(sorted((*self.tags[slot], ("sensor", sensor)))))
         self._numbers[slot][sensor] = line

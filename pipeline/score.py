@@ -84,10 +84,16 @@ def heard(table: Table, rule: MachineRule) -> Table:
     return table._replace(sensors=sensors, values=table.values[:, ~np.array(ignored, np.bool_)])
 
 
+def room_for(table: Table) -> Limits:
+    """A file may have any number of sensors: the limits are there for what strangers send."""
+    count = len(table.sensors)
+    return Limits(sensors=count, sensors_per_machine=count, sensors_per_group=count)
+
+
 def learned(table: Table, rule: MachineRule) -> prior.Prior | None:
     """What the recorded machine can tell others of its kind; None if it is too short."""
     table = heard(table, rule)
-    engine = Engine(limits=Limits(sensors_per_machine=len(table.sensors)), rule=lambda name: rule)
+    engine = Engine(limits=room_for(table), rule=lambda name: rule)
     for readings in batches(engine, table, CHUNK_ROWS):
         engine.step(readings)
     engine.finish()
@@ -114,8 +120,7 @@ def score(
     """
     settings = rule or MachineRule()
     whole, table = table, heard(table, settings)
-    limits = Limits(sensors_per_machine=len(table.sensors))
-    engine = Engine(limits=limits, rule=lambda name: settings, params=params, priors=lambda name: known)
+    engine = Engine(limits=room_for(table), rule=lambda name: settings, params=params, priors=lambda name: known)
     with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
     count, judged = len(table.time_ns), 0
     scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -44,6 +44,7 @@ from pipeline.topics import parse
 log = logging.getLogger("spikewatch")
 
 BATCH_MESSAGES = 2_000
+BATCH_BYTES = 1 << 20  # of payloads; a byte of JSON may become 40 in memory, and as many again when it is scored
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
@@ -77,6 +78,18 @@ class Source(Protocol):
 
     def counters(self) -> dict[str, int]:
         """What happened so far, by name."""
+
+
+def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Messages in order, in batches that fit the memory whatever they hold; a batch has at least one."""
+    begin = size = 0
+    for number, message in enumerate(messages):
+        if size and size + len(message.payload) > BATCH_BYTES:
+            yield messages[begin:number]
+            begin, size = number, 0
+        size += len(message.payload)
+    if messages:
+        yield messages[begin:]
 
 
 def journal_path(config: Config) -> Path:
@@ -179,6 +192,7 @@ class Service:
         self.messages = 0  # taken from the source
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
+        self._full_groups = 0  # that were named
 
     def run(self, source: Source, stop: threading.Event, on_scores: Callable[[Scores], None] | None = None) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
@@ -191,14 +205,14 @@ class Service:
         try:
             while not stop.is_set():
                 messages = [] if self._is_behind(stop) else source.take(BATCH_MESSAGES, WAIT_S)
-                if messages:
-                    scores = self._process(messages, stop)
+                for batch in portions(messages):
+                    scores = self._process(batch, stop)
                     if scores is None:
                         return  # stopped while the disk was full: not committed, so not acknowledged
-                    source.ack(messages)
+                    source.ack(batch)
                     if on_scores is not None:
                         on_scores(scores)
-                elif self.delivery.done != self._settled:
+                if not messages and self.delivery.done != self._settled:
                     self._commit(None, [], stop)
                 if self.delivery.damaged:
                     self._salvage(self.delivery.damaged)
@@ -225,7 +239,8 @@ class Service:
         before = self.refused["no_room"]
         rows = self.engine.arrange(decoded, self.refused)
         if self.refused["no_room"] > before == 0:
-            log.warning('refused cause=no_room note="a limit of machines or sensors is reached"')
+            log.warning('refused cause=no_room note="limits: machines, sensors or sensors_per_machine is reached"')
+        self._name_full_groups()
         late = self.engine.late
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
@@ -235,6 +250,17 @@ class Service:
         self.messages += len(messages)
         self.readings += len(rows.line)
         return scores
+
+    def _name_full_groups(self) -> None:
+        """One warning per group of machines that wants more room than one group gets."""
+        full = self.engine.fleet.full_groups
+        for group in full[self._full_groups :]:
+            log.warning(
+                'refused cause=no_room_group group="%s" note="limits: machines_per_group or sensors_per_group is '
+                'reached; its machines that are known already go on, and there is room for those of other groups"',
+                ",".join(f"{capture}={level}" for capture, level in group),
+            )
+        self._full_groups = len(full)
 
     def _refuse(self, cause: str, detail: str, topic: str) -> None:
         """Count a refusal; one warning per cause."""
