@@ -29,6 +29,7 @@ from pipeline.config import Config, duration_ns, match_rule, read_secret
 from pipeline.delivery import Delivery, Range
 from pipeline.engine import Engine, Scores, compile_network
 from pipeline.fleet import Fleet, SnapshotError
+from pipeline.health import Liveness, Watchdog, figures, notifier
 from pipeline.journal import Dead, Journal
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
@@ -169,8 +170,10 @@ def known(fleet: Fleet, readings: Readings) -> Readings:
 class Service:
     """Everything between a source of messages and a sink of points; one thread drives it."""
 
-    def __init__(self, config: Config, sink: Sink) -> None:
+    def __init__(self, config: Config, sink: Sink, liveness: Liveness | None = None) -> None:
         """Open the data folder and restore the state at the last commit."""
+        self.liveness = liveness or Liveness()
+        self._folder = Path(config.data)
         self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes)
         self._lock = claim(Path(config.data))
         self._snapshots = Snapshots(Path(config.data))
@@ -193,6 +196,7 @@ class Service:
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
         self._full_groups = 0  # that were named
+        self._lag_s = 0.0  # longest time between arrival and commit since it was last told
 
     def run(self, source: Source, stop: threading.Event, on_scores: Callable[[Scores], None] | None = None) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
@@ -202,31 +206,36 @@ class Service:
         self._thread.start()
         now = time.monotonic()
         self._snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S
+        self.liveness.waiting = ""
         try:
             while not stop.is_set():
+                self.liveness.round()
                 messages = [] if self._is_behind(stop) else source.take(BATCH_MESSAGES, WAIT_S)
                 for batch in portions(messages):
                     scores = self._process(batch, stop)
                     if scores is None:
                         return  # stopped while the disk was full: not committed, so not acknowledged
                     source.ack(batch)
+                    self.liveness.round()
                     if on_scores is not None:
                         on_scores(scores)
                 if not messages and self.delivery.done != self._settled:
                     self._commit(None, [], stop)
-                if self.delivery.damaged:
-                    self._salvage(self.delivery.damaged)
-                now = time.monotonic()
-                if now >= health_due:
-                    health_due = now + HEALTH_EVERY_S
-                    silent = self.engine.silent(time.monotonic_ns())
-                    self._commit(None, [self._health(source), *silent], stop)
-                    self._journal.refill()
-                    self._journal.shrink()
-                self._keep_snapshots(now)
+                with self.liveness.waiting_for("disk"):
+                    if self.delivery.damaged:
+                        self._salvage(self.delivery.damaged)
+                    now = time.monotonic()
+                    if now >= health_due:
+                        health_due = now + HEALTH_EVERY_S
+                        silent = self.engine.silent(time.monotonic_ns())
+                        self._commit(None, [self._health(source), *silent], stop)
+                        self._journal.refill()
+                        self._journal.shrink()
+                    self._keep_snapshots(now)
             self._snapshot()  # only here, where the networks are at the last commit and not beyond
         finally:
-            self._close()
+            with self.liveness.waiting_for("disk"):
+                self._close()
 
     def _process(self, messages: Sequence[Message], stop: threading.Event) -> Scores | None:
         """Score messages and commit everything they caused; None if stopped before it could be committed."""
@@ -247,6 +256,8 @@ class Service:
             log.warning('late note="readings not newer than their sensor\'s last are counted, not learned from"')
         if not self._commit(rows, self.engine.points(scores), stop):
             return None
+        waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
+        self._lag_s = max(self._lag_s, waited_s)
         self.messages += len(messages)
         self.readings += len(rows.line)
         return scores
@@ -276,6 +287,11 @@ class Service:
 
     def _commit(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
         """One transaction; waits and tries again while the disk does not take it. False if stopped before."""
+        with self.liveness.waiting_for("disk"):
+            return self._commit_in_the_end(rows, points, stop)
+
+    def _commit_in_the_end(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
+        """As `_commit`."""
         done = self.delivery.done  # before the dead letters: what is done has been buried
         dead = [self._dead.get() for _ in range(self._dead.qsize())]
         fleet = self.engine.fleet
@@ -334,7 +350,10 @@ class Service:
             "dropped": self._journal.dropped,
             "delivered": self.delivery.delivered,
             "buried": self.delivery.buried,
+            "lag_s": self._lag_s,
         }
+        self._lag_s = 0.0
+        fields |= figures(self._folder)
         fields |= source.counters()
         fields |= {f"refused_{cause}": count for cause, count in self.refused.items()}
         return Point("service", (("host", socket.gethostname()),), fields, time.time_ns())
@@ -451,14 +470,19 @@ def serve(
     threading.excepthook = fail  # a service that only looks alive is worse than one that ends: its outbox is intact
     embedded = EmbeddedBroker() if config.mqtt.url is None else None
     port = 0 if embedded is None else embedded.start()
+    notify, liveness = notifier(environ), Liveness()
+    watchdog = Watchdog(liveness, notify, stop)
     try:
+        watchdog.start()
         if embedded is not None:
             log.warning(
                 'broker.embedded url=mqtt://127.0.0.1:%d note="for trying out: not built for load or crashes; '
                 'set mqtt.url to use a real broker"',
                 port,
             )
-        service = Service(config, open_sink(config, environ))
+        watchdog.status = lambda: "restoring what was learned"
+        service = Service(config, open_sink(config, environ), liveness)
+        watchdog.status = lambda: "compiling the network"
         log.info('network.compiling note="about half a minute at the first start, then from the cache"')
         compile_network()
         topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
@@ -467,11 +491,18 @@ def serve(
         if on_start is not None:
             on_start(service, port)
         receiver.start()
+        watchdog.status = lambda: (
+            f"broker {'connected' if receiver.connected else 'away'}, "
+            f"database {'reached' if service.delivery.away is None else 'away'}, "
+            f"{len(service.engine.fleet.machines)} machines, {service.readings} readings"
+        )
+        notify("READY=1")
         try:
             service.run(receiver, stop, on_scores)
         finally:
             receiver.stop()
     finally:
+        watchdog.stop()
         threading.excepthook = threading.__excepthook__
         if embedded is not None:
             embedded.stop()

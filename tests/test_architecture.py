@@ -42,6 +42,7 @@ ALLOWED = {
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
     "pipeline.mqtt": {"pipeline.records"},
     "pipeline.broker": set(),
+    "pipeline.health": set(),
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
