@@ -163,8 +163,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_every: str = "60s"
 
 
-def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
-    """The secret's text, without line breaks around it. ConfigError, which does not hold it, where it is missing."""
+class Hidden(str):
+    """The text of a secret. Whatever shows an object that holds one shows stars; only who sends it sees it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def read_secret(secret: Secret, environ: Mapping[str, str]) -> Hidden:
+    """The secret's text, without line breaks around it. ConfigError, which does not hold it, where it is missing.
+
+    Nor may it hold control characters: a library that cannot send them quotes them, and all that is around them.
+    """
     if secret.env is not None:
         text = environ.get(secret.env, "")
         if not text:
@@ -178,7 +190,9 @@ def read_secret(secret: Secret, environ: Mapping[str, str]) -> str:
     text = text.strip("\r\n")
     if not text:
         raise ConfigError([f"the secret in {secret.env or secret.file} is empty"])
-    return text
+    if not text.isprintable():
+        raise ConfigError([f"the secret in {secret.env or secret.file} holds a line break or control character"])
+    return Hidden(text)
 
 
 def match_rule(rules: Sequence[MachineRule], machine: str) -> MachineRule:

@@ -102,6 +102,15 @@ class Server:
         self.stop()
 
 
+def passwords(folder: Path, of_users: dict[str, str]) -> str:
+    """Lines of a Mosquitto configuration that ask for these passwords."""
+    path = folder / "passwords"
+    path.touch(mode=0o600)
+    for user, password in of_users.items():
+        subprocess.run(["mosquitto_passwd", "-b", str(path), user, password], check=True)
+    return f"allow_anonymous false\npassword_file {path}"
+
+
 class Mosquitto(Server):
     """A broker that queues without limit; `extra` are more lines of its configuration.
 

@@ -6,6 +6,8 @@ without bound and gives up on them.
 """
 
 import gzip
+import logging
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
@@ -17,12 +19,18 @@ TIMEOUT_S = 10.0
 OF_A_POINT = {400, 413, 422}
 
 
-def error_of(status: int, reason: str, target: str, retry_after: str | None) -> SinkError:
+def error_of(
+    status: int, reason: str, target: str, retry_after: str | None, secrets: Sequence[str] = ()
+) -> SinkError:
     """What an HTTP status means for the points; 0 where there was no answer.
+
+    `secrets` are struck out of the reason: it is the target's text, and some proxies send back what they were sent.
 
     Only what is surely said about a point refuses it, for refused points are gone: a proxy that sends us to its login
     page, or a method not allowed at a wrong path, is a fault of the target.
     """
+    for secret in secrets:
+        reason = reason.replace(secret, "***")
     text = f"{target}: {f'{status} ' if status else ''}{' '.join(reason.split())[:300]}"
     if status in OF_A_POINT:
         return Refused(text)
@@ -45,6 +53,10 @@ class InfluxV2:
         from influxdb_client.client.write_api import SYNCHRONOUS
 
         self._target, self._bucket, self._org = f"{url} bucket {bucket}", bucket, org
+        self._secrets = [token] if token else []
+        # The client tells the root logger, at debug, what it was answered.
+        self._safe = lambda record: not any(secret in record.getMessage() for secret in self._secrets)
+        logging.getLogger().addFilter(self._safe)
         self._client = InfluxDBClient(url, token, org=org or "-", enable_gzip=True, timeout=int(TIMEOUT_S * 1000))
         self._write = self._client.write_api(SYNCHRONOUS)
 
@@ -61,12 +73,14 @@ class InfluxV2:
         except ApiException as error:
             headers: Mapping[str, str] = error.headers or {}
             reason = str(error.body or error.reason or "")
-            raise error_of(int(error.status or 0), reason, self._target, headers.get("Retry-After")) from None
+            status, retry_after = int(error.status or 0), headers.get("Retry-After")
+            raise error_of(status, reason, self._target, retry_after, self._secrets) from None
         except (HTTPError, OSError) as error:
             raise Unreachable(f"{self._target}: {short(error)}") from None
 
     def close(self) -> None:
         """Close the connection."""
+        logging.getLogger().removeFilter(self._safe)
         self._write.close()  # type: ignore[no-untyped-call]
         self._client.close()  # type: ignore[no-untyped-call]
 
@@ -81,8 +95,12 @@ class InfluxV1:
         self._url = f"{url.rstrip('/')}/write?{urlencode({'db': database, 'precision': 'ns'})}"
         self._pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(TIMEOUT_S))
         self._headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
+        self._secrets = [password] if password else []
         if username is not None:
-            self._headers |= urllib3.make_headers(basic_auth=f"{username}:{password or ''}")
+            # By ourselves, as urllib3 takes no password outside Latin-1.
+            basic = b64encode(f"{username}:{password or ''}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {basic}"
+            self._secrets.append(basic)
 
     def write(self, points: Sequence[Point]) -> None:
         """Store points; raises Unreachable or Refused."""
@@ -97,7 +115,7 @@ class InfluxV1:
             raise Unreachable(f"{self._target}: {short(error)}") from None
         if answer.status >= 300:
             reason = answer.data.decode("utf-8", "replace")
-            raise error_of(answer.status, reason, self._target, answer.headers.get("Retry-After"))
+            raise error_of(answer.status, reason, self._target, answer.headers.get("Retry-After"), self._secrets)
 
     def close(self) -> None:
         """Close the connection."""
