@@ -1,0 +1,91 @@
+"""What is in `deploy` for those who put the service to work, as far as it can be tried here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from servers import Mosquitto, passwords, until
+
+from pipeline.mqtt import Broker, Publisher, Receiver
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+USERS = ("spikewatch", "board", "hall-1", "hall-2")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker with the access list of `deploy` and a password for everybody."""
+    listener = passwords(tmp_path, {user: f"{user}'s" for user in USERS})
+    acl = tmp_path / "acl"
+    acl.write_text((DEPLOY / "mosquitto.acl").read_text())
+    with Mosquitto(tmp_path / "mosquitto", listener=f"{listener}\nacl_file {acl}") as broker:
+        yield broker
+
+
+def as_user(user: str, broker: Mosquitto, what: str) -> Broker:
+    return Broker.of(broker.url, client_id=f"{user}-{what}", username=user, password=f"{user}'s", protocol=4)
+
+
+def publish(user: str, broker: Mosquitto, *topics: str) -> None:
+    with Publisher(as_user(user, broker, "publisher")) as publisher:
+        for topic in topics:
+            publisher.publish(topic, user.encode())
+        publisher.drain()
+
+
+@pytest.mark.servers
+def test_with_the_access_list_each_publishes_below_its_own_name_and_reads_nothing(guarded: Mosquitto):
+    everything = [(filter_, 1) for filter_ in ("#", "plant/#", "spikewatch/#")]
+    readers = {user: Receiver(as_user(user, guarded, "reader"), everything) for user in USERS}
+    heard: dict[str, set[tuple[str, str]]] = {user: set() for user in USERS}
+
+    def hears(user: str, topic: str, publisher: str) -> bool:
+        heard[user] |= {(each.topic, each.payload.decode()) for each in readers[user].take(100, 0.05)}
+        return (topic, publisher) in heard[user]
+
+    for reader in readers.values():
+        reader.start()
+    try:
+        until(lambda: all(reader.connected for reader in readers.values()), "all are connected")
+        for user in ("hall-1", "hall-2"):
+            others = [f"plant/{each}/press/temp" for each in ("hall-1", "hall-2", "board")]
+            publish(user, guarded, *others, "plant/temp", "spikewatch/status", "elsewhere", f"plant/{user}/last")
+        publish("board", guarded, "spikewatch/status", "plant/hall-1/press/temp")
+        publish("spikewatch", guarded, "plant/hall-1/press/temp", "spikewatch/press/state", "spikewatch/status")
+        until(
+            lambda: hears("spikewatch", "plant/hall-2/last", "hall-2"), "the service hears the last of the readings"
+        )
+        until(lambda: hears("board", "spikewatch/status", "spikewatch"), "the board hears the service")
+        for user in ("hall-1", "hall-2"):
+            assert readers[user].take(100, 0.2) == []
+    finally:
+        for reader in readers.values():
+            reader.stop()
+    halls = ("hall-1", "hall-2")
+    assert heard["spikewatch"] == {
+        (f"plant/{hall}/{rest}", hall) for hall in halls for rest in ("press/temp", "last")
+    }
+    assert heard["board"] == {(f"spikewatch/{rest}", "spikewatch") for rest in ("press/state", "status")}
+
+
+@pytest.mark.servers
+def test_without_a_password_nobody_comes_in(guarded: Mosquitto):
+    receiver = Receiver(Broker.of(guarded.url, client_id="nobody", protocol=4), [("#", 1)])
+    receiver.start()
+    until(lambda: "Not authorized" in receiver._complaint, "refused")
+    assert not receiver.connected
+    receiver.stop()
+
+
+def test_the_container_runs_as_nobody_special_and_can_write_only_where_it_must():
+    service = yaml.safe_load((DEPLOY / "docker-compose.yaml").read_text())["services"]["spikewatch"]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["volumes"] == ["spikewatch:/var/lib/spikewatch"]
+    assert [entry.split(":")[0] for entry in service["tmpfs"]] == ["/tmp", "/var/cache/spikewatch"]  # noqa: S108
+    assert "privileged" not in service
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    assert lines.index("USER spikewatch") > lines.index("ENV PATH=/opt/spikewatch/bin:$PATH \\")
+    assert not [line for line in lines[lines.index("USER spikewatch") + 1 :] if line.startswith(("USER", "RUN"))]
