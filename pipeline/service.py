@@ -34,7 +34,7 @@ from pipeline.journal import Dead, Journal
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
 from pipeline.prior_file import priors_of
-from pipeline.records import Machine, Message, Point, Readings
+from pipeline.records import Machine, Message, Point, Reading, Readings
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
@@ -46,6 +46,7 @@ log = logging.getLogger("spikewatch")
 
 BATCH_MESSAGES = 2_000
 BATCH_BYTES = 1 << 20  # of payloads; a byte of JSON may become 40 in memory, and as many again when it is scored
+POISON_PER_BATCH, POISON_PER_CAUSE = 10, 100  # kept as dead letters; the others are only counted
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
@@ -195,6 +196,7 @@ class Service:
         self.messages = 0  # taken from the source
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
+        self._poison: Counter[str] = Counter()  # by cause, kept as dead letters
         self._full_groups = 0  # that were named
         self._lag_s = 0.0  # longest time between arrival and commit since it was last told
 
@@ -239,17 +241,23 @@ class Service:
 
     def _process(self, messages: Sequence[Message], stop: threading.Event) -> Scores | None:
         """Score messages and commit everything they caused; None if stopped before it could be committed."""
-        decoded = []
+        decoded: list[Sequence[Reading]] = []
+        poison: list[Dead] = []
         for message in messages:
             readings, refused = self._decoder.decode(message)
             decoded.append(readings)
             for cause, detail in refused:
                 self._refuse(cause, detail, message.topic)
+            if refused and len(poison) < POISON_PER_BATCH and self._poison[refused[0].cause] < POISON_PER_CAUSE:
+                self._poison[refused[0].cause] += 1
+                poison.append(Dead(refused[0].cause, message.topic[:200], message.payload[:1024]))
         before = self.refused["no_room"]
         rows = self.engine.arrange(decoded, self.refused)
         if self.refused["no_room"] > before == 0:
             log.warning('refused cause=no_room note="limits: machines, sensors or sensors_per_machine is reached"')
         self._name_full_groups()
+        for dead in poison:
+            self._dead.put(dead)
         late = self.engine.late
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:

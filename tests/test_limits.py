@@ -1,6 +1,7 @@
 """What one publisher that runs wild can do to the others: nothing, within memory that is bounded."""
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 from machines import SECOND, START
 
-from pipeline.config import Limits, Source, Times
+from pipeline.config import Config, Limits, Mqtt, Source, Times
 from pipeline.engine import Engine
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point, Reading
-from pipeline.service import portions
+from pipeline.service import Service, open_sink, portions
 
 LIMITS = Limits(machines=100, sensors=2_000, sensors_per_machine=64, machines_per_group=40, sensors_per_group=1_000)
 SOURCES = (
@@ -220,6 +221,27 @@ def test_limits_lowered_in_the_configuration_take_nothing_from_machines_that_are
     less.fleet.restore(engine.fleet.snapshot())
     assert less.arrange([readings]).line.tolist() == [0, 1, 2]
     assert less.fleet.full_groups == []
+
+
+def test_of_refused_messages_a_few_of_each_cause_are_kept_for_a_person_and_all_are_counted(tmp_path: Path):
+    config = Config(data=str(tmp_path), mqtt=Mqtt(sources=SOURCES))
+    service = Service(config, open_sink(config, {}))
+    stop = threading.Event()
+    for number in range(50):
+        poison = [message("plant/north/m/a", b"x%d-%d" % (number, each)) for each in range(20)]
+        service._process([*poison, message("plant/north/m/a", b"1", START // SECOND + number)], stop)
+    service._process([message("plant/north/m", b"{" + b" " * 5_000), message("z" * 500, b"1")], stop)
+    dead = service._journal.dead()
+    assert service.refused == {"not_number": 1_000, "not_json": 1, "unknown_topic": 1}
+    assert service.readings == 50
+    kept = [letter.content for letter in dead if letter.reason == "not_number"]
+    assert kept == [b"x%d-%d" % (number, each) for number in range(10) for each in range(10)]
+    assert [(letter.reason, len(letter.what), len(letter.content)) for letter in dead[-2:]] == [
+        ("not_json", 13, 1024),
+        ("unknown_topic", 200, 1),
+    ]
+    service._journal.close()
+    service._lock.close()
 
 
 def test_messages_are_scored_in_portions_that_fit_the_memory():

@@ -15,6 +15,7 @@ from servers import InfluxDB, Mosquitto, until
 
 from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
+from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Publisher
 from pipeline.network import layers
 from pipeline.records import Machine, Point
@@ -296,6 +297,10 @@ def test_bad_input_is_counted_acknowledged_and_disturbs_no_other_reading(run, mo
     )
     assert '"readings": 7' in seen.stdout, seen.stdout + running.log
     assert Machine("m").name in seen.stdout
+    journal = Journal(running.folder / "data" / "journal.sqlite", read_only=True)
+    dead = {letter.reason: (letter.what, letter.content) for letter in journal.dead()}
+    journal.close()
+    assert dead == {cause: (topic, payload[:1024]) for cause, (topic, payload) in bad.items()}
 
 
 def test_a_wrong_configuration_names_file_line_and_key_and_ends_with_2(tmp_path: Path):
