@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from pipeline.records import Message
 
@@ -33,6 +34,9 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 KEEPALIVE_S = 30
 READ_BYTES = 65_536
 PUBLISH, PUBACK = 0x30, 0x40
+
+
+Take = Callable[[str, bytes, int, int, bool], None]  # topic, payload, mid, qos, dup
 
 
 class PublishError(Exception):
@@ -64,8 +68,8 @@ class BulkClient(Client):
         self.at += len(piece)
         return piece
 
-    def read(self, take: Callable[[str, bytes, int, int], None]) -> None:
-        """Read what is there; `take(topic, payload, mid, qos)` gets every PUBLISH packet that is whole."""
+    def read(self, take: Take) -> None:
+        """Read what is there; `take` gets every PUBLISH packet that is whole."""
         try:
             more = super()._sock_recv(READ_BYTES)
         except BlockingIOError:
@@ -89,10 +93,11 @@ class BulkClient(Client):
             if self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
                 return
 
-    def _cut_publish(self, body: int, end: int, take: Callable[[str, bytes, int, int], None]) -> None:
+    def _cut_publish(self, body: int, end: int, take: Take) -> None:
         """Take the PUBLISH packet at the head of the buffer (MQTT 5, section 3.3), whose body is `held[body:end]`."""
         held = self.held
-        qos = held[self.at] >> 1 & 3
+        flags = held[self.at]
+        qos = flags >> 1 & 3
         begin = body + 2 + (held[body] << 8 | held[body + 1])
         topic = held[body + 2 : begin]
         mid = 0
@@ -103,7 +108,7 @@ class BulkClient(Client):
             properties, begin = variable(held, begin)
             begin += properties
         self.at = end
-        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos)
+        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos, bool(flags & 8))
 
     def ack_all(self, packets: bytes) -> None:
         """Send ready-made PUBACK packets, joined."""
@@ -190,6 +195,7 @@ class Receiver:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._connection = 0
+        self._session = 0  # how often the broker did not know us
         self._refusal = ""
         self._complaint = ""
         self.connected = False
@@ -197,6 +203,7 @@ class Receiver:
         self.dropped = 0
         self.reconnects = 0
         self.stale_acks = 0
+        self.sessions_lost = 0
 
     def start(self) -> None:
         """Begin to connect, and go on trying."""
@@ -236,6 +243,7 @@ class Receiver:
             "dropped_qos0": self.dropped,
             "reconnects": self.reconnects,
             "stale_acks": self.stale_acks,
+            "sessions_lost": self.sessions_lost,
             "queue": len(self._queue),
         }
 
@@ -323,6 +331,13 @@ class Receiver:
             return
         if self._connection:
             self.reconnects += 1
+            if not flags.session_present:
+                self.sessions_lost += 1
+                log.warning(
+                    'mqtt.session_lost note="the broker has forgotten what it held for us; see its persistence"'
+                )
+        if not flags.session_present:
+            self._session += 1
         self._connection += 1
         self.connected = True
         self._complaint = ""
@@ -332,7 +347,12 @@ class Receiver:
             self._broker.port,
             flags.session_present,
         )
-        client.subscribe(self._topics)
+        if self._broker.protocol == 5:
+            # What is retained is sent when we first subscribe and not again on every connection.
+            options = [(topic, SubscribeOptions(qos=qos, retainHandling=1)) for topic, qos in self._topics]
+            client.subscribe(options)
+        else:
+            client.subscribe(self._topics)
 
     def _on_disconnect(
         self, client: Client, data: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
@@ -341,14 +361,14 @@ class Receiver:
         if not self._refusal and flags.is_disconnect_packet_from_server:
             self._refusal = f"closed by the broker: {reason}"
 
-    def _take(self, topic: str, payload: bytes, mid: int, qos: int) -> None:
+    def _take(self, topic: str, payload: bytes, mid: int, qos: int, dup: bool) -> None:
         self.received += 1
         if qos == 0 and len(self._queue) >= self._limit:
             if self.dropped == 0:
                 log.warning("mqtt.dropped limit=%d policy=drop_newest_qos0", self._limit)
             self.dropped += 1
             return
-        self._queue.append(Message(topic, payload, time.time_ns(), mid, qos, self._connection))
+        self._queue.append(Message(topic, payload, time.time_ns(), mid, qos, self._connection, self._session, dup))
 
 
 class Publisher:

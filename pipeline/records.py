@@ -35,6 +35,8 @@ class Message(NamedTuple):
     mid: int = 0
     qos: int = 0
     connection: int = 0  # which connection to the broker it came on: it can be acknowledged on no other
+    session: int = 0  # how often the broker had forgotten us before; packet ids are of one session
+    dup: bool = False  # the broker says it may have sent it before
 
 
 class Reading(NamedTuple):

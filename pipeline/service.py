@@ -35,6 +35,7 @@ from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
 from pipeline.prior_file import priors_of
 from pipeline.records import Machine, Message, Point, Reading, Readings
+from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
@@ -185,6 +186,7 @@ class Service:
         self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
         self.engine, self._sequence = restore(config, self._journal, self._snapshots)
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
+        self._redelivery = Redelivery(self._journal.seen())
         self._machines = max(self._journal.machines(), default=-1) + 1
         self._lines = max(self._journal.lines(), default=-1) + 1
         self._writing: Writing | None = None  # a snapshot on its way to the disk
@@ -243,7 +245,8 @@ class Service:
         """Score messages and commit everything they caused; None if stopped before it could be committed."""
         decoded: list[Sequence[Reading]] = []
         poison: list[Dead] = []
-        for message in messages:
+        new, seen = self._redelivery.sift(messages)
+        for message in new:
             readings, refused = self._decoder.decode(message)
             decoded.append(readings)
             for cause, detail in refused:
@@ -262,7 +265,7 @@ class Service:
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
             log.warning('late note="readings not newer than their sensor\'s last are counted, not learned from"')
-        if not self._commit(rows, self.engine.points(scores), stop):
+        if not self._commit(rows, self.engine.points(scores), stop, seen, messages[-1].received_ns):
             return None
         waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
         self._lag_s = max(self._lag_s, waited_s)
@@ -293,12 +296,21 @@ class Service:
         """Called by the delivery thread."""
         self._dead.put(Dead(reason, point.measurement, msgspec.json.encode(point)))
 
-    def _commit(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
+    def _commit(
+        self,
+        rows: Readings | None,
+        points: list[Point],
+        stop: threading.Event,
+        seen: bytes = b"",
+        arrived_ns: int = 0,
+    ) -> bool:
         """One transaction; waits and tries again while the disk does not take it. False if stopped before."""
         with self.liveness.waiting_for("disk"):
-            return self._commit_in_the_end(rows, points, stop)
+            return self._commit_in_the_end(rows, points, stop, seen, arrived_ns)
 
-    def _commit_in_the_end(self, rows: Readings | None, points: list[Point], stop: threading.Event) -> bool:
+    def _commit_in_the_end(
+        self, rows: Readings | None, points: list[Point], stop: threading.Event, seen: bytes, arrived_ns: int
+    ) -> bool:
         """As `_commit`."""
         done = self.delivery.done  # before the dead letters: what is done has been buried
         dead = [self._dead.get() for _ in range(self._dead.qsize())]
@@ -308,7 +320,7 @@ class Service:
         complained = False
         while True:
             try:
-                sequence = self._journal.commit(rows, machines, lines, points, done, dead)
+                sequence = self._journal.commit(rows, machines, lines, points, done, dead, seen, arrived_ns)
                 break
             except sqlite3.DatabaseError as error:
                 if is_damage(error, self._journal.path):
@@ -350,6 +362,7 @@ class Service:
             "readings": self.readings,
             "machines": len(self.engine.fleet.machines),
             "late": self.engine.late,
+            "redelivered": self._redelivery.redelivered,
             "refused": self.refused.total(),
             "points": self._journal.accepted,
             "outbox": self._journal.waiting,

@@ -41,6 +41,7 @@ ALLOWED = {
     "pipeline.sinks": {"pipeline.records", "pipeline.sqlite_files"},
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
     "pipeline.mqtt": {"pipeline.records"},
+    "pipeline.redelivery": {"pipeline.records"},
     "pipeline.broker": set(),
     "pipeline.health": set(),
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
@@ -78,7 +79,7 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 PURE_PARTS = (
     "encoders", "pipeline.network", "pipeline.scoring", "pipeline.silence", "pipeline.engine", "pipeline.fleet",
-    "pipeline.evaluation",
+    "pipeline.evaluation", "pipeline.redelivery",
 )  # fmt: skip
 
 

@@ -188,4 +188,4 @@ def test_packets_are_cut_from_the_stream_wherever_it_is_split(piece):
             theirs.sendall(stream[begin : begin + piece])
             client.read(lambda *message: taken.append(message))
         client._sock = None
-    assert taken == [(topic, payload, mid if qos else 0, qos) for topic, payload, mid, qos in sent]
+    assert taken == [(topic, payload, mid if qos else 0, qos, False) for topic, payload, mid, qos in sent]
