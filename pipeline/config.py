@@ -143,6 +143,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors_per_group: int = 50_000
     message_bytes: int = 1_048_576
     queue_messages: int = 20_000  # received, not yet scored
+    queue_bytes: int = 67_108_864  # the same in bytes of memory; the broker waits when full
     journal_bytes: int = 268_435_456  # readings since the last snapshot; when full, the next snapshot comes early
     outbox_bytes: int = 2_147_483_648  # on disk: points not yet delivered; oldest go first when full
     backlog_rate: int = 20_000  # points a second that an outage has left; new points go first

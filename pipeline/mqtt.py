@@ -33,10 +33,14 @@ log = logging.getLogger("spikewatch.mqtt")
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
 KEEPALIVE_S = 30
 READ_BYTES = 65_536
-PUBLISH, PUBACK = 0x30, 0x40
+PUBLISH, PUBACK, PINGREQ = 0x30, 0x40, 0xC0
+LONGEST_BODY = 268_435_455  # of a packet, by the protocol
+MESSAGE_BYTES = 1_048_576
+QUEUE_BYTES = 64 * 1_048_576
+HEAD_BYTES = 131_072  # beyond the payload's limit: a topic (65,535 at most) and as much again for properties
+COST_BYTES = 300  # of a message in memory, beside its topic and payload; measured
 
-
-Take = Callable[[str, bytes, int, int, bool], None]  # topic, payload, mid, qos, dup
+Take = Callable[[str, bytes, int, int, bool, int], None]  # topic, payload, mid, qos, dup, bytes that were skipped
 
 
 class PublishError(Exception):
@@ -51,8 +55,16 @@ class BulkClient(Client):
     cut from a buffer, and every other packet goes to paho. Nothing else touches what paho does not call public.
     """
 
-    held = b""  # received, not yet looked at
-    at = 0
+    def __init__(self, *arguments: Any, most_bytes: int = LONGEST_BODY, **options: Any) -> None:
+        """A PUBLISH packet whose body is longer than `most_bytes` is not gathered: skipped as it streams."""
+        super().__init__(*arguments, **options)
+        self.held = b""  # received, not yet looked at from `at` on
+        self.at = 0
+        self.gathered = bytearray()  # more of a packet that begins in `held`
+        self.wanted = 0  # bytes of that packet, or of the one being skipped, that are still on their way
+        self.skipped: tuple[str, bytes, int, int, bool, int] | None = None  # the one being skipped, for `Take`
+        self.most_bytes = most_bytes
+        self.broken = ""  # why the connection could not be read
 
     @property
     def pending(self) -> bool:
@@ -69,29 +81,73 @@ class BulkClient(Client):
         return piece
 
     def read(self, take: Take) -> None:
-        """Read what is there; `take` gets every PUBLISH packet that is whole."""
+        """Read what is there; `take` gets every PUBLISH packet that has ended."""
         try:
             more = super()._sock_recv(READ_BYTES)
         except BlockingIOError:
             return
-        except OSError:
+        except OSError as error:
             more = b""
+            self.broken = reason_of(error)
         if not more:
             self.held, self.at = b"", 0
             self.loop_read()  # the connection is closed or broken: paho notices the same, and says so
             return
-        self.held, self.at = self.held[self.at :] + more, 0
+        if len(more) < self.wanted:
+            self.wanted -= len(more)
+            if self.skipped is None:
+                self.gathered += more
+            return
+        if self.skipped is None:
+            self.held = b"".join([self.held[self.at :], self.gathered, more])
+            self.gathered.clear()
+        else:
+            take(*self.skipped)
+            self.skipped = None
+            self.held = more[self.wanted :]
+        self.at = self.wanted = 0
+        self._cut(take)
+
+    def _cut(self, take: Take) -> None:
+        """Cut the packets that are whole from what is held."""
         while self.at < len(self.held):
             if self._in_packet["command"] == 0 and self.held[self.at] & 0xF0 == PUBLISH:
                 length, body = variable(self.held, self.at + 1)
-                if body and len(self.held) >= body + length:
-                    self._cut_publish(body, body + length, take)
+                end = body + length
+                if body and length > self.most_bytes:
+                    if self._skip_publish(body, end, take):
+                        continue
+                    return
+                if body and len(self.held) >= end:
+                    self._cut_publish(body, end, take)
                     continue
                 if body or len(self.held) < self.at + 5:
-                    return  # the rest of it is still on its way
+                    self.wanted = max(end - len(self.held), 0)  # the rest of it is still on its way
+                    return
             # Any other packet, or a length that cannot be: paho knows what to do.
             if self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
                 return
+
+    def _skip_publish(self, body: int, end: int, take: Take) -> bool:
+        """Keep topic and id of the packet at the head of the buffer; whether all of it was there."""
+        held = self.held
+        flags = held[self.at]
+        qos = flags >> 1 & 3
+        begin = body + 2 + (held[body] << 8 | held[body + 1]) if len(held) >= body + 2 else end
+        mid_end = begin + (2 if qos else 0)
+        if len(held) < mid_end:
+            return False
+        mid = held[begin] << 8 | held[begin + 1] if qos else 0
+        topic = held[body + 2 : begin].decode("utf-8", "replace")
+        self.skipped = (topic, b"", mid, qos, bool(flags & 8), end - mid_end)
+        if len(held) < end:
+            self.wanted = end - len(held)
+            self.held, self.at = b"", 0
+            return False
+        self.at = end
+        take(*self.skipped)
+        self.skipped = None
+        return True
 
     def _cut_publish(self, body: int, end: int, take: Take) -> None:
         """Take the PUBLISH packet at the head of the buffer (MQTT 5, section 3.3), whose body is `held[body:end]`."""
@@ -108,11 +164,21 @@ class BulkClient(Client):
             properties, begin = variable(held, begin)
             begin += properties
         self.at = end
-        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos, bool(flags & 8))
+        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos, bool(flags & 8), 0)
 
     def ack_all(self, packets: bytes) -> None:
         """Send ready-made PUBACK packets, joined."""
         self._packet_queue(PUBACK, packets, 0, 1)
+
+    def ping(self) -> None:
+        """Say that we are there. paho's own pings end a connection whose answer waits behind what we do not read."""
+        self._packet_queue(PINGREQ, bytes([PINGREQ, 0]), 0, 0)
+
+    def hang_up(self) -> None:
+        """End the connection without a word; the next read finds it ended."""
+        sock = self.socket()
+        if isinstance(sock, socket.socket):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def variable(data: bytes, at: int) -> tuple[int, int]:
@@ -151,7 +217,7 @@ class Broker(NamedTuple):
         tls = parts.scheme == "mqtts"
         return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, **others)
 
-    def client(self, *, clean: bool, manual_ack: bool) -> BulkClient:
+    def client(self, *, clean: bool, manual_ack: bool, most_bytes: int = LONGEST_BODY) -> BulkClient:
         """A client that is not connected yet; raises OSError where a certificate cannot be read."""
         five = self.protocol == 5
         client = BulkClient(
@@ -160,6 +226,7 @@ class Broker(NamedTuple):
             clean_session=None if five else clean,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             manual_ack=manual_ack,
+            most_bytes=most_bytes,
         )
         if self.username is not None:
             client.username_pw_set(self.username, self.password)
@@ -179,13 +246,31 @@ class Broker(NamedTuple):
 
 
 class Receiver:
-    """Messages of some topics, in a thread of its own; `take` and `ack` are for one other thread."""
+    """Messages of some topics, in a thread of its own; `take` and `ack` are for one other thread.
 
-    def __init__(self, broker: Broker, topics: Sequence[tuple[str, int]], queue_messages: int = 20_000) -> None:
-        """`topics`: filters with their QoS. `queue_messages`: QoS 0 messages beyond so many are dropped, counted."""
+    What was received and is not yet dealt with is bounded in messages and in bytes (beyond them: what one read
+    brings). Full, messages of QoS 0 are dropped, counted; one of QoS 1 ends reading until half is free again, so that
+    the network holds back the broker. A message larger than `message_bytes` comes without its payload.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Sequence[tuple[str, int]],
+        queue_messages: int = 20_000,
+        queue_bytes: int = QUEUE_BYTES,
+        message_bytes: int = MESSAGE_BYTES,
+    ) -> None:
+        """`topics`: filters with their QoS."""
         self._broker = broker
         self._topics = list(topics)
         self._limit = queue_messages
+        self._limit_bytes = queue_bytes
+        self._most_bytes = message_bytes + HEAD_BYTES
+        self._came_bytes = 0  # written by the receiving thread
+        self._gone_bytes = 0  # written by the other: of messages that are dealt with
+        self._out_bytes = 0  # of the batch that is being dealt with
+        self._full = False  # nothing is read
         self._queue: deque[Message] = deque()
         self._arrived = threading.Event()
         self._acks: deque[tuple[int, bytes]] = deque()  # connection, joined PUBACK packets
@@ -204,6 +289,7 @@ class Receiver:
         self.reconnects = 0
         self.stale_acks = 0
         self.sessions_lost = 0
+        self.paused = 0
 
     def start(self) -> None:
         """Begin to connect, and go on trying."""
@@ -219,13 +305,23 @@ class Receiver:
         self._wake_out.close()
 
     def take(self, max_messages: int, timeout_s: float) -> list[Message]:
-        """Up to `max_messages` in order of arrival; waits at most `timeout_s` for the first."""
+        """Up to `max_messages` in order of arrival; waits at most `timeout_s` for the first.
+
+        Those of the call before count as dealt with.
+        """
+        self._gone_bytes += self._out_bytes
+        self._out_bytes = 0
+        if self._full:
+            self._wake()
         if not self._queue:
             self._arrived.clear()
             if not self._queue:  # nothing came between the look and the clearing
                 self._arrived.wait(timeout_s)
         pop = self._queue.popleft
-        return [pop() for _ in range(min(len(self._queue), max_messages))]
+        messages = [pop() for _ in range(min(len(self._queue), max_messages))]
+        self._out_bytes = sum([len(message.payload) + len(message.topic) for message in messages])
+        self._out_bytes += COST_BYTES * len(messages)
+        return messages
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages, in order of arrival, whose effects are on disk."""
@@ -245,6 +341,8 @@ class Receiver:
             "stale_acks": self.stale_acks,
             "sessions_lost": self.sessions_lost,
             "queue": len(self._queue),
+            "queue_bytes": self._came_bytes - self._gone_bytes,
+            "paused": self.paused,
         }
 
     def _wake(self) -> None:
@@ -277,7 +375,7 @@ class Receiver:
         """One connection, from connect to its end; False if it never came about."""
         self._refusal = ""
         try:
-            client = self._broker.client(clean=False, manual_ack=True)
+            client = self._broker.client(clean=False, manual_ack=True, most_bytes=self._most_bytes)
             client.on_connect = self._on_connect
             client.on_disconnect = self._on_disconnect
             self._broker.connect(client, clean=False)
@@ -292,6 +390,8 @@ class Receiver:
 
     def _loop(self, client: BulkClient) -> bool:
         ever = False
+        heard = time.monotonic()
+        ping_due = heard + KEEPALIVE_S / 2
         while client.socket() is not None:
             if self._stop.is_set():
                 client.disconnect()
@@ -301,9 +401,12 @@ class Receiver:
             if sock is None:
                 break
             writers = [sock] if client.want_write() else []
+            self._full = self._full and not self._has_room()
+            readers = [self._wake_out] if self._full else [self._wake_out, sock]
+            wait_s = min(1.0, KEEPALIVE_S / 4)
             try:
-                pending = client.pending
-                readable, _, _ = select.select([sock, self._wake_out], writers, [], 0.0 if pending else 1.0)
+                pending = client.pending and not self._full
+                readable, _, _ = select.select(readers, writers, [], 0.0 if pending else wait_s)
             except (OSError, ValueError):
                 break
             if self._wake_out in readable:
@@ -311,6 +414,7 @@ class Receiver:
             if sock in readable or pending:
                 client.read(self._take)
                 self._arrived.set()
+                heard = time.monotonic()
             while self._acks:
                 connection, packets = self._acks.popleft()
                 if connection == self._connection and self.connected:
@@ -319,8 +423,17 @@ class Receiver:
                     self.stale_acks += len(packets) // 4
             if client.want_write():
                 client.loop_write()
-            client.loop_misc()
             ever = ever or self.connected
+            now = time.monotonic()
+            if self._full:
+                heard = now
+            if now >= ping_due and self.connected:
+                client.ping()
+                ping_due = now + KEEPALIVE_S / 2
+            if now >= heard + 1.5 * KEEPALIVE_S:
+                self._refusal = "no answer"
+                client.hang_up()
+                heard = now
         return ever
 
     def _on_connect(
@@ -361,14 +474,30 @@ class Receiver:
         if not self._refusal and flags.is_disconnect_packet_from_server:
             self._refusal = f"closed by the broker: {reason}"
 
-    def _take(self, topic: str, payload: bytes, mid: int, qos: int, dup: bool) -> None:
+    def _has_room(self) -> bool:
+        """Whether half of the queue is free."""
+        held_bytes = self._came_bytes - self._gone_bytes
+        return 2 * len(self._queue) <= self._limit and 2 * held_bytes <= self._limit_bytes
+
+    def _take(self, topic: str, payload: bytes, mid: int, qos: int, dup: bool, skipped: int) -> None:
         self.received += 1
-        if qos == 0 and len(self._queue) >= self._limit:
-            if self.dropped == 0:
-                log.warning("mqtt.dropped limit=%d policy=drop_newest_qos0", self._limit)
-            self.dropped += 1
-            return
-        self._queue.append(Message(topic, payload, time.time_ns(), mid, qos, self._connection, self._session, dup))
+        cost = len(payload) + len(topic) + COST_BYTES
+        if len(self._queue) >= self._limit or self._came_bytes + cost - self._gone_bytes > self._limit_bytes:
+            if qos == 0:
+                if self.dropped == 0:
+                    log.warning("mqtt.dropped limit=%d policy=drop_newest_qos0", self._limit)
+                self.dropped += 1
+                return
+            if not self._full:
+                if self.paused == 0:
+                    log.warning('mqtt.paused limit=%d limit_bytes=%d note="the broker waits, nothing is lost"',
+                                self._limit, self._limit_bytes)  # fmt: skip
+                self.paused += 1
+                self._full = True
+        self._came_bytes += cost
+        self._queue.append(
+            Message(topic, payload, time.time_ns(), mid, qos, self._connection, self._session, dup, skipped)
+        )
 
 
 class Publisher:

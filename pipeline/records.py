@@ -37,6 +37,7 @@ class Message(NamedTuple):
     connection: int = 0  # which connection to the broker it came on: it can be acknowledged on no other
     session: int = 0  # how often the broker had forgotten us before; packet ids are of one session
     dup: bool = False  # the broker says it may have sent it before
+    skipped: int = 0  # bytes of a payload that was too large to be held; `payload` is empty then
 
 
 class Reading(NamedTuple):

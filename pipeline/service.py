@@ -508,7 +508,8 @@ def serve(
         compile_network()
         topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
         broker = broker_of(config, environ, config.mqtt.client_id, port)
-        receiver = Receiver(broker, topics, config.limits.queue_messages)
+        limits = config.limits
+        receiver = Receiver(broker, topics, limits.queue_messages, limits.queue_bytes, limits.message_bytes)
         if on_start is not None:
             on_start(service, port)
         receiver.start()

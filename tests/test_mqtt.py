@@ -1,14 +1,16 @@
 """The MQTT edge against real brokers: acknowledged after commit, everything else comes again."""
 
+import signal
 import socket
 import subprocess
 import time
 
+import psutil
 import pytest
 from servers import Mosquitto, until
 
 from pipeline.broker import EmbeddedBroker
-from pipeline.mqtt import Broker, Publisher, PublishError, Receiver
+from pipeline.mqtt import Broker, BulkClient, Publisher, PublishError, Receiver
 
 pytestmark = pytest.mark.servers
 
@@ -167,25 +169,128 @@ def test_a_url_that_is_no_broker_is_refused(url):
         Broker.of(url)
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3, 7, 100_000])
-def test_packets_are_cut_from_the_stream_wherever_it_is_split(piece):
-    def packet(topic, payload, mid, qos):
-        head = len(topic).to_bytes(2, "big") + topic.encode() + (mid.to_bytes(2, "big") if qos else b"") + b"\x00"
-        left, length = len(head + payload), b""
-        while left > 127:
-            length, left = length + bytes([left & 127 | 128]), left >> 7
-        return bytes([0x30 | qos << 1]) + length + bytes([left]) + head + payload
+def packet(topic, payload, mid, qos):
+    head = len(topic).to_bytes(2, "big") + topic.encode() + (mid.to_bytes(2, "big") if qos else b"") + b"\x00"
+    left, length = len(head + payload), b""
+    while left > 127:
+        length, left = length + bytes([left & 127 | 128]), left >> 7
+    return bytes([0x30 | qos << 1]) + length + bytes([left]) + head + payload
 
-    sent = [("a/b", b"x" * size, 1 + n, n % 2) for n, size in enumerate((0, 1, 100, 128, 20_000, 3))]
-    stream = b"".join(packet(*message) for message in sent)
-    client = Broker("127.0.0.1", 1).client(clean=True, manual_ack=True)
+
+def cut(stream, piece, **options):
+    """What a client takes from a stream that arrives in pieces."""
+    client = Broker("127.0.0.1", 1).client(clean=True, manual_ack=True, **options)
     ours, theirs = socket.socketpair()
+    taken = []
     with ours, theirs:
         ours.setblocking(False)
         client._sock = ours
-        taken = []
         for begin in range(0, len(stream), piece):
             theirs.sendall(stream[begin : begin + piece])
             client.read(lambda *message: taken.append(message))
         client._sock = None
-    assert taken == [(topic, payload, mid if qos else 0, qos, False) for topic, payload, mid, qos in sent]
+    assert not client.gathered
+    assert client.at == len(client.held)
+    return taken
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 60_000])
+def test_packets_are_cut_from_the_stream_wherever_it_is_split(piece):
+    sent = [("a/b", b"x" * size, 1 + n, n % 2) for n, size in enumerate((0, 1, 100, 128, 20_000, 3))]
+    stream = b"".join(packet(*message) for message in sent)
+    taken = cut(stream, piece)
+    assert taken == [(topic, payload, mid if qos else 0, qos, False, 0) for topic, payload, mid, qos in sent]
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000, 60_000])
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_packet_that_is_too_long_is_told_without_its_payload_wherever_the_stream_is_split(piece, qos):
+    sizes = (5, 2_001, 0, 50_000, 2_000, 120_000, 120_000, 7)
+    sent = [("a/b", b"x" * size, 1 + n, qos) for n, size in enumerate(sizes)]
+    taken = cut(b"".join(packet(*message) for message in sent), piece, most_bytes=2_006 + 2 * qos)
+    assert taken == [
+        (topic, payload if len(payload) <= 2_000 else b"", mid if qos else 0, qos, False,
+         0 if len(payload) <= 2_000 else len(payload) + 1)
+        for topic, payload, mid, qos in sent
+    ]  # fmt: skip
+
+
+def resident():
+    """Bytes of memory that this process has in use."""
+    return psutil.Process().memory_info().rss
+
+
+def test_a_message_of_200_megabytes_costs_next_to_no_memory_and_the_next_is_received(mosquitto, receive):
+    receiver = receive(Broker.of(mosquitto.url), message_bytes=1_048_576)
+    until(lambda: receiver.connected, "connected")
+    (mosquitto.folder / "huge").write_bytes(b"1" * 200_000_000)
+    before = resident()
+    command = ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", "plant/m/s"]
+    huge = subprocess.Popen([*command, "-f", str(mosquitto.folder / "huge")])
+    highest = before
+    while receiver.received < 1:
+        highest = max(highest, resident())
+    assert huge.wait(30) == 0
+    subprocess.run([*command, "-m", "21.5"], check=True)
+    messages = collect(receiver, 2)
+    assert [(message.payload, message.skipped) for message in messages] == [(b"", 200_000_001), (b"21.5", 0)]
+    receiver.ack(messages)
+    assert highest - before < 5_000_000
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_flood_that_nobody_takes_stays_within_the_bound_and_loses_nothing_of_qos_1(mosquitto, receive, protocol):
+    limit = 2_000_000
+    broker = Broker.of(mosquitto.url, protocol=protocol, receive_maximum=65_535)
+    receiver = receive(broker, queue_bytes=limit, queue_messages=100_000)
+    until(lambda: receiver.connected, "connected")
+    payloads = [b"%d " % number + b"x" * 2_000 for number in range(10_000)]
+    publish(mosquitto.url, payloads)
+    until(lambda: receiver.paused == 1, "the receiver pauses")
+    messages = []
+    while len(messages) < len(payloads):
+        assert receiver.counters()["queue_bytes"] <= limit + 65_536 * 1.2
+        messages += (part := collect(receiver, 1))
+        receiver.ack(part)
+    assert [message.payload for message in messages] == payloads
+    assert receiver.reconnects == 0
+    assert receiver.dropped == 0
+
+
+def test_too_many_messages_of_qos_1_pause_reading_too_and_those_of_qos_0_do_not(mosquitto, receive):
+    broker = Broker.of(mosquitto.url, protocol=4)
+    receiver = receive(broker, queue_messages=100)
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 50_000))
+    until(lambda: receiver.paused, "the receiver pauses")
+    assert receiver.counters()["queue"] < 20_000
+    messages = []
+    while len(messages) < 50_000:
+        messages += (part := collect(receiver, 1))
+        receiver.ack(part)
+    assert [message.payload for message in messages] == numbers(0, 50_000)
+
+
+def test_a_receiver_that_pauses_for_longer_than_the_keepalive_stays_connected(mosquitto, receive, monkeypatch):
+    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
+    receiver = receive(Broker.of(mosquitto.url, protocol=4), queue_messages=10)
+    pings = []
+    monkeypatch.setattr("pipeline.mqtt.BulkClient.ping", lambda self, ping=BulkClient.ping: pings.append(ping(self)))
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 50_000))
+    until(lambda: receiver.paused, "the receiver pauses")
+    pings.clear()
+    until(lambda: len(pings) == 8, "four times the keepalive has passed")
+    assert [message.payload for message in collect(receiver, 50_000)] == numbers(0, 50_000)
+    assert receiver.reconnects == 0
+
+
+def test_a_broker_that_falls_silent_is_left(mosquitto, receive, monkeypatch, caplog):
+    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
+    receiver = receive(Broker.of(mosquitto.url))
+    until(lambda: receiver.connected, "connected")
+    mosquitto.process.send_signal(signal.SIGSTOP)
+    until(lambda: not receiver.connected, "the connection is given up")
+    mosquitto.process.send_signal(signal.SIGCONT)
+    until(lambda: receiver.connected, "connected again")
+    assert 'reason="no answer"' in caplog.text

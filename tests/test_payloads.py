@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config import Source, Times
 from pipeline.config_file import load
 from pipeline.payloads import MAX_ROUTES, PAYLOADS, Cause, Decoded, Decoder
-from pipeline.payloads.decoded import DETAILED
+from pipeline.payloads.decoded import DETAILED, Refusal
 from pipeline.payloads.json_object import MAX_NAMES, JsonObject
 from pipeline.records import MAX_MAGNITUDE, Machine, Message, Reading
 
@@ -205,3 +205,9 @@ def test_a_sample_without_its_time_field_gets_the_time_of_arrival_where_the_sour
         for payload in (b'{"temp": 1}', b'{"time": 1716999999, "temp": 2}')
     ]
     assert stamps == [arrival, 1_716_999_999 * 10**9]
+
+
+def test_a_message_whose_payload_was_too_large_to_be_held_is_refused_as_such():
+    decoder = Decoder((Source(topic="plant/{machine}/{sensor}"),), Times(), ONE_MEGABYTE)
+    decoded = decoder.decode(Message("plant/m/s", b"", NOW_NS, skipped=200_000_000))
+    assert decoded == ((), [Refusal(Cause.TOO_LARGE, "200000000 bytes")])

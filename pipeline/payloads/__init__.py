@@ -51,8 +51,8 @@ class Decoder:
     def decode(self, message: Message) -> Decoded:
         """The readings and refusals of a message; at least one of them is not empty."""
         topic, payload, received_ns = message[:3]
-        if len(payload) > self._message_bytes:
-            return refusal(Cause.TOO_LARGE, f"{len(payload)} bytes")
+        if message.skipped or len(payload) > self._message_bytes:
+            return refusal(Cause.TOO_LARGE, f"{message.skipped or len(payload)} bytes")
         route = self._routes.get(topic)
         if route is None:
             route = self._route(topic)
