@@ -1,7 +1,8 @@
 """Where compiled kernels are kept between starts: in a folder named after the sources they were made of.
 
 The compiler notices when a kernel's own file changes, and not when one does that the kernel has taken in. After an
-update it would run old code without a word. So any change of any source means another folder, and the older ones go.
+update it would run old code without a word. So any change where kernels are means another folder, and the older ones
+go.
 """
 
 import hashlib
@@ -13,13 +14,15 @@ from pathlib import Path
 
 PREFIX = "kernels-"
 VARIABLE = "NUMBA_CACHE_DIR"
+KERNELS = ("encoders", "pipeline/network", "pipeline/scoring.py")  # all that is compiled or taken in is in here
 
 
 def digest(sources: Path) -> str:
-    """Of the names and contents of all Python files in two packages beside each other, `encoders` and `pipeline`."""
+    """Of the names and contents of the files that hold kernels, in a folder of both packages."""
     whole = hashlib.blake2b(digest_size=8)
-    for package in ("encoders", "pipeline"):
-        for path in sorted((sources / package).rglob("*.py")):
+    for name in KERNELS:
+        place = sources / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             whole.update(f"{path.relative_to(sources).as_posix()}\0{path.stat().st_size}\0".encode())
             whole.update(path.read_bytes())
     return whole.hexdigest()

@@ -12,7 +12,7 @@ from pipeline import compiled
 
 @pytest.fixture
 def sources(tmp_path):
-    for name in ("encoders/delta.py", "pipeline/network/rank.py", "pipeline/engine.py"):
+    for name in ("encoders/delta.py", "pipeline/network/rank.py", "pipeline/engine.py", "pipeline/scoring.py"):
         path = tmp_path / "sources" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
@@ -44,8 +44,19 @@ def test_the_same_sources_use_the_same_folder_and_any_change_another_one(sources
     second = kept(sources, dict(environ))
     assert second != first
     assert not first.exists(), "what was compiled of other sources goes"
+    (sources / "pipeline/engine.py").write_text("x = 3\n")
+    assert kept(sources, dict(environ)) == second, "no kernel changed"
     (sources / "pipeline/network/rank.py").rename(sources / "pipeline/network/ranks.py")
     assert kept(sources, dict(environ)) != second
+
+
+def test_kernels_are_nowhere_but_where_changes_are_noticed():
+    root = Path(compiled.__file__).parent.parent
+    places = [root / name for name in compiled.KERNELS]
+    for package in ("encoders", "pipeline"):
+        for path in (root / package).rglob("*.py"):
+            if "@kernel" in path.read_text() or "@inlined" in path.read_text():
+                assert any(place == path or place in path.parents for place in places), path
 
 
 def test_nothing_else_in_the_cache_is_touched(sources, tmp_path):
