@@ -87,7 +87,7 @@ def insert(database: sqlite3.Connection, table: str, row: Row) -> None:
     database.execute(f"INSERT INTO {table} VALUES ({'?, ' * len(row)}?)", (*row, checksum(*row)))
 
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
         uri=True,
@@ -99,11 +99,11 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return database
 
 
-def _pack(readings: Readings) -> bytes:
+def pack(readings: Readings) -> bytes:
     return b"".join(column.astype(kind).tobytes() for column, kind in zip(readings, COLUMNS, strict=True))
 
 
-def _unpack(blob: bytes) -> Readings:
+def unpack(blob: bytes) -> Readings:
     count = len(blob) // sum(np.dtype(kind).itemsize for kind in COLUMNS)
     columns: list[NDArray[Any]] = []
     begin = 0
@@ -115,7 +115,7 @@ def _unpack(blob: bytes) -> Readings:
 
 def _create(path: Path) -> sqlite3.Connection:
     remove(path)
-    database = _connect(path)
+    database = connect(path)
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("BEGIN IMMEDIATE")
@@ -156,12 +156,35 @@ def _rows_of_version_0(database: sqlite3.Connection) -> Iterator[tuple[str, Row]
         for kind in ("<i8", "<i8", "<i8", "<f8", "?"):
             columns.append(np.frombuffer(blob, kind, count, begin))
             begin += count * np.dtype(kind).itemsize
-        yield "readings", (sequence, sequence - 1, _pack(Readings(*columns)))
+        yield "readings", (sequence, sequence - 1, pack(Readings(*columns)))
     for number, count, blob in database.execute("SELECT id, count, points FROM outbox"):
         yield "outbox", (number, count, zlib.compress(blob, 1))
     for number, reason, blob in database.execute("SELECT id, reason, point FROM dead"):
         point = msgspec.msgpack.decode(blob, type=Point)
         yield "dead", (number, reason, point.measurement, msgspec.json.encode(point))
+
+
+def witness(path: Path) -> int:
+    """Number of the newest commit as it is kept beside the journal; 0 where it is not known."""
+    try:
+        number, crc = struct.unpack("<8sI", beside(path, ".last").read_bytes())
+    except (OSError, struct.error):
+        return 0
+    return int.from_bytes(number, "little") if crc == zlib.crc32(number) else 0
+
+
+def bear_witness(path: Path, sequence: int) -> None:
+    """Keep the number of the newest commit beside the journal as well.
+
+    Not synchronised: it must never be ahead of what is committed, and may be behind.
+    """
+    number = struct.pack("<q", sequence)
+    with suppress(OSError):  # a full disk: the next commit tries again
+        descriptor = os.open(beside(path, ".last"), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, number + struct.pack("<I", zlib.crc32(number)), 0)
+        finally:
+            os.close(descriptor)
 
 
 class Journal:
@@ -186,7 +209,7 @@ class Journal:
         self._reserve = beside(path, ".reserve")
         self._reserve_bytes = reserve_bytes
         if read_only:
-            self._database = _connect(path, read_only=True)
+            self._database = connect(path, read_only=True)
             [(version,)] = self._database.execute("PRAGMA user_version")
             if version != VERSION:
                 raise JournalError(f"{path}: of version {version}, not {VERSION}: start the service, it upgrades")
@@ -206,7 +229,7 @@ class Journal:
         self._count()
         self._last_readings = self._highest("readings")
         found = max(self._last_readings, self._highest("commits"))
-        self.last = max(found, self._witness())  # number of the newest commit ever
+        self.last = max(found, witness(path))  # number of the newest commit ever
         if self.last > found:
             log.error(
                 'journal.lost commits=%d last=%d note="acknowledged, and not in the file: it was damaged, or is'
@@ -218,7 +241,7 @@ class Journal:
         self.refill()
 
     def _open(self) -> sqlite3.Connection:
-        database = _connect(self.path)
+        database = connect(self.path)
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             schema = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
@@ -231,7 +254,7 @@ class Journal:
                 database = _create(self.path)
             elif version == 0 and "readings" in schema:
                 self._upgrade(database)
-                database = _connect(self.path)
+                database = connect(self.path)
             elif schema != SCHEMA or version != VERSION:
                 raise Damaged("its tables are not those that were made")
             database.execute("PRAGMA synchronous = FULL")
@@ -278,7 +301,7 @@ class Journal:
             move(self.path, salvage)
         database, lost = _create(new), list[str]()
         kept = dict.fromkeys(TABLES, 0)
-        damaged = _connect(salvage)
+        damaged = connect(salvage)
         database.execute("BEGIN")
         for table, columns in TABLES.items():
             marks = ", ".join("?" * (columns.count(",") + 1))
@@ -321,29 +344,6 @@ class Journal:
         [(size,)] = self._database.execute("SELECT coalesce(sum(length(columns)), 0) FROM readings")
         self.readings_bytes = size
 
-    def _witness(self, sequence: int = 0) -> int:
-        """Keep the number of the newest commit beside the file as well, or tell it; 0 where it is not known.
-
-        Not synchronised: it must only never be ahead of what is committed.
-        """
-        path = beside(self.path, ".last")
-        if sequence:
-            number = struct.pack("<q", sequence)
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-                try:
-                    os.pwrite(descriptor, number + struct.pack("<I", zlib.crc32(number)), 0)
-                finally:
-                    os.close(descriptor)
-            except OSError:
-                pass  # a full disk: the next batch tries again
-            return sequence
-        try:
-            number, crc = struct.unpack("<8sI", path.read_bytes())
-        except (OSError, struct.error):
-            return 0
-        return int.from_bytes(number, "little") if crc == zlib.crc32(number) else 0
-
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, the counters too."""
@@ -384,7 +384,7 @@ class Journal:
                 insert(database, "lines", line)
             sequence, number, columns = self.last, self._last_id, b""
             if readings is not None and len(readings.line):
-                columns = _pack(readings)
+                columns = pack(readings)
             if columns or seen or points or dead:
                 sequence += 1
                 if self._idle:  # of a plant that sends nothing, the newest commit says all
@@ -404,7 +404,8 @@ class Journal:
         self._last_id = number
         self.accepted += len(points)
         if sequence > self.last:
-            self.last = self._witness(sequence)
+            self.last = sequence
+            bear_witness(self.path, sequence)
             self._idle = not columns and not seen
         if not columns:
             return 0
@@ -526,7 +527,7 @@ class Journal:
             if previous > after:
                 log.error('journal.gap after=%d before=%d note="readings in between are gone"', after, sequence)
             after = sequence
-            yield sequence, _unpack(columns)
+            yield sequence, unpack(columns)
 
     def prune(self, upto: int) -> None:
         """Forget readings up to this sequence number, which a snapshot on disk covers, and messages long gone."""
@@ -557,7 +558,7 @@ class Outbox:
 
     def _open(self) -> None:
         self._file = self._path.stat().st_ino
-        self._database = _connect(self._path, read_only=True)
+        self._database = connect(self._path, read_only=True)
 
     def peek(self, after: int, most: int) -> list[tuple[int, list[Point]]]:
         """The oldest batches with an id above `after`, at least one if there is any, then up to `most` points.

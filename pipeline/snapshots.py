@@ -160,6 +160,10 @@ class Snapshots:
         """What the snapshots on disk cover, newest first."""
         return [sequence_of(path) for path in self._paths()]
 
+    def size(self, sequence: int) -> int:
+        """Bytes of one snapshot."""
+        return self._path(sequence).stat().st_size
+
     def read(self, sequence: int) -> Arrays | None:
         """The arrays of one snapshot; None, and the file set aside, where it is not what was written.
 

@@ -112,7 +112,7 @@ def loud():
 def crash(self, messages, stop):
     raise RuntimeError("a crash")
 
-cli.set_up_logs = loud
+cli.serving.set_up_logs = loud
 if "crash" in sys.argv:
     sys.argv.remove("crash")
     service.Service._process = crash

@@ -1,0 +1,19 @@
+"""The command line. Every verb says what it does with an example.
+
+Exit codes: 0 fine, 1 something was found or is missing, 2 wrong usage or configuration.
+
+Nothing is computed here: arguments in, words out. A file of this folder has the verbs of one kind; importing it adds
+them to the program, in the order in which `--help` lists them.
+"""
+
+from pipeline.cli import serving  # isort: skip
+from pipeline.cli import recordings  # isort: skip
+from pipeline.cli import care  # isort: skip
+from pipeline.cli.terminal import app
+
+__all__ = ["app", "care", "main", "recordings", "serving"]
+
+
+def main() -> None:
+    """Entry point of the `spikewatch` command."""
+    app()

@@ -1,0 +1,166 @@
+"""Verbs for whoever looks after an installation: what is in the data folder, and is all of it whole."""
+
+import json
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Annotated, Optional
+
+import typer
+from rich.filesize import decimal
+
+from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out
+
+journal = typer.Typer(
+    help="Look into the journal: what was accepted, what waits for delivery, what was refused.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(journal, name="journal")
+
+
+class What(StrEnum):
+    """What can be exported."""
+
+    OUTBOX = "outbox"
+    DEAD = "dead"
+    READINGS = "readings"
+
+
+def folder_of(config: Path | None) -> Path:
+    """The data folder, which must have a journal."""
+    folder = Path(configured(config).data)
+    if not (folder / "journal.sqlite").exists():
+        fail(f"{folder}: no journal here yet; has the service run with this data folder?", 1)
+    return folder
+
+
+@contextmanager
+def opened(to: Path | None) -> Iterator[IO[str]]:
+    """The file to write to, or standard output."""
+    if to is None:
+        yield sys.stdout
+        return
+    try:
+        with to.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+
+
+@journal.command()
+def fsck(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Check every checksum of journal and snapshots, and that no batch is missing. Changes nothing.
+
+    Ends with 1 where something is wrong. The service mends what it can at its next start: it sets damaged files aside
+    by name and keeps what is whole of them.
+
+    Example: spikewatch journal fsck --config plant.yaml
+    """
+    from pipeline.inspection import findings
+
+    folder = folder_of(config)
+    with err.status("reading") as status:
+
+        def progress(rows: int) -> None:
+            if rows % 10_000 == 0:
+                status.update(f"reading: {rows:,} rows")
+
+        found = list(findings(folder, progress))
+    if as_json:
+        out.print_json(json.dumps({"data": str(folder), "findings": found}))
+    else:
+        for text in found:
+            out.print(text, markup=False, soft_wrap=True)
+        out.print(f"{folder}: {len(found)} findings" if found else f"{folder}: fine", markup=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+
+
+@journal.command()
+def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Say what the data folder holds: what waits for delivery, what a restart would replay, what was refused.
+
+    Example: spikewatch journal stats --config plant.yaml
+    """
+    from pipeline.board import moment
+    from pipeline.inspection import stats as measure
+
+    tree = configured(config)
+    folder = folder_of(config)
+    try:
+        figures = measure(folder, shutil.disk_usage(folder).free)
+    except sqlite3.Error as error:
+        fail(f"{folder / 'journal.sqlite'}: {error}; spikewatch journal fsck says more", 1)
+    if as_json:
+        out.print_json(json.dumps(figures._asdict()))
+        return
+
+    def when(time_ns: int) -> str:
+        return moment(time_ns) if time_ns else "-"
+
+    share = 100.0 * figures.outbox_bytes / tree.limits.outbox_bytes
+    lines = [
+        f"machines {figures.machines:,}, sensors {figures.sensors:,}",
+        f"newest message {when(figures.newest_arrival_ns)}",
+        f"outbox: {figures.outbox_points:,} points in {decimal(figures.outbox_bytes)} ({share:.1f} % of"
+        f" limits.outbox_bytes), the oldest of {when(figures.outbox_oldest_ns)}",
+        f"a restart replays {figures.batches_to_replay:,} batches, {decimal(figures.bytes_to_replay)}",
+        *(f"snapshot of batch {sequence}: {decimal(size)}" for sequence, size in figures.snapshots.items()),
+        *(f"dead letters: {count:,} x {reason}" for reason, count in figures.dead_letters.items()),
+        f"disk: {decimal(sum(figures.files.values()))} used by us, {decimal(figures.disk_free)} free",
+    ]
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@journal.command()
+def export(
+    what: Annotated[What, typer.Argument(help="What to write.")],
+    config: ConfigPath = None,
+    to: Annotated[Optional[Path], typer.Option("--out", help="File; default: standard output.")] = None,  # noqa: UP045
+) -> None:
+    """Write down what the journal holds, as text that other tools read. Changes nothing.
+
+    outbox: points that wait for delivery, as line protocol. dead: what was refused for good, as JSON lines with the
+    reason. readings: what was accepted since the oldest snapshot, as CSV.
+
+    Example: spikewatch journal export outbox --config plant.yaml --out points.txt && influx write -f points.txt
+    """
+    from pipeline import inspection
+    from pipeline.journal import Journal, connect
+    from pipeline.sinks.lines import lines
+
+    folder = folder_of(config)
+    database = connect(folder / "journal.sqlite", read_only=True)
+    rows = 0
+    try:
+        with opened(to) as file:
+            if what is What.OUTBOX:
+                for batch in inspection.outbox(database):
+                    file.write(lines(batch.points) + "\n")
+                    rows += len(batch.points)
+            elif what is What.DEAD:
+                for letter in Journal(folder / "journal.sqlite", read_only=True).dead():
+                    content = letter.content.decode("utf-8", "backslashreplace")
+                    file.write(json.dumps({"reason": letter.reason, "what": letter.what, "content": content}) + "\n")
+                    rows += 1
+            else:
+                import csv
+
+                writer = csv.writer(file)
+                writer.writerow(["machine", "tags", "sensor", "time_ns", "value"])
+                for machine, sensor, time_ns, value in inspection.readings(database):
+                    tags = " ".join(f"{key}={text}" for key, text in machine.tags)
+                    writer.writerow([machine.name, tags, sensor, time_ns, repr(value)])
+                    rows += 1
+    except sqlite3.Error as error:
+        fail(f"{folder / 'journal.sqlite'}: {error}; spikewatch journal fsck says more", 1)
+    finally:
+        database.close()
+    if to is not None:
+        err.print(f"{to}: {rows:,} {what}", markup=False, soft_wrap=True)

@@ -1,0 +1,379 @@
+"""Verbs for recorded files: score them, compare them with labels, play them, learn a kind's prior from them."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pipeline.cli.terminal import (
+    AsJson,
+    ConfigPath,
+    RulesPath,
+    app,
+    as_committed,
+    configured,
+    err,
+    fail,
+    listed,
+    out,
+    progress_bar,
+    until_stopped,
+)
+from pipeline.config import MachineRule, match_rule
+
+if TYPE_CHECKING:
+    from pipeline.network import layers
+    from pipeline.network.prior import Prior
+    from pipeline.records import Bools
+    from pipeline.score import Explained, Scored
+    from pipeline.tables import Table
+
+
+def named(inputs: list[Path]) -> list[str]:
+    """The machines' names, which must differ."""
+    from pipeline.tables import stem
+
+    stems = [stem(path) for path in inputs]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        fail(f"two inputs are named {', '.join(twice)}; each is one machine and needs a name of its own")
+    return stems
+
+
+def folder_for(to: Path, stems: Sequence[str], read: Sequence[Path]) -> None:
+    """Make the folder for a CSV per stem, which must not take the place of a file that is read, or of another."""
+    kept = {path.resolve() for path in read}
+    for number, stem in enumerate(stems):
+        if (to / f"{stem}.csv").resolve() in kept:
+            fail(f"--out: {to / stem}.csv is an input and would be overwritten; give another folder")
+        if stem in stems[:number]:
+            fail(f"--out: {to / stem}.csv would be written twice; rename an input")
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+
+
+def scored_with_words(
+    path: Path,
+    table: "Table",
+    what: str,
+    rule: MachineRule,
+    known: "Prior | None",
+    params: "layers.Params | None" = None,
+    freeze_at: int | None = None,
+    explain: bool = False,
+) -> "Scored":
+    """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
+    from pipeline.score import score as score_table
+
+    with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
+        scored = score_table(
+            table, progress=bar, rule=rule, known=known, params=params, freeze_at=freeze_at, explain=explain
+        )
+    if scored.disordered:
+        err.print(
+            f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
+        )
+    if table.skipped:
+        err.print(f"{path}: not numeric, so no sensors: {', '.join(table.skipped)}", markup=False)
+    return scored
+
+
+def write_scores(path: Path, table: "Table", scored: "Scored", labelled: "Bools | None" = None) -> None:
+    """time,score,severity,cause and, of an evaluation, label: a line per row."""
+    import csv
+
+    from pipeline.scoring import Severity
+
+    columns: list[Sequence[object]] = [
+        table.stamps,
+        [f"{value:.6f}" for value in scored.score.tolist()],
+        [Severity(level).name.lower() for level in scored.severity.tolist()],
+        scored.cause,
+    ]
+    names = ["time", "score", "severity", "cause"]
+    if labelled is not None:
+        columns.append(labelled.astype(int).tolist())
+        names.append("label")
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(zip(*columns, strict=True))
+
+
+def write_explanations(path: Path, table: "Table", explained: "Explained") -> None:
+    """time,why and per sensor its share, expected, low and high: a line per row, empty where nothing is known."""
+    import csv
+
+    import numpy as np
+
+    parts = ("share", "expected", "low", "high")
+    columns = np.stack([getattr(explained, part) for part in parts], axis=2)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", "why", *(f"{sensor}.{part}" for sensor in table.sensors for part in parts)])
+        for stamp, why, numbers in zip(table.stamps, explained.why, columns, strict=True):
+            cells = ("" if number != number else f"{number:.9g}" for number in numbers.ravel().tolist())
+            writer.writerow([stamp, why, *cells])
+
+
+@app.command()
+def score(
+    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    config: RulesPath = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
+    ] = False,
+    without: Annotated[str, typer.Option(help="For experiments: populations not to hear, by commas.")] = "",
+    with_context: Annotated[
+        bool, typer.Option("--with-context", help="For experiments: with the context population, which is off.")
+    ] = False,
+    freeze_at: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, help="For experiments: first row, from 0, that is not learned from."),
+    ] = None,
+) -> None:
+    """Score recorded files, strictly online: a row's score depends on rows up to it only.
+
+    Each file is one machine with a fresh network; every numeric column but the time is a sensor. Writes
+    time,score,severity,cause with one row per input row. With --config, the rules for machines apply: a file's stem
+    is its machine's name.
+
+    Example: spikewatch score press-1.csv press-2.csv.gz --out scores --time ts --exclude label,phase
+
+    Example: spikewatch score press-1.csv --out scores --config plant.yaml
+
+    With --explain, <stem>.explain.csv says why: time,why and for each sensor four columns named after it, say
+    flow.share (of the sensor in the row's score; a row's shares sum to 1) and flow.expected, flow.low, flow.high (in
+    the sensor's unit, where it was expected). Cells are empty where nothing is known yet, and why where nothing is
+    wrong.
+
+    \b
+    Example: spikewatch score press-1.csv --out scores --explain
+      frame = pandas.read_csv("scores/press-1.explain.csv", index_col="time", parse_dates=True)
+      frame.loc[frame["why"].notna()].filter(like=".share").mean()
+    """
+    from pipeline.network import layers
+    from pipeline.prior_file import priors_of
+    from pipeline.tables import TableError, read_table
+
+    excluded = listed(exclude)
+    try:
+        params = layers.without(
+            layers.with_context(layers.Params()) if with_context else layers.Params(), listed(without)
+        )
+    except ValueError as error:
+        fail(f"--without: {error}")
+    stems = named(inputs)
+    rules = configured(config).machines
+    priors = priors_of(rules)
+    folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
+    for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
+        try:
+            table = read_table(path, time_column, excluded)
+        except TableError as error:
+            fail(str(error))
+        if not table.sensors:
+            fail(f"{path}: no numeric column but the time")
+        what, rule = f"{number}/{len(inputs)}", match_rule(rules, stem)
+        scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain)
+        write_scores(to / f"{stem}.csv", table, scored)
+        if scored.explained is not None:
+            write_explanations(to / f"{stem}.explain.csv", table, scored.explained)
+
+
+@app.command()
+def evaluate(
+    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--labels", help="CSV of failures: start,end and optionally file (an input's stem) and what."),
+    ] = None,
+    label_column: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--label-column", help="Instead: a column of the files, 0/1 or true/false; no sensor then."),
+    ] = None,
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    config: RulesPath = None,
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
+    to: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", help="Folder for <stem>.csv (the scores) and <stem>.png (a picture) of each input."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare scores with your own labels: what is found, how soon, and how many alarms are false.
+
+    Files are scored as `score` does, strictly online: no label and no later row has any influence. Rows in which a
+    machine only learns are left out. False alarms closer than 10 rows are one; a day is a day of healthy rows. The
+    best F1 in hindsight needs the labels to choose its threshold, so nobody has it beforehand.
+
+    Example: spikewatch evaluate press-1.csv press-2.csv --labels failures.csv --out evaluated
+
+    \b
+    failures.csv:
+      start,end,file,what
+      2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
+    """
+    from pipeline import evaluation
+    from pipeline.labels import LabelsError, read_labels
+    from pipeline.prior_file import priors_of
+    from pipeline.report import facts, remarks, tabulate
+    from pipeline.tables import TableError, read_table
+
+    if (labels is None) == (label_column is None):
+        fail("give the labels, either with --labels FILE or with --label-column NAME")
+    excluded = listed(exclude)
+    stems = named(inputs)
+    rules = configured(config).machines
+    priors = priors_of(rules)
+    try:
+        tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
+        given = [] if labels is None else read_labels(labels, tables)
+    except (TableError, LabelsError) as error:
+        fail(str(error))
+    for path, table in zip(inputs, tables, strict=True):
+        if not table.sensors:
+            fail(f"{path}: no numeric column but the time" + (f" and {label_column}" if label_column else ""))
+    events = [evaluation.events_within(table.time_ns, known) for table, known in zip(tables, given, strict=False)]
+    if label_column is not None:
+        events = [
+            evaluation.events_of_rows(table.time_ns, table.labelled) for table in tables if table.labelled is not None
+        ]
+        if not any(events):
+            fail(f"{', '.join(map(str, inputs))}: {label_column}: no label in it, every row says 0 or false")
+    if to is not None:
+        folder_for(to, stems, inputs if labels is None else [*inputs, labels])
+    judged = []
+    for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
+        what, rule = f"{number + 1}/{len(inputs)}", match_rule(rules, table.name)
+        scored = scored_with_words(path, table, what, rule, priors(table.name), explain=to is not None)
+        judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
+        if to is not None:
+            from pipeline.picture import Band, Scene, draw
+
+            known = scored.explained
+            band = None if known is None else Band(known.low, known.expected, known.high)
+            labelled = evaluation.labelled_rows(len(table.stamps), events[number])
+            write_scores(to / f"{table.name}.csv", table, scored, labelled)
+            scene = Scene(table, scored.score, scored.cause, scored.ready, events[number], threshold, band)
+            draw(to / f"{table.name}.png", scene)
+    measured = {stem: evaluation.measure([one], threshold) for stem, one in zip(stems, judged, strict=True)}
+    together = evaluation.measure(judged, threshold)
+    if as_json:
+        figures = {stem: facts(one) for stem, one in measured.items()}
+        out.print_json(json.dumps({"threshold": threshold, "files": figures, "all": facts(together)}))
+        return
+    out.print(f"in alarm: rows with a score of at least {threshold:g}")
+    out.print(tabulate(measured, together))
+    for remark in remarks(measured, together):
+        out.print(remark, markup=False, soft_wrap=True)
+    if to is not None:
+        out.print(f"scores and pictures: {to}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def replay(
+    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    url: Annotated[str, typer.Option(help="Broker, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
+    speed: Annotated[float, typer.Option(help="Times real time; inf for as fast as possible.")] = math.inf,
+    within: Annotated[float, typer.Option(help="Instead of --speed: seconds every file is played in.")] = 0.0,
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+) -> None:
+    """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
+
+    Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
+    """
+    from pipeline.mqtt import Broker, Publisher, PublishError
+    from pipeline.replay import interleave, paced, play
+    from pipeline.tables import TableError, read_table
+
+    excluded = listed(exclude)
+    try:
+        tables = [read_table(path, time_column, excluded) for path in inputs]
+        total = sum(len(table.stamps) for table in tables)
+        with (
+            until_stopped() as stop,
+            Publisher(Broker.of(url, client_id=f"spikewatch-replay-{os.getpid()}", protocol=4)) as publisher,
+            progress_bar("rows published", total) as bar,
+        ):
+            schedule = paced(tables, topic, within) if within > 0 else interleave(tables, topic, speed)
+            sent = play(schedule, publisher.publish, stop=stop, progress=bar)
+            publisher.drain()
+    except (TableError, PublishError) as error:
+        fail(str(error))
+    err.print(f"{sent} messages published to {url}")
+
+
+@app.command()
+def prior(
+    to: Annotated[Path, typer.Option("--out", help="File for the prior, JSON.")],
+    inputs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recordings, each of one machine; default: the service's machines."),
+    ] = None,
+    config: ConfigPath = None,
+    match: Annotated[str, typer.Option(help="Of these, the machines whose name matches this shell pattern.")] = "*",
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+) -> None:
+    """Write down what machines of one kind have in common, so that a new one of this kind is ready sooner.
+
+    Pools how their sensors move together and how far they usually are from each other's expectation, as of the
+    service's last commit (it may be running), or of the end of recordings. A rule under machines: names the file with
+    prior: FILE. It holds for machines, and sensors, that are seen for the first time from then on.
+
+    Example: spikewatch prior --config plant.yaml --match 'press-*' --out press.prior.json
+
+    Example: spikewatch prior press-1.csv press-2.csv --out press.prior.json
+    """
+    from fnmatch import fnmatchcase
+
+    from pipeline.network.prior import ROWS, pooled
+    from pipeline.prior_file import write_prior
+    from pipeline.score import learned
+    from pipeline.tables import TableError, read_table
+
+    known: list[tuple[str, Prior | None]] = []
+    if inputs:
+        rules = configured(config).machines
+        for path, stem in zip(inputs, named(inputs), strict=True):
+            if fnmatchcase(stem, match):
+                try:
+                    table = read_table(path, time_column, listed(exclude))
+                except TableError as error:
+                    fail(str(error))
+                known.append((stem, learned(table, match_rule(rules, stem))))
+    else:
+        fleet = as_committed(configured(config)).fleet
+        for slot, machine in enumerate(fleet.machines):
+            if fnmatchcase(machine.name, match):
+                known.append((machine.name, fleet.learned(slot)))
+    young = [name for name, one in known if one is None]
+    if young:
+        err.print(f"left out, not every sensor has learned from {ROWS:,.0f} rows: {', '.join(young)}", markup=False)
+    usable = [one for _, one in known if one is not None]
+    if not usable:
+        fail(f"no machine that matches {match} has learned enough" if known else f"no machine matches {match}", 1)
+    common = pooled(usable)
+    others = sorted({sensor for one in usable for sensor in one.sensors} - set(common.sensors))
+    if others:
+        err.print(f"left out, not every machine has them: {', '.join(others)}", markup=False)
+    if not common.sensors:
+        fail("the machines have no sensor in common", 1)
+    try:
+        write_prior(to, common)
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+    out.print(f"{to}: {len(common.sensors)} sensors of {', '.join(common.machines)}", markup=False, soft_wrap=True)

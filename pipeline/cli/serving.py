@@ -1,0 +1,119 @@
+"""Verbs of the service: run it, try it, check its configuration, see its machines."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.table import Table as Rich
+
+from pipeline.cli.terminal import (
+    AsJson,
+    ConfigPath,
+    app,
+    as_committed,
+    configured,
+    fail,
+    out,
+    set_up_logs,
+    until_stopped,
+)
+
+
+@app.command()
+def run(config: ConfigPath = None) -> None:
+    """Run the service until Ctrl-C or SIGTERM.
+
+    Without a configuration an embedded broker listens on loopback, and scores go to the embedded store.
+
+    Example: spikewatch run --config plant.yaml
+    """
+    tree = configured(config)
+    set_up_logs()
+    from pipeline.service import DataFolderBusy, serve
+
+    try:
+        with until_stopped() as stop:
+            serve(tree, os.environ, stop)
+    except DataFolderBusy as error:
+        fail(str(error))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(help="How long the recordings are played.")] = 75.0,
+    files: Annotated[Optional[list[Path]], typer.Argument(help="Recordings; default: sample_data.")] = None,  # noqa: UP045
+) -> None:
+    """Show the whole service on recorded machines: embedded broker, real MQTT, networks that learn, a live table.
+
+    Example: spikewatch demo --seconds 60
+    """
+    from pipeline.demo import DemoError, play_demo
+
+    try:
+        with until_stopped() as stop:
+            play_demo(out, files, seconds, stop)
+    except DemoError as error:
+        fail(str(error), 1)
+
+
+@app.command()
+def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Validate a configuration. Connects to nothing.
+
+    Example: spikewatch check --config plant.yaml
+    """
+    tree = configured(config)
+    target = "embedded store" if tree.influxdb is None else tree.influxdb.url
+    facts = {
+        "broker": tree.mqtt.url or "embedded, on loopback",
+        "topics": [source.topic for source in tree.mqtt.sources],
+        "target": target,
+        "data": tree.data,
+    }
+    if as_json:
+        out.print_json(json.dumps(facts))
+        return
+    out.print(f"{config or 'defaults'}: fine", markup=False)
+    for key, value in facts.items():
+        out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value)}", markup=False)
+
+
+@app.command()
+def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """List the machines known at the last commit. Reads the data folder only; the service may be running.
+
+    Example: spikewatch machines --config plant.yaml
+    """
+    from pipeline.board import moment
+    from pipeline.scoring import MachineState
+
+    summaries = as_committed(configured(config)).summaries()
+    if as_json:
+        rows = [
+            {
+                **one._asdict(),
+                "machine": one.machine.name,
+                "tags": dict(one.machine.tags),
+                "state": one.state.word,
+                "severity": one.severity.name,
+                "shifts": [shift._asdict() for shift in one.shifts],
+            }
+            for one in summaries
+        ]
+        out.print_json(json.dumps(rows))
+        return
+    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity")
+    for one in summaries:
+        state = one.state.word
+        if one.state is MachineState.LEARNING:
+            state += f" {100 * one.learned:.0f} %"
+        elif one.frozen and one.state is not MachineState.FROZEN:
+            state += " (frozen)"
+        name = " ".join([one.machine.name, *(f"{key}={value}" for key, value in one.machine.tags)])
+        newest = moment(one.time_ns) if one.time_ns else "-"
+        table.add_row(
+            name, state, str(one.sensors), f"{one.readings:,}", newest, f"{one.score:.4f}", one.severity.name.lower()
+        )
+    out.print(table)

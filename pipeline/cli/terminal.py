@@ -1,0 +1,115 @@
+"""What the verbs share: the program they are verbs of, options, progress, and how they end."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.config import Config, ConfigError
+from pipeline.config_file import load
+
+if TYPE_CHECKING:
+    from pipeline.engine import Engine
+
+app = typer.Typer(
+    name="spikewatch",
+    help="Learns, per machine and on the spot, what is normal, and says when it is not.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, highlight=False)
+
+ConfigPath = Annotated[
+    Optional[Path],  # noqa: UP045  # typer reads this at run time
+    typer.Option("--config", "-c", help="YAML file; without one everything has its default."),
+]
+RulesPath = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--config", "-c", help="YAML file with what is known about machines beforehand: its rules."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """End with a message on standard error."""
+    err.print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def listed(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def configured(path: Path | None) -> Config:
+    """The configuration, or the end of the program with all that is wrong in it."""
+    try:
+        return load(path, os.environ)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def set_up_logs() -> None:
+    """Events as lines of key=value on standard error."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    logging.getLogger("spikewatch").setLevel(logging.INFO)
+
+
+@contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that the service ends in order."""
+    stop = threading.Event()
+    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator["Bar"]:
+    """A bar with the time that remains, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield Bar(progress, progress.add_task(what, total=total))
+
+
+class Bar:
+    """One task of a progress display."""
+
+    def __init__(self, progress: Progress, task: "object") -> None:
+        self._progress = progress
+        self._task = task
+
+    def __call__(self, done: int) -> None:
+        """So many units are done."""
+        self._progress.update(self._task, completed=done)  # type: ignore[arg-type]
+
+
+def as_committed(tree: Config) -> "Engine":
+    """The service's networks at its last commit. Reads the data folder only; the service may be running."""
+    from pipeline.journal import Journal
+    from pipeline.service import journal_path, restore
+    from pipeline.snapshots import Snapshots
+
+    if not journal_path(tree).exists():
+        fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
+    journal = Journal(journal_path(tree), read_only=True)
+    engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
+    journal.close()
+    return engine
