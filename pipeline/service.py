@@ -47,7 +47,7 @@ log = logging.getLogger("spikewatch")
 
 BATCH_MESSAGES = 2_000
 BATCH_BYTES = 1 << 20  # of payloads; a byte of JSON may become 40 in memory, and as many again when it is scored
-POISON_PER_BATCH, POISON_PER_CAUSE = 10, 100  # kept as dead letters; the others are only counted
+POISON_PER_CAUSE = 100  # refused messages kept as dead letters since the start; the others are only counted
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
@@ -251,7 +251,7 @@ class Service:
             decoded.append(readings)
             for cause, detail in refused:
                 self._refuse(cause, detail, message.topic)
-            if refused and len(poison) < POISON_PER_BATCH and self._poison[refused[0].cause] < POISON_PER_CAUSE:
+            if refused and self._poison[refused[0].cause] < POISON_PER_CAUSE:
                 self._poison[refused[0].cause] += 1
                 poison.append(Dead(refused[0].cause, message.topic[:200], message.payload[:1024]))
         before = self.refused["no_room"]
