@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from servers import Mosquitto, until
 from pipeline.config import Config
 from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
 from pipeline.mqtt import Broker, Publisher
+from pipeline.records import Message
 from pipeline.service import Service, open_sink
 
 
@@ -133,6 +136,33 @@ def test_systemd_s_patience_is_longer_than_ours_so_that_the_stacks_are_logged_fi
     assert settings["Type"] == "notify"
     assert float(settings["WatchdogSec"]) > PATIENCE_S + 2 * TICK_S
     assert settings["Restart"] == "always"
+
+
+class Nothing:
+    """A source of nothing."""
+
+    def take(self, max_messages: int, timeout_s: float) -> list[Message]:
+        return []
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def counters(self) -> dict[str, int]:
+        return {}
+
+
+def test_the_service_s_own_point_says_how_long_the_slowest_message_waited_since_the_last_one(tmp_path: Path):
+    config = Config(data=str(tmp_path))
+    service = Service(config, open_sink(config, {}))
+    ago_ns = time.time_ns() - 5_000_000_000
+    messages = [Message("plant/m/temp", b"1", ago_ns), Message("plant/m/temp", b"2", ago_ns + 3_000_000_000)]
+    service._process(messages, threading.Event())
+    fields = service._health(Nothing()).fields
+    assert 5.0 <= float(fields["lag_s"]) < 60.0
+    assert fields.keys() >= {"rss_bytes", "cpu_s", "disk_free_bytes", "messages", "refused"}
+    assert service._health(Nothing()).fields["lag_s"] == 0.0
+    service._journal.close()
+    service._lock.close()
 
 
 class Systemd:
