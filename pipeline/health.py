@@ -29,6 +29,7 @@ log = logging.getLogger("spikewatch.health")
 
 PATIENCE_S = 30.0
 TICK_S = 1.0  # of the watchdog; systemd's WatchdogSec must be more than twice as long
+WORTH_TELLING_S = 5.0  # of waiting for the disk
 UNHEALTHY = 70  # the exit code: EX_SOFTWARE of sysexits.h
 EXTENSION_S = 30
 
@@ -67,7 +68,7 @@ class Liveness:
         """
         passed_s = 0.0 if self._last_s is None else min(now_s - self._last_s, 2.0 * TICK_S)
         self._last_s = now_s
-        if self.waiting or self.rounds != self._seen:
+        if self.rounds != self._seen:
             self._seen, self._still_s = self.rounds, 0.0
         else:
             self._still_s += passed_s
@@ -115,7 +116,7 @@ class Watchdog:
         if waiting == "start":
             self._notify(f"EXTEND_TIMEOUT_USEC={EXTENSION_S * 1_000_000}\nSTATUS=starting: {self.status()}")
             return
-        if still_s >= PATIENCE_S:
+        if still_s >= PATIENCE_S and not waiting:
             log.critical(
                 'unhealthy still_s=%.0f exit=%d note="the main thread does not come round; what was not scored was '
                 'not acknowledged, and comes again"',
@@ -127,7 +128,8 @@ class Watchdog:
             logging.shutdown()
             self._end(UNHEALTHY)
             return
-        self._notify(f"WATCHDOG=1\nSTATUS={f'waiting for the {waiting}; ' if waiting else ''}{self.status()}")
+        held_up = f"waiting for the {waiting}; " if waiting and still_s >= WORTH_TELLING_S else ""
+        self._notify(f"WATCHDOG=1\nSTATUS={held_up}{self.status()}")
 
 
 def stacks() -> list[str]:

@@ -493,6 +493,7 @@ def serve(
     port = 0 if embedded is None else embedded.start()
     notify, liveness = notifier(environ), Liveness()
     watchdog = Watchdog(liveness, notify, stop)
+    watchdog.status = lambda: "restoring what was learned"
     try:
         watchdog.start()
         if embedded is not None:
@@ -501,7 +502,6 @@ def serve(
                 'set mqtt.url to use a real broker"',
                 port,
             )
-        watchdog.status = lambda: "restoring what was learned"
         service = Service(config, open_sink(config, environ), liveness)
         watchdog.status = lambda: "compiling the network"
         log.info('network.compiling note="about half a minute at the first start, then from the cache"')
