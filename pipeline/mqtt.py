@@ -7,6 +7,7 @@ of days), so nothing is lost while we are away. The unacknowledged window is the
 
 import logging
 import os
+import random
 import select
 import socket
 import ssl
@@ -31,9 +32,13 @@ from pipeline.records import Message
 log = logging.getLogger("spikewatch.mqtt")
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 30.0
+TAKEN_OVER_RETRY_S = 60.0  # at most, while another client fights us for our name
+SUSPICIOUS = 5  # connections in a row that ended within that time, without a reason, and could be had again at once
+STEADY_S = 2.0  # a connection that lasted so long was one: the next is tried soon, and complaints begin anew
 KEEPALIVE_S = 30
 READ_BYTES = 65_536
 PUBLISH, PUBACK, PINGREQ = 0x30, 0x40, 0xC0
+TAKEN_OVER = 0x8E  # reason of a DISCONNECT
 LONGEST_BODY = 268_435_455  # of a packet, by the protocol
 MESSAGE_BYTES = 1_048_576
 QUEUE_BYTES = 64 * 1_048_576
@@ -208,6 +213,10 @@ class Broker(NamedTuple):
     receive_maximum: int = 2000
     protocol: int = 5  # 4 is MQTT 3.1.1
 
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Broker({self.host}:{self.port})"
+
     @classmethod
     def of(cls, url: str, **others: Any) -> "Broker":
         """From `mqtt://host[:port]` or `mqtts://host[:port]`; raises ValueError for anything else."""
@@ -255,14 +264,21 @@ class Receiver:
 
     def __init__(
         self,
-        broker: Broker,
+        broker: Broker | Callable[[], Broker],
         topics: Sequence[tuple[str, int]],
         queue_messages: int = 20_000,
         queue_bytes: int = QUEUE_BYTES,
         message_bytes: int = MESSAGE_BYTES,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`topics`: filters with their QoS."""
-        self._broker = broker
+        """`topics`: filters with their QoS.
+
+        `broker` may be a function: it is asked at every attempt, so that a password that was changed is used without
+        a restart, and raises ValueError with the reason where it cannot say. Certificates are read at every attempt.
+        """
+        self._broker_now = broker if callable(broker) else lambda: broker
+        self._broker: Broker | None = None  # the one of the newest attempt
+        self._jitter = jitter
         self._topics = list(topics)
         self._limit = queue_messages
         self._limit_bytes = queue_bytes
@@ -282,7 +298,11 @@ class Receiver:
         self._connection = 0
         self._session = 0  # how often the broker did not know us
         self._refusal = ""
-        self._complaint = ""
+        self._connected_at = 0.0  # by the monotonic clock; 0 while this attempt has not come about
+        self._complaints: set[str] = set()  # since the last steady connection
+        self._taken_over = False
+        self._lost = 0  # connections, in a row, that ended soon and without a reason
+        self._retry_s = FIRST_RETRY_S
         self.connected = False
         self.received = 0
         self.dropped = 0
@@ -352,51 +372,64 @@ class Receiver:
             return  # the pipe is full of wake-ups already, or closed
 
     def _run(self) -> None:
-        wait_s = FIRST_RETRY_S
         while not self._stop.is_set():
-            if self._serve():
-                wait_s = FIRST_RETRY_S
-            if self._stop.wait(wait_s):
+            lasted_s = self._serve()
+            if lasted_s >= (TAKEN_OVER_RETRY_S if self._taken_over else STEADY_S):
+                self._retry_s = FIRST_RETRY_S
+                self._complaints.clear()
+            # Many services that lost one broker must not come back at one moment.
+            if self._stop.wait(self._retry_s * (0.5 + 0.5 * self._jitter())):
                 return
-            wait_s = min(2.0 * wait_s, LONGEST_RETRY_S)
+            self._retry_s = min(2.0 * self._retry_s, TAKEN_OVER_RETRY_S if self._taken_over else LONGEST_RETRY_S)
 
     def _away(self, reason: str) -> None:
         """One warning per cause, not one per attempt."""
-        if reason != self._complaint:
-            self._complaint = reason
-            log.warning(
-                'mqtt.away host=%s port=%d reason="%s" note="trying again"',
-                self._broker.host,
-                self._broker.port,
-                reason,
+        if reason in self._complaints:
+            return
+        self._complaints.add(reason)
+        where = "" if self._broker is None else f" host={self._broker.host} port={self._broker.port}"
+        if self._taken_over and self._broker is not None:
+            note = "does another client use this mqtt.client_id? give each its own"
+            log.error(
+                'mqtt.taken_over%s client_id=%s reason="%s" note="%s"', where, self._broker.client_id, reason, note
             )
+        else:
+            log.warning('mqtt.away%s reason="%s" note="trying again"', where, reason)
 
-    def _serve(self) -> bool:
-        """One connection, from connect to its end; False if it never came about."""
+    def _serve(self) -> float:
+        """One connection, from connect to its end; how many seconds it lasted, 0 if it never came about."""
         self._refusal = ""
+        self._taken_over = False
+        self._connected_at = 0.0
         try:
-            client = self._broker.client(clean=False, manual_ack=True, most_bytes=self._most_bytes)
+            self._broker = broker = self._broker_now()
+            client = broker.client(clean=False, manual_ack=True, most_bytes=self._most_bytes)
             client.on_connect = self._on_connect
             client.on_disconnect = self._on_disconnect
-            self._broker.connect(client, clean=False)
+            broker.connect(client, clean=False)
         except (OSError, ValueError) as error:
+            self._lost = 0
             self._away(reason_of(error))
-            return False
-        came_about = self._loop(client)
+            return 0.0
+        self._loop(client)
         self.connected = False
+        lasted_s = time.monotonic() - self._connected_at if self._connected_at else 0.0
+        self._lost = self._lost + 1 if 0.0 < lasted_s < TAKEN_OVER_RETRY_S and not self._refusal else 0
+        if self._lost >= SUSPICIOUS:  # MQTT 3.1.1 and Mosquitto 2.0 say nothing to the one who is pushed out
+            self._taken_over = True
+            self._refusal = "lost at once, again and again"
         if not self._stop.is_set():
-            self._away(self._refusal or "connection lost")
-        return came_about
+            self._away(self._refusal or client.broken or "connection lost")
+        return lasted_s
 
-    def _loop(self, client: BulkClient) -> bool:
-        ever = False
+    def _loop(self, client: BulkClient) -> None:
         heard = time.monotonic()
         ping_due = heard + KEEPALIVE_S / 2
         while client.socket() is not None:
             if self._stop.is_set():
                 client.disconnect()
                 client.loop_write()
-                return True
+                return
             sock = client.socket()
             if sock is None:
                 break
@@ -423,7 +456,6 @@ class Receiver:
                     self.stale_acks += len(packets) // 4
             if client.want_write():
                 client.loop_write()
-            ever = ever or self.connected
             now = time.monotonic()
             if self._full:
                 heard = now
@@ -434,7 +466,6 @@ class Receiver:
                 self._refusal = "no answer"
                 client.hang_up()
                 heard = now
-        return ever
 
     def _on_connect(
         self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -452,15 +483,10 @@ class Receiver:
         if not flags.session_present:
             self._session += 1
         self._connection += 1
+        self._connected_at = time.monotonic()
         self.connected = True
-        self._complaint = ""
-        log.info(
-            "mqtt.connected host=%s port=%d session_present=%s",
-            self._broker.host,
-            self._broker.port,
-            flags.session_present,
-        )
-        if self._broker.protocol == 5:
+        log.info("mqtt.connected host=%s port=%d session_present=%s", client.host, client.port, flags.session_present)
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
             # What is retained is sent when we first subscribe and not again on every connection.
             options = [(topic, SubscribeOptions(qos=qos, retainHandling=1)) for topic, qos in self._topics]
             client.subscribe(options)
@@ -472,6 +498,7 @@ class Receiver:
     ) -> None:
         self.connected = False
         if not self._refusal and flags.is_disconnect_packet_from_server:
+            self._taken_over = reason.value == TAKEN_OVER
             self._refusal = f"closed by the broker: {reason}"
 
     def _has_room(self) -> bool:
@@ -563,6 +590,8 @@ def reason_of(error: BaseException) -> str:
     """A failed connection in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
     if isinstance(error, socket.gaierror):
         return f"unknown host: {error.strerror}"
     if isinstance(error, OSError) and error.errno is not None and error.strerror:

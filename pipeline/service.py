@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.broker import EmbeddedBroker
-from pipeline.config import Config, duration_ns, match_rule, read_secret
+from pipeline.config import Config, ConfigError, duration_ns, match_rule, read_secret
 from pipeline.delivery import Delivery, Range
 from pipeline.engine import Engine, Scores, compile_network
 from pipeline.fleet import Fleet, SnapshotError
@@ -474,6 +474,18 @@ def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedd
     )
 
 
+def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 0) -> Callable[[], Broker]:
+    """How to reach the broker, for every attempt anew: its secret is read again, for it may have been changed."""
+
+    def read() -> Broker:
+        try:
+            return broker_of(config, environ, config.mqtt.client_id, embedded_port)
+        except ConfigError as error:  # being changed just now
+            raise ValueError(str(error)) from None
+
+    return read
+
+
 def serve(
     config: Config,
     environ: Mapping[str, str],
@@ -507,7 +519,8 @@ def serve(
         log.info('network.compiling note="about half a minute at the first start, then from the cache"')
         compile_network()
         topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
-        broker = broker_of(config, environ, config.mqtt.client_id, port)
+
+        broker = broker_now(config, environ, port)
         limits = config.limits
         receiver = Receiver(broker, topics, limits.queue_messages, limits.queue_bytes, limits.message_bytes)
         if on_start is not None:

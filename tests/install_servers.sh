@@ -5,6 +5,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 command -v mosquitto >/dev/null || missing="$missing mosquitto"
 command -v mosquitto_sub >/dev/null || missing="$missing mosquitto-clients"
+command -v openssl >/dev/null || missing="$missing openssl"
 command -v influxd >/dev/null || missing="$missing influxdb"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
 [ -z "$missing" ] && exit 0
