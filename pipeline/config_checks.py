@@ -95,6 +95,8 @@ def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
         yield "tls", "needs an mqtts:// url"
     if not mqtt.client_id:
         yield "client_id", "must not be empty: the broker keeps our unacknowledged messages under this name"
+    elif mqtt.client_id.startswith("$") or any(character in mqtt.client_id for character in "+#\0"):
+        yield "client_id", "our status is published below it, so it must not begin with $ or hold +, # or NUL"
     yield from _check_duration("session_expiry", mqtt.session_expiry)
     if not 1 <= mqtt.receive_maximum <= 65_535:
         yield "receive_maximum", f"{mqtt.receive_maximum} is not within 1 and 65535"

@@ -254,6 +254,14 @@ class Broker(NamedTuple):
         client.connect(self.host, self.port, KEEPALIVE_S, clean_start=clean, properties=properties)
 
 
+class Status(NamedTuple):
+    """What a retained topic says of us; the broker says `offline` where we no longer can (last will)."""
+
+    topic: str
+    online: bytes
+    offline: bytes
+
+
 class Receiver:
     """Messages of some topics, in a thread of its own; `take` and `ack` are for one other thread.
 
@@ -269,6 +277,7 @@ class Receiver:
         queue_messages: int = 20_000,
         queue_bytes: int = QUEUE_BYTES,
         message_bytes: int = MESSAGE_BYTES,
+        status: Status | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`topics`: filters with their QoS.
@@ -278,6 +287,7 @@ class Receiver:
         """
         self._broker_now = broker if callable(broker) else lambda: broker
         self._broker: Broker | None = None  # the one of the newest attempt
+        self._status = status
         self._jitter = jitter
         self._topics = list(topics)
         self._limit = queue_messages
@@ -406,6 +416,8 @@ class Receiver:
             client = broker.client(clean=False, manual_ack=True, most_bytes=self._most_bytes)
             client.on_connect = self._on_connect
             client.on_disconnect = self._on_disconnect
+            if self._status is not None:
+                client.will_set(self._status.topic, self._status.offline, 1, True)
             broker.connect(client, clean=False)
         except (OSError, ValueError) as error:
             self._lost = 0
@@ -427,8 +439,7 @@ class Receiver:
         ping_due = heard + KEEPALIVE_S / 2
         while client.socket() is not None:
             if self._stop.is_set():
-                client.disconnect()
-                client.loop_write()
+                self._leave(client)
                 return
             sock = client.socket()
             if sock is None:
@@ -467,6 +478,26 @@ class Receiver:
                 client.hang_up()
                 heard = now
 
+    def _leave(self, client: BulkClient) -> None:
+        """Say goodbye in order, so that the broker does not say it for us; within a second."""
+        deadline = time.monotonic() + 1.0
+        if self._status is not None and self.connected:
+            said = client.publish(self._status.topic, self._status.offline, 1, True)
+            while not said.is_published() and client.socket() is not None and time.monotonic() < deadline:
+                self._wait(client)
+                client.read(lambda *_: None)  # comes again: it is not acknowledged
+                client.loop_write()
+        client.disconnect()
+        while client.want_write() and client.socket() is not None and time.monotonic() < deadline:
+            self._wait(client)
+            client.loop_write()
+
+    def _wait(self, client: BulkClient) -> None:
+        """A tenth of a second at most, for the socket."""
+        sock = client.socket()
+        if sock is not None and not client.pending:
+            select.select([sock], [sock] if client.want_write() else [], [], 0.1)
+
     def _on_connect(
         self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
@@ -485,6 +516,8 @@ class Receiver:
         self._connection += 1
         self._connected_at = time.monotonic()
         self.connected = True
+        if self._status is not None:
+            client.publish(self._status.topic, self._status.online, 1, True)
         log.info("mqtt.connected host=%s port=%d session_present=%s", client.host, client.port, flags.session_present)
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             # What is retained is sent when we first subscribe and not again on every connection.

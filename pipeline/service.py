@@ -17,6 +17,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -31,7 +33,7 @@ from pipeline.engine import Engine, Scores, compile_network
 from pipeline.fleet import Fleet, SnapshotError
 from pipeline.health import Liveness, Watchdog, figures, notifier
 from pipeline.journal import Dead, Journal
-from pipeline.mqtt import Broker, Receiver
+from pipeline.mqtt import Broker, Receiver, Status
 from pipeline.payloads import Decoder
 from pipeline.prior_file import priors_of
 from pipeline.records import Machine, Message, Point, Reading, Readings
@@ -98,6 +100,11 @@ def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
 def journal_path(config: Config) -> Path:
     """Where the journal is."""
     return Path(config.data) / "journal.sqlite"
+
+
+def status_topic(config: Config) -> str:
+    """Where the broker says whether we are there."""
+    return f"{config.mqtt.client_id}/status"
 
 
 def store_path(config: Config) -> Path:
@@ -176,7 +183,8 @@ class Service:
         """Open the data folder and restore the state at the last commit."""
         self.liveness = liveness or Liveness()
         self._folder = Path(config.data)
-        self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes)
+        own = status_topic(config)
+        self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes, own)
         self._lock = claim(Path(config.data))
         self._snapshots = Snapshots(Path(config.data))
         self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
@@ -486,6 +494,16 @@ def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 
     return read
 
 
+def status_of(config: Config, since: datetime) -> Status:
+    """What the broker tells others of us, retained; `since` is when this life began."""
+    try:
+        installed = version("spikewatch")
+    except PackageNotFoundError:
+        installed = "not installed"  # run from a copy of the sources
+    online = {"state": "online", "version": installed, "since": since.isoformat(timespec="seconds")}
+    return Status(status_topic(config), msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))
+
+
 def serve(
     config: Config,
     environ: Mapping[str, str],
@@ -519,10 +537,15 @@ def serve(
         log.info('network.compiling note="about half a minute at the first start, then from the cache"')
         compile_network()
         topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
-
-        broker = broker_now(config, environ, port)
         limits = config.limits
-        receiver = Receiver(broker, topics, limits.queue_messages, limits.queue_bytes, limits.message_bytes)
+        receiver = Receiver(
+            broker_now(config, environ, port),
+            topics,
+            limits.queue_messages,
+            limits.queue_bytes,
+            limits.message_bytes,
+            status_of(config, datetime.now(UTC)),
+        )
         if on_start is not None:
             on_start(service, port)
         receiver.start()

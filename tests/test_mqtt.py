@@ -10,7 +10,7 @@ import pytest
 from servers import Mosquitto, until
 
 from pipeline.broker import EmbeddedBroker
-from pipeline.mqtt import Broker, BulkClient, Publisher, PublishError, Receiver
+from pipeline.mqtt import Broker, BulkClient, Publisher, PublishError, Receiver, Status
 
 pytestmark = pytest.mark.servers
 
@@ -160,6 +160,20 @@ def test_the_embedded_broker_carries_messages_both_ways(receive):
     receiver.ack(messages)
     assert [message.payload for message in messages] == numbers(0, 100)
     receiver.stop()
+    embedded.stop()
+
+
+def test_the_embedded_broker_keeps_our_status_too(receive):
+    embedded = EmbeddedBroker(port=0)
+    url = f"mqtt://127.0.0.1:{embedded.start()}"
+    status = Status("spikewatch/status", b"online", b"offline")
+    first = receive(Broker.of(url, protocol=4), status=status)
+    until(lambda: first.connected, "connected")
+    witness = receive(Broker.of(url, protocol=4, client_id="witness"), (("spikewatch/status", 1),))
+    assert [message.payload for message in collect(witness, 1)] == [b"online"]
+    first.stop()
+    assert [message.payload for message in collect(witness, 1)] == [b"offline"]
+    witness.stop()
     embedded.stop()
 
 

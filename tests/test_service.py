@@ -226,6 +226,30 @@ def test_without_a_broker_the_service_says_so_once_and_ends_cleanly_on_ctrl_c(ru
 
 
 @pytest.mark.servers
+def test_the_broker_says_whether_we_are_there_after_a_kill_a_restart_of_its_own_and_an_orderly_end(
+    run, mosquitto: Mosquitto
+):
+    def status() -> dict[str, str]:
+        command = ["mosquitto_sub", "-p", str(mosquitto.port), "-t", "spikewatch/status", "-C", "1", "-W", "1"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return json.loads(said or "{}")
+
+    running = run(mqtt={"url": mosquitto.url, "sources": [{"topic": "{machine}/{sensor}"}]})
+    until(lambda: status().get("state") == "online", "online", 90)
+    assert set(status()) == {"state", "version", "since"}
+    mosquitto.stop()
+    mosquitto.start()
+    until(lambda: status().get("state") == "online", "online again, at a broker that had forgotten it")
+    running.stop(signal.SIGKILL)
+    until(lambda: status() == {"state": "offline"}, "the last will")
+    running.start()
+    until(lambda: status().get("state") == "online", "online after a restart", 60)
+    assert running.stop() == 0
+    assert status() == {"state": "offline"}
+    assert "refused" not in running.log, "what we say ourselves is no reading"
+
+
+@pytest.mark.servers
 def test_a_dead_database_holds_the_points_and_gets_them_when_it_is_back(run, tmp_path: Path, mosquitto: Mosquitto):
     own = InfluxDB(tmp_path / "influx")
     running = run(

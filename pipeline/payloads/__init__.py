@@ -39,17 +39,19 @@ MAX_ROUTE_TOPIC = 512  # characters; longer topics are decoded but not remembere
 class Decoder:
     """Decodes every message of all sources. The first source whose topic matches counts.
 
-    Sources must be valid, as `config.load` makes sure; ValueError where they are not.
+    Sources must be valid, as `config.load` makes sure; ValueError where they are not. Messages on the topic `own` are
+    what we say ourselves: they give neither readings nor refusals.
     """
 
-    def __init__(self, sources: Sequence[Source], times: Times, message_bytes: int) -> None:
+    def __init__(self, sources: Sequence[Source], times: Times, message_bytes: int, own: str | None = None) -> None:
+        self._own = own
         window = Window(unix_ns(times.oldest), duration_ns(times.future))
         self._message_bytes = message_bytes
         self._formats = [(parse(source.topic), PAYLOADS[source.payload](source, window)) for source in sources]
         self._routes: dict[str, Route] = {}
 
     def decode(self, message: Message) -> Decoded:
-        """The readings and refusals of a message; at least one of them is not empty."""
+        """The readings and refusals of a message; at least one of them is not empty, but for our own."""
         topic, payload, received_ns = message[:3]
         if message.skipped or len(payload) > self._message_bytes:
             return refusal(Cause.TOO_LARGE, f"{message.skipped or len(payload)} bytes")
@@ -63,6 +65,8 @@ class Decoder:
         return route(payload, received_ns)
 
     def _route(self, topic: str) -> Route:
+        if topic == self._own:
+            return lambda payload, received_ns: Decoded((), ())
         for template, form in self._formats:
             captures = template.match(topic)
             if captures is not None:
