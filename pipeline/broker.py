@@ -58,6 +58,8 @@ class EmbeddedBroker:
                 closing.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=SHUTDOWN_S)
+        if not self._loop.is_running():
+            self._loop.close()
 
 
 def free_port(wish: int) -> int:

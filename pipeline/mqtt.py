@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from pipeline.arrival import SECOND_NS, Arrivals
 from pipeline.records import Message
 
 log = logging.getLogger("spikewatch.mqtt")
@@ -278,16 +279,20 @@ class Receiver:
         queue_bytes: int = QUEUE_BYTES,
         message_bytes: int = MESSAGE_BYTES,
         status: Status | None = None,
+        arrived_ns: int = 0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """`topics`: filters with their QoS.
 
         `broker` may be a function: it is asked at every attempt, so that a password that was changed is used without
         a restart, and raises ValueError with the reason where it cannot say. Certificates are read at every attempt.
+        `arrived_ns` is the newest time of arrival of an earlier life.
         """
         self._broker_now = broker if callable(broker) else lambda: broker
         self._broker: Broker | None = None  # the one of the newest attempt
         self._status = status
+        self._arrivals = Arrivals(arrived_ns)
+        self._clock_back = False
         self._jitter = jitter
         self._topics = list(topics)
         self._limit = queue_messages
@@ -456,8 +461,10 @@ class Receiver:
             if self._wake_out in readable:
                 self._wake_out.recv(4096)
             if sock in readable or pending:
+                self._arrivals.tick(time.time_ns(), time.monotonic_ns())
                 client.read(self._take)
                 self._arrived.set()
+                self._watch_clock()
                 heard = time.monotonic()
             while self._acks:
                 connection, packets = self._acks.popleft()
@@ -534,6 +541,16 @@ class Receiver:
             self._taken_over = reason.value == TAKEN_OVER
             self._refusal = f"closed by the broker: {reason}"
 
+    def _watch_clock(self) -> None:
+        """Say once that the clock was set back."""
+        if not self._clock_back and self._arrivals.ahead_ns > SECOND_NS:
+            self._clock_back = True
+            note = "arrival times run on, a little slower, until it has caught up"
+            log.warning('clock.back by=%.0fs note="%s"', self._arrivals.ahead_ns / SECOND_NS, note)
+        elif self._clock_back and self._arrivals.ahead_ns < SECOND_NS // 10:
+            self._clock_back = False
+            log.info("clock.caught_up")
+
     def _has_room(self) -> bool:
         """Whether half of the queue is free."""
         held_bytes = self._came_bytes - self._gone_bytes
@@ -555,9 +572,8 @@ class Receiver:
                 self.paused += 1
                 self._full = True
         self._came_bytes += cost
-        self._queue.append(
-            Message(topic, payload, time.time_ns(), mid, qos, self._connection, self._session, dup, skipped)
-        )
+        now_ns = self._arrivals.stamp()
+        self._queue.append(Message(topic, payload, now_ns, mid, qos, self._connection, self._session, dup, skipped))
 
 
 class Publisher:

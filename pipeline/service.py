@@ -195,6 +195,7 @@ class Service:
         self.engine, self._sequence = restore(config, self._journal, self._snapshots)
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
         self._redelivery = Redelivery(self._journal.seen())
+        self.arrived_ns = self._journal.arrived_ns()  # the newest message of earlier lives
         self._machines = max(self._journal.machines(), default=-1) + 1
         self._lines = max(self._journal.lines(), default=-1) + 1
         self._writing: Writing | None = None  # a snapshot on its way to the disk
@@ -545,6 +546,7 @@ def serve(
             limits.queue_bytes,
             limits.message_bytes,
             status_of(config, datetime.now(UTC)),
+            service.arrived_ns,
         )
         if on_start is not None:
             on_start(service, port)

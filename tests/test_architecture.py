@@ -40,7 +40,8 @@ ALLOWED = {
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records", "pipeline.sqlite_files"},
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
-    "pipeline.mqtt": {"pipeline.records"},
+    "pipeline.arrival": set(),
+    "pipeline.mqtt": {"pipeline.records", "pipeline.arrival"},
     "pipeline.redelivery": {"pipeline.records"},
     "pipeline.broker": set(),
     "pipeline.health": set(),
@@ -79,7 +80,7 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 PURE_PARTS = (
     "encoders", "pipeline.network", "pipeline.scoring", "pipeline.silence", "pipeline.engine", "pipeline.fleet",
-    "pipeline.evaluation", "pipeline.redelivery",
+    "pipeline.evaluation", "pipeline.redelivery", "pipeline.arrival",
 )  # fmt: skip
 
 

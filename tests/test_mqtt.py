@@ -177,6 +177,18 @@ def test_the_embedded_broker_keeps_our_status_too(receive):
     embedded.stop()
 
 
+def test_messages_that_arrive_after_the_clock_was_set_back_are_later_than_those_before(mosquitto, receive, caplog):
+    future = time.time_ns() + 86_400_000_000_000
+    receiver = receive(Broker.of(mosquitto.url), arrived_ns=future)
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 100))
+    arrived = [message.received_ns for message in collect(receiver, 100)]
+    assert arrived == sorted(set(arrived))
+    assert future < arrived[0] < future + 60_000_000_000
+    until(lambda: "clock.back by=86" in caplog.text, "a warning")
+    assert caplog.text.count("clock.back") == 1
+
+
 @pytest.mark.parametrize("url", ["http://broker", "broker:1883", "mqtt://"])
 def test_a_url_that_is_no_broker_is_refused(url):
     with pytest.raises(ValueError, match="mqtt://host:port"):
