@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine import Engine
@@ -66,6 +66,7 @@ def operated(engine, operation, slot):
 def test_every_field_of_every_point_is_finite_and_batches_and_restarts_change_none(seed):
     rng = np.random.default_rng(seed)
     messages = fleet_of_messages(rng)
+    assume(messages)
     names = ["freeze", "resume", "normal", "repaired", "rollback", "restart"]
     operations = sorted(
         (int(rng.integers(len(messages))), str(rng.choice(names)), int(rng.integers(3))) for _ in range(4)
