@@ -451,10 +451,11 @@ class Receiver:
                 break
             writers = [sock] if client.want_write() else []
             self._full = self._full and not self._has_room()
-            readers = [self._wake_out] if self._full else [self._wake_out, sock]
+            paused = self._full and self.connected  # the answer to CONNECT is not waited for behind a full queue
+            readers = [self._wake_out] if paused else [self._wake_out, sock]
             wait_s = min(1.0, KEEPALIVE_S / 4)
             try:
-                pending = client.pending and not self._full
+                pending = client.pending and not paused
                 readable, _, _ = select.select(readers, writers, [], 0.0 if pending else wait_s)
             except (OSError, ValueError):
                 break
@@ -475,7 +476,7 @@ class Receiver:
             if client.want_write():
                 client.loop_write()
             now = time.monotonic()
-            if self._full:
+            if paused:
                 heard = now
             if now >= ping_due and self.connected:
                 client.ping()

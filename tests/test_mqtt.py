@@ -311,6 +311,27 @@ def test_a_receiver_that_pauses_for_longer_than_the_keepalive_stays_connected(mo
     assert receiver.reconnects == 0
 
 
+def test_a_receiver_that_pauses_comes_back_to_a_broker_that_was_restarted(tmp_path, receive, monkeypatch):
+    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
+    monkeypatch.setattr("pipeline.mqtt.FIRST_RETRY_S", 0.05)
+    mosquitto = Mosquitto(tmp_path, persistence=True)
+    mosquitto.start()
+    receiver = receive(Broker.of(mosquitto.url, protocol=4), queue_messages=10)
+    until(lambda: receiver.connected, "connected")
+    publish(mosquitto.url, numbers(0, 20_000))
+    until(lambda: receiver.paused, "the receiver pauses")
+    mosquitto.stop()
+    mosquitto.start()
+    until(lambda: receiver.reconnects, "connected again, with a full queue")
+    payloads = []
+    while not payloads or payloads[-1] != b"19999":
+        part = collect(receiver, 1)
+        receiver.ack(part)
+        payloads += [message.payload for message in part]
+    assert set(payloads) == set(numbers(0, 20_000))
+    mosquitto.stop()
+
+
 def test_a_broker_that_falls_silent_is_left(mosquitto, receive, monkeypatch, caplog):
     monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
     receiver = receive(Broker.of(mosquitto.url))
