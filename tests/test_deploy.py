@@ -73,7 +73,7 @@ def test_with_the_access_list_each_publishes_below_its_own_name_and_reads_nothin
 def test_without_a_password_nobody_comes_in(guarded: Mosquitto):
     receiver = Receiver(Broker.of(guarded.url, client_id="nobody", protocol=4), [("#", 1)])
     receiver.start()
-    until(lambda: "Not authorized" in receiver._complaint, "refused")
+    until(lambda: any("Not authorized" in complaint for complaint in receiver._complaints), "refused")
     assert not receiver.connected
     receiver.stop()
 
