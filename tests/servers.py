@@ -5,6 +5,7 @@ They end with the test that started them, and with the test run however that end
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,10 +19,18 @@ from typing import Self
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now.
+
+    Not of those that the system gives to outgoing connections: whoever tries such a port again and again while its
+    server is away is in the end connected to himself, and the server cannot come back.
+    """
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port := random.randrange(15_000, 32_000)))
+                return port
+            except OSError:
+                continue
 
 
 def program(name: str) -> str:
@@ -58,16 +67,25 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder / f"{self.name}.log"
+
     def command(self) -> list[str]:
         raise NotImplementedError
 
-    def start(self) -> None:
-        """Start (again), on the same port and folder; returns when it listens."""
-        log = self.folder / f"{self.name}.log"
+    def spawn(self) -> None:
+        """Start (again), on the same port and folder, and wait for nothing."""
         # Linux ends the server when we end, also by SIGKILL, where no fixture gets the chance to.
         leash = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
-        with log.open("ab") as output:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen([*leash, *self.command()], stdout=output, stderr=output, cwd=self.folder)
+
+    def start(self) -> None:
+        """Start (again), on the same port and folder; returns when it listens."""
+        log = self.log
+        self.spawn()
         try:
             until(lambda: self._exited() or listens(self.port), f"{self.name} listening; see {log}")
             # Whoever listens may be somebody else, who was faster to take the port.
