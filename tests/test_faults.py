@@ -1,0 +1,40 @@
+"""The experiments of `benchmarks/faults` in short: each asserts the promises that its long run proves."""
+
+from pathlib import Path
+
+import broker
+import fuzz
+import kills
+import pytest
+import soak
+from victims import DURABLE
+
+
+@pytest.mark.servers
+def test_service_broker_and_database_killed_at_random_lose_nothing_and_change_no_bit(tmp_path: Path, capsys):
+    broken = kills.run(tmp_path, tmp_path / "broker", kills=9, seed=1, machines=1, per_second=100.0)
+    assert not broken, capsys.readouterr().out
+
+
+@pytest.mark.servers
+def test_what_the_numbered_publisher_takes_for_saved_survives_a_killed_broker(tmp_path: Path):
+    loss = broker.kill_once(tmp_path, DURABLE, seconds=0.8, per_second=1000.0)
+    assert loss.acknowledged > 100
+    assert loss.lost_sure == 0
+
+
+@pytest.mark.servers
+def test_a_service_whose_connection_is_cut_again_and_again_scores_every_reading_once(tmp_path: Path):
+    # Too short for memory to have settled; what the others ask holds at any length.
+    assert soak.soak(tmp_path, readings=20_000, reconnects=4, seed=1, most_growth=1.0) == []
+
+
+def test_networks_that_are_saved_and_restored_after_every_row_are_those_that_never_were(tmp_path: Path):
+    assert soak.cycle(tmp_path, cycles=40, seed=1, machines=3, most_growth=1.0) == []
+
+
+def test_mutants_of_valid_and_nasty_messages_give_readings_or_refusals(capsys):
+    report = fuzz.fuzz(executions=24_000, seed=7)
+    assert report.failure == ""
+    assert len(report.causes) >= 18
+    assert report.accepted + report.partly > 200
