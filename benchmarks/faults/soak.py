@@ -37,6 +37,7 @@ MACHINES = 20
 SAMPLES = 12  # of a message: 48 readings
 SLOPE = 0.01  # of the memory, over the second half
 LOOK_EVERY_S = 1.0
+BACKLOG = 0.1  # of all readings, as fast as the broker takes them
 FEW = 2  # descriptors or threads that come and go: a connection to the database, one to the broker
 
 
@@ -179,11 +180,14 @@ def soak(folder: Path, readings: int, reconnects: int, seed: int, most_growth: f
             of_message = SAMPLES * SENSORS
 
             def publish() -> None:
-                """As many readings as there were cuts, in proportion, so that both end together."""
+                """As many readings as there were cuts, in proportion, so that both end together; at first a backlog.
+
+                A batch of the service is then as large as it can be, and so is its memory, long before half-time.
+                """
                 nonlocal sent
                 with Publisher(Broker.of(broker.url, client_id="soak", protocol=4)) as publisher:
                     while sent < readings:
-                        if sent * reconnects <= (proxy.cuts + 1) * readings:
+                        if sent <= readings * BACKLOG or sent * reconnects <= (proxy.cuts + 1) * readings:
                             publisher.publish(*next(source))
                             sent += of_message
                         else:
@@ -203,7 +207,7 @@ def soak(folder: Path, readings: int, reconnects: int, seed: int, most_growth: f
                 if proxy.cuts < reconnects and now >= cut_at and (now_connected := service.connections) > connections:
                     connections = now_connected
                     proxy.cut()
-                    cut_at = time.monotonic() + rng.exponential(0.2)
+                    cut_at = time.monotonic() + rng.exponential(0.15)
                 if not looks or now - begin - looks[-1].seconds >= LOOK_EVERY_S:
                     looks.append(look(service, begin, sent, proxy.cuts))
                     if sent * 10 >= readings * told:

@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path("/dev/shm")  # noqa: S108  # Linux's file system in memory; folders within are made by tempfile
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from servers import InfluxDB, Mosquitto, listens, until  # noqa: E402
+from servers import InfluxDB, Mosquitto, VictoriaMetrics, listens, until  # noqa: E402
 
-__all__ = ["DURABLE", "ROOT", "SHARED", "InfluxDB", "Mosquitto", "Spikewatch", "listens", "until"]
+__all__ = ["DURABLE", "ROOT", "SHARED", "InfluxDB", "Mosquitto", "Spikewatch", "VictoriaMetrics", "listens", "until"]
 
 # The most that Mosquitto can do: a save at the end of every turn of its loop in which anything has changed.
 DURABLE = "autosave_on_changes true\nautosave_interval 1\nlog_type error\nlog_type warning"
