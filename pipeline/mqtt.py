@@ -7,6 +7,7 @@ of days), so nothing is lost while we are away. The unacknowledged window is the
 
 import logging
 import os
+import queue
 import random
 import select
 import socket
@@ -39,6 +40,7 @@ STEADY_S = 2.0  # a connection that lasted so long was one: the next is tried so
 KEEPALIVE_S = 30
 READ_BYTES = 65_536
 PUBLISH, PUBACK, PINGREQ = 0x30, 0x40, 0xC0
+ANSWER_S, VERSION_S = 10.0, 2.0  # how long a greeting waits
 TAKEN_OVER = 0x8E  # reason of a DISCONNECT
 LONGEST_BODY = 268_435_455  # of a packet, by the protocol
 MESSAGE_BYTES = 1_048_576
@@ -309,6 +311,7 @@ class Receiver:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._stop = threading.Event()
+        self._subscribed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._connection = 0
         self._session = 0  # how often the broker did not know us
@@ -329,6 +332,10 @@ class Receiver:
     def start(self) -> None:
         """Begin to connect, and go on trying."""
         self._thread.start()
+
+    def wait_subscribed(self, timeout_s: float) -> bool:
+        """Wait until the broker has answered to the first subscription; whether it has."""
+        return self._subscribed.wait(timeout_s)
 
     def stop(self) -> None:
         """Disconnect; what was not acknowledged stays with the broker."""
@@ -421,6 +428,7 @@ class Receiver:
             client = broker.client(clean=False, manual_ack=True, most_bytes=self._most_bytes)
             client.on_connect = self._on_connect
             client.on_disconnect = self._on_disconnect
+            client.on_subscribe = self._on_subscribe
             if self._status is not None:
                 client.will_set(self._status.topic, self._status.offline, 1, True)
             broker.connect(client, clean=False)
@@ -534,6 +542,14 @@ class Receiver:
         else:
             client.subscribe(self._topics)
 
+    def _on_subscribe(
+        self, client: Client, data: object, mid: int, reasons: Sequence[ReasonCode], properties: Properties | None
+    ) -> None:
+        for (topic, _), reason in zip(self._topics, reasons, strict=False):
+            if reason.is_failure:
+                log.error('mqtt.topic_refused topic=%s reason="%s" note="nothing of it will come in"', topic, reason)
+        self._subscribed.set()
+
     def _on_disconnect(
         self, client: Client, data: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
@@ -634,6 +650,50 @@ class Publisher:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+
+
+class Greeting(NamedTuple):
+    """What a broker tells a client that comes in; None where it sets no bound, or speaks MQTT 3.1.1."""
+
+    version: str  # as `$SYS` has it; empty where that is not told
+    took_s: float
+    receive_maximum: int | None
+    session_expiry_s: int | None
+
+
+def greet(broker: Broker) -> Greeting:
+    """Come in as `broker.client_id` with a clean start, which ends an earlier session, listen, and leave.
+
+    Raises OSError with the reason where it does not let us in.
+    """
+    answers: queue.SimpleQueue[tuple[ReasonCode, Properties | None]] = queue.SimpleQueue()
+    versions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client = broker.client(clean=True, manual_ack=False)
+    client.on_connect = lambda client, data, flags, reason, properties: answers.put((reason, properties))
+    client.on_message = lambda client, data, message: versions.put(message.payload.decode("utf-8", "replace"))
+    began = time.monotonic()
+    try:
+        broker.connect(client, clean=True)
+    except (OSError, ValueError) as error:
+        raise OSError(reason_of(error)) from None
+    client.loop_start()
+    try:
+        reason, properties = answers.get(timeout=ANSWER_S)
+        took_s = time.monotonic() - began
+        if reason.is_failure:
+            raise OSError(f"refused by the broker: {reason}")
+        client.subscribe("$SYS/broker/version")
+        try:
+            version = versions.get(timeout=VERSION_S)
+        except queue.Empty:
+            version = ""
+    except queue.Empty:
+        raise OSError("no answer") from None
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    told = {} if properties is None else properties.json()  # type: ignore[no-untyped-call]
+    return Greeting(version, took_s, told.get("ReceiveMaximum"), told.get("SessionExpiryInterval"))
 
 
 def reason_of(error: BaseException) -> str:

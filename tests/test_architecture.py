@@ -44,6 +44,11 @@ ALLOWED = {
     "pipeline.mqtt": {"pipeline.records", "pipeline.arrival"},
     "pipeline.redelivery": {"pipeline.records"},
     "pipeline.broker": set(),
+    "pipeline.inspection": {"pipeline.records", "pipeline.journal", "pipeline.snapshots"},
+    "pipeline.doctor": {
+        "pipeline.records", "pipeline.config", "pipeline.topics", "pipeline.payloads", "pipeline.mqtt",
+        "pipeline.sinks", "pipeline.inspection",
+    },
     "pipeline.health": set(),
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip

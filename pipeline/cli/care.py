@@ -1,6 +1,7 @@
 """Verbs for whoever looks after an installation: what is in the data folder, and is all of it whole."""
 
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -12,8 +13,10 @@ from typing import IO, Annotated, Optional
 
 import typer
 from rich.filesize import decimal
+from rich.markup import escape
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out
+from pipeline.config import ConfigError, duration_ns
 
 journal = typer.Typer(
     help="Look into the journal: what was accepted, what waits for delivery, what was refused.",
@@ -21,6 +24,55 @@ journal = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(journal, name="journal")
+
+
+@app.command()
+def doctor(
+    config: ConfigPath = None,
+    listen: Annotated[float, typer.Option(min=1.0, help="Seconds to listen to the traffic.")] = 10.0,
+    survive: Annotated[str, typer.Option(help="For how long each part should be able to be down.")] = "12h",
+    probe: Annotated[
+        int, typer.Option(min=0, help="Messages that the broker is made to keep, to see how many it does; 0: none.")
+    ] = 2_000,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long broker, database and this service may each be down before anything is lost, and what to change.
+
+    Measured: the traffic, how many messages the broker keeps for a session that is away (it is sent some on
+    <client_id>/doctor), the disk, and whether the database takes a point (one is written to measurement service).
+    The service may be running. Ends with 1 where something should be changed.
+
+    Example: spikewatch doctor --config plant.yaml --survive 12h
+    """
+    from pipeline.doctor import examine
+    from pipeline.service import broker_of, open_sink
+
+    tree = configured(config)
+    try:
+        survive_s = duration_ns(survive) / 1e9
+    except ValueError as error:
+        fail(f"--survive: {error}")
+    if tree.mqtt.url is None:
+        fail("mqtt.url is not set: the embedded broker is for trying out, and there is nothing to examine", 1)
+    try:
+        broker, found = broker_of(tree, os.environ, tree.mqtt.client_id), []
+        with err.status("broker") as status:
+            steps = examine(
+                tree, broker, lambda: open_sink(tree, os.environ), listen, probe, survive_s, status.update
+            )
+            for finding in steps:
+                found.append(finding)
+                if not as_json:
+                    mark = "[red]change[/]" if finding.fix else "[green]fine[/]  "
+                    out.print(f"{mark} {finding.subject}: {escape(finding.found)}", soft_wrap=True)
+                    if finding.fix:
+                        out.print(f"       -> {finding.fix}", markup=False, soft_wrap=True)
+    except (sqlite3.Error, ConfigError) as error:
+        fail(str(error), 1)
+    if as_json:
+        out.print_json(json.dumps([finding._asdict() for finding in found]))
+    if any(finding.fix for finding in found):
+        raise typer.Exit(1)
 
 
 class What(StrEnum):
