@@ -20,9 +20,10 @@ from rich.live import Live
 
 from pipeline.board import Board
 from pipeline.config import Config, unix_ns
+from pipeline.data_folder import store_path
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
-from pipeline.service import Service, serve, store_path
+from pipeline.service import Service, serve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw

@@ -7,7 +7,6 @@ outbox to the database. Now and then a snapshot of all networks lets the journal
 Start: newest good snapshot + journal since then = the state at the last commit, bit by bit.
 """
 
-import fcntl
 import logging
 import queue
 import socket
@@ -18,29 +17,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Protocol
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.broker import EmbeddedBroker
-from pipeline.config import Config, ConfigError, duration_ns, match_rule, read_secret
+from pipeline.config import Config, duration_ns
+from pipeline.connections import broker_now, open_sink, status_of, status_topic
+from pipeline.data_folder import Writing, claim, journal_path, restore
 from pipeline.delivery import Delivery, Range
-from pipeline.engine import Engine, Scores, compile_network
-from pipeline.fleet import Fleet, SnapshotError
+from pipeline.engine import Scores, compile_network
 from pipeline.health import Liveness, Watchdog, figures, notifier
 from pipeline.journal import Dead, Journal
-from pipeline.mqtt import Broker, Receiver, Status
+from pipeline.mqtt import Receiver
 from pipeline.payloads import Decoder
-from pipeline.prior_file import priors_of
-from pipeline.records import Machine, Message, Point, Reading, Readings
+from pipeline.records import Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
-from pipeline.sinks.embedded import Embedded
-from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.snapshots import GENERATIONS, Snapshots
 from pipeline.sqlite_files import is_damage, is_full
 from pipeline.topics import parse
@@ -54,22 +48,6 @@ WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
 MOST_JOURNALS = 4  # times the journal's limit: nothing more is taken while snapshots fail
-
-
-class DataFolderBusy(Exception):
-    """Another service uses the same data folder: both would learn half of everything."""
-
-
-def claim(folder: Path) -> IO[str]:
-    """Hold the data folder while the file that is returned is open; raises DataFolderBusy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise DataFolderBusy(f"{folder}: another spikewatch runs with this data folder (key: data)") from None
-    return lock
 
 
 class Source(Protocol):
@@ -95,85 +73,6 @@ def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         size += len(message.payload)
     if messages:
         yield messages[begin:]
-
-
-def journal_path(config: Config) -> Path:
-    """Where the journal is."""
-    return Path(config.data) / "journal.sqlite"
-
-
-def status_topic(config: Config) -> str:
-    """Where the broker says whether we are there."""
-    return f"{config.mqtt.client_id}/status"
-
-
-def store_path(config: Config) -> Path:
-    """Where the embedded store is."""
-    return Path(config.data) / "store.sqlite"
-
-
-def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
-    """The engine at the journal's last commit, and that commit's sequence number."""
-
-    priors = priors_of(config.machines)
-
-    def unlearned() -> Engine:
-        every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
-        return Engine(
-            every_ns,
-            sensors_every_ns,
-            config.limits,
-            lambda machine: match_rule(config.machines, machine),
-            priors=priors,
-        )
-
-    engine, sequence = unlearned(), 0
-    for covered in snapshots.sequences():
-        arrays = snapshots.read(covered)
-        if arrays is None:
-            continue
-        try:
-            engine.fleet.restore(arrays)
-            sequence = covered
-            break
-        except SnapshotError as error:
-            snapshots.set_aside(covered, str(error))
-            engine = unlearned()
-    name_the_rest(engine.fleet, journal)
-    replayed = 0
-    for committed, readings in journal.replay(sequence):
-        engine.step(known(engine.fleet, readings))
-        sequence = committed
-        replayed += len(readings.line)
-    if engine.fleet.machines:
-        log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
-    return engine, sequence
-
-
-def name_the_rest(fleet: Fleet, journal: Journal) -> None:
-    """Add machines and sensors that the journal knows and the snapshot did not.
-
-    One whose name was in a damaged part of the journal gets a name that nobody has: the others keep their numbers.
-    """
-    machines, lines = journal.machines(), journal.lines()
-    for slot in range(len(fleet.machines), max(machines, default=-1) + 1):
-        fleet.add_machine(machines.get(slot, Machine(f"lost {slot}")))
-    for line in range(len(fleet.lines), max(lines, default=-1) + 1):
-        slot, sensor = lines.get(line, (0, f"lost {line}"))
-        fleet.add_line(min(slot, len(fleet.machines) - 1), sensor)
-
-
-def known(fleet: Fleet, readings: Readings) -> Readings:
-    """Readings of sensors that have a name; only a damaged journal has others."""
-    slots = np.array([slot for slot, _ in fleet.lines], np.int64)
-    line = readings.line
-    sound = (line >= 0) & (line < len(slots))
-    sound[sound] = slots[line[sound]] == readings.slot[sound]
-    if sound.all():
-        return readings
-    return Readings(
-        readings.slot[sound], line[sound], readings.time_ns[sound], readings.value[sound], readings.ends[sound]
-    )
 
 
 class Service:
@@ -245,6 +144,7 @@ class Service:
                         self._journal.refill()
                         self._journal.shrink()
                     self._keep_snapshots(now)
+            self._snapshot_to_its_end()  # an older one, still on its way
             self._snapshot()  # only here, where the networks are at the last commit and not beyond
         finally:
             with self.liveness.waiting_for("disk"):
@@ -424,85 +324,19 @@ class Service:
         except sqlite3.OperationalError as error:
             log.error('journal.prune_failed reason="%s" note="the next snapshot tries again"', error)
 
-    def _close(self) -> None:
-        self._deliver.set()
-        self._thread.join(timeout=5.0)
+    def _snapshot_to_its_end(self) -> None:
         if self._writing is not None:
             self._writing.join()
             self._snapshot_written()
+
+    def _close(self) -> None:
+        self._deliver.set()
+        self._thread.join(timeout=5.0)
+        self._snapshot_to_its_end()
         if self.delivery.done != self._settled:
             self._commit(None, [], self._deliver)
         self._journal.close()
         self._lock.close()
-
-
-class Writing(threading.Thread):
-    """A snapshot on its way to the disk, which may take longer than a batch may wait."""
-
-    def __init__(self, snapshots: Snapshots, sequence: int, arrays: dict[str, NDArray[Any]]) -> None:
-        super().__init__(name="snapshot")
-        self._snapshots, self._sequence, self._arrays = snapshots, sequence, arrays
-        self.failure: OSError | None = None
-
-    def run(self) -> None:
-        """Write it."""
-        try:
-            self._snapshots.write(self._sequence, self._arrays)
-        except OSError as error:
-            self.failure = error
-
-
-def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:
-    """The sink the configuration names: InfluxDB, or the embedded store."""
-    influx = config.influxdb
-    if influx is None:
-        return Embedded(store_path(config), duration_ns(config.store.keep), config.store.max_points)
-    if influx.bucket is not None:
-        token = "" if influx.token is None else read_secret(influx.token, environ)
-        return InfluxV2(influx.url, influx.bucket, influx.org, token)
-    password = None if influx.password is None else read_secret(influx.password, environ)
-    return InfluxV1(influx.url, influx.database or "", influx.username, password)
-
-
-def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedded_port: int = 0) -> Broker:
-    """How to reach the configured broker; without one, the embedded broker at this port."""
-    mqtt = config.mqtt
-    password = None if mqtt.password is None else read_secret(mqtt.password, environ)
-    url = mqtt.url or f"mqtt://127.0.0.1:{embedded_port}"
-    return Broker.of(
-        url,
-        client_id=client_id,
-        username=mqtt.username,
-        password=password,
-        ca=mqtt.tls.ca,
-        cert=mqtt.tls.cert,
-        key=mqtt.tls.key,
-        session_expiry_s=duration_ns(mqtt.session_expiry) // 1_000_000_000,
-        receive_maximum=mqtt.receive_maximum,
-        protocol=5 if mqtt.url else 4,
-    )
-
-
-def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 0) -> Callable[[], Broker]:
-    """How to reach the broker, for every attempt anew: its secret is read again, for it may have been changed."""
-
-    def read() -> Broker:
-        try:
-            return broker_of(config, environ, config.mqtt.client_id, embedded_port)
-        except ConfigError as error:  # being changed just now
-            raise ValueError(str(error)) from None
-
-    return read
-
-
-def status_of(config: Config, since: datetime) -> Status:
-    """What the broker tells others of us, retained; `since` is when this life began."""
-    try:
-        installed = version("spikewatch")
-    except PackageNotFoundError:
-        installed = "not installed"  # run from a copy of the sources
-    online = {"state": "online", "version": installed, "since": since.isoformat(timespec="seconds")}
-    return Status(status_topic(config), msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))
 
 
 def serve(

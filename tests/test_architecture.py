@@ -50,6 +50,11 @@ ALLOWED = {
         "pipeline.sinks", "pipeline.inspection",
     },
     "pipeline.health": set(),
+    "pipeline.data_folder": {
+        "pipeline.records", "pipeline.config", "pipeline.engine", "pipeline.fleet", "pipeline.journal",
+        "pipeline.snapshots", "pipeline.prior_file",
+    },
+    "pipeline.connections": {"pipeline.config", "pipeline.data_folder", "pipeline.mqtt", "pipeline.sinks"},
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",

@@ -8,8 +8,8 @@ import pytest
 from servers import Mosquitto, program, until
 
 from pipeline.config import Config, Mqtt, Secret, Source, Tls
+from pipeline.connections import broker_now
 from pipeline.mqtt import Broker, Receiver
-from pipeline.service import broker_now
 
 pytestmark = [
     pytest.mark.servers,
@@ -44,8 +44,8 @@ class Authority:
 @pytest.fixture
 def quick(monkeypatch):
     """Tries again at once."""
-    monkeypatch.setattr("pipeline.mqtt.FIRST_RETRY_S", 0.02)
-    monkeypatch.setattr("pipeline.mqtt.LONGEST_RETRY_S", 0.1)
+    monkeypatch.setattr("pipeline.mqtt.receiver.FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr("pipeline.mqtt.receiver.LONGEST_RETRY_S", 0.1)
 
 
 @pytest.fixture

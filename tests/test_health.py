@@ -16,10 +16,11 @@ import yaml
 from servers import Mosquitto, until
 
 from pipeline.config import Config
+from pipeline.connections import open_sink
 from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Message
-from pipeline.service import Service, open_sink
+from pipeline.service import Service
 
 
 def looks(liveness: Liveness, seconds: int, first: float = 1000.0) -> tuple[list[str], list[int]]:

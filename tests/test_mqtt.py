@@ -298,7 +298,7 @@ def test_too_many_messages_of_qos_1_pause_reading_too_and_those_of_qos_0_do_not(
 
 
 def test_a_receiver_that_pauses_for_longer_than_the_keepalive_stays_connected(mosquitto, receive, monkeypatch):
-    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
+    monkeypatch.setattr("pipeline.mqtt.receiver.KEEPALIVE_S", 1)
     receiver = receive(Broker.of(mosquitto.url, protocol=4), queue_messages=10)
     pings = []
     monkeypatch.setattr("pipeline.mqtt.BulkClient.ping", lambda self, ping=BulkClient.ping: pings.append(ping(self)))
@@ -312,8 +312,8 @@ def test_a_receiver_that_pauses_for_longer_than_the_keepalive_stays_connected(mo
 
 
 def test_a_receiver_that_pauses_comes_back_to_a_broker_that_was_restarted(tmp_path, receive, monkeypatch):
-    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
-    monkeypatch.setattr("pipeline.mqtt.FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr("pipeline.mqtt.receiver.KEEPALIVE_S", 1)
+    monkeypatch.setattr("pipeline.mqtt.receiver.FIRST_RETRY_S", 0.05)
     mosquitto = Mosquitto(tmp_path, persistence=True)
     mosquitto.start()
     receiver = receive(Broker.of(mosquitto.url, protocol=4), queue_messages=10)
@@ -333,7 +333,7 @@ def test_a_receiver_that_pauses_comes_back_to_a_broker_that_was_restarted(tmp_pa
 
 
 def test_a_broker_that_falls_silent_is_left(mosquitto, receive, monkeypatch, caplog):
-    monkeypatch.setattr("pipeline.mqtt.KEEPALIVE_S", 1)
+    monkeypatch.setattr("pipeline.mqtt.receiver.KEEPALIVE_S", 1)
     receiver = receive(Broker.of(mosquitto.url))
     until(lambda: receiver.connected, "connected")
     mosquitto.process.send_signal(signal.SIGSTOP)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from servers import Mosquitto, until
 
 from pipeline.config import Config, Mqtt, Source
+from pipeline.connections import open_sink
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.records import Message
 from pipeline.redelivery import PROOF, WINDOW, Redelivery
-from pipeline.service import Service, open_sink
+from pipeline.service import Service
 
 
 class ModelBroker:

@@ -16,9 +16,9 @@ from servers import Mosquitto, passwords, until
 
 from pipeline.config import Config, ConfigError, InfluxDB, Mqtt, Secret, read_secret
 from pipeline.config_file import load
+from pipeline.connections import broker_of, open_sink
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Point
-from pipeline.service import broker_of, open_sink
 from pipeline.sinks import SinkError
 
 MQTT_CANARY, INFLUX_CANARY = "canary-of-mqtt-K7", "canary-of-influx-Q9"

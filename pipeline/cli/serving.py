@@ -31,7 +31,8 @@ def run(config: ConfigPath = None) -> None:
     """
     tree = configured(config)
     set_up_logs()
-    from pipeline.service import DataFolderBusy, serve
+    from pipeline.data_folder import DataFolderBusy
+    from pipeline.service import serve
 
     try:
         with until_stopped() as stop:

@@ -103,8 +103,8 @@ class Bar:
 
 def as_committed(tree: Config) -> "Engine":
     """The service's networks at its last commit. Reads the data folder only; the service may be running."""
+    from pipeline.data_folder import journal_path, restore
     from pipeline.journal import Journal
-    from pipeline.service import journal_path, restore
     from pipeline.snapshots import Snapshots
 
     if not journal_path(tree).exists():

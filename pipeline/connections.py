@@ -1,0 +1,72 @@
+"""From the configuration to what the service talks to: the broker, the database, and what others hear of us."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from pipeline.config import Config, ConfigError, duration_ns, read_secret
+from pipeline.data_folder import store_path
+from pipeline.mqtt import Broker, Status
+from pipeline.sinks import Sink
+from pipeline.sinks.embedded import Embedded
+from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+
+
+def status_topic(config: Config) -> str:
+    """Where the broker says whether we are there."""
+    return f"{config.mqtt.client_id}/status"
+
+
+def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:
+    """The sink the configuration names: InfluxDB, or the embedded store."""
+    influx = config.influxdb
+    if influx is None:
+        return Embedded(store_path(config), duration_ns(config.store.keep), config.store.max_points)
+    if influx.bucket is not None:
+        token = "" if influx.token is None else read_secret(influx.token, environ)
+        return InfluxV2(influx.url, influx.bucket, influx.org, token)
+    password = None if influx.password is None else read_secret(influx.password, environ)
+    return InfluxV1(influx.url, influx.database or "", influx.username, password)
+
+
+def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedded_port: int = 0) -> Broker:
+    """How to reach the configured broker; without one, the embedded broker at this port."""
+    mqtt = config.mqtt
+    password = None if mqtt.password is None else read_secret(mqtt.password, environ)
+    url = mqtt.url or f"mqtt://127.0.0.1:{embedded_port}"
+    return Broker.of(
+        url,
+        client_id=client_id,
+        username=mqtt.username,
+        password=password,
+        ca=mqtt.tls.ca,
+        cert=mqtt.tls.cert,
+        key=mqtt.tls.key,
+        session_expiry_s=duration_ns(mqtt.session_expiry) // 1_000_000_000,
+        receive_maximum=mqtt.receive_maximum,
+        protocol=5 if mqtt.url else 4,
+    )
+
+
+def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 0) -> Callable[[], Broker]:
+    """How to reach the broker, for every attempt anew: its secret is read again, for it may have been changed."""
+
+    def read() -> Broker:
+        try:
+            return broker_of(config, environ, config.mqtt.client_id, embedded_port)
+        except ConfigError as error:  # being changed just now
+            raise ValueError(str(error)) from None
+
+    return read
+
+
+def status_of(config: Config, since: datetime) -> Status:
+    """What the broker tells others of us, retained; `since` is when this life began."""
+    try:
+        installed = version("spikewatch")
+    except PackageNotFoundError:
+        installed = "not installed"  # run from a copy of the sources
+    online = {"state": "online", "version": installed, "since": since.isoformat(timespec="seconds")}
+    return Status(status_topic(config), msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))

@@ -1,0 +1,129 @@
+"""The data folder: whose it is, what is in it, and how the state at the last commit comes out of it.
+
+Newest good snapshot + journal since then = the state at the last commit, bit by bit.
+"""
+
+import fcntl
+import logging
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import Config, duration_ns, match_rule
+from pipeline.engine import Engine
+from pipeline.fleet import Fleet, SnapshotError
+from pipeline.journal import Journal
+from pipeline.prior_file import priors_of
+from pipeline.records import Machine, Readings
+from pipeline.snapshots import Snapshots
+
+log = logging.getLogger("spikewatch")
+
+
+class DataFolderBusy(Exception):
+    """Another service uses the same data folder: both would learn half of everything."""
+
+
+def claim(folder: Path) -> IO[str]:
+    """Hold the data folder while the file that is returned is open; raises DataFolderBusy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DataFolderBusy(f"{folder}: another spikewatch runs with this data folder (key: data)") from None
+    return lock
+
+
+def journal_path(config: Config) -> Path:
+    """Where the journal is."""
+    return Path(config.data) / "journal.sqlite"
+
+
+def store_path(config: Config) -> Path:
+    """Where the embedded store is."""
+    return Path(config.data) / "store.sqlite"
+
+
+def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
+    """The engine at the journal's last commit, and that commit's sequence number."""
+
+    priors = priors_of(config.machines)
+
+    def unlearned() -> Engine:
+        every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
+        return Engine(
+            every_ns,
+            sensors_every_ns,
+            config.limits,
+            lambda machine: match_rule(config.machines, machine),
+            priors=priors,
+        )
+
+    engine, sequence = unlearned(), 0
+    for covered in snapshots.sequences():
+        arrays = snapshots.read(covered)
+        if arrays is None:
+            continue
+        try:
+            engine.fleet.restore(arrays)
+            sequence = covered
+            break
+        except SnapshotError as error:
+            snapshots.set_aside(covered, str(error))
+            engine = unlearned()
+    name_the_rest(engine.fleet, journal)
+    replayed = 0
+    for committed, readings in journal.replay(sequence):
+        engine.step(known(engine.fleet, readings))
+        sequence = committed
+        replayed += len(readings.line)
+    if engine.fleet.machines:
+        log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
+    return engine, sequence
+
+
+def name_the_rest(fleet: Fleet, journal: Journal) -> None:
+    """Add machines and sensors that the journal knows and the snapshot did not.
+
+    One whose name was in a damaged part of the journal gets a name that nobody has: the others keep their numbers.
+    """
+    machines, lines = journal.machines(), journal.lines()
+    for slot in range(len(fleet.machines), max(machines, default=-1) + 1):
+        fleet.add_machine(machines.get(slot, Machine(f"lost {slot}")))
+    for line in range(len(fleet.lines), max(lines, default=-1) + 1):
+        slot, sensor = lines.get(line, (0, f"lost {line}"))
+        fleet.add_line(min(slot, len(fleet.machines) - 1), sensor)
+
+
+def known(fleet: Fleet, readings: Readings) -> Readings:
+    """Readings of sensors that have a name; only a damaged journal has others."""
+    slots = np.array([slot for slot, _ in fleet.lines], np.int64)
+    line = readings.line
+    sound = (line >= 0) & (line < len(slots))
+    sound[sound] = slots[line[sound]] == readings.slot[sound]
+    if sound.all():
+        return readings
+    return Readings(
+        readings.slot[sound], line[sound], readings.time_ns[sound], readings.value[sound], readings.ends[sound]
+    )
+
+
+class Writing(threading.Thread):
+    """A snapshot on its way to the disk, which may take longer than a batch may wait."""
+
+    def __init__(self, snapshots: Snapshots, sequence: int, arrays: dict[str, NDArray[Any]]) -> None:
+        super().__init__(name="snapshot")
+        self._snapshots, self._sequence, self._arrays = snapshots, sequence, arrays
+        self.failure: OSError | None = None
+
+    def run(self) -> None:
+        """Write it."""
+        try:
+            self._snapshots.write(self._sequence, self._arrays)
+        except OSError as error:
+            self.failure = error
