@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUALITY_DATA ?= benchmarks/quality/data
 
-.PHONY: run test lint bench quality ablations clean
+.PHONY: run test lint bench faults quality ablations clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -21,6 +21,18 @@ lint: $(VENV)/.dev ## style and types
 bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
 	@tests/install_servers.sh
 	$(BIN)/python benchmarks/throughput.py
+
+faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what is promised; about 20 minutes
+	@tests/install_servers.sh
+	$(BIN)/python benchmarks/faults/kills.py --kills 60
+	$(BIN)/python benchmarks/faults/kills.py --kills 30 --bare
+	$(BIN)/python benchmarks/faults/broker.py --kills 3
+	$(BIN)/python benchmarks/faults/soak.py --readings 2000000 --reconnects 100
+	$(BIN)/python benchmarks/faults/soak.py --cycles 1000
+	$(BIN)/python benchmarks/faults/fuzz.py --executions 1000000
+	$(BIN)/python benchmarks/faults/mutations.py --count 300
+	$(BIN)/python benchmarks/faults/disk_full.py
+	$(BIN)/python benchmarks/durability.py --runs 1
 
 quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/quality/README.md says where the data is from
 	@$(BIN)/python benchmarks/quality/board.py --data $(QUALITY_DATA) --command '$(BIN)/spikewatch score'
