@@ -7,8 +7,16 @@ import pytest
 from hypothesis import settings
 from servers import InfluxDB, Mosquitto, VictoriaMetrics
 
+from pipeline.engine import compile_network
+
 settings.register_profile("untimed", deadline=None)  # how long a disk takes says nothing about what is right
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """The network, once, before any test waits for a service that has to."""
+    compile_network()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from servers import Mosquitto, until
 
 from pipeline.config import Config, Mqtt, Source
 from pipeline.connections import open_sink
-from pipeline.engine import compile_network
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.records import Message
 from pipeline.redelivery import PROOF, WINDOW, Redelivery
@@ -263,7 +262,6 @@ class Deaf(Receiver):
 @pytest.mark.servers
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_constant_sensor_without_time_that_was_committed_and_not_acknowledged_is_scored_once(tmp_path, restart):
-    compile_network()  # may take longer than the test waits
     broker = Mosquitto(tmp_path / "mosquitto", persistence=True)
     broker.start()
     config = Config(
