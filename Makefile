@@ -32,6 +32,7 @@ faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what
 	$(BIN)/python benchmarks/faults/fuzz.py --executions 1000000
 	$(BIN)/python benchmarks/faults/mutations.py --count 300
 	$(BIN)/python benchmarks/faults/disk_full.py
+	$(BIN)/python benchmarks/faults/outage.py --hours 6
 	$(BIN)/python benchmarks/durability.py --runs 1
 
 quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/quality/README.md says where the data is from
