@@ -211,7 +211,7 @@ def test_systemd_hears_when_the_service_starts_is_ready_lives_and_stops(kind: st
 
 STUCK = """
 import sys, threading
-from pipeline import engine, health, service
+from pipeline import data_folder, engine, health
 from pipeline.cli import main
 
 class Stuck(engine.Engine):
@@ -219,7 +219,7 @@ class Stuck(engine.Engine):
         threading.Event().wait()
 
 health.PATIENCE_S = 2.0
-service.Engine = Stuck
+data_folder.Engine = Stuck
 main()
 """
 
