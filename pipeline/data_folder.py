@@ -64,10 +64,11 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             priors=priors,
         )
 
-    engine, sequence = unlearned(), 0
+    engine, sequence, unreadable = unlearned(), 0, 0
     for covered in snapshots.sequences():
         arrays = snapshots.read(covered)
         if arrays is None:
+            unreadable = max(unreadable, covered)
             continue
         try:
             engine.fleet.restore(arrays)
@@ -75,6 +76,7 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             break
         except SnapshotError as error:
             snapshots.set_aside(covered, str(error))
+            unreadable = max(unreadable, covered)
             engine = unlearned()
     name_the_rest(engine.fleet, journal)
     replayed = 0
@@ -82,6 +84,9 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
         engine.step(known(engine.fleet, readings))
         sequence = committed
         replayed += len(readings.line)
+    if unreadable > sequence:
+        log.error('journal.gap after=%d upto=%d note="what only a lost snapshot knew is gone"', sequence, unreadable)
+        sequence = unreadable
     if engine.fleet.machines:
         log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
     return engine, sequence
@@ -93,11 +98,12 @@ def name_the_rest(fleet: Fleet, journal: Journal) -> None:
     One whose name was in a damaged part of the journal gets a name that nobody has: the others keep their numbers.
     """
     machines, lines = journal.machines(), journal.lines()
-    for slot in range(len(fleet.machines), max(machines, default=-1) + 1):
+    slots = {slot for slot, _ in lines.values()} | set(machines)
+    for slot in range(len(fleet.machines), max(slots, default=-1) + 1):
         fleet.add_machine(machines.get(slot, Machine(f"lost {slot}")))
     for line in range(len(fleet.lines), max(lines, default=-1) + 1):
         slot, sensor = lines.get(line, (0, f"lost {line}"))
-        fleet.add_line(min(slot, len(fleet.machines) - 1), sensor)
+        fleet.add_line(slot, sensor)
 
 
 def known(fleet: Fleet, readings: Readings) -> Readings:

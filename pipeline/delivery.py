@@ -27,6 +27,7 @@ log = logging.getLogger("spikewatch.delivery")
 BATCH_POINTS = 5_000
 IDLE_S = 0.2  # between looks into an empty outbox
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+LONGEST_ASKED_S = 3600.0  # whatever a database asks us to wait
 RETRY_S = 1.0  # after a journal that cannot be read now
 MOST_RANGES = 16
 Range = tuple[int, int]  # outbox ids above the one and up to the other
@@ -85,11 +86,11 @@ class Delivery:
             if wait_s > 0.0:
                 return min(wait_s, IDLE_S)
             return self._deliver_backlog(self._outbox)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:  # no file: it is being set aside just now
             if self._outbox is not None:
                 self._outbox.close()
                 self._outbox = None
-            if is_damage(error, self._journal):
+            if isinstance(error, sqlite3.Error) and is_damage(error, self._journal):
                 self.damaged = str(error)
             return RETRY_S
 
@@ -141,7 +142,7 @@ class Delivery:
                 log.warning('delivery.away reason="%s" note="points wait in the outbox"', error)
             self.away = str(error)
             self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
-            return max(error.retry_after_s or 0.0, self._wait_s * (0.5 + 0.5 * self._jitter()))
+            return max(min(error.retry_after_s or 0.0, LONGEST_ASKED_S), self._wait_s * (0.5 + 0.5 * self._jitter()))
         if self.away is not None:
             log.warning("delivery.back")
             self.away = None

@@ -8,13 +8,15 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pipeline.journal import SCHEMA, TABLES, VERSION, checksum, connect, unpack, witness
 from pipeline.records import Machine, Point
 from pipeline.snapshots import Snapshots, UnreadableError, read_arrays, sequence_of
+
+PAGE_ROWS = 200
 
 _points = msgspec.msgpack.Decoder(list[Point]).decode
 _tags = tuple[tuple[str, str], ...]
@@ -66,7 +68,7 @@ def _of_journal(path: Path, progress: Callable[[int], None]) -> Iterator[str]:
             return
         rows = 0
         for table in TABLES:
-            for row in database.execute(f"SELECT * FROM {table}"):
+            for row in paged(database, table):
                 if checksum(*row[:-1]) != row[-1]:
                     yield f"{path}: {table} {row[0]}: fails its checksum"
                 rows += 1
@@ -143,9 +145,19 @@ def stats(folder: Path, disk_free: int) -> Stats:
         database.close()
 
 
+def paged(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of a table by its key, some at a time: who reads for long keeps the service's log from being taken in."""
+    key, after = TABLES[table].split()[0], -(2**63)
+    while page := database.execute(
+        f"SELECT * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT {PAGE_ROWS}", (after,)
+    ).fetchall():
+        yield from page
+        after = page[-1][0]
+
+
 def outbox(database: sqlite3.Connection) -> Iterator[Outgoing]:
     """Batches that wait for delivery, oldest first; those that fail their checksum are left out."""
-    for number, count, blob, crc in database.execute("SELECT * FROM outbox ORDER BY id"):
+    for number, count, blob, crc in paged(database, "outbox"):
         if checksum(number, count, blob) == crc:
             yield Outgoing(number, _points(zlib.decompress(blob)))
 
@@ -157,7 +169,7 @@ def readings(database: sqlite3.Connection) -> Iterator[tuple[Machine, str, int, 
         for slot, name, tags, _ in database.execute("SELECT * FROM machines")
     }
     lines = {line: sensor for line, _, sensor, _ in database.execute("SELECT * FROM lines")}
-    for sequence, previous, columns, crc in database.execute("SELECT * FROM readings ORDER BY sequence"):
+    for sequence, previous, columns, crc in paged(database, "readings"):
         if checksum(sequence, previous, columns) == crc:
             batch = unpack(columns)
             for slot, line, time_ns, value in zip(

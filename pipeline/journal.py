@@ -22,7 +22,7 @@ import os
 import sqlite3
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,24 +144,45 @@ def _whole_rows(database: sqlite3.Connection, table: str, lost: list[str]) -> It
             lost.append(f"{table} after {last}: {error}" if order == "ASC" else f"{table} not to its end: {error}")
 
 
-def _rows_of_version_0(database: sqlite3.Connection) -> Iterator[tuple[str, Row]]:
-    """What a file of version 0 holds, as rows of this version: it had no checksums, and wider columns."""
-    for row in database.execute("SELECT slot, name, tags FROM machines"):
-        yield "machines", row
-    for row in database.execute("SELECT line, slot, sensor FROM lines"):
-        yield "lines", row
-    for sequence, blob in database.execute("SELECT sequence, columns FROM readings"):
-        count, begin = int(np.frombuffer(blob, "<i8", 1)[0]), 8
-        columns: list[NDArray[Any]] = []
-        for kind in ("<i8", "<i8", "<i8", "<f8", "?"):
-            columns.append(np.frombuffer(blob, kind, count, begin))
-            begin += count * np.dtype(kind).itemsize
-        yield "readings", (sequence, sequence - 1, pack(Readings(*columns)))
-    for number, count, blob in database.execute("SELECT id, count, points FROM outbox"):
-        yield "outbox", (number, count, zlib.compress(blob, 1))
-    for number, reason, blob in database.execute("SELECT id, reason, point FROM dead"):
-        point = msgspec.msgpack.decode(blob, type=Point)
-        yield "dead", (number, reason, point.measurement, msgspec.json.encode(point))
+def _readings_of_version_0(sequence: int, blob: bytes) -> Row:
+    count, begin = int(np.frombuffer(blob, "<i8", 1)[0]), 8
+    columns: list[NDArray[Any]] = []
+    for kind in ("<i8", "<i8", "<i8", "<f8", "?"):
+        columns.append(np.frombuffer(blob, kind, count, begin))
+        begin += count * np.dtype(kind).itemsize
+    return (sequence, sequence - 1, pack(Readings(*columns)))
+
+
+def _dead_of_version_0(number: int, reason: str, blob: bytes) -> Row:
+    point = msgspec.msgpack.decode(blob, type=Point)
+    return (number, reason, point.measurement, msgspec.json.encode(point))
+
+
+def _outbox_of_version_0(number: int, count: int, blob: bytes) -> Row:
+    return (number, len(_decode(blob)), zlib.compress(blob, 1))
+
+
+# Of each table of version 0, which had no checksums and wider columns: what to ask for, and a row as it is now.
+VERSION_0: dict[str, tuple[str, Callable[..., Row]]] = {
+    "machines": ("SELECT slot, name, tags FROM machines", lambda *row: row),
+    "lines": ("SELECT line, slot, sensor FROM lines", lambda *row: row),
+    "readings": ("SELECT sequence, columns FROM readings", _readings_of_version_0),
+    "outbox": ("SELECT id, count, points FROM outbox", _outbox_of_version_0),
+    "dead": ("SELECT id, reason, point FROM dead", _dead_of_version_0),
+}
+
+
+def _rows_of_version_0(database: sqlite3.Connection, lost: list[str]) -> Iterator[tuple[str, Row]]:
+    """What can be read of a file of version 0, as rows of this version."""
+    for table, (query, converted) in VERSION_0.items():
+        try:
+            for row in database.execute(query):
+                try:
+                    yield table, converted(*row)
+                except (ValueError, IndexError, TypeError, msgspec.MsgspecError) as error:
+                    lost.append(f"{table} {row[0]}: {error}")
+        except sqlite3.Error as error:
+            lost.append(f"{table}: {error}")
 
 
 def witness(path: Path) -> int:
@@ -215,16 +236,15 @@ class Journal:
                 raise JournalError(f"{path}: of version {version}, not {VERSION}: start the service, it upgrades")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        if beside(path, ".salvage").exists():
-            self._salvage("a salvage was interrupted")
-        elif beside(path, ".new").exists() and not path.exists():
-            move(beside(path, ".new"), path)
+        if beside(path, ".ready").exists():
+            self._swap()
         try:
             self._database = self._open()
         except sqlite3.Error as error:
             if not is_damage(error, path):
                 raise
-            self._salvage(str(error))
+            gathered = self._gather()
+            log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), error, gathered)
             self._database = self._open()
         self._count()
         self._last_readings = self._highest("readings")
@@ -278,30 +298,32 @@ class Journal:
 
     def _upgrade(self, old: sqlite3.Connection) -> None:
         """Turn a file of version 0 into one of this version, in one step: a crash leaves the one or the other."""
-        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        new = beside(self.path, ".new")
+        [(busy, _, _)] = old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise sqlite3.OperationalError("another program has the journal open, which is to be upgraded")
+        new, lost = beside(self.path, ".new"), list[str]()
         database = _create(new)
         database.execute("BEGIN")
-        for table, row in _rows_of_version_0(old):
+        for table, row in _rows_of_version_0(old, lost):
             insert(database, table, row)
         database.execute("COMMIT")
         database.close()  # takes its log in
         old.close()
-        new.replace(self.path)
+        new.rename(beside(self.path, ".ready"))
+        aside = self._swap()
+        if lost:
+            log.error('journal.corrupt set_aside=%s lost="%s"', aside, "; ".join(lost[:20]))
+        else:
+            remove(aside)
         log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
 
-    def _salvage(self, reason: str) -> None:
-        """Set a damaged file aside and begin a new one with every row of it that is whole.
-
-        The files of an interrupted salvage are found at the next start: `.salvage` is yet to be read; `.new` is
-        complete where there is no journal.
-        """
-        salvage, new = beside(self.path, ".salvage"), beside(self.path, ".new")
-        if not salvage.exists():
-            move(self.path, salvage)
-        database, lost = _create(new), list[str]()
+    def _gather(self) -> str:
+        """Make a new file, `.ready`, of every row of a damaged one that is whole; returns what came of it."""
+        self._reserve.unlink(missing_ok=True)  # both need room for a while
+        new, lost = beside(self.path, ".new"), list[str]()
+        database = _create(new)
         kept = dict.fromkeys(TABLES, 0)
-        damaged = connect(salvage)
+        damaged = connect(self.path, read_only=True)
         database.execute("BEGIN")
         for table, columns in TABLES.items():
             marks = ", ".join("?" * (columns.count(",") + 1))
@@ -311,23 +333,30 @@ class Journal:
         database.execute("COMMIT")
         database.close()
         damaged.close()
+        new.rename(beside(self.path, ".ready"))
+        return f'kept="{" ".join(f"{name}={count}" for name, count in kept.items())}" lost="{"; ".join(lost[:20])}"'
+
+    def _swap(self) -> Path:
+        """Put the complete new file, `.ready`, in the place of the old one; returns where that is now.
+
+        Interrupted anywhere, the next start finds `.ready` still there, and does it again.
+        """
         name = aside(self.path)
-        move(salvage, name)
-        move(new, self.path)
-        log.error(
-            'journal.corrupt set_aside=%s reason="%s" kept="%s" lost="%s"',
-            name,
-            reason,
-            " ".join(f"{name}={count}" for name, count in kept.items()),
-            "; ".join(lost[:20]),
-        )
+        move(self.path, name)
+        beside(self.path, ".ready").rename(self.path)
+        return name
 
     def salvage(self, reason: str) -> None:
-        """The file has turned out to be damaged: go on with a new one that has all that is whole."""
+        """The file has turned out to be damaged: go on with a new one that has all that is whole.
+
+        Raises OSError or sqlite3.OperationalError, and changes nothing, where there is no room for it.
+        """
+        waiting, gathered = self.waiting, self._gather()
         self._database.close()
-        self._salvage(reason)
+        log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), reason, gathered)
         self._database = self._open()
         self._count()
+        self.dropped += max(waiting - self.waiting, 0)
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
@@ -445,11 +474,12 @@ class Journal:
                 insert(self._database, "dead", row)
             self._database.execute("DELETE FROM dead WHERE id <= ?", (number - DEAD_LETTERS,))
 
-    def make_room(self, covered: int) -> bool:
-        """The disk is full: give up the reserve and the oldest tenth of the outbox; False where there was neither.
+    def make_room(self, covered: int, delivered: Sequence[tuple[int, int]], dead: Sequence[Dead]) -> bool:
+        """The disk is full: give up the reserve, and what is done with, else the oldest tenth of the outbox.
 
-        Readings up to batch `covered`, which the newest snapshot holds, go too. Raises sqlite3.OperationalError where
-        not even that can be written down.
+        Done with are points that were `delivered`, with their `dead` letters, and readings up to batch `covered`,
+        which the newest snapshot holds. False where nothing was left to give up. Raises sqlite3.OperationalError
+        where not even that can be written down.
         """
         gave = self._reserve.exists()
         self._reserve.unlink(missing_ok=True)
@@ -459,8 +489,11 @@ class Journal:
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         with self._transaction():
-            self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1)
+            self._settle(delivered)
+            self._bury(dead)
             self._forget(covered)
+            if before == self.waiting_bytes + self.readings_bytes:
+                self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1)
         return gave or before > self.waiting_bytes + self.readings_bytes
 
     def _free(self) -> int:

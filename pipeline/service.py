@@ -92,6 +92,8 @@ class Service:
         limits = config.limits
         self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
         self.engine, self._sequence = restore(config, self._journal, self._snapshots)
+        self._covered = max(self._snapshots.sequences(), default=0)  # by the newest snapshot that is on the disk
+        self._unmended = False  # the journal is damaged, and there is no room to mend it
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
         self._redelivery = Redelivery(self._journal.seen())
         self.arrived_ns = self._journal.arrived_ns()  # the newest message of earlier lives
@@ -141,8 +143,7 @@ class Service:
                         health_due = now + HEALTH_EVERY_S
                         silent = self.engine.silent(time.monotonic_ns())
                         self._commit(None, [self._health(source), *silent], stop)
-                        self._journal.refill()
-                        self._journal.shrink()
+                        self._tidy()
                     self._keep_snapshots(now)
             self._snapshot_to_its_end()  # an older one, still on its way
             self._snapshot()  # only here, where the networks are at the last commit and not beyond
@@ -221,28 +222,31 @@ class Service:
         self, rows: Readings | None, points: list[Point], stop: threading.Event, seen: bytes, arrived_ns: int
     ) -> bool:
         """As `_commit`."""
-        done = self.delivery.done  # before the dead letters: what is done has been buried
-        dead = [self._dead.get() for _ in range(self._dead.qsize())]
+        dead: list[Dead] = []
         fleet = self.engine.fleet
         machines = list(enumerate(fleet.machines))[self._machines :] if len(fleet.machines) > self._machines else []
         lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
         complained = False
         while True:
+            done = self.delivery.done  # before the dead letters: what is done has been buried
+            dead += [self._dead.get() for _ in range(self._dead.qsize())]
             try:
                 sequence = self._journal.commit(rows, machines, lines, points, done, dead, seen, arrived_ns)
                 break
             except sqlite3.DatabaseError as error:
-                if is_damage(error, self._journal.path):
-                    self._salvage(str(error))
-                    continue
-                if not isinstance(error, sqlite3.OperationalError):
+                damaged = is_damage(error, self._journal.path)
+                if not damaged and not isinstance(error, sqlite3.OperationalError):
                     raise
+                if damaged and self._salvage(str(error)):
+                    continue
                 if not complained:
                     log.error('journal.away reason="%s" note="nothing is acknowledged until it is back"', error)
                     complained = True
-                if is_full(error, self._journal.path) and self._make_room():
+                if not damaged and is_full(error, self._journal.path) and self._make_room(done, dead):
                     continue
                 if stop.wait(DISK_RETRY_S):
+                    for letter in dead:  # the last commit, if there is one, takes them
+                        self._dead.put(letter)
                     return False
         if complained:
             log.warning("journal.back dropped=%d", self._journal.dropped)
@@ -251,18 +255,40 @@ class Service:
         self._sequence = sequence or self._sequence
         return True
 
-    def _make_room(self) -> bool:
+    def _make_room(self, done: Sequence[Range], dead: list[Dead]) -> bool:
         """The disk is full: let go of what is least needed. False where nothing was left to let go of."""
         try:
-            return self._journal.make_room(max(self._snapshots.sequences(), default=0))
-        except sqlite3.OperationalError:
-            return False
+            gave = self._journal.make_room(self._covered, done, dead)
+        except sqlite3.DatabaseError as error:
+            return is_damage(error, self._journal.path) and self._salvage(str(error))
+        dead.clear()
+        return gave
 
-    def _salvage(self, reason: str) -> None:
-        """The journal has turned out to be damaged: go on with what is whole of it, and secure what was learned."""
-        self._journal.salvage(reason)
+    def _salvage(self, reason: str) -> bool:
+        """The journal has turned out to be damaged: go on with what is whole of it, and secure what was learned.
+
+        False where there is no room for that now.
+        """
+        try:
+            self._journal.salvage(reason)
+        except (sqlite3.OperationalError, OSError) as error:
+            if not self._unmended:
+                log.error('journal.damaged reason="%s" salvage="%s" note="trying again"', reason, error)
+            self._unmended = True
+            return False
+        self._unmended = False
         self.delivery.damaged = None
         self._snapshot_due = 0.0
+        return True
+
+    def _tidy(self) -> None:
+        """Keep the reserve, and give disk back after an outage; none of it matters today."""
+        self._journal.refill()
+        try:
+            self._journal.shrink()
+        except sqlite3.DatabaseError as error:
+            if is_damage(error, self._journal.path):
+                self._salvage(str(error))
 
     def _health(self, source: Source) -> Point:
         """Our own counters as a point."""
@@ -316,13 +342,15 @@ class Service:
             log.error('snapshot.failed reason="%s" note="the journal grows until one succeeds"', writing.failure)
             return
         kept = self._snapshots.sequences()
+        self._covered = kept[0]
         try:
             if len(kept) == GENERATIONS:
                 self._journal.prune(kept[-1])
             if self._journal.readings_bytes > self._limits.journal_bytes:
                 self._journal.prune(kept[0])
-        except sqlite3.OperationalError as error:
-            log.error('journal.prune_failed reason="%s" note="the next snapshot tries again"', error)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error, self._journal.path) or not self._salvage(str(error)):
+                log.error('journal.prune_failed reason="%s" note="the next snapshot tries again"', error)
 
     def _snapshot_to_its_end(self) -> None:
         if self._writing is not None:

@@ -12,6 +12,7 @@ import pytest
 from faults.mutations import experiment
 
 from pipeline.config import Config
+from pipeline.delivery import RETRY_S, Delivery
 from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Machine, Point, Readings
 from pipeline.service import Service
@@ -153,18 +154,84 @@ def test_damage_that_shows_while_the_service_runs_is_mended_while_it_runs(tmp_pa
     journal.close()
 
 
-@pytest.mark.parametrize("moved", ["", ".salvage", ".new"])
-def test_a_salvage_that_was_interrupted_anywhere_is_finished_at_the_next_start(tmp_path, moved):
+@pytest.mark.parametrize("moment", ["while gathering", "before the swap", "in the swap"])
+def test_a_salvage_that_was_interrupted_anywhere_is_finished_at_the_next_start(tmp_path, moment):
     filled(tmp_path).close()
     path = tmp_path / "journal.sqlite"
-    if moved:
-        path.rename(path.with_name(path.name + moved))
-    if moved != ".new":
-        path.with_name(path.name + ".new").write_bytes(b"half of it")
+    whole = path.read_bytes()
+    if moment == "while gathering":
+        path.with_name("journal.sqlite.new").write_bytes(whole[:5_000])
+    else:
+        path.with_name("journal.sqlite.ready").write_bytes(whole)
+        path.write_bytes(b"damaged" * 1_000)
+        path.with_name("journal.sqlite-wal").write_bytes(b"of the damaged one")
+    if moment == "in the swap":
+        path.unlink()
     journal = Journal(path)
     assert len(list(journal.replay(0))) == 60
     assert journal.machines() == {0: Machine("m", (("site", "north"),))}
     journal.close()
+    assert not list(tmp_path.glob("*.ready"))
+
+
+def test_delivery_waits_while_a_damaged_journal_is_exchanged(tmp_path):
+    journal = filled(tmp_path)
+    delivery = Delivery(journal.path, Away(), lambda *_: None, jitter=lambda: 1.0)
+    assert delivery.step() == 0.5
+    elsewhere = tmp_path / "elsewhere"
+    journal.path.rename(elsewhere)
+    assert delivery.step() == RETRY_S
+    assert delivery.damaged is None
+    elsewhere.rename(journal.path)
+    assert delivery.step() == 1.0
+    delivery.close()
+    journal.close()
+
+
+@pytest.mark.parametrize("damage", ["a row", "a page"])
+def test_what_is_whole_of_a_damaged_file_of_version_0_is_kept_too(tmp_path, caplog, damage):
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(CORPUS / "version-0" / "journal.sqlite", path)
+    database = sqlite3.connect(path)
+    if damage == "a row":
+        database.execute("UPDATE readings SET columns = substr(columns, 1, 100) WHERE sequence = 5")
+        database.commit()
+    [(page,)] = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'outbox'")
+    database.close()
+    if damage == "a page":
+        data = bytearray(path.read_bytes())
+        data[(page - 1) * 4096 : page * 4096] = bytes(4096)
+        path.write_bytes(data)
+    journal = Journal(path)
+    assert [machine.name for machine in journal.machines().values()] == ["press-1", "press-2"]
+    found = [number for number, _ in journal.replay(3)]
+    assert found == ([4, 6, 7, 8] if damage == "a row" else [4, 5, 6, 7, 8])
+    assert journal.waiting == (121 if damage == "a row" else 0)
+    assert "journal.corrupt" in caplog.text
+    assert (tmp_path / "journal.sqlite.corrupt-1").exists()
+    journal.close()
+
+
+def test_without_the_names_of_machines_the_service_starts_and_gives_nobody_s_readings_to_another(tmp_path, caplog):
+    journal = filled(tmp_path)
+    journal._database.execute("DELETE FROM machines")
+    journal.close()
+    service = Service(Config(data=str(tmp_path)), Away())
+    assert [machine.name for machine in service.engine.fleet.machines] == ["lost 0"]
+    assert len(service.engine.fleet.lines) == 4
+    started_and_stopped(service)
+
+
+def test_what_only_a_lost_snapshot_knew_is_said(tmp_path, caplog):
+    service = Service(Config(data=str(tmp_path)), Away())
+    for sequence in (5, 9):
+        service._snapshots.write(sequence, service.engine.fleet.snapshot())
+    started_and_stopped(service)
+    (tmp_path / "networks-000000000009.snapshot").write_bytes(b"")
+    service = Service(Config(data=str(tmp_path)), Away())
+    assert "journal.gap after=5 upto=9" in caplog.text
+    assert service._journal.commit(readings(1)) > 9
+    started_and_stopped(service)
 
 
 def test_a_journal_cut_short_says_how_many_batches_are_gone(tmp_path, caplog):

@@ -9,6 +9,9 @@ from faults.mutations import prepare
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.inspection import outbox
+from pipeline.journal import Journal, connect
+from pipeline.records import Point
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,20 @@ def test_the_outbox_can_be_taken_out_as_line_protocol_and_readings_as_csv(folder
     assert len(rows) == 600 * 2 * 2
     assert {row["machine"] for row in rows} == {"press-1", "press-2"}
     assert float(rows[0]["value"])
+
+
+def test_whoever_reads_for_long_keeps_nothing_from_being_taken_in(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    for number in range(500):
+        journal.commit(None, points=[Point("machine", (("machine", "m"),), {"score": 0.5}, number)])
+    reader = connect(journal.path, read_only=True)
+    batches = outbox(reader)
+    assert [next(batches).number for _ in range(250)] == list(range(1, 251))
+    [(busy, _, _)] = journal._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert not busy
+    assert [batch.number for batch in batches] == list(range(251, 501))
+    reader.close()
+    journal.close()
 
 
 def test_a_folder_without_a_journal_is_named(tmp_path):

@@ -97,6 +97,23 @@ def test_a_server_that_says_when_is_asked_again_then(sink: Sink, server: Answeri
     assert told.value.retry_after_s == 17.0
 
 
+def test_a_server_that_says_when_in_a_thousand_years_is_asked_again_within_the_hour(tmp_path: Path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.commit(None, points=points(1))
+
+    class Impertinent:
+        def write(self, points: object) -> None:
+            raise Unreachable("later", retry_after_s=1e11)
+
+        def close(self) -> None:
+            pass
+
+    delivery = Delivery(journal.path, Impertinent(), lambda *_: None)
+    assert delivery.step() == 3600.0
+    delivery.close()
+    journal.close()
+
+
 def test_a_server_that_never_answers_is_given_up_and_tried_again(sink: Sink, server: Answering):
     server.silent = True
     with pytest.raises(Unreachable):

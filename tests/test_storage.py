@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.delivery import Delivery
-from pipeline.journal import Journal, Outbox
+from pipeline.journal import Dead, Journal, Outbox
 from pipeline.records import Machine, Point, Readings
 from pipeline.sinks import SINKS, Refused, Unreachable
 from pipeline.sinks.embedded import Embedded
@@ -138,15 +138,31 @@ def test_a_full_disk_takes_the_reserve_and_the_oldest_points_and_counts_them(tmp
     with pytest.raises(sqlite3.OperationalError) as full:
         fill(10)
     assert is_full(full.value, journal.path)
-    assert journal.make_room(covered=50)
+    assert journal.make_room(50, [], [])
     assert not (tmp_path / "journal.sqlite.reserve").exists()
-    assert next(journal.replay(0))[0] == 51
+    assert next(journal.replay(50))[0] == 51
+    assert journal.dropped == 0, "first what a snapshot covers"
+    assert journal.make_room(50, [], [])
     fill(5)
     assert 0 < journal.dropped < 20
     assert journal.accepted == journal.dropped + journal.waiting
     outbox = Outbox(journal.path)
     assert len(outbox.peek(0, 1_000)) == journal.waiting
     outbox.close()
+    journal.close()
+
+
+def test_a_full_disk_takes_what_is_delivered_before_what_is_not(tmp_path):
+    journal = journal_at(tmp_path)
+    for number in range(20):
+        journal.commit(None, points=points(3, 3 * number))
+    refused = Dead("bad", "machine", b"{}")
+    assert journal.make_room(0, [(0, 15)], [refused])
+    assert (journal.dropped, journal.waiting) == (0, 15)
+    assert journal.dead() == [refused]
+    assert journal.make_room(0, [(0, 15)], [])
+    assert 0 < journal.dropped < 15
+    assert not (journal.make_room(0, [(0, 20)], []) and journal.make_room(0, [(0, 20)], []))
     journal.close()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -32,13 +33,18 @@ def run(config: ConfigPath = None) -> None:
     tree = configured(config)
     set_up_logs()
     from pipeline.data_folder import DataFolderBusy
+    from pipeline.journal import JournalError
     from pipeline.service import serve
 
     try:
         with until_stopped() as stop:
             serve(tree, os.environ, stop)
-    except DataFolderBusy as error:
+    except (DataFolderBusy, JournalError) as error:
         fail(str(error))
+    except sqlite3.OperationalError as error:
+        fail(f"{tree.data}: {error} (key: data)", 1)  # not 2: when the disk has room again, another start may do
+    except OSError as error:
+        fail(str(error), 1)
 
 
 @app.command()
