@@ -88,6 +88,7 @@ def insert(database: sqlite3.Connection, table: str, row: Row) -> None:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a journal's file, whatever is in it."""
     database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
         uri=True,
@@ -100,10 +101,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def pack(readings: Readings) -> bytes:
+    """The columns of readings one after the other; see COLUMNS."""
     return b"".join(column.astype(kind).tobytes() for column, kind in zip(readings, COLUMNS, strict=True))
 
 
 def unpack(blob: bytes) -> Readings:
+    """What `pack` was given."""
     count = len(blob) // sum(np.dtype(kind).itemsize for kind in COLUMNS)
     columns: list[NDArray[Any]] = []
     begin = 0
@@ -272,7 +275,7 @@ class Journal:
             if not schema:
                 database.close()
                 database = _create(self.path)
-            elif version == 0 and "readings" in schema:
+            elif version == 0 and "readings" in schema and "commits" not in schema:
                 self._upgrade(database)
                 database = connect(self.path)
             elif schema != SCHEMA or version != VERSION:
@@ -310,11 +313,11 @@ class Journal:
         database.close()  # takes its log in
         old.close()
         new.rename(beside(self.path, ".ready"))
-        aside = self._swap()
+        before = self._swap()
         if lost:
-            log.error('journal.corrupt set_aside=%s lost="%s"', aside, "; ".join(lost[:20]))
+            log.error('journal.corrupt set_aside=%s lost="%s"', before, "; ".join(lost[:20]))
         else:
-            remove(aside)
+            remove(before)
         log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
 
     def _gather(self) -> str:

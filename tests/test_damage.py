@@ -212,6 +212,17 @@ def test_what_is_whole_of_a_damaged_file_of_version_0_is_kept_too(tmp_path, capl
     journal.close()
 
 
+def test_a_file_that_says_it_is_of_version_0_and_is_not_loses_nothing(tmp_path):
+    filled(tmp_path).close()
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    database.execute("PRAGMA user_version = 0")
+    database.close()
+    journal = Journal(tmp_path / "journal.sqlite")
+    assert len(list(journal.replay(0))) == 60
+    assert outbox_of(journal.path) == [point(number) for number in range(1, 61)]
+    journal.close()
+
+
 def test_without_the_names_of_machines_the_service_starts_and_gives_nobody_s_readings_to_another(tmp_path, caplog):
     journal = filled(tmp_path)
     journal._database.execute("DELETE FROM machines")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ def test_the_outbox_can_be_taken_out_as_line_protocol_and_readings_as_csv(folder
     assert len(rows) == 600 * 2 * 2
     assert {row["machine"] for row in rows} == {"press-1", "press-2"}
     assert float(rows[0]["value"])
+
+
+def test_a_journal_of_an_earlier_version_is_named_to_who_only_looks(tmp_path):
+    shutil.copytree(Path(__file__).parent / "corpus" / "version-0", tmp_path / "data")
+    (tmp_path / "plant.yaml").write_text(f"data: {tmp_path / 'data'}")
+    told = CliRunner().invoke(app, ["machines", "--config", str(tmp_path / "plant.yaml")])
+    assert told.exit_code == 1
+    assert "of version 0, not 1: start the service, it upgrades" in told.stderr
 
 
 def test_whoever_reads_for_long_keeps_nothing_from_being_taken_in(tmp_path):

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
@@ -104,12 +105,15 @@ class Bar:
 def as_committed(tree: Config) -> "Engine":
     """The service's networks at its last commit. Reads the data folder only; the service may be running."""
     from pipeline.data_folder import journal_path, restore
-    from pipeline.journal import Journal
+    from pipeline.journal import Journal, JournalError
     from pipeline.snapshots import Snapshots
 
     if not journal_path(tree).exists():
         fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
-    journal = Journal(journal_path(tree), read_only=True)
-    engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
-    journal.close()
+    try:
+        journal = Journal(journal_path(tree), read_only=True)
+        engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
+        journal.close()
+    except (JournalError, sqlite3.Error) as error:
+        fail(f"{tree.data}: {error}", 1)
     return engine
