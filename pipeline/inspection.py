@@ -5,20 +5,18 @@ Reads only. Nothing here mends: the service does, at its next start.
 
 import sqlite3
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.journal import SCHEMA, TABLES, VERSION, checksum, connect, unpack, witness
+from pipeline.journal_file import SCHEMA, TABLES, VERSION, checksum, connect, unpack, unpack_points, witness
 from pipeline.records import Machine, Point
 from pipeline.snapshots import Snapshots, UnreadableError, read_arrays, sequence_of
 
 PAGE_ROWS = 200
 
-_points = msgspec.msgpack.Decoder(list[Point]).decode
 _tags = tuple[tuple[str, str], ...]
 
 
@@ -159,7 +157,7 @@ def outbox(database: sqlite3.Connection) -> Iterator[Outgoing]:
     """Batches that wait for delivery, oldest first; those that fail their checksum are left out."""
     for number, count, blob, crc in paged(database, "outbox"):
         if checksum(number, count, blob) == crc:
-            yield Outgoing(number, _points(zlib.decompress(blob)))
+            yield Outgoing(number, unpack_points(blob))
 
 
 def readings(database: sqlite3.Connection) -> Iterator[tuple[Machine, str, int, float]]:

@@ -36,7 +36,8 @@ ALLOWED = {
     "pipeline.report": {"pipeline.evaluation"},
     "pipeline.picture": {"pipeline.records", "pipeline.tables", "pipeline.evaluation"},
     "pipeline.sqlite_files": set(),
-    "pipeline.journal": {"pipeline.records", "pipeline.sqlite_files"},
+    "pipeline.journal_file": {"pipeline.records", "pipeline.sqlite_files"},
+    "pipeline.journal": {"pipeline.records", "pipeline.sqlite_files", "pipeline.journal_file"},
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records", "pipeline.sqlite_files"},
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
@@ -44,7 +45,7 @@ ALLOWED = {
     "pipeline.mqtt": {"pipeline.records", "pipeline.arrival"},
     "pipeline.redelivery": {"pipeline.records"},
     "pipeline.broker": set(),
-    "pipeline.inspection": {"pipeline.records", "pipeline.journal", "pipeline.snapshots"},
+    "pipeline.inspection": {"pipeline.records", "pipeline.journal_file", "pipeline.snapshots"},
     "pipeline.doctor": {
         "pipeline.records", "pipeline.config", "pipeline.topics", "pipeline.payloads", "pipeline.mqtt",
         "pipeline.sinks", "pipeline.inspection",

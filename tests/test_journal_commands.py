@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.inspection import outbox
-from pipeline.journal import Journal, connect
+from pipeline.journal import Journal
+from pipeline.journal_file import connect
 from pipeline.records import Point
 
 

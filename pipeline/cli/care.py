@@ -184,7 +184,8 @@ def export(
     Example: spikewatch journal export outbox --config plant.yaml --out points.txt && influx write -f points.txt
     """
     from pipeline import inspection
-    from pipeline.journal import Journal, connect
+    from pipeline.journal import Journal
+    from pipeline.journal_file import connect
     from pipeline.sinks.lines import lines
 
     folder = folder_of(config)
