@@ -65,14 +65,18 @@ def sensors(
     total = np.bincount(row, loud, len(rows))[row]
     share = np.where(total > 0.0, loud / np.where(total > 0.0, total, 1.0), 1.0 / np.bincount(row)[row])
     off = np.where(lines[row] > 1, scoring.state_score(level, lines[row], changed[row]), 0.0)
-    expected, reach = account.expected[entry], BAND * account.usual[entry]
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected, reach = account.expected[entry], BAND * account.usual[entry]
+        low, high = expected - reach, expected + reach
+    # After readings of 1e100 the usual distance may be none: such a band says nothing, and there is none.
+    expected = np.where(np.isfinite(low) & np.isfinite(high), expected, np.nan)
     return Sensors(
         row,
         account.line[entry],
         account.value[entry],
         expected,
-        expected - reach,
-        expected + reach,
+        np.where(np.isnan(expected), np.nan, low),
+        np.where(np.isnan(expected), np.nan, high),
         np.maximum(scoring.event_score(dendrite, lines[row]), off),
         np.where(score[row] > 0.0, share, np.nan),
     )
