@@ -92,7 +92,8 @@ class Journal:
             self._database = connect(path, read_only=True)
             [(version,)] = self._database.execute("PRAGMA user_version")
             if version != VERSION:
-                raise JournalError(f"{path}: of version {version}, not {VERSION}: start the service, it upgrades")
+                how = "start the service, it upgrades" if version < VERSION else "a newer spikewatch wrote it"
+                raise JournalError(f"{path}: of version {version}, not {VERSION}: {how}")
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         if beside(path, ".ready").exists():

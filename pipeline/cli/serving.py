@@ -44,7 +44,8 @@ def run(config: ConfigPath = None) -> None:
     except sqlite3.OperationalError as error:
         fail(f"{tree.data}: {error} (key: data)", 1)  # not 2: when the disk has room again, another start may do
     except OSError as error:
-        fail(str(error), 1)
+        ours = str(error.filename or "").startswith(tree.data)
+        fail(f"{error.filename}: {error.strerror} (key: data)" if ours else str(error), 1)
 
 
 @app.command()

@@ -114,6 +114,8 @@ def as_committed(tree: Config) -> "Engine":
         journal = Journal(journal_path(tree), read_only=True)
         engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
         journal.close()
-    except (JournalError, sqlite3.Error) as error:
+    except JournalError as error:
+        fail(str(error), 1)
+    except sqlite3.Error as error:
         fail(f"{tree.data}: {error}", 1)
     return engine
