@@ -146,7 +146,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     console.print(
         f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored.\n"
         f"  store      {store_path(config)} (SQLite; points of `machine` and `sensor`)\n"
-        f"  networks   {folder}/networks-*.npz, journal {folder}/journal.sqlite\n"
+        f"  networks   {folder}/networks-*.snapshot, journal {folder}/journal.sqlite\n"
         "  your plant copy deploy/spikewatch.example.yaml, set mqtt.url to your broker and influxdb.url to your\n"
         "             InfluxDB, then: spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
         markup=False,
