@@ -17,7 +17,7 @@ from pipeline.engine import Engine
 from pipeline.fleet import Fleet, SnapshotError
 from pipeline.journal import Journal
 from pipeline.prior_file import priors_of
-from pipeline.records import Machine, Readings
+from pipeline.records import Ints, Machine, Readings
 from pipeline.snapshots import Snapshots
 
 log = logging.getLogger("spikewatch")
@@ -79,9 +79,10 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             unreadable = max(unreadable, covered)
             engine = unlearned()
     name_the_rest(engine.fleet, journal)
+    slots = np.array([slot for slot, _ in engine.fleet.lines], np.int64)
     replayed = 0
     for committed, readings in journal.replay(sequence):
-        engine.step(known(engine.fleet, readings))
+        engine.step(known(slots, readings))
         sequence = committed
         replayed += len(readings.line)
     if unreadable > sequence:
@@ -106,9 +107,8 @@ def name_the_rest(fleet: Fleet, journal: Journal) -> None:
         fleet.add_line(slot, sensor)
 
 
-def known(fleet: Fleet, readings: Readings) -> Readings:
-    """Readings of sensors that have a name; only a damaged journal has others."""
-    slots = np.array([slot for slot, _ in fleet.lines], np.int64)
+def known(slots: Ints, readings: Readings) -> Readings:
+    """Readings of sensors that have a name, `slots` by line; only a damaged journal has others."""
     line = readings.line
     sound = (line >= 0) & (line < len(slots))
     sound[sound] = slots[line[sound]] == readings.slot[sound]

@@ -191,7 +191,7 @@ class Journal:
     def salvage(self, reason: str) -> None:
         """The file has turned out to be damaged: go on with a new one that has all that is whole.
 
-        Raises OSError or sqlite3.OperationalError, and changes nothing, where there is no room for it.
+        Raises OSError or sqlite3.OperationalError where there is no room for the new one; the old one then stays.
         """
         waiting, gathered = self.waiting, self._gather()
         self._database.close()
