@@ -79,10 +79,17 @@ class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Scores at which a machine's severity becomes `warning` and `critical`."""
+    """Scores at which a machine's severity becomes `warning` and `critical`, and when alarms make an incident.
+
+    All times are those of the data.
+    """
 
     warning: float = 0.99
     critical: float = 0.999
+    hold: str = "0s"  # how long an alarm lasts before it is an incident
+    clear: float = 0.97  # score below which a machine is calm again; 999 of 1,000 healthy rows are
+    close: str = "10m"  # how long it is calm before its incident closes; at least 20 sampling intervals
+    escalate: str = "8h"  # after which a warning that nobody acknowledged is critical; `0s` never
 
 
 class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

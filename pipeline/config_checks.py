@@ -160,7 +160,9 @@ def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
 
 
 def _check_alert(alert: Alert, environ: Mapping[str, str]) -> Problems:
-    for key, score in (("warning", alert.warning), ("critical", alert.critical)):
+    for key in ("hold", "close", "escalate"):
+        yield from _check_duration(key, getattr(alert, key))
+    for key, score in (("warning", alert.warning), ("critical", alert.critical), ("clear", alert.clear)):
         if not 0 < score <= 1:
             yield key, f"{score} is not a score (above 0, at most 1)"
             return

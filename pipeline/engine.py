@@ -5,15 +5,17 @@ on the readings so far and on nothing else: not on batch borders, other machines
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import explanation, scoring, silence
+from pipeline import explanation, incidents, scoring, silence
+from pipeline.commands import Command, CommandError, audit, checked, snooze_ns
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
-from pipeline.fleet import IGNORED, NO_ROOM, Fleet
+from pipeline.fleet import IGNORED, NO_ROOM, Fleet, NoBaselineError
+from pipeline.incidents import Incident, News
 from pipeline.network import clock, drift, judgement, layers, prior, rows
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
@@ -41,6 +43,7 @@ class Scores(NamedTuple):
     lines: Ints  # of the machine
     until: Ints  # entry of the account after the row's last one
     account: judgement.Account  # one entry per reading of the rows
+    news: tuple[News, ...]  # of incidents, in order
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -67,6 +70,7 @@ class Summary(NamedTuple):
     score: float
     severity: Severity
     shifts: tuple[Shift, ...]  # of its sensors, in order of their first readings
+    incident: Incident | None  # the open one
 
 
 def compile_network() -> None:
@@ -258,12 +262,18 @@ class Engine:
         return self._score(*self._judge(Readings.none(), np.array([slot])))
 
     def _replace(self, slot: int, change: Callable[[int], None]) -> None:
-        """Change what a machine has learned, but neither what time it is for it nor what an operator set."""
+        """Change what a machine has learned, but not its time, its incidents, or what an operator set."""
         state, lines = self.fleet.state, [line for _, line in self.fleet.lines_of(slot)]
+        machine_incident = [column[slot].copy() for column in state.incident_machines]
+        line_incidents = [column[lines] for column in state.incident_lines]
         last_ns = state.lines.clock.last_ns[lines]
         closed_ns, patience_ns = state.row_machines.closed_ns[slot], state.machines.evidence.patience_ns[slot]
         change(slot)
         state = self.fleet.state
+        for column, one in zip(state.incident_machines, machine_incident, strict=True):
+            column[slot] = one
+        for column, several in zip(state.incident_lines, line_incidents, strict=True):
+            column[lines] = several
         state.lines.clock.last_ns[lines] = last_ns
         state.row_machines.closed_ns[slot] = state.row_machines.time_ns[slot] = closed_ns
         state.machines.evidence.patience_ns[slot] = patience_ns
@@ -318,7 +328,7 @@ class Engine:
         state_voice = np.where(by_others, np.int64(Voice.EXPECTATION), np.int64(Voice.CONDITION))
         cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
         learned = np.minimum(closed.age / scoring.WARM, 1.0)
-        return Scores(
+        scores = Scores(
             closed.slot,
             closed.time_ns,
             score,
@@ -335,7 +345,104 @@ class Engine:
             closed.lines,
             closed.until,
             account,
+            (),
         )
+        return Scores(*scores[:-1], tuple(self._follow(scores)))
+
+    def _follow(self, scores: Scores) -> Iterator[News]:
+        """Take rows into the incidents of their machines."""
+        state = self.fleet.state
+        machines, lines = state.incident_machines, state.incident_lines
+        looked_at = incidents.interesting(machines, scores.slot, scores.severity)
+        if not len(looked_at):
+            return
+        alarms = looked_at[scores.severity[looked_at] > 0]
+        told = self.explain(scores, alarms)
+        begin = np.searchsorted(told.row, np.arange(len(alarms) + 1))
+        # Where nothing is expected, a sensor's distance from its baseline says the same.
+        sigmas = scores.account.sigmas[explanation.entries(scores.until, alarms)[0]]
+        leaning = np.sign(np.where(np.isnan(told.expected), sigmas, told.value - told.expected))
+        share = np.nan_to_num(told.share)
+        usual_ns = state.row_machines.usual_ns
+        alarm = 0
+        for number in looked_at.tolist():
+            slot, time_ns = int(scores.slot[number]), int(scores.time_ns[number])
+            severity, score = int(scores.severity[number]), float(scores.score[number])
+            for phase in incidents.row(machines, slot, time_ns, score, severity, float(usual_ns[slot])):
+                if phase == "begin":
+                    own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+                    lines.share[own] = lines.high[own] = 0.0
+                elif phase == "alarm":
+                    entries = slice(begin[alarm], begin[alarm + 1])
+                    lines.share[told.line[entries]] += share[entries]
+                    lines.high[told.line[entries]] += share[entries] * leaning[entries]
+                elif phase == "rise":
+                    [why] = self.why(scores, np.array([number]))
+                    machines.why[slot] = why[: incidents.WHY_LENGTH]
+                else:
+                    yield News(slot, time_ns, phase, self._incident(slot), "calm" if phase == "close" else "")
+            alarm += severity > 0
+
+    def _incident(self, slot: int) -> Incident:
+        """The machine's incident, open or about to be."""
+        state = self.fleet.state
+        own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        names = [self.fleet.lines[line][1] for line in own.tolist()]
+        sensors = incidents.parts(state.incident_lines, own, names)
+        return incidents.incident(state.incident_machines, slot, sensors)
+
+    def incident(self, slot: int) -> Incident | None:
+        """The machine's open incident."""
+        return self._incident(slot) if self.fleet.state.incident_machines.open[slot] else None
+
+    def apply(self, command: Command) -> list[Point]:
+        """Do what somebody says to a machine, between two rows; returns the points that tell of it.
+
+        Raises CommandError, and changes nothing, where it cannot be done.
+        """
+        checked(command)
+        slot = self.fleet.slot(command.machine)
+        if slot < 0:
+            raise CommandError(f"no machine {command.machine.name!r} is known")
+        machines = self.fleet.state.incident_machines
+        now_ns = int(self.fleet.state.row_machines.closed_ns[slot])
+        points = []
+        match command.verb:
+            case "normal":
+                points = self._end_incident(slot, now_ns, command.verb)
+                self.normal(slot)
+            case "repaired":
+                points = self._end_incident(slot, now_ns, command.verb)
+                points += self.points(self.repaired(slot))
+            case "rollback":
+                try:
+                    self.fleet.baseline(slot)
+                except NoBaselineError as error:
+                    raise CommandError(str(error)) from None
+                points = self._end_incident(slot, now_ns, command.verb)
+                points += self.points(self.rollback(slot))
+            case "freeze":
+                self.freeze(slot)
+            case "resume":
+                self.resume(slot)
+            case "ack" | "snooze":
+                if not machines.open[slot]:
+                    raise CommandError(f"{command.machine.name} has no open incident")
+                machines.acknowledged[slot] = True
+                machines.snoozed_ns[slot] = now_ns + snooze_ns(command) if command.verb == "snooze" else 0
+                points = [self._incident_point(News(slot, now_ns, "update", self._incident(slot)))]
+        return [*points, audit(command, self.fleet.tags[slot])]
+
+    def _end_incident(self, slot: int, now_ns: int, reason: str) -> list[Point]:
+        """Close the open incident, if there is one, because of what somebody said."""
+        machines = self.fleet.state.incident_machines
+        told = [News(slot, now_ns, "close", self._incident(slot), reason)] if machines.open[slot] else []
+        incidents.forget(machines, slot)
+        return [self._incident_point(news) for news in told]
+
+    def _incident_point(self, news: News) -> Point:
+        tags = (*self.fleet.tags[news.slot], ("id", str(news.incident.number)))
+        return Point("incident", tuple(sorted(tags)), incidents.fields(news), news.time_ns)
 
     def explain(self, scores: Scores, rows: Ints) -> Sensors:
         """Of some rows of `scores`, what each sensor with a reading had to do with it, and where it was expected."""
@@ -370,7 +477,7 @@ class Engine:
         return said
 
     def points(self, scores: Scores) -> list[Point]:
-        """A `machine` point for every score that is due, and a `sensor` point for each reading that is."""
+        """A point for every score that is due, each of its sensors that are, and all that happened to incidents."""
         points = []
         tags, lines = self.fleet.tags, self.fleet.lines
         chosen = np.flatnonzero(scores.due)
@@ -399,7 +506,8 @@ class Engine:
             if severity > 0:
                 fields["why"] = next(reasons)
             points.append(Point("machine", tags[slot], fields, time_ns))
-        return points + self._sensor_points(scores)
+        points += self._sensor_points(scores)
+        return points + [self._incident_point(news) for news in scores.news]
 
     def _sensor_points(self, scores: Scores) -> list[Point]:
         """Value, expected band, score and share of each sensor; fields that are not known yet are left out."""
@@ -437,6 +545,7 @@ class Engine:
                     float(state.scoring.newest[slot]),
                     Severity(max(int(state.scoring.severity[slot]), 0)),
                     self._shifts(own),
+                    self.incident(slot),
                 )
             )
         return result

@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import delta, rate
-from pipeline import scoring
-from pipeline.config import Limits, MachineRule
+from pipeline import incidents, scoring
+from pipeline.config import Limits, MachineRule, duration_ns
 from pipeline.network import layers, prior, rows
 from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 2  # of a snapshot; raised when a field changes its meaning
+FORMAT = 3  # of a snapshot; raised when a field changes its meaning
+OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
 BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
 
@@ -38,9 +39,11 @@ class State(NamedTuple):
     row_lines: rows.Lines
     row_machines: rows.Machines
     scoring: scoring.State
+    incident_lines: incidents.Lines
+    incident_machines: incidents.Machines
 
 
-PER_SLOT = {"machines", "row_machines", "scoring"}
+PER_SLOT = {"machines", "row_machines", "scoring", "incident_machines"}
 IGNORED, NO_ROOM, NO_ROOM_IN_GROUP = -1, -2, -3  # in place of a line
 
 
@@ -69,6 +72,8 @@ def fresh(params: layers.Params, slots: int, lines: int, width: int, real: type[
         rows.fresh_lines(lines),
         rows.fresh_machines(slots, width),
         scoring.fresh(slots),
+        incidents.fresh_lines(lines),
+        incidents.fresh_machines(slots),
     )
 
 
@@ -90,15 +95,17 @@ def named(machines: list[Machine], lines: list[tuple[int, str]]) -> Array:
 def read_names(arrays: dict[str, Array]) -> dict[str, Any]:
     """What `named` wrote; raises SnapshotError where another version did."""
     names: dict[str, Any] = json.loads(arrays["names"].tobytes())
-    if names["format"] != FORMAT:
-        raise SnapshotError(f"snapshot of format {names['format']}, this version reads {FORMAT}")
+    if not OLDEST <= names["format"] <= FORMAT:
+        raise SnapshotError(f"snapshot of format {names['format']}, this version reads {OLDEST} to {FORMAT}")
     return names
 
 
-def check(arrays: dict[str, Array], state: State) -> None:
-    """Raise SnapshotError unless every array of a snapshot has its place in `state`."""
+def check(arrays: dict[str, Array], state: State, format_: int) -> None:
+    """Raise SnapshotError unless every array of a snapshot of that format has its place in `state`."""
     for path, leaf in leaves(state):
         saved = arrays.get(path)
+        if saved is None and format_ < FORMAT:
+            continue
         if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
             raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
 
@@ -223,6 +230,10 @@ class Fleet:
             prior.give(known, sensor, line, earlier, self.state.lines.expectation, self.state.lines.evidence)
         return line
 
+    def slot(self, machine: Machine) -> int:
+        """Slot of a machine; -1 for one that is not known."""
+        return self._slots.get(machine, -1)
+
     def lines_of(self, slot: int) -> list[tuple[str, int]]:
         """Sensors and lines of a machine, in order of discovery."""
         return [(sensor, line) for sensor, line in self._numbers[slot].items() if line >= 0]
@@ -236,8 +247,14 @@ class Fleet:
 
     def _configure(self, slot: int) -> None:
         """Give a machine the thresholds of its rule and its lines the ranges: both are configuration, not memory."""
-        self.state.scoring.warning[slot] = self.rules[slot].alert.warning
-        self.state.scoring.critical[slot] = self.rules[slot].alert.critical
+        alert = self.rules[slot].alert
+        self.state.scoring.warning[slot] = alert.warning
+        self.state.scoring.critical[slot] = alert.critical
+        machines = self.state.incident_machines
+        machines.hold_ns[slot] = duration_ns(alert.hold)
+        machines.close_ns[slot] = duration_ns(alert.close)
+        machines.escalate_ns[slot] = duration_ns(alert.escalate)
+        machines.clear[slot] = min(alert.clear, alert.warning)
         for _, line in self.lines_of(slot):
             self._declare(line)
 
@@ -287,7 +304,7 @@ class Fleet:
         names = read_names(arrays)
         sensors = [sensor for _, sensor in names["lines"]]
         alone = fresh(self.params, 1, len(sensors), max(len(sensors), 1), self._real)
-        check(arrays, alone)
+        check(arrays, alone, names["format"])
         if any(arrays[path].shape != leaf.shape for path, leaf in leaves(alone)):
             raise SnapshotError("not the cut of one machine")
         for sensor in sensors:
@@ -377,9 +394,11 @@ class Fleet:
             self.add_machine(Machine(name, tuple((key, value) for key, value in tags)))
         for slot, sensor in names["lines"]:
             self.add_line(slot, sensor)
-        check(arrays, self.state)
+        check(arrays, self.state, names["format"])
         for path, leaf in leaves(self.state):
-            saved = arrays[path]
+            saved = arrays.get(path)
+            if saved is None:  # of an older format
+                continue
             leaf[tuple(slice(length) for length in saved.shape)] = saved
         for slot in range(len(self.machines)):
             self._configure(slot)

@@ -72,7 +72,7 @@ def same(first, second):
 
 def told(scores):
     """What is said of each row, by name, whatever the batch it came in."""
-    return {name: column for name, column in scores._asdict().items() if name not in ("until", "account")}
+    return {name: column for name, column in scores._asdict().items() if name not in ("until", "account", "news")}
 
 
 def equal(first, second):

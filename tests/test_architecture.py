@@ -20,10 +20,15 @@ ALLOWED = {
     "pipeline.scoring": {"encoders", "pipeline.records"},
     "pipeline.silence": {"pipeline.records"},
     "pipeline.explanation": {"pipeline.records", "pipeline.network", "pipeline.scoring"},
-    "pipeline.fleet": {"encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring"},
+    "pipeline.commands": {"pipeline.records", "pipeline.config"},
+    "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands"},
+    "pipeline.fleet": {
+        "encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring",
+        "pipeline.incidents",
+    },
     "pipeline.engine": {
         "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring", "pipeline.silence",
-        "pipeline.fleet", "pipeline.explanation",
+        "pipeline.fleet", "pipeline.explanation", "pipeline.commands", "pipeline.incidents",
     },
     "pipeline.prior_file": {"pipeline.config", "pipeline.network"},
     "pipeline.tables": {"pipeline.records"},
@@ -91,7 +96,7 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 PURE_PARTS = (
     "encoders", "pipeline.network", "pipeline.scoring", "pipeline.silence", "pipeline.engine", "pipeline.fleet",
-    "pipeline.evaluation", "pipeline.redelivery", "pipeline.arrival",
+    "pipeline.commands", "pipeline.incidents", "pipeline.evaluation", "pipeline.redelivery", "pipeline.arrival",
 )  # fmt: skip
 
 
