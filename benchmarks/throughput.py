@@ -33,7 +33,7 @@ from pipeline.connections import open_sink
 from pipeline.engine import Engine, compile_network
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
-from pipeline.records import Machine, Message, Readings
+from pipeline.records import Announcement, Machine, Message, Readings
 from pipeline.service import Service
 
 SENSORS = 8
@@ -113,6 +113,10 @@ class Counting:
     def counters(self) -> dict[str, int]:
         """As the receiver."""
         return self._receiver.counters()
+
+    def publish(self, announcement: Announcement) -> None:
+        """As the receiver."""
+        self._receiver.publish(announcement)
 
     def ack(self, messages: Sequence[Message]) -> None:
         """As the receiver; counts."""

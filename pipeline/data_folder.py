@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.commands import Command, CommandError
 from pipeline.config import Config, duration_ns, match_rule
 from pipeline.engine import Engine
 from pipeline.fleet import Fleet, SnapshotError
@@ -81,16 +82,27 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
     name_the_rest(engine.fleet, journal)
     slots = np.array([slot for slot, _ in engine.fleet.lines], np.int64)
     replayed = 0
-    for committed, readings in journal.replay(sequence):
-        engine.step(known(slots, readings))
+    for committed, content in journal.replay(sequence):
         sequence = committed
-        replayed += len(readings.line)
+        if isinstance(content, Command):
+            say_again(engine, content)
+        else:
+            engine.step(known(slots, content))
+            replayed += len(content.line)
     if unreadable > sequence:
         log.error('journal.gap after=%d upto=%d note="what only a lost snapshot knew is gone"', sequence, unreadable)
         sequence = unreadable
     if engine.fleet.machines:
         log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)
     return engine, sequence
+
+
+def say_again(engine: Engine, command: Command) -> None:
+    """Apply a command that was applied before; only where readings before it are gone can it fail."""
+    try:
+        engine.apply(command)
+    except CommandError as error:
+        log.error('journal.command verb=%s machine=%s reason="%s"', command.verb, command.machine.name, error)
 
 
 def name_the_rest(fleet: Fleet, journal: Journal) -> None:

@@ -23,6 +23,7 @@ from pipeline.config import Config, unix_ns
 from pipeline.data_folder import store_path
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
+from pipeline.records import Point
 from pipeline.service import Service, serve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
@@ -52,6 +53,7 @@ class Demo:
         self._files = files
         self._seconds = seconds
         self._stop = stop
+        self._due = 0.0  # when the next plain table is
         self._labels = read_labels(files[0].parent / "labels.json")
         self._player: subprocess.Popen[str] | None = None
         self.board: Board | None = None
@@ -62,6 +64,7 @@ class Demo:
         """The service is up: let the recordings play."""
         self.service = service
         self.board = Board(service.engine, self._labels)
+        service.listeners.append(self.take)
         arguments = [
             "replay",
             *map(str, self._files),
@@ -87,10 +90,16 @@ class Demo:
             self._stop.wait(1.5)
         self._stop.set()
 
-    def take(self, scores: Scores) -> None:
-        """Scores of a batch."""
-        if self.board is not None:
-            self.board.update(scores)
+    def take(self, scores: Scores, points: list[Point]) -> None:
+        """Scores of a batch, on the service's main thread."""
+        if self.board is None:
+            return
+        self.board.update(scores)
+        if not self._console.is_terminal:
+            self._due = self._due or time.monotonic() + PLAIN_FIRST_S
+            if time.monotonic() >= self._due:
+                self._due = time.monotonic() + PLAIN_EVERY_S
+                self._console.print(self.board)
 
     def end(self) -> None:
         """Stop the player, if it is still at it."""
@@ -119,19 +128,9 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     )
     demo = Demo(console, chosen, seconds, stop)
     live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
-    due = 0.0  # when the next plain table is
-
-    def on_scores(scores: Scores) -> None:
-        nonlocal due
-        demo.take(scores)
-        due = due or time.monotonic() + PLAIN_FIRST_S
-        if not console.is_terminal and time.monotonic() >= due:
-            due = time.monotonic() + PLAIN_EVERY_S
-            console.print(demo.board)
-
     try:
         with live:
-            serve(config, {}, stop, demo.begin, on_scores)
+            serve(config, {}, stop, demo.begin)
     finally:
         demo.end()
     if demo.failure:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.journal_file import SCHEMA, TABLES, VERSION, checksum, connect, unpack, unpack_points, witness
+from pipeline.journal_file import CHAIN, SCHEMA, TABLES, VERSION, checksum, connect, unpack, unpack_points, witness
 from pipeline.records import Machine, Point
 from pipeline.snapshots import Snapshots, UnreadableError, read_arrays, sequence_of
 
@@ -72,12 +72,12 @@ def _of_journal(path: Path, progress: Callable[[int], None]) -> Iterator[str]:
                 rows += 1
                 progress(rows)
         before = None
-        for sequence, previous in database.execute("SELECT sequence, previous FROM readings ORDER BY sequence"):
+        for sequence, previous in database.execute(f"SELECT sequence, previous FROM ({CHAIN}) ORDER BY sequence"):
             if before is not None and previous != before:
                 yield f"{path}: readings {sequence}: the batch before it, {previous}, is missing"
             before = sequence
         covered = max(Snapshots(path.parent, read_only=True).sequences(), default=0)
-        [(first,)] = database.execute("SELECT min(previous) FROM readings WHERE sequence > ?", (covered,))
+        [(first,)] = database.execute(f"SELECT min(previous) FROM ({CHAIN}) WHERE sequence > ?", (covered,))
         if first is not None and first > covered:
             yield f"{path}: readings between the newest snapshot, of {covered}, and {first} are missing"
         [(last,)] = database.execute("SELECT coalesce(max(sequence), 0) FROM commits")
@@ -117,7 +117,7 @@ def stats(folder: Path, disk_free: int) -> Stats:
             return list(database.execute(sql, values).fetchone())
 
         [batches, to_replay] = count(
-            "SELECT count(*), coalesce(sum(length(columns)), 0) FROM readings WHERE sequence > ?",
+            f"SELECT count(*), coalesce(sum(size), 0) FROM ({CHAIN}) WHERE sequence > ?",
             max(covered, default=0),
         )
         [points, size] = count("SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox")

@@ -5,8 +5,8 @@ Promises, and what keeps them:
 1. *All or nothing.* A batch's readings, the names discovered in it and its points are one transaction
    (`Journal.commit`), in write-ahead mode with full synchronisation: after a crash or a power cut a batch is there
    with everything or not at all. A message is acknowledged only after `commit` has returned.
-2. *State can be rebuilt.* Readings stay until a snapshot covers them (`prune`), so newest snapshot + `replay` is the
-   state at the last commit.
+2. *State can be rebuilt.* Readings, and what people said to machines, stay until a snapshot covers them (`prune`), so
+   newest snapshot + `replay` is the state at the last commit.
 3. *Nothing grows without bound.* The outbox holds at most so many bytes, and no more than it has when the disk has
    only the reserve left; when it is full the oldest batches go first, counted. Dead letters are bounded too.
 4. *Never silently wrong.* Every row has a checksum over all that it says. A damaged file is set aside by name and all
@@ -27,8 +27,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.commands import Command
 from pipeline.journal_file import (
+    CHAIN,
+    NEW_IN_2,
     SCHEMA,
+    SCHEMA_1,
     VERSION,
     bear_witness,
     checksum,
@@ -107,8 +111,8 @@ class Journal:
             log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), error, gathered)
             self._database = self._open()
         self._count()
-        self._last_readings = self._highest("readings")
-        found = max(self._last_readings, self._highest("commits"))
+        self._last_replayed = max(self._highest("readings"), self._highest("commands"))
+        found = max(self._last_replayed, self._highest("commits"))
         self.last = max(found, witness(path))  # number of the newest commit ever
         if self.last > found:
             log.error(
@@ -135,6 +139,12 @@ class Journal:
             elif version == 0 and "readings" in schema and "commits" not in schema:
                 self._upgrade(database)
                 database = connect(self.path)
+            elif version == 1 and schema == SCHEMA_1:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute(SCHEMA[NEW_IN_2])
+                database.execute(f"PRAGMA user_version = {VERSION}")
+                database.execute("COMMIT")
+                log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
             elif schema != SCHEMA or version != VERSION:
                 raise Damaged("its tables are not those that were made")
             database.execute("PRAGMA synchronous = FULL")
@@ -143,7 +153,7 @@ class Journal:
                 [(found,)] = database.execute("PRAGMA quick_check(1)")
                 if found != "ok":
                     raise Damaged(found)
-            for table in ("machines", "lines", "readings", "commits"):
+            for table in ("machines", "lines", "readings", "commands", "commits"):
                 for row in database.execute(f"SELECT * FROM {table}"):
                     if checksum(*row[:-1]) != row[-1]:
                         raise Damaged(f"{table} {row[0]} fails its checksum")
@@ -212,7 +222,7 @@ class Journal:
         """What waits, and what may be replayed."""
         [row] = self._database.execute("SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox")
         self.waiting, self.waiting_bytes = row
-        [(size,)] = self._database.execute("SELECT coalesce(sum(length(columns)), 0) FROM readings")
+        [(size,)] = self._database.execute(f"SELECT coalesce(sum(size), 0) FROM ({CHAIN})")
         self.readings_bytes = size
 
     @contextmanager
@@ -239,12 +249,14 @@ class Journal:
         dead: Sequence[Dead] = (),
         seen: bytes = b"",
         arrived_ns: int = 0,
+        command: Command | None = None,
     ) -> int:
         """Keep one batch, all of it or nothing; returns its sequence number, 0 where there is nothing to replay.
 
         `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `delivered` are the
         outbox ids (above, up to) that the delivery thread is done with. `seen` is what the batch's messages are
-        recognised by when they come again, `arrived_ns` the time of arrival of the newest.
+        recognised by when they come again, `arrived_ns` the time of arrival of the newest. `command` was applied in
+        the place of readings: a batch has the one or the other.
         """
         with self._transaction() as database:
             self._settle(delivered)
@@ -253,17 +265,22 @@ class Journal:
                 insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
             for line in lines:
                 insert(database, "lines", line)
-            sequence, number, columns = self.last, self._last_id, b""
+            sequence, number, columns, content = self.last, self._last_id, b"", ""
             if readings is not None and len(readings.line):
                 columns = pack(readings)
-            if columns or seen or points or dead:
+            if command is not None:
+                content = msgspec.json.encode(command).decode()
+            if columns or content or seen or points or dead:
                 sequence += 1
                 if self._idle:  # of a plant that sends nothing, the newest commit says all
                     database.execute("DELETE FROM commits WHERE sequence = ?", (self.last,))
                 insert(database, "commits", (sequence, seen, arrived_ns))
             if columns:
-                insert(database, "readings", (sequence, self._last_readings, columns))
+                insert(database, "readings", (sequence, self._last_replayed, columns))
                 self.readings_bytes += len(columns)
+            if content:
+                insert(database, "commands", (sequence, self._last_replayed, content))
+                self.readings_bytes += len(content)
             if points:
                 number += 1
                 blob = pack_points(points)
@@ -277,10 +294,10 @@ class Journal:
         if sequence > self.last:
             self.last = sequence
             bear_witness(self.path, sequence)
-            self._idle = not columns and not seen
-        if not columns:
+            self._idle = not columns and not content and not seen
+        if not columns and not content:
             return 0
-        self._last_readings = sequence
+        self._last_replayed = sequence
         return sequence
 
     def _settle(self, delivered: Sequence[tuple[int, int]]) -> None:
@@ -391,18 +408,23 @@ class Journal:
     def begin_after(self, sequence: int) -> None:
         """Let the next batch have a higher number than this: what a snapshot covers is never numbered again."""
         self.last = max(self.last, sequence)
-        self._last_readings = max(self._last_readings, sequence)
+        self._last_replayed = max(self._last_replayed, sequence)
 
-    def replay(self, after: int) -> Iterator[tuple[int, Readings]]:
-        """Batches committed after this sequence number, in order; what is missing among them is said."""
+    def replay(self, after: int) -> Iterator[tuple[int, Readings | Command]]:
+        """What was committed after this sequence number, in order; what is missing among it is said."""
         rows = self._database.execute(
-            "SELECT sequence, previous, columns FROM readings WHERE sequence > ? ORDER BY sequence", (after,)
+            "SELECT sequence, previous, columns FROM readings WHERE sequence > ?1"
+            " UNION ALL SELECT sequence, previous, content FROM commands WHERE sequence > ?1 ORDER BY sequence",
+            (after,),
         )
-        for sequence, previous, columns in rows:
+        for sequence, previous, content in rows:
             if previous > after:
                 log.error('journal.gap after=%d before=%d note="readings in between are gone"', after, sequence)
             after = sequence
-            yield sequence, unpack(columns)
+            if isinstance(content, bytes):
+                yield sequence, unpack(content)
+            else:
+                yield sequence, msgspec.json.decode(content, type=Command)
 
     def prune(self, upto: int) -> None:
         """Forget readings up to this sequence number, which a snapshot on disk covers, and messages long gone."""
@@ -411,9 +433,10 @@ class Journal:
 
     def _forget(self, upto: int) -> None:
         [(size,)] = self._database.execute(
-            "SELECT coalesce(sum(length(columns)), 0) FROM readings WHERE sequence <= ?", (upto,)
+            f"SELECT coalesce(sum(size), 0) FROM ({CHAIN}) WHERE sequence <= ?", (upto,)
         )
         self._database.execute("DELETE FROM readings WHERE sequence <= ?", (upto,))
+        self._database.execute("DELETE FROM commands WHERE sequence <= ?", (upto,))
         self.readings_bytes -= size
         newer = 0
         for sequence, size in self._database.execute("SELECT sequence, length(seen) FROM commits ORDER BY 1 DESC"):

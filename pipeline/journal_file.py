@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from pipeline.records import Point, Readings
 from pipeline.sqlite_files import beside, remove
 
-VERSION = 1  # of the file, in SQLite's user_version; readers of all earlier ones stay
+VERSION = 2  # of the file, in SQLite's user_version; readers of all earlier ones stay
 TABLES = {
     "machines": "slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL",
     "lines": "line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL, checksum INTEGER NOT NULL",
     "readings": "sequence INTEGER PRIMARY KEY, previous INTEGER NOT NULL, columns BLOB NOT NULL,"
+    " checksum INTEGER NOT NULL",
+    "commands": "sequence INTEGER PRIMARY KEY, previous INTEGER NOT NULL, content TEXT NOT NULL,"
     " checksum INTEGER NOT NULL",
     "commits": "sequence INTEGER PRIMARY KEY, seen BLOB NOT NULL, arrived_ns INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL",
@@ -32,6 +34,13 @@ TABLES = {
     " checksum INTEGER NOT NULL",
 }
 SCHEMA = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
+NEW_IN_2 = "commands"
+SCHEMA_1 = {name: statement for name, statement in SCHEMA.items() if name != NEW_IN_2}
+# Readings and commands, which a restart replays, name the one before them: (sequence, previous, bytes).
+CHAIN = (
+    "SELECT sequence, previous, length(columns) AS size FROM readings"
+    " UNION ALL SELECT sequence, previous, length(content) FROM commands"
+)
 COLUMNS = ("<i4", "<i4", "<i8", "<f8", "?")  # slot, line, time_ns, value, ends
 
 Row = tuple[int | str | bytes, ...]

@@ -77,3 +77,11 @@ class Point(NamedTuple):
     tags: tuple[tuple[str, str], ...]  # sorted by key
     fields: dict[str, float | int | str | bool]
     time_ns: int
+
+
+class Announcement(NamedTuple):
+    """Something to publish over MQTT, at QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool

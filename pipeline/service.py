@@ -16,23 +16,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from pipeline.announcements import Announcer, command_filters, is_own, topic_of
 from pipeline.broker import EmbeddedBroker
+from pipeline.commands import Command, CommandError, read
 from pipeline.config import Config, duration_ns
 from pipeline.connections import broker_now, open_sink, status_of, status_topic
 from pipeline.data_folder import Writing, claim, journal_path, restore
 from pipeline.delivery import Delivery, Range
-from pipeline.engine import Scores, compile_network
+from pipeline.engine import Engine, Scores, compile_network
 from pipeline.health import Liveness, Watchdog, figures, notifier
+from pipeline.incidents import Incident
 from pipeline.journal import Dead, Journal
 from pipeline.mqtt import Receiver
 from pipeline.payloads import Decoder
-from pipeline.records import Message, Point, Reading, Readings
+from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
 from pipeline.snapshots import GENERATIONS, Snapshots
@@ -47,11 +51,15 @@ POISON_PER_CAUSE = 100  # refused messages kept as dead letters since the start;
 WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
+STOPPED = "the service has stopped"
 MOST_JOURNALS = 4  # times the journal's limit: nothing more is taken while snapshots fail
 
 
+T = TypeVar("T")
+
+
 class Source(Protocol):
-    """Where messages come from; `pipeline.mqtt.Receiver` in the service."""
+    """Where messages come from, and announcements go; `pipeline.mqtt.Receiver` in the service."""
 
     def take(self, max_messages: int, timeout_s: float) -> list[Message]:
         """Messages that have arrived, in order."""
@@ -59,18 +67,29 @@ class Source(Protocol):
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge messages whose effects are on disk."""
 
+    def publish(self, announcement: Announcement) -> None:
+        """Say something, now or when it can be."""
+
     def counters(self) -> dict[str, int]:
         """What happened so far, by name."""
 
 
-def portions(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """Messages in order, in batches that fit the memory whatever they hold; a batch has at least one."""
+def portions(
+    messages: Sequence[Message], alone: Callable[[str], bool] = lambda topic: False
+) -> Iterator[Sequence[Message]]:
+    """Messages in order, in batches that fit the memory whatever they hold; a batch has at least one.
+
+    A message whose topic is to be `alone` is a batch of its own.
+    """
     begin = size = 0
+    before = False  # whether the message before is alone
     for number, message in enumerate(messages):
-        if size and size + len(message.payload) > BATCH_BYTES:
+        single = alone(message.topic)
+        if (size and size + len(message.payload) > BATCH_BYTES) or (number > begin and (single or before)):
             yield messages[begin:number]
             begin, size = number, 0
         size += len(message.payload)
+        before = single
     if messages:
         yield messages[begin:]
 
@@ -82,7 +101,11 @@ class Service:
         """Open the data folder and restore the state at the last commit."""
         self.liveness = liveness or Liveness()
         self._folder = Path(config.data)
-        own = status_topic(config)
+        status, self._client_id = status_topic(config), config.mqtt.client_id
+
+        def own(topic: str) -> bool:
+            return topic == status or is_own(config.mqtt.client_id, topic)
+
         self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes, own)
         self._lock = claim(Path(config.data))
         self._snapshots = Snapshots(Path(config.data))
@@ -105,6 +128,12 @@ class Service:
         self._settled: tuple[Range, ...] = ()  # what the journal knows of the delivery
         self._deliver = threading.Event()  # set: no more points will come
         self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
+        self.listeners: list[Callable[[Scores, list[Point]], None]] = []  # of every batch that was committed
+        self._announcer = Announcer(config.mqtt.client_id)
+        self._announced: Callable[[Announcement], None] = lambda announcement: None
+        self._wishes: queue.SimpleQueue[tuple[Callable[[threading.Event], Any], Future[Any]]] = queue.SimpleQueue()
+        self._over = False  # nobody fulfils wishes any more
+        self._beyond = False  # the engine has done what could not be committed
         self.messages = 0  # taken from the source
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
@@ -112,8 +141,90 @@ class Service:
         self._full_groups = 0  # that were named
         self._lag_s = 0.0  # longest time between arrival and commit since it was last told
 
-    def run(self, source: Source, stop: threading.Event, on_scores: Callable[[Scores], None] | None = None) -> None:
+    def ask(self, question: Callable[[Engine], T], timeout_s: float = 5.0) -> T:
+        """What a question to the engine gives, asked on the main thread between two batches; for any other thread.
+
+        Raises TimeoutError where it is not answered in time, and what the question raises.
+        """
+        return self._between(lambda stop: question(self.engine), timeout_s)
+
+    def tell(self, command: Command, timeout_s: float = 5.0) -> list[Point]:
+        """Have a command done between two batches and committed; for any other thread. Returns its points.
+
+        Raises CommandError where it cannot be done, TimeoutError where it is not known yet whether it was.
+        """
+        return self._between(lambda stop: self._obey(command, stop), timeout_s)
+
+    def _between(self, wish: Callable[[threading.Event], T], timeout_s: float) -> T:
+        if self._over:
+            raise TimeoutError(STOPPED)
+        future: Future[T] = Future()
+        self._wishes.put((wish, future))
+        return future.result(timeout_s)
+
+    def _fulfil(self, stop: threading.Event) -> None:
+        """Do what other threads wish."""
+        while not self._wishes.empty():
+            wish, future = self._wishes.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(wish(stop))
+                except Exception as error:
+                    future.set_exception(error)
+
+    def _obey(self, command: Command, stop: threading.Event, seen: bytes = b"", arrived_ns: int = 0) -> list[Point]:
+        """Apply a command and commit it with its points."""
+        points = self.engine.apply(command)
+        log.info(
+            "command verb=%s machine=%s argument=%s by=%s via=%s",
+            *(command.verb, command.machine.name, command.argument, command.by, command.via),
+        )
+        if not self._commit(None, points, stop, seen, arrived_ns, command):
+            self._beyond = True
+            raise TimeoutError(STOPPED)
+        self._announce(points)
+        return points
+
+    def _obey_message(self, message: Message, stop: threading.Event) -> bool:
+        """Do what a message says, and answer; False if stopped before it could be committed."""
+        new, seen = self._redelivery.sift([message])
+        machine = next(
+            (one for one in self.engine.fleet.machines if topic_of(self._client_id, one, "command") == message.topic),
+            Machine(message.topic.split("/")[-2]),
+        )
+        said, problem, done = message.payload[:200].decode("utf-8", "replace"), "", False
+        try:
+            if new:
+                command = read(message.payload, machine, "mqtt", time.time_ns())
+                self._obey(command, stop, seen, message.received_ns)
+                done = True
+        except CommandError as error:
+            problem = str(error)
+            self._refuse("command", problem, message.topic)
+        except TimeoutError:
+            return False
+        if not done and not self._commit(None, [], stop, seen, message.received_ns):
+            return False
+        self.messages += 1
+        if new:
+            self._announced(self._announcer.answer(machine, said, problem))
+        return True
+
+    def _announce(self, points: list[Point]) -> None:
+        """Say on MQTT what points tell."""
+
+        def incident(machine: Machine) -> Incident | None:
+            return self.engine.incident(self.engine.fleet.slot(machine))
+
+        for announcement in self._announcer.of(points, incident, time.monotonic_ns()):
+            self._announced(announcement)
+
+    def _is_command(self, topic: str) -> bool:
+        return topic.endswith("/command") and topic.startswith(f"{self._client_id}/")
+
+    def run(self, source: Source, stop: threading.Event) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
+        self._announced = source.publish
         # A kernel gives up the interpreter lock and wants it back when it is done; with Python's 5 ms every return
         # from one of a batch's twenty kernels could wait that long for another thread.
         sys.setswitchinterval(0.0005)
@@ -125,14 +236,15 @@ class Service:
             while not stop.is_set():
                 self.liveness.round()
                 messages = [] if self._is_behind(stop) else source.take(BATCH_MESSAGES, WAIT_S)
-                for batch in portions(messages):
-                    scores = self._process(batch, stop)
-                    if scores is None:
+                for batch in portions(messages, self._is_command):
+                    command = self._is_command(batch[0].topic)
+                    if not (self._obey_message(batch[0], stop) if command else self._process(batch, stop)):
                         return  # stopped while the disk was full: not committed, so not acknowledged
                     source.ack(batch)
                     self.liveness.round()
-                    if on_scores is not None:
-                        on_scores(scores)
+                self._fulfil(stop)
+                if self._beyond:
+                    return
                 if not messages and self.delivery.done != self._settled:
                     self._commit(None, [], stop)
                 with self.liveness.waiting_for("disk"):
@@ -143,6 +255,7 @@ class Service:
                         health_due = now + HEALTH_EVERY_S
                         silent = self.engine.silent(time.monotonic_ns())
                         self._commit(None, [self._health(source), *silent], stop)
+                        self._announce(silent)
                         self._tidy()
                     self._keep_snapshots(now)
             self._snapshot_to_its_end()  # an older one, still on its way
@@ -151,8 +264,8 @@ class Service:
             with self.liveness.waiting_for("disk"):
                 self._close()
 
-    def _process(self, messages: Sequence[Message], stop: threading.Event) -> Scores | None:
-        """Score messages and commit everything they caused; None if stopped before it could be committed."""
+    def _process(self, messages: Sequence[Message], stop: threading.Event) -> bool:
+        """Score messages and commit everything they caused; False if stopped before it could be committed."""
         decoded: list[Sequence[Reading]] = []
         poison: list[Dead] = []
         new, seen = self._redelivery.sift(messages)
@@ -175,13 +288,17 @@ class Service:
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
             log.warning('late note="readings not newer than their sensor\'s last are counted, not learned from"')
-        if not self._commit(rows, self.engine.points(scores), stop, seen, messages[-1].received_ns):
-            return None
+        points = self.engine.points(scores)
+        if not self._commit(rows, points, stop, seen, messages[-1].received_ns):
+            return False
+        self._announce(points)
         waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
         self._lag_s = max(self._lag_s, waited_s)
         self.messages += len(messages)
         self.readings += len(rows.line)
-        return scores
+        for listener in self.listeners:
+            listener(scores, points)
+        return True
 
     def _name_full_groups(self) -> None:
         """One warning per group of machines that wants more room than one group gets."""
@@ -213,13 +330,20 @@ class Service:
         stop: threading.Event,
         seen: bytes = b"",
         arrived_ns: int = 0,
+        command: Command | None = None,
     ) -> bool:
         """One transaction; waits and tries again while the disk does not take it. False if stopped before."""
         with self.liveness.waiting_for("disk"):
-            return self._commit_in_the_end(rows, points, stop, seen, arrived_ns)
+            return self._commit_in_the_end(rows, points, stop, seen, arrived_ns, command)
 
     def _commit_in_the_end(
-        self, rows: Readings | None, points: list[Point], stop: threading.Event, seen: bytes, arrived_ns: int
+        self,
+        rows: Readings | None,
+        points: list[Point],
+        stop: threading.Event,
+        seen: bytes,
+        arrived_ns: int,
+        command: Command | None,
     ) -> bool:
         """As `_commit`."""
         dead: list[Dead] = []
@@ -231,7 +355,7 @@ class Service:
             done = self.delivery.done  # before the dead letters: what is done has been buried
             dead += [self._dead.get() for _ in range(self._dead.qsize())]
             try:
-                sequence = self._journal.commit(rows, machines, lines, points, done, dead, seen, arrived_ns)
+                sequence = self._journal.commit(rows, machines, lines, points, done, dead, seen, arrived_ns, command)
                 break
             except sqlite3.DatabaseError as error:
                 damaged = is_damage(error, self._journal.path)
@@ -358,6 +482,9 @@ class Service:
             self._snapshot_written()
 
     def _close(self) -> None:
+        self._over = True
+        while not self._wishes.empty():
+            self._wishes.get()[1].set_exception(TimeoutError(STOPPED))
         self._deliver.set()
         self._thread.join(timeout=5.0)
         self._snapshot_to_its_end()
@@ -372,7 +499,6 @@ def serve(
     environ: Mapping[str, str],
     stop: threading.Event,
     on_start: Callable[[Service, int], None] | None = None,
-    on_scores: Callable[[Scores], None] | None = None,
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none)."""
     failures: list[threading.ExceptHookArgs] = []
@@ -399,7 +525,11 @@ def serve(
         watchdog.status = lambda: "compiling the network"
         log.info('network.compiling note="about half a minute at the first start, then from the cache"')
         compile_network()
-        topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
+        templates = [parse(source.topic) for source in config.mqtt.sources]
+        topics = [
+            (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
+        ]
+        topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates)]
         limits = config.limits
         receiver = Receiver(
             broker_now(config, environ, port),
@@ -420,7 +550,7 @@ def serve(
         )
         notify("READY=1")
         try:
-            service.run(receiver, stop, on_scores)
+            service.run(receiver, stop)
         finally:
             receiver.stop()
     finally:

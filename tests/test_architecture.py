@@ -21,6 +21,7 @@ ALLOWED = {
     "pipeline.silence": {"pipeline.records"},
     "pipeline.explanation": {"pipeline.records", "pipeline.network", "pipeline.scoring"},
     "pipeline.commands": {"pipeline.records", "pipeline.config"},
+    "pipeline.announcements": {"pipeline.records", "pipeline.incidents", "pipeline.topics"},
     "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands"},
     "pipeline.fleet": {
         "encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring",
@@ -42,7 +43,7 @@ ALLOWED = {
     "pipeline.picture": {"pipeline.records", "pipeline.tables", "pipeline.evaluation"},
     "pipeline.sqlite_files": set(),
     "pipeline.journal_file": {"pipeline.records", "pipeline.sqlite_files"},
-    "pipeline.journal": {"pipeline.records", "pipeline.sqlite_files", "pipeline.journal_file"},
+    "pipeline.journal": {"pipeline.records", "pipeline.commands", "pipeline.sqlite_files", "pipeline.journal_file"},
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records", "pipeline.sqlite_files"},
     "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
@@ -58,7 +59,7 @@ ALLOWED = {
     "pipeline.health": set(),
     "pipeline.data_folder": {
         "pipeline.records", "pipeline.config", "pipeline.engine", "pipeline.fleet", "pipeline.journal",
-        "pipeline.snapshots", "pipeline.prior_file",
+        "pipeline.snapshots", "pipeline.prior_file", "pipeline.commands",
     },
     "pipeline.connections": {"pipeline.config", "pipeline.data_folder", "pipeline.mqtt", "pipeline.sinks"},
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
@@ -96,7 +97,8 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 PURE_PARTS = (
     "encoders", "pipeline.network", "pipeline.scoring", "pipeline.silence", "pipeline.engine", "pipeline.fleet",
-    "pipeline.commands", "pipeline.incidents", "pipeline.evaluation", "pipeline.redelivery", "pipeline.arrival",
+    "pipeline.commands", "pipeline.incidents", "pipeline.announcements", "pipeline.evaluation",
+    "pipeline.redelivery", "pipeline.arrival",
 )  # fmt: skip
 
 

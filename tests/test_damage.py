@@ -49,6 +49,9 @@ class Nothing:
     def ack(self, messages):
         pass
 
+    def publish(self, announcement):
+        pass
+
     def counters(self):
         return {}
 

@@ -19,7 +19,7 @@ from pipeline.config import Config
 from pipeline.connections import open_sink
 from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
 from pipeline.mqtt import Broker, Publisher
-from pipeline.records import Message
+from pipeline.records import Announcement, Message
 from pipeline.service import Service
 
 
@@ -147,6 +147,9 @@ class Nothing:
         return []
 
     def ack(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def publish(self, announcement: Announcement) -> None:
         pass
 
     def counters(self) -> dict[str, int]:

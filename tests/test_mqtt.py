@@ -11,6 +11,7 @@ from servers import Mosquitto, until
 
 from pipeline.broker import EmbeddedBroker
 from pipeline.mqtt import Broker, BulkClient, Publisher, PublishError, Receiver, Status
+from pipeline.records import Announcement
 
 pytestmark = pytest.mark.servers
 
@@ -74,6 +75,17 @@ def test_messages_published_while_we_are_away_wait_for_us(mosquitto, receive):
     first.stop()
     publish(mosquitto.url, numbers(0, 500))
     assert [message.payload for message in collect(receive(broker), 500)] == numbers(0, 500)
+
+
+def test_while_much_is_published_nothing_that_comes_in_is_lost(mosquitto, receive):
+    receiver = receive(Broker.of(mosquitto.url))
+    ears = receive(Broker.of(mosquitto.url, client_id="ears"), (("spikewatch/#", 1),))
+    until(lambda: receiver.connected and ears.connected, "connected")
+    for number in range(2_000):
+        receiver.publish(Announcement("spikewatch/m/incident", b"%d" % number, False))
+    publish(mosquitto.url, numbers(0, 2_000))
+    assert [message.payload for message in collect(receiver, 2_000)] == numbers(0, 2_000)
+    assert [message.payload for message in collect(ears, 2_000)] == numbers(0, 2_000)
 
 
 def test_a_broker_that_appears_later_is_found_with_one_warning(tmp_path, receive, caplog):

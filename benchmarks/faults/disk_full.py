@@ -24,7 +24,7 @@ from pathlib import Path
 from mutations import rows, state_of
 
 from pipeline.config import Config, Emit, Limits
-from pipeline.records import Message, Point
+from pipeline.records import Announcement, Message, Point
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
@@ -69,6 +69,9 @@ class Plant:
 
     def ack(self, messages: Sequence[Message]) -> None:
         self.acknowledged += len(messages)
+
+    def publish(self, announcement: Announcement) -> None:
+        pass
 
     def counters(self) -> dict[str, int]:
         return {}

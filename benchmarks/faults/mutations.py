@@ -28,7 +28,7 @@ from pipeline.config import Config, ConfigError
 from pipeline.config_file import load
 from pipeline.fleet import Fleet
 from pipeline.journal import Dead, Journal, JournalError, Outbox
-from pipeline.records import Message, Point
+from pipeline.records import Announcement, Message, Point
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
@@ -61,6 +61,9 @@ class Given:
         return taken
 
     def ack(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def publish(self, announcement: Announcement) -> None:
         pass
 
     def counters(self) -> dict[str, int]:

@@ -94,8 +94,18 @@ class BulkClient(Client):
                     self.wanted = max(end - len(self.held), 0)  # the rest of it is still on its way
                     return
             # Any other packet, or a length that cannot be: paho knows what to do.
-            if self.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or self.socket() is None:
+            if not self._hand_over() or self.socket() is None:
                 return
+
+    def _hand_over(self) -> bool:
+        """Let paho take one packet; whether all is well.
+
+        Its `loop_read` takes as many as there are messages on their way out, and with them what is for us.
+        """
+        code = self._packet_read()
+        if code > 0:
+            self._loop_rc_handle(code)
+        return code in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN)
 
     def _skip_publish(self, body: int, end: int, take: Take) -> bool:
         """Keep topic and id of the packet at the head of the buffer; whether all of it was there."""

@@ -20,7 +20,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from pipeline.arrival import SECOND_NS, Arrivals
 from pipeline.mqtt.broker import KEEPALIVE_S, Broker
 from pipeline.mqtt.client import PUBACK, BulkClient, reason_of
-from pipeline.records import Message
+from pipeline.mqtt.outgoing import Outgoing
+from pipeline.records import Announcement, Message
 
 log = logging.getLogger("spikewatch.mqtt")
 
@@ -85,6 +86,7 @@ class Receiver:
         self._queue: deque[Message] = deque()
         self._arrived = threading.Event()
         self._acks: deque[tuple[int, bytes]] = deque()  # connection, joined PUBACK packets
+        self._outgoing = Outgoing()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -152,9 +154,15 @@ class Receiver:
             self._acks.append((current, b"".join([struct.pack("!BBH", PUBACK, 2, mid) for mid in mids])))
             self._wake()
 
+    def publish(self, announcement: Announcement) -> None:
+        """Publish at QoS 1, now or on the next connection; what is retained is said again on every one."""
+        self._outgoing.put(announcement)
+        self._wake()
+
     def counters(self) -> dict[str, int]:
         """What happened so far, by name."""
         return {
+            "announcements_dropped": self._outgoing.dropped,
             "received": self.received,
             "dropped_qos0": self.dropped,
             "reconnects": self.reconnects,
@@ -207,6 +215,7 @@ class Receiver:
             client.on_connect = self._on_connect
             client.on_disconnect = self._on_disconnect
             client.on_subscribe = self._on_subscribe
+            client.on_publish = lambda client, data, mid, *_: self._outgoing.confirmed(mid)
             if self._status is not None:
                 client.will_set(self._status.topic, self._status.offline, 1, True)
             broker.connect(client, clean=False)
@@ -259,6 +268,8 @@ class Receiver:
                     client.ack_all(packets)
                 else:
                     self.stale_acks += len(packets) // 4
+            if self.connected:
+                self._outgoing.send(client)
             if client.want_write():
                 client.loop_write()
             now = time.monotonic()
@@ -312,6 +323,7 @@ class Receiver:
         self.connected = True
         if self._status is not None:
             client.publish(self._status.topic, self._status.online, 1, True)
+        self._outgoing.connected()
         log.info("mqtt.connected host=%s port=%d session_present=%s", client.host, client.port, flags.session_present)
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             # What is retained is sent when we first subscribe and not again on every connection.

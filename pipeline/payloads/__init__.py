@@ -4,7 +4,7 @@
 readings, refusals or both, and never an exception.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.config import Source, Times, duration_ns, unix_ns
@@ -39,11 +39,17 @@ MAX_ROUTE_TOPIC = 512  # characters; longer topics are decoded but not remembere
 class Decoder:
     """Decodes every message of all sources. The first source whose topic matches counts.
 
-    Sources must be valid, as `config.load` makes sure; ValueError where they are not. Messages on the topic `own` are
-    what we say ourselves: they give neither readings nor refusals.
+    Sources must be valid, as `config.load` makes sure; ValueError where they are not. Messages on topics that are
+    `own` are what we say ourselves: they give neither readings nor refusals.
     """
 
-    def __init__(self, sources: Sequence[Source], times: Times, message_bytes: int, own: str | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        times: Times,
+        message_bytes: int,
+        own: Callable[[str], bool] = lambda topic: False,
+    ) -> None:
         self._own = own
         window = Window(unix_ns(times.oldest), duration_ns(times.future))
         self._message_bytes = message_bytes
@@ -65,7 +71,7 @@ class Decoder:
         return route(payload, received_ns)
 
     def _route(self, topic: str) -> Route:
-        if topic == self._own:
+        if self._own(topic):
             return lambda payload, received_ns: Decoded((), ())
         for template, form in self._formats:
             captures = template.match(topic)
