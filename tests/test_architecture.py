@@ -96,10 +96,19 @@ def test_every_part_imports_only_what_it_may_know(part):
 
 
 PURE_PARTS = (
-    "encoders", "pipeline.network", "pipeline.scoring", "pipeline.silence", "pipeline.engine", "pipeline.fleet",
-    "pipeline.commands", "pipeline.incidents", "pipeline.announcements", "pipeline.evaluation",
-    "pipeline.redelivery", "pipeline.arrival",
-)  # fmt: skip
+    "encoders",
+    "pipeline.network",
+    "pipeline.scoring",
+    "pipeline.silence",
+    "pipeline.engine",
+    "pipeline.fleet",
+    "pipeline.commands",
+    "pipeline.incidents",
+    "pipeline.announcements",
+    "pipeline.evaluation",
+    "pipeline.redelivery",
+    "pipeline.arrival",
+)
 
 
 @pytest.mark.parametrize("part", PURE_PARTS)
