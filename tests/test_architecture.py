@@ -34,6 +34,10 @@ ALLOWED = {
     "pipeline.prior_file": {"pipeline.config", "pipeline.network"},
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
+    "pipeline.tap": {"pipeline.records", "pipeline.payloads"},
+    "pipeline.listening": {"pipeline.records", "pipeline.mqtt"},
+    "pipeline.plant": {"pipeline.records"},
+    "pipeline.simulation": {"pipeline.plant"},
     "pipeline.score": {
         "pipeline.records", "pipeline.config", "pipeline.tables", "pipeline.engine", "pipeline.network",
     },
@@ -109,6 +113,8 @@ PURE_PARTS = (
     "pipeline.redelivery",
     "pipeline.arrival",
 )
+    "pipeline.plant",
+    "pipeline.simulation",
 
 
 @pytest.mark.parametrize("part", PURE_PARTS)

@@ -83,8 +83,8 @@ def until_stopped() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator["Bar"]:
-    """A bar with the time that remains, on standard error."""
+def progress_bar(what: str, total: int | None) -> Iterator["Bar"]:
+    """A bar with the time that remains, on standard error; `total` is None where there is no end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         yield Bar(progress, progress.add_task(what, total=total))

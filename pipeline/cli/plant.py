@@ -1,0 +1,165 @@
+"""Verbs that look at live traffic, make some, and write a first configuration from it."""
+
+import json
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out, progress_bar, until_stopped
+from pipeline.config import ConfigError, duration_ns
+from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
+
+if TYPE_CHECKING:
+    from pipeline.tap import Told
+
+
+def seconds_of(text: str, option: str) -> float:
+    """A duration given as an option, in seconds."""
+    try:
+        return duration_ns(text) / 1e9
+    except ValueError as error:
+        fail(f"{option}: {error}")
+
+
+@app.command()
+def simulate(
+    url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
+    config: ConfigPath = None,
+    machines: Annotated[int, typer.Option(min=1, help="How many machines: press-01, press-02, ...")] = 6,
+    sensors: Annotated[int, typer.Option(min=1, help="Sensors of each: vibration, temperature, current, ...")] = 5,
+    rate: Annotated[
+        float, typer.Option(min=0.001, help="Rows a second of each machine, in the time of the data.")
+    ] = 10.0,
+    fault: Annotated[Kind | None, typer.Option(help="What breaks; see above.")] = None,
+    machine: Annotated[str, typer.Option(help="The machine that breaks.")] = "press-01",
+    sensor: Annotated[
+        str | None,
+        typer.Option(help="The sensor that breaks, of all faults but bearing and leak; default: the first."),
+    ] = None,
+    after: Annotated[str, typer.Option(help="When it breaks, in the time of the data.")] = "60s",
+    lasting: Annotated[str | None, typer.Option("--for", help="How long; default: until Ctrl-C.")] = None,
+    speed: Annotated[float, typer.Option(help="Above 1: history at this speed until the present is reached.")] = 1.0,
+    history: Annotated[str, typer.Option(help="With --speed: how long ago the data begins.")] = "6h",
+    topic: Annotated[
+        str | None,
+        typer.Option(help="plant/{machine}/{sensor}: a number a message; plant/{machine}: a JSON object a row."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same readings.")] = 0,
+) -> None:
+    """Publish a plant that does not exist: machines that idle, run, age, and break when they are told to.
+
+    Faults: bearing (vibration rises and knocks, temperature creeps up), leak (pressure and flow creep down), stuck (a
+    sensor repeats its last value), dropout (sends nothing any more), offset (reads more from one row to the next),
+    drift (creeps up), noise (twelve times the noise). What is broken stays broken.
+
+    With --speed 60 an hour of history passes in a minute, with times of its own, and is followed by the present.
+
+    Example: spikewatch simulate --url mqtt://127.0.0.1:1883 --fault bearing --machine press-03 --after 60s
+    """
+    from pipeline.connections import broker_of
+    from pipeline.mqtt import Broker, Publisher, PublishError
+    from pipeline.replay import play
+    from pipeline.simulation import messages
+
+    tree = configured(config)
+    stamped = speed != 1.0
+    template = topic or ("plant/{machine}" if stamped else "plant/{machine}/{sensor}")
+    if "{machine}" not in template:
+        fail("--topic: needs {machine}: plant/{machine}/{sensor}")
+    if stamped and "{sensor}" in template:
+        fail("--speed: a number has no time of its own; take a topic without {sensor}: plant/{machine}")
+    if not 1.0 <= speed < math.inf:
+        fail(f"--speed: {speed:g} is not from 1 on")
+    history_s = seconds_of(history, "--history") if stamped else 0.0
+    rows = math.inf if lasting is None else math.ceil(seconds_of(lasting, "--for") * rate)
+    names, channels = machine_names(machines), sensor_names(sensors)
+    faults: tuple[Fault, ...] = ()
+    if fault is not None:
+        if machine not in names:
+            fail(f"--machine: {machine} is none of {names[0]} to {names[-1]}")
+        if sensor is not None and sensor not in channels:
+            fail(f"--sensor: {sensor} is none of {', '.join(channels)}")
+        begins = math.ceil(seconds_of(after, "--after") * rate)
+        faults = (Fault(fault, names.index(machine), begins, None if sensor is None else channels.index(sensor)),)
+    try:
+        plant = Plant(machines, sensors, 1.0 / rate, seed, faults)
+    except ValueError as error:
+        fail(f"--fault: {error}")
+    own = f"spikewatch-simulate-{os.getpid()}"
+    try:
+        broker = broker_of(tree, os.environ, own, 1883) if url is None else Broker.of(url, client_id=own, protocol=4)
+    except (ValueError, ConfigError) as error:
+        fail(str(error))
+    broken = "nothing breaks" if fault is None else f"{machine} gets {fault} after {after}"
+    err.print(
+        f"{machines} machines on {template} at {broker.host}:{broker.port}, {broken}; Ctrl-C ends it",
+        markup=False,
+        soft_wrap=True,
+    )
+    per_row = machines * (sensors if "{sensor}" in template else 1)
+    begin_ns = time.time_ns() - round(history_s * 1e9)
+    schedule = messages(plant, names, channels, template, 1.0 / rate, begin_ns, speed, history_s, rows)
+    total = None if math.isinf(rows) else int(rows) * per_row
+    try:
+        with until_stopped() as stop, Publisher(broker) as publisher, progress_bar("messages", total) as bar:
+            sent = play(schedule, publisher.publish, stop=stop, progress=bar)
+            publisher.drain()
+    except PublishError as error:
+        fail(str(error), 1)
+    err.print(f"{sent} messages published", markup=False)
+
+
+@app.command()
+def tap(
+    config: ConfigPath = None,
+    topic: Annotated[str, typer.Option(help="What to listen to: a filter with + and #.")] = "#",
+    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = math.inf,
+    count: Annotated[int, typer.Option(min=1, help="Ends after so many messages.")] = 2**63 - 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show how each live message is understood: its machine and sensors, and what is ignored and why.
+
+    Listens as a client of its own; a running service loses nothing to it. Topics that no source of the configuration
+    matches are shown too, as ignored. With --json a line of JSON per message. Ends with 1 where no message came.
+
+    Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
+    """
+    from pipeline.connections import broker_of
+    from pipeline.listening import listen
+    from pipeline.payloads import Decoder
+    from pipeline.tap import in_words, tell
+
+    tree = configured(config)
+    decoder = Decoder(tree.mqtt.sources, tree.times, tree.limits.message_bytes)
+    shown = readings = ignored = 0
+    try:
+        broker = broker_of(tree, os.environ, tree.mqtt.client_id, 1883)
+        with until_stopped() as stop:
+            for message in listen(broker, [topic], seconds, stop):
+                told = tell(message, decoder.decode(message), tree.mqtt.client_id)
+                if as_json:
+                    print_json_line(told)
+                else:
+                    for line in in_words(told):
+                        out.print(line, markup=False, soft_wrap=True)
+                shown, readings, ignored = shown + 1, readings + len(told.readings), ignored + bool(told.ignored)
+                if shown >= count:
+                    break
+    except (OSError, ConfigError) as error:
+        fail(f"{tree.mqtt.url or 'mqtt://127.0.0.1:1883'}: {error}", 1)
+    err.print(f"{shown} messages, {readings} readings; {ignored} messages with something ignored", markup=False)
+    if not shown:
+        fail(f"no message on {topic}: is anybody publishing, and may we read it?", 1)
+
+
+def print_json_line(told: "Told") -> None:
+    """A message as one line of JSON."""
+    entry = {
+        "topic": told.topic,
+        "readings": [one._asdict() for one in told.readings],
+        "ignored": [one._asdict() for one in told.ignored],
+    }
+    out.print(json.dumps(entry), markup=False, soft_wrap=True)

@@ -1,0 +1,92 @@
+"""What becomes of one live message, in words: its machine and sensors, and what is ignored and why."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pipeline.payloads import Cause, Decoded
+from pipeline.records import Message
+
+WHY: Mapping[Cause, str] = {
+    Cause.UNKNOWN_TOPIC: "no source of the configuration matches the topic",
+    Cause.EMPTY: "there is nothing in it",
+    Cause.TOO_LARGE: "larger than limits.message_bytes",
+    Cause.NOT_NUMBER: "not one number, as payload: number needs it",
+    Cause.NOT_JSON: "not JSON, as payload: json needs it",
+    Cause.TOO_DEEP: "too many objects within one another",
+    Cause.SHAPE: "an array, or a value, where it cannot be used",
+    Cause.DUPLICATE_KEY: "the key comes again; the last one counts",
+    Cause.NO_MACHINE: "neither topic nor payload names the machine",
+    Cause.NO_SENSOR: "a bare value, and the topic names no sensor",
+    Cause.BAD_NAME: "not a name: empty, too long, not printable, or with / + or #",
+    Cause.NO_TIME: "the configured time field is missing",
+    Cause.BAD_TIME: "not a time in the configured unit",
+    Cause.TIME_FUTURE: "later than its arrival and times.future",
+    Cause.TIME_PAST: "before times.oldest: from a clock that was never set?",
+    Cause.NAN: "not a number (NaN)",
+    Cause.INFINITE: "infinite",
+    Cause.MAGNITUDE: "beyond all measure",
+    Cause.NULL: "null",
+    Cause.TEXT: "text, not a number",
+    Cause.BOOLEAN: "true or false, not a number",
+}
+OURS = "what the service says itself"
+
+
+class Value(NamedTuple):
+    """One reading of a message."""
+
+    machine: str
+    tags: Mapping[str, str]
+    sensor: str
+    value: float
+    time: str  # ISO 8601
+
+
+class Ignored(NamedTuple):
+    """One part of a message that gave no reading, or all of it."""
+
+    cause: str  # as its counter is labelled; `ours` for what we say ourselves
+    why: str
+    where: str  # field or topic; may be empty
+
+
+class Told(NamedTuple):
+    """All that became of a message."""
+
+    topic: str
+    readings: tuple[Value, ...]
+    ignored: tuple[Ignored, ...]
+
+
+def tell(message: Message, decoded: Decoded, client_id: str) -> Told:
+    """What became of a message. Topics below `client_id` that no source matches are the service's own."""
+    readings = tuple(
+        Value(one.machine.name, dict(one.machine.tags), one.sensor, one.value, moment(one.time_ns))
+        for one in decoded.readings
+    )
+    ignored = tuple(Ignored(str(cause), WHY[cause], where) for cause, where in decoded.refused)
+    unknown = [one.cause == Cause.UNKNOWN_TOPIC for one in ignored]
+    if message.topic.startswith(f"{client_id}/") and all(unknown):
+        ignored = (Ignored("ours", OURS, ""),)
+    return Told(message.topic, readings, ignored)
+
+
+def moment(time_ns: int) -> str:
+    """To the millisecond, in UTC."""
+    return datetime.fromtimestamp(time_ns // 1_000_000 / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def in_words(told: Told) -> list[str]:
+    """Lines for a terminal: one for each machine of the message, one for each part that is ignored."""
+    lines = []
+    machines: dict[tuple[str, tuple[tuple[str, str], ...]], list[Value]] = {}
+    for one in told.readings:
+        machines.setdefault((one.machine, tuple(one.tags.items())), []).append(one)
+    for (machine, tags), values in machines.items():
+        names = " ".join([f"machine={machine}", *(f"{key}={text}" for key, text in tags)])
+        lines.append(f"{told.topic} -> {names}: {', '.join(f'{one.sensor}={one.value:g}' for one in values)}")
+    for cause, why, where in told.ignored:
+        about = f" ({where})" if where and where != told.topic else ""
+        lines.append(f"{told.topic} -> ignored, {cause}{about}: {why}")
+    return [repr(line)[1:-1] if not line.isprintable() else line for line in lines]
