@@ -25,13 +25,19 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     if path is None:
         return Config()
-    reader = _Reader(str(path), environ)
     try:
-        config = reader.config(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    return parsed(text, str(path), environ)
+
+
+def parsed(text: str, name: str, environ: Mapping[str, str]) -> Config:
+    """The configuration in a text, which problems call `name`; otherwise as `load`."""
+    reader = _Reader(name, environ)
+    config = reader.config(text)
     if reader.problems:
         raise ConfigError([text for _, text in sorted(reader.problems)])
     return config

@@ -35,6 +35,7 @@ ALLOWED = {
     "pipeline.tables": {"pipeline.records"},
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
     "pipeline.tap": {"pipeline.records", "pipeline.payloads"},
+    "pipeline.proposal": {"pipeline.records", "pipeline.config", "pipeline.topics", "pipeline.payloads"},
     "pipeline.listening": {"pipeline.records", "pipeline.mqtt"},
     "pipeline.plant": {"pipeline.records"},
     "pipeline.simulation": {"pipeline.plant"},
@@ -112,9 +113,10 @@ PURE_PARTS = (
     "pipeline.evaluation",
     "pipeline.redelivery",
     "pipeline.arrival",
-)
     "pipeline.plant",
     "pipeline.simulation",
+    "pipeline.proposal",
+)
 
 
 @pytest.mark.parametrize("part", PURE_PARTS)

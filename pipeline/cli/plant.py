@@ -4,12 +4,15 @@ import json
 import math
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out, progress_bar, until_stopped
-from pipeline.config import ConfigError, duration_ns
+from pipeline.config import Config, ConfigError, duration_ns
+from pipeline.config_file import parsed
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
 
 if TYPE_CHECKING:
@@ -153,6 +156,113 @@ def tap(
     err.print(f"{shown} messages, {readings} readings; {ignored} messages with something ignored", markup=False)
     if not shown:
         fail(f"no message on {topic}: is anybody publishing, and may we read it?", 1)
+
+
+@app.command()
+def init(
+    to: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("plant.yaml"),
+    url: Annotated[
+        str | None, typer.Option(help="Broker, mqtt://host:port or mqtts://...; asked for if left out.")
+    ] = None,
+    username: Annotated[str | None, typer.Option(help="Of the broker; asked for with the url.")] = None,
+    password_env: Annotated[
+        str | None, typer.Option(help="Name of the environment variable that holds the password, not the password.")
+    ] = None,
+    insecure_password: Annotated[
+        bool, typer.Option("--insecure-password", help="Allow it over mqtt:// to another host.")
+    ] = False,
+    topic: Annotated[str, typer.Option(help="What to listen to: a filter with + and #.")] = "#",
+    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 15.0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Listen to a broker, propose what its topics mean, and write a commented configuration.
+
+    Asks for the broker where --url is left out. The proposal is a guess from what was heard: read it, and try it with
+    the two commands that are printed at the end. Ends with 1 where nothing was heard that could be used.
+
+    Example: spikewatch init
+
+    Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
+    """
+    from pipeline.connections import broker_of
+    from pipeline.listening import listen
+    from pipeline.proposal import Proposed, as_yaml, propose
+
+    if to.exists() and not force:
+        fail(f"{to} exists; --force overwrites it")
+    if url is None:
+        url = typer.prompt("Broker", default="mqtt://127.0.0.1:1883", err=True)
+        username = (
+            username or typer.prompt("User name (empty: none)", default="", show_default=False, err=True) or None
+        )
+        if username is not None and password_env is None:
+            question = "Environment variable that holds its password (empty: none)"
+            password_env = typer.prompt(question, default="", show_default=False, err=True) or None
+
+    def checked(proposed: Proposed) -> tuple[str, Config]:
+        """The text of the configuration, as it is read back; the end of the program where it would not be."""
+        text = as_yaml(proposed, url or "", username, password_env, insecure_password)
+        try:
+            return text, parsed(text, str(to), os.environ)
+        except ConfigError as error:
+            fail(str(error))
+
+    _, tree = checked(Proposed((), {}))  # a wrong url is said before it is used
+    heard = []
+    try:
+        with (
+            until_stopped() as stop,
+            err.status(f"listening to {topic} for {seconds:g} s, Ctrl-C ends it sooner") as status,
+        ):
+            for message in listen(broker_of(tree, os.environ, tree.mqtt.client_id), [topic], seconds, stop):
+                heard.append(message)
+                if len(heard) % 100 == 0:
+                    status.update(f"listening to {topic}: {len(heard)} messages")
+                if len(heard) >= MOST_HEARD:
+                    break
+    except (OSError, ConfigError) as error:
+        fail(f"{url}: {error}", 1)
+    proposed = propose(heard, tree.mqtt.client_id)
+    if not proposed.proposals:
+        what = (
+            "no message" if not heard else f"{len(heard)} messages, and no reading in them that a source could name"
+        )
+        fail(f"{what} on {topic} within {seconds:g} s; nothing is written", 1)
+    text, _ = checked(proposed)
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"--out: {to}: {error.strerror}")
+    if as_json:
+        sources = [
+            {
+                **one._asdict(),
+                "source": {key: value for key, value in asdict(one.source).items() if value is not None},
+            }
+            for one in proposed.proposals
+        ]
+        out.print_json(json.dumps({"file": str(to), "sources": sources, "left_out": proposed.left_out}))
+        return
+    for one in proposed.proposals:
+        out.print(
+            f"{one.source.topic} ({one.source.payload}): {one.machines} machines, {one.sensors} sensors,"
+            f" such as {one.examples[0]}",
+            markup=False,
+            soft_wrap=True,
+        )
+        for note in one.notes:
+            out.print(f"  please check: {note}", markup=False, soft_wrap=True)
+    for name, why in sorted(proposed.left_out.items())[:LEFT_OUT_SHOWN]:
+        out.print(f"left out: {ascii(name)[1:-1]} ({why})", markup=False, soft_wrap=True)
+    if len(proposed.left_out) > LEFT_OUT_SHOWN:
+        out.print(f"left out: {len(proposed.left_out) - LEFT_OUT_SHOWN} more topics")
+    for line in (f"{to} is written. Next:", f"  spikewatch tap --config {to}", f"  spikewatch run --config {to}"):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+MOST_HEARD = 200_000  # messages, which bounds the memory
+LEFT_OUT_SHOWN = 10
 
 
 def print_json_line(told: "Told") -> None:

@@ -1,0 +1,200 @@
+"""`spikewatch init`: from what is heard to a configuration that understands it."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from servers import Mosquitto
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.config_file import load, parsed
+from pipeline.mqtt import Broker, Publisher
+from pipeline.payloads import Decoder
+from pipeline.proposal import as_yaml, propose
+from pipeline.records import Message
+
+NOW = 1_700_000_000_000_000_000
+NUMBERS = [
+    (f"plant/{site}/{machine}/{sensor}", b"21.5")
+    for site, machine in (("north", "press-1"), ("north", "press-2"), ("south", "mill-1"))
+    for sensor in ("temp", "vibration")
+]
+TELEMETRY = [
+    (f"line/{machine}/telemetry", b'{"ts": 1700000000.25, "load": 3, "pump": {"flow": 1.5}}')
+    for machine in ("filler", "capper")
+]
+ZIGBEE = [
+    (
+        f"zigbee2mqtt/{device}",
+        b'{"battery": 97, "temperature": 21.3, "state": "ON", "occupied": false, "update": {"version": 12}}',
+    )
+    for device in ("motor room", "compressor")
+] + [("zigbee2mqtt/bridge/info", b'{"version": "1", "config": {"port": 1}}'), ("zigbee2mqtt/x/set", b'{"state": 1}')]
+
+
+def proposed(*said: tuple[str, bytes]):
+    return propose([Message(topic, payload, NOW) for topic, payload in said])
+
+
+def sources(*said: tuple[str, bytes]) -> list[dict[str, object]]:
+    keys = ("topic", "payload", "machine", "samples", "time")
+    found = [{key: getattr(one.source, key) for key in keys} for one in proposed(*said).proposals]
+    return [{key: value for key, value in one.items() if value is not None} for one in found]
+
+
+def test_three_styles_at_once_are_told_apart_and_understood():
+    assert sources(*NUMBERS, *TELEMETRY, *ZIGBEE) == [
+        {"topic": "line/{machine}/telemetry", "payload": "json", "time": "ts"},
+        {"topic": "zigbee2mqtt/{machine}", "payload": "json"},
+        {"topic": "plant/{site}/{machine}/{sensor}", "payload": "number"},
+    ]
+    found = proposed(*NUMBERS, *TELEMETRY, *ZIGBEE)
+    assert [(one.machines, one.sensors) for one in found.proposals] == [(2, 4), (2, 6), (3, 6)]
+    assert set(found.left_out) == {"zigbee2mqtt/bridge/info", "zigbee2mqtt/x/set"}
+
+
+def both(template: str, payload: bytes, *names: str) -> list[tuple[str, bytes]]:
+    return [(template.format(name), payload) for name in names or ("a1", "b2")]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ([("plant/press/temp", b"1")], {"topic": "plant/{machine}/{sensor}", "payload": "number"}),
+        (both("{}/temp", b"1"), {"topic": "{machine}/{sensor}", "payload": "number"}),
+        (both("hall/{}/data/temp", b"1"), {"topic": "hall/{machine}/data/{sensor}", "payload": "number"}),
+        (both("factory/{}", b'{"t": 1}'), {"topic": "factory/{machine}", "payload": "json"}),
+        ([("factory/press/data", b'{"x": 1}')], {"topic": "factory/{machine}/data", "payload": "json"}),
+        ([("factory/press", b'{"x": 1}')], {"topic": "factory/{machine}", "payload": "json"}),
+        (
+            [("gateway", b'{"device": "a", "x": 1}'), ("gateway", b'{"device": "b", "x": 1}')],
+            {"topic": "gateway", "payload": "json", "machine": "device"},
+        ),
+        (
+            both("site/{}", b'{"data": [{"timestamp": "2023-11-14T22:13:20Z", "x": 1}]}'),
+            {"topic": "site/{machine}", "payload": "json", "samples": "data", "time": "timestamp"},
+        ),
+        (
+            both("site/{}", b'{"header": {"stamp": 1700000000000}, "x": 1}'),
+            {"topic": "site/{machine}", "payload": "json", "time": "header.stamp"},
+        ),
+        (
+            [(f"s/{m}/{s}", b'{"value": 1.5, "time": 1700000000}') for m in "ab" for s in "xy"],
+            {"topic": "s/{machine}/{sensor}", "payload": "json", "time": "time"},
+        ),
+        (
+            [(f"s/{site}/{m}", b'{"x": 1}') for site in ("n", "s") for m in ("m1", "m2")],
+            {"topic": "s/{site}/{machine}", "payload": "json"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_topics_look_like_decides_what_is_proposed(said, wanted):
+    assert sources(*said) == [wanted]
+
+
+def test_kinds_of_message_below_a_machine_are_sources_of_their_own():
+    tasmota = [
+        said
+        for device in ("plug-1", "plug-2")
+        for said in (
+            (f"tele/{device}/SENSOR", b'{"Time": "2023-11-14T22:13:20", "ENERGY": {"Power": 3}}'),
+            (f"tele/{device}/STATE", b'{"Time": "2023-11-14T22:13:20", "Uptime": 3, "POWER": "ON"}'),
+            (f"tele/{device}/LWT", b"Online"),
+        )
+    ]
+    assert sources(*tasmota) == [
+        {"topic": "tele/{machine}/SENSOR", "payload": "json", "time": "Time"},
+        {"topic": "tele/{machine}/STATE", "payload": "json", "time": "Time"},
+    ]
+
+
+def test_what_cannot_be_used_is_left_out_and_says_why():
+    found = proposed(
+        ("a/b/c", b"on"), ("lonely", b"1"), ("x/y", b'{"text": "only"}'), ("homeassistant/s/config", b"1")
+    )
+    assert found.proposals == ()
+    assert found.left_out["a/b/c"] == "neither a number nor JSON"
+    assert found.left_out["x/y"] == "no number in it"
+
+
+def test_a_guess_from_one_machine_asks_to_be_checked():
+    text = as_yaml(proposed(("plant/press/temp", b"1")), "mqtt://127.0.0.1")
+    assert "please check: only one machine was heard" in text
+
+
+def test_the_file_is_a_configuration_whatever_names_are_in_it():
+    found = proposed(*both('hall "7": - \'/{}/ü/temp', b"1"), *both("true/{}", b'{"time: x": 1}'))
+    assert len(found.proposals) == 2
+    tree = parsed(as_yaml(found, "mqtt://127.0.0.1", "true", "PW"), "plant.yaml", {"PW": "secret"})
+    assert tree.mqtt.username == "true"
+    assert [source.topic for source in tree.mqtt.sources] == [one.source.topic for one in found.proposals]
+
+
+@pytest.fixture
+def traffic(mosquitto: Mosquitto):
+    """Somebody publishes all three styles, again and again."""
+    stop = threading.Event()
+
+    def publish() -> None:
+        with Publisher(Broker.of(mosquitto.url, client_id="plant", protocol=4)) as publisher:
+            while not stop.wait(0.05):
+                for topic, payload in NUMBERS + TELEMETRY + ZIGBEE:
+                    publisher.publish(topic, payload)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    yield mosquitto
+    stop.set()
+    thread.join()
+
+
+@pytest.mark.servers
+def test_live_traffic_becomes_a_file_that_check_accepts_and_tap_understands(traffic: Mosquitto, tmp_path: Path):
+    path = tmp_path / "plant.yaml"
+    run = CliRunner()
+    done = run.invoke(app, ["init", "--url", traffic.url, "--seconds", "1", "--out", str(path)])
+    assert done.exit_code == 0, done.output
+    assert f"spikewatch run --config {path}" in done.stdout
+    assert run.invoke(app, ["check", "--config", str(path)]).exit_code == 0
+    tapped = run.invoke(app, ["tap", "--config", str(path), "--seconds", "1", "--json"])
+    assert tapped.exit_code == 0, tapped.output
+    told = {one["topic"]: one for one in map(json.loads, tapped.stdout.splitlines())}
+    understood = {topic: {r["machine"] for r in one["readings"]} for topic, one in told.items() if one["readings"]}
+    assert understood == {
+        **{topic: {topic.split("/")[2]} for topic, _ in NUMBERS},
+        **{topic: {topic.split("/")[1]} for topic, _ in TELEMETRY},
+        "zigbee2mqtt/motor room": {"motor room"},
+        "zigbee2mqtt/compressor": {"compressor"},
+    }
+    config = load(path, {})
+    decoder = Decoder(config.mqtt.sources, config.times, 10_000)
+    [reading] = decoder.decode(Message(*NUMBERS[0], NOW)).readings
+    assert reading.machine.tags == (("site", "north"),)
+
+    before = path.read_bytes()
+    again = run.invoke(app, ["init", "--url", traffic.url, "--seconds", "1", "--out", str(path)])
+    assert again.exit_code == 2
+    assert "--force overwrites it" in again.output
+    assert path.read_bytes() == before
+
+
+@pytest.mark.servers
+def test_it_asks_for_the_broker_where_none_is_given(traffic: Mosquitto, tmp_path: Path):
+    path = tmp_path / "plant.yaml"
+    done = CliRunner().invoke(app, ["init", "--seconds", "1", "--out", str(path)], input=f"{traffic.url}\n\n")
+    assert done.exit_code == 0, done.output
+    assert load(path, {}).mqtt.url == traffic.url
+
+
+@pytest.mark.servers
+def test_silence_writes_nothing(mosquitto: Mosquitto, tmp_path: Path):
+    path = tmp_path / "plant.yaml"
+    done = CliRunner().invoke(app, ["init", "--url", mosquitto.url, "--seconds", "0.5", "--out", str(path)])
+    assert done.exit_code == 1
+    assert "no message" in done.output
+    assert not path.exists()
+    done = CliRunner().invoke(app, ["init", "--url", "http://nowhere", "--out", str(path)])
+    assert done.exit_code == 2
+    assert "mqtt.url" in done.output
