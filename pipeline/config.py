@@ -76,6 +76,7 @@ class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ignore: bool = False
     range: tuple[float, float] | None = None  # declared lower and upper end, in the sensor's unit
+    limit: float | None = None  # mean reading at which the machine needs service, above or below the present one
 
 
 class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +97,7 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the machines whose name matches; the first rule that matches counts."""
 
     match: str = "*"  # shell pattern over the machine's name
+    kind: str | None = None  # machines of one kind are compared in how they age
     prior: str | None = None  # file of `spikewatch prior`: what machines of this kind have in common
     sensors: dict[str, Sensor] = {}
     alert: Alert = Alert()
@@ -129,6 +131,7 @@ class Emit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     every: str = "10s"  # in the time of the data; `0s` writes every score
     sensors: str = "60s"  # the same for every sensor's point, also in alarm: there are many of them
+    ageing: str = "1h"  # how often a sensor's ageing is written, in the time of the data; `0s` with every reading
 
 
 class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

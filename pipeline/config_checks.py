@@ -145,11 +145,15 @@ def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> Problems:
         low, high = sensor.range
         if not -1e100 <= low < high <= 1e100:
             yield "range", f"[{low}, {high}] is not a range (the lower end first, both finite)"
+    if sensor.limit is not None and not -1e100 <= sensor.limit <= 1e100:
+        yield "limit", f"{sensor.limit} is not a reading"
 
 
 def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
     if not rule.match:
         yield "match", "is empty (a machine's name, or a pattern such as press-*)"
+    if rule.kind == "":
+        yield "kind", "is empty (a word for machines that can be compared, such as press)"
     if rule.prior is not None:
         from pipeline.prior_file import PriorError, read_prior  # here, as it brings the network's compiler with it
 
@@ -178,6 +182,7 @@ def _check_store(store: Store, environ: Mapping[str, str]) -> Problems:
 def _check_emit(emit: Emit, environ: Mapping[str, str]) -> Problems:
     yield from _check_duration("every", emit.every)
     yield from _check_duration("sensors", emit.sensors)
+    yield from _check_duration("ageing", emit.ageing)
 
 
 def _check_times(times: Times, environ: Mapping[str, str]) -> Problems:

@@ -63,6 +63,7 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             config.limits,
             lambda machine: match_rule(config.machines, machine),
             priors=priors,
+            ageing_every_ns=duration_ns(config.emit.ageing),
         )
 
     engine, sequence, unreadable = unlearned(), 0, 0

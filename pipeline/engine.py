@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import explanation, incidents, scoring, silence
+from pipeline import ageing, explanation, incidents, scoring, silence
+from pipeline.ageing import Ageing
 from pipeline.commands import Command, CommandError, audit, checked, snooze_ns
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import IGNORED, NO_ROOM, Fleet, NoBaselineError
 from pipeline.incidents import Incident, News
-from pipeline.network import clock, drift, judgement, layers, prior, rows
+from pipeline.network import clock, drift, judgement, layers, prior, rows, wear
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
 
 NANOSECONDS_PER_DAY = 86_400e9
+HOUR_NS = 3_600_000_000_000
 STATES = list(MachineState)
 
 
@@ -81,6 +83,7 @@ def compile_network() -> None:
     engine.points(engine.step(engine.arrange(message)))
     engine.finish()
     engine.normal(0)
+    engine.ageing(0)
 
 
 class Engine:
@@ -95,13 +98,16 @@ class Engine:
         params: layers.Params | None = None,
         real: type[np.floating] = np.float32,
         priors: Callable[[str], prior.Prior | None] | None = None,
+        ageing_every_ns: int = HOUR_NS,
     ) -> None:
         """`every_ns`: longest time without a written score, `sensors_every_ns` without its sensors.
 
-        `rule`, `priors`: settings of a machine by its name, and what is known of its kind.
+        `ageing_every_ns`: shortest time between two written ageings of a sensor. `rule`, `priors`: settings of a
+        machine by its name, and what is known of its kind.
         """
         self._params = params or layers.Params()
         self._scoring = scoring.Params(every_ns, sensors_every_ns)
+        self._ageing_ns = ageing_every_ns
         default = MachineRule()
         self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real, priors)
         self._silence = silence.Silence()
@@ -201,6 +207,7 @@ class Engine:
             judgement.scratch(state.lines, state.row_machines.roster.shape[1]),
             out,
             account,
+            self._ageing_ns,
         )
         told = int(out.until[count - 1]) if count else 0
         return (
@@ -506,7 +513,7 @@ class Engine:
             if severity > 0:
                 fields["why"] = next(reasons)
             points.append(Point("machine", tags[slot], fields, time_ns))
-        points += self._sensor_points(scores)
+        points += self._sensor_points(scores) + self._ageing_points(scores)
         return points + [self._incident_point(news) for news in scores.news]
 
     def _sensor_points(self, scores: Scores) -> list[Point]:
@@ -525,6 +532,63 @@ class Engine:
                 fields["share"] = share
             points.append(Point("sensor", tags[line], fields, time_ns))
         return points
+
+    def _ageing_points(self, scores: Scores) -> list[Point]:
+        """How far each sensor whose ageing is due has moved; what is not known or has no limit is left out."""
+        entries = np.flatnonzero(scores.account.aged)
+        if not len(entries):
+            return []
+        times = scores.time_ns[np.searchsorted(scores.until, entries, side="right")].tolist()
+        lines = scores.account.line[entries].tolist()
+        told = self._aged(lines, scores.account.ageing[entries])
+        tags = self.fleet.line_tags
+        return [
+            Point("ageing", tags[line], ageing.fields(one), time_ns)
+            for one, line, time_ns in zip(told, lines, times, strict=True)
+        ]
+
+    def _aged(self, lines: list[int], measured: Floats) -> list[Ageing]:
+        """What `wear.measure` says of lines, as it is told; (lines, wear.COLUMNS)."""
+        told = []
+        for line, row in zip(lines, measured.tolist(), strict=True):
+            slot, sensor = self.fleet.lines[line]
+            known = self.fleet.rules[slot].sensors.get(sensor)
+            told.append(ageing.told(sensor, row, None if known is None else known.limit))
+        return told
+
+    def _measured(self, slot: int) -> tuple[list[int], Floats]:
+        """Lines of a machine in order of their first readings, and what is known of their ageing."""
+        state = self.fleet.state
+        roster, size = state.row_machines.roster, int(state.row_machines.size[slot])
+        measured = np.empty((size, wear.COLUMNS))
+        judgement.ages(
+            self._params,
+            judgement.Joined.of(state.lines),
+            state.row_lines.usual_ns,
+            roster,
+            slot,
+            size,
+            judgement.scratch(state.lines, roster.shape[1]),
+            measured,
+        )
+        return roster[slot, :size].tolist(), measured
+
+    def ageing(self, slot: int) -> tuple[Ageing, ...]:
+        """How far each sensor of a machine has moved since commissioning or the last repair, in order of discovery.
+
+        Where its rule names a kind, also how that compares with the other machines of that kind.
+        """
+        own = self._aged(*self._measured(slot))
+        kind = self.fleet.rules[slot].kind
+        if kind is None:
+            return tuple(own)
+        others = [
+            one
+            for mate, rule in enumerate(self.fleet.rules)
+            if mate != slot and rule.kind == kind
+            for one in self._aged(*self._measured(mate))
+        ]
+        return ageing.compared(own, others)
 
     def summaries(self) -> list[Summary]:
         """Every machine as it stands, in order of discovery."""

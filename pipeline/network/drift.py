@@ -13,6 +13,9 @@ everything they said then (a mode that was never entered), or far from where the
 nowhere else any more, and every line of a machine whose lasting change was accepted, is commissioned anew, and its
 shift goes on from what it was. The constants were chosen on machines that age and machines that do not
 (`docs/decisions.md`).
+
+How the residual at commissioning leans on what the others say is kept too: where that has changed, the sensor's
+*gain* has.
 """
 
 import math
@@ -40,6 +43,7 @@ class Params(NamedTuple):
     sure: float = 3.5  # ... if it is also so many times its own uncertainty ...
     ahead: float = 0.1  # ... and the fast mean is so far ahead of the slow one
     stay: float = 0.75  # share of these limits at which a drifting machine stops drifting
+    gains: float = 0.05  # by which gains usually change; what is not surer than that is taken for no change
 
 
 class Lines(NamedTuple):
@@ -57,6 +61,11 @@ class Lines(NamedTuple):
     middle: NDArray[np.floating]
     wander: NDArray[np.floating]  # mean square of the middle mean about the fast one
     strays: NDArray[np.floating]  # rows running that were not comparable
+    said: NDArray[np.float64]  # mean of what the others say as at commissioning, of the fast mean's memory
+    swing: NDArray[np.float64]  # its variance
+    joint: NDArray[np.float64]  # its covariance with the residual at commissioning
+    slope: NDArray[np.float64]  # of the residual over it at commissioning
+    gain: NDArray[np.float64]  # before this commissioning, against the first
 
 
 class Machines(NamedTuple):
@@ -89,6 +98,11 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         middle=small(),
         wander=small(),
         strays=small(),
+        said=each(),
+        swing=each(),
+        joint=each(),
+        slope=each(),
+        gain=np.ones(lines),
     )
 
 
@@ -117,11 +131,35 @@ def shift(params: Params, lines: Lines, line: int) -> float:
 
 
 @inlined
+def gain(params: Params, lines: Lines, line: int) -> float:
+    """What a line shows now of a movement that the others tell, against what it showed of it when first commissioned.
+
+    As the spread of what the others say is sure to tell; 1 for a line that nobody speaks of.
+    """
+    if lines.rows[line] < params.known or lines.swing[line] <= lines.variance[line]:
+        return lines.gain[line]
+    change = (lines.joint[line] / lines.swing[line] - lines.slope[line]) / max(1.0 + lines.slope[line], 0.5)
+    usual = params.gains * params.gains
+    return lines.gain[line] * (1.0 + change * usual / (usual + lines.wander[line] / lines.swing[line]))
+
+
+@inlined
 def restart(params: Params, lines: Lines, line: int) -> None:
     """Commission a line anew; its shift goes on from what it is."""
     lines.carried[line] = shift(params, lines, line)
+    lines.gain[line] = gain(params, lines, line)
+    lines.said[line] = lines.swing[line] = lines.joint[line] = lines.slope[line] = 0.0
     lines.rows[line] = lines.reference[line] = lines.variance[line] = 0.0
     lines.fast[line] = lines.slow[line] = lines.middle[line] = lines.wander[line] = lines.strays[line] = 0.0
+
+
+@inlined
+def lean(lines: Lines, line: int, said: float, error: float, memory: float) -> None:
+    """Take in what the others said of a line, and how far its residual was from the fast mean before this row."""
+    apart = said - lines.said[line]
+    lines.said[line] += apart / memory
+    lines.swing[line] += (apart * (said - lines.said[line]) - lines.swing[line]) / memory
+    lines.joint[line] += ((said - lines.said[line]) * error - lines.joint[line]) / memory
 
 
 @inlined
@@ -161,6 +199,8 @@ def follow(
         lines.reference[c] += error / n
         lines.variance[c] += (error * (residual - lines.reference[c]) - lines.variance[c]) / n
         lines.fast[c] = lines.slow[c] = lines.reference[c]
+        lean(lines, c, said, error, n)
+        lines.slope[c] = lines.joint[c] / lines.swing[c] if lines.swing[c] > lines.variance[c] else 0.0
     else:
         error = residual - lines.fast[c]
         outside = max(lines.low[c] - said, said - lines.high[c])
@@ -172,6 +212,7 @@ def follow(
                 restart(params, lines, c)
             return news
         lines.strays[c] = 0.0
+        lean(lines, c, said, error, min(n, params.fast))
         lines.fast[c] += error / min(n, params.fast)
         lines.slow[c] += (residual - lines.slow[c]) / min(n, params.slow)
     lines.middle[c] += (residual - lines.middle[c]) / min(n, params.middle)
@@ -183,6 +224,15 @@ def follow(
 
 
 @inlined
+def shares(params: Params) -> float:
+    """Variance of the fast mean against that at commissioning, as a share of the middle mean's.
+
+    The variance of a mean falls with its length; an exponential one of memory m is as long as 2 m rows.
+    """
+    return params.middle / params.fast + 2.0 * params.middle / (params.known - params.begin)
+
+
+@inlined
 def moving(params: Params, lines: Lines, line: int, share: float) -> bool:
     """Whether a line is beyond that share of the limits: far from its reference, and going farther."""
     if lines.rows[line] < params.known:
@@ -190,9 +240,7 @@ def moving(params: Params, lines: Lines, line: int, share: float) -> bool:
     moved = shift(params, lines, line)
     deviation = math.sqrt(lines.variance[line])
     ahead = math.copysign(1.0, moved) * (lines.fast[line] - lines.slow[line])
-    # The variance of a mean falls with its length; an exponential one of memory m is as long as 2 m rows.
-    shares = params.middle / params.fast + 2.0 * params.middle / (params.known - params.begin)
-    least = max(params.shift * deviation, params.sure * math.sqrt(lines.wander[line] * shares))
+    least = max(params.shift * deviation, params.sure * math.sqrt(lines.wander[line] * shares(params)))
     return abs(moved) * deviation > share * least and ahead > share * params.ahead * deviation
 
 

@@ -24,6 +24,7 @@ from pipeline.network import (
     modes,
     output,
     rank,
+    wear,
 )
 
 
@@ -37,6 +38,7 @@ class Joined(NamedTuple):
     modes: modes.Lines
     evidence: evidence.Lines
     drift: drift.Lines
+    wear: wear.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
     frozen: NDArray[np.bool_]
@@ -52,6 +54,7 @@ class Joined(NamedTuple):
             lines.modes,
             lines.evidence,
             lines.drift,
+            lines.wear,
             lines.rarity,
             lines.dendrite,
             lines.frozen,
@@ -82,6 +85,8 @@ class Account(NamedTuple):
     sigmas: NDArray[np.float64]  # distance from the baseline of the machine's condition
     dendrite: NDArray[np.float64]
     rarity: NDArray[np.floating]  # (entries, populations that run)
+    aged: NDArray[np.bool_]  # the line's ageing is due to be written ...
+    ageing: NDArray[np.float64]  # ... and is in this row, a `wear.Measured`; (entries, wear.COLUMNS)
 
 
 def account(lines: layers.Lines, entries: int) -> Account:
@@ -103,6 +108,8 @@ def account(lines: layers.Lines, entries: int) -> Account:
         sigmas=real(),
         dendrite=real(),
         rarity=np.empty((entries, lines.rarity.shape[1]), lines.rarity.dtype),
+        aged=np.empty(entries, np.bool_),
+        ageing=np.empty((entries, wear.COLUMNS)),
     )
 
 
@@ -212,6 +219,8 @@ def expect(
                 news += drift.follow(
                     params.drift, lines.drift, known, roster, slot, first, members, i - first, elsewhere
                 )
+            if not frozen and not elsewhere and lines.drift.strays[c] == 0.0:
+                wear.follow(params.drift, lines.wear, c, known.used[c, 0])
         expectation.learn(
             params.expectation,
             known,
@@ -273,6 +282,58 @@ def tell(
 
 
 @inlined
+def age(
+    params: layers.Params,
+    lines: Joined,
+    roster: NDArray[np.int64],
+    slot: int,
+    first: int,
+    members: int,
+    own: int,
+    room: Scratch,
+    out: NDArray[np.float64],
+    entry: int,
+) -> None:
+    """Measure the ageing of a cohort's `own`-th line, or of all for -1, into rows of `out`; see `wear.measure`."""
+    wear.measure(
+        params.wear,
+        params.drift,
+        lines.wear,
+        lines.drift,
+        lines.expectation,
+        roster,
+        slot,
+        first,
+        members,
+        own,
+        room.expectation.matrix,
+        room.expectation.inverse,
+        room.expectation.trial,
+        out,
+        entry,
+    )
+
+
+@kernel
+def ages(
+    params: layers.Params,
+    lines: Joined,
+    usual_ns: NDArray[np.float64],
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    room: Scratch,
+    out: NDArray[np.float64],
+) -> None:
+    """Measure the ageing of all `size` lines of a machine into `out`, (size, wear.COLUMNS)."""
+    for first in range(0, size, expectation.COHORT):
+        members = min(size - first, expectation.COHORT)
+        age(params, lines, roster, slot, first, members, -1, room, out, first)
+    for i in range(size):
+        out[i, wear.USUAL_NS] = usual_ns[roster[slot, i]]
+
+
+@inlined
 def accept_lines(
     params: layers.Params,
     lines: Joined,
@@ -288,6 +349,7 @@ def accept_lines(
         if lines.evidence.shut[c] or lines.evidence.level[c] > least:
             evidence.accept(params.evidence, lines.evidence, lines.expectation, c)
         drift.restart(params.drift, lines.drift, c)
+        wear.restart(params.drift, lines.wear, c)
     machines.evidence.joint[slot] = 0.0
     machines.evidence.given[slot] = 0.0
 

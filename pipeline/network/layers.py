@@ -34,6 +34,7 @@ from pipeline.network import (
     rank,
     traces,
     value,
+    wear,
 )
 
 RANGE, VALUE, ACTIVITY, SILENCE, LEVELS, PATTERN, CHANGES, PERSISTENCE, COUPLING = range(9)
@@ -61,6 +62,7 @@ class Params(NamedTuple):
     modes: modes.Params = modes.Params()
     evidence: evidence.Params = evidence.Params()
     drift: drift.Params = drift.Params()
+    wear: wear.Params = wear.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
     context: context.Params = context.Params()
@@ -107,6 +109,7 @@ class Lines(NamedTuple):
     modes: modes.Lines
     evidence: evidence.Lines
     drift: drift.Lines
+    wear: wear.Lines
     persistence: persistence.State
     context: context.State  # empty where no dendrite hears it
     rarity: NDArray[np.floating]  # (lines, populations that run), -log10 p in the open or newest row: the explanation
@@ -154,6 +157,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         modes.fresh_lines(params.modes, lines, real),
         evidence.fresh_lines(params.evidence, lines),
         drift.fresh_lines(params.drift, lines, width, real),
+        wear.fresh(lines),
         persistence.fresh(params.persistence, lines),
         context.fresh(params.context, params.rank, lines if remembers else 0, real),
         np.zeros((lines, populations), real),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, expectation, judgement, layers
+from pipeline.network import clock, condition, coupling, expectation, judgement, layers, wear
 
 WAIT = 16
 GROWING = 20.0
@@ -29,6 +29,7 @@ class Lines(NamedTuple):
     ticked: NDArray[np.bool_]  # has a reading in the open row
     missed: NDArray[np.int64]  # rows running without one
     age: NDArray[np.float64]  # readings so far; a batch's later readings, already felt, are not counted yet
+    usual_ns: NDArray[np.float64]  # sampling interval at the newest of these
 
 
 class Machines(NamedTuple):
@@ -68,7 +69,7 @@ class Closed(NamedTuple):
 
 def fresh_lines(lines: int) -> Lines:
     """State of `lines` lines that have seen nothing."""
-    return Lines(np.zeros(lines, np.bool_), np.zeros(lines, np.int64), np.zeros(lines))
+    return Lines(np.zeros(lines, np.bool_), np.zeros(lines, np.int64), np.zeros(lines), np.zeros(lines))
 
 
 def fresh_machines(slots: int, width: int) -> Machines:
@@ -145,6 +146,7 @@ def close(
     scratch: judgement.Scratch,
     out: Closed,
     account: judgement.Account,
+    ageing_ns: int,
     row: int,
 ) -> None:
     """Judge the open row of a machine into entry `row` of `out`, its readings into the next entries of `account`."""
@@ -185,7 +187,25 @@ def close(
     out.spikes[row] = machines.spikes[slot]
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
-        entry += lines.ticked[c]
+        if lines.ticked[c]:
+            account.aged[entry] = wear.due(params.drift, network_lines.wear, c, machines.time_ns[slot], ageing_ns)
+            if account.aged[entry]:
+                first = i // expectation.COHORT * expectation.COHORT
+                members = min(machines.size[slot] - first, expectation.COHORT)
+                judgement.age(
+                    params,
+                    network_lines,
+                    machines.roster,
+                    slot,
+                    first,
+                    members,
+                    i - first,
+                    scratch,
+                    account.ageing,
+                    entry,
+                )
+                account.ageing[entry, wear.USUAL_NS] = lines.usual_ns[c]
+            entry += 1
         lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
         lines.ticked[c] = False
     out.until[row] = entry
@@ -217,10 +237,12 @@ def step(
     scratch: judgement.Scratch,
     out: Closed,
     account: judgement.Account,
+    ageing_ns: int,
 ) -> int:
     """Put n readings into rows and judge those that close; returns how many, at most n and one per machine.
 
     `closing`: machines whose row, if one is still open after that, is judged as it is, in this order.
+    `ageing_ns`: time of the data between two tellings of a line's ageing.
     """
     rows = 0
     readings = line.size
@@ -243,6 +265,7 @@ def step(
                 machines.size[s] += 1
             lines.ticked[c] = True
             lines.age[c] = seen[i] + 1.0
+            lines.usual_ns[c] = usual_ns[i]
             for k in range(rarity.shape[1]):
                 network_lines.rarity[c, k] = rarity[i, k]
             coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
@@ -254,6 +277,6 @@ def step(
                 machines.usual_ns[s] = usual_ns[i]
             due = ends[i] and complete(lines, machines, s)
         if due:
-            close(params, network_lines, network_machines, lines, machines, s, scratch, out, account, rows)
+            close(params, network_lines, network_machines, lines, machines, s, scratch, out, account, ageing_ns, rows)
             rows += 1
     return rows

@@ -1,0 +1,151 @@
+"""The ageing report: how far a sensor has moved, how fast, when it reaches its limit, and whether its kind does, too.
+
+`pipeline.network.wear` measures; here it becomes what a maintenance engineer plans by. Pure. Whatever is not known is
+None and never a guess: a limit that is not approached has no date.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+SURE = 1.645  # standard errors: of forecasts 90 % should hold, and a pace within them of none is none
+DAY_NS = 86_400e9
+FARTHEST_DAYS = 36_500.0  # nobody plans for later; such a limit is not reached
+
+
+class Forecast(NamedTuple):
+    """When the mean reading reaches a limit, in days from now; None where it is not reached as things go."""
+
+    limit: float
+    days: float | None  # None also where the pace is not surely another than none
+    earliest: float | None  # 5 % that it is sooner
+    latest: float | None  # 5 % that it is later
+
+
+class Peers(NamedTuple):
+    """The same sensor on the other machines of the kind, those that know it well enough."""
+
+    machines: int
+    shift: float  # medians of theirs
+    per_day: float
+    rank: int  # of this machine among all of them, 1 has moved farthest
+
+
+class Ageing(NamedTuple):
+    """One sensor since commissioning, or since its machine was repaired. Before it is known, all else is None."""
+
+    sensor: str
+    known: float  # share of commissioning that is done
+    shift: float | None = None  # in sigmas: of what the other sensors left unexplained of it at commissioning
+    moved: float | None = None  # the same in the sensor's unit
+    error: float | None = None  # of it, one standard deviation
+    per_day: float | None = None  # sigmas
+    per_day_unit: float | None = None
+    per_day_error: float | None = None  # of that
+    # It reads `offset + gain * what commissioning would have expected`; gain only where others speak of it.
+    offset: float | None = None
+    gain: float | None = None
+    level: float | None = None  # mean reading now, under the load of commissioning
+    forecast: Forecast | None = None  # where a limit is configured
+    peers: Peers | None = None  # where a kind is, and another machine of it knows this sensor
+
+
+def forecast(limit: float, mean: float, level: float, error: float, per_day: float, per_day_error: float) -> Forecast:
+    """When a level reaches a limit; both errors one standard deviation.
+
+    The limit lies where it lay from `mean`, the level at commissioning: whatever is beyond it on that side has
+    reached it. Interval by Fieller's theorem (1954), which has no upper end where the pace may be none.
+
+    >>> forecast(10.0, 0.0, 5.0, 0.0, 1.0, 0.0)
+    Forecast(limit=10.0, days=5.0, earliest=5.0, latest=5.0)
+    """
+    away = math.copysign(1.0, limit - mean)
+    left, pace = away * (limit - level), away * per_day
+    if left <= 0.0:
+        return Forecast(limit, 0.0, 0.0, 0.0)
+    sure = pace * pace - (SURE * per_day_error) ** 2
+    reach = left * left - (SURE * error) ** 2
+    root = math.sqrt(max((left * pace) ** 2 - sure * reach, 0.0))
+    towards = sure > 0.0 and pace > 0.0
+    if reach <= 0.0:
+        earliest: float | None = 0.0
+    elif (sure > 0.0 and pace <= 0.0) or sure == 0.0 >= pace:
+        earliest = None
+    else:
+        earliest = reach / (left * pace + root)  # the nearer root, without the difference of two large numbers
+    return Forecast(
+        limit,
+        planned(left / pace) if towards else None,
+        planned(earliest),
+        planned((left * pace + root) / sure) if towards else None,
+    )
+
+
+def planned(days: float | None) -> float | None:
+    """Days, if anybody would plan for them."""
+    return days if days is not None and days <= FARTHEST_DAYS else None
+
+
+def told(sensor: str, measured: Sequence[float], limit: float | None) -> Ageing:
+    """What is known of a sensor: `measured` has the fields of a `wear.Measured`, of one line."""
+    known, deviation, mean, moved, lag, error, pace, pace_error, gain, usual_ns = measured
+    if known < 1.0 or not all(map(math.isfinite, (deviation, mean, moved, error, pace, pace_error))):
+        return Ageing(sensor, min(known, 0.999))
+    rows_per_day = DAY_NS / usual_ns if usual_ns > 0.0 else 0.0
+    per_day, per_day_error = pace * rows_per_day, pace_error * rows_per_day
+    spoken_of = math.isfinite(gain)
+    shown = gain if spoken_of else 1.0
+    level = mean + moved + pace * lag
+    return Ageing(
+        sensor,
+        1.0,
+        moved / deviation,
+        moved,
+        error,
+        per_day / deviation,
+        per_day,
+        per_day_error,
+        mean + moved - shown * mean,
+        gain if spoken_of else None,
+        level,
+        None
+        if limit is None
+        else forecast(limit, mean, level, math.hypot(error, lag * pace_error), per_day, per_day_error),
+    )
+
+
+def compared(own: Sequence[Ageing], others: Sequence[Ageing]) -> tuple[Ageing, ...]:
+    """The sensors of a machine, each held against those of the same name on `others` of its kind."""
+    known: dict[str, list[tuple[float, float]]] = {}
+    for one in others:
+        if one.shift is not None and one.per_day is not None:
+            known.setdefault(one.sensor, []).append((one.shift, one.per_day))
+    result = []
+    for one in own:
+        mates = known.get(one.sensor)
+        if mates is not None and one.shift is not None:
+            shifts, paces = zip(*mates, strict=True)
+            farther = sum(abs(shift) > abs(one.shift) for shift in shifts)
+            one = one._replace(peers=Peers(len(mates), median(shifts), median(paces), farther + 1))
+        result.append(one)
+    return tuple(result)
+
+
+def fields(one: Ageing) -> dict[str, float | int | str | bool]:
+    """As they are written to the database; what is not known is left out."""
+    found = {
+        "shift": one.shift,
+        "moved": one.moved,
+        "per_day": one.per_day,
+        "per_day_unit": one.per_day_unit,
+        "offset": one.offset,
+        "gain": one.gain,
+    }
+    if one.forecast is not None:
+        found |= {
+            "days_to_limit": one.forecast.days,
+            "days_earliest": one.forecast.earliest,
+            "days_latest": one.forecast.latest,
+        }
+    return {name: value for name, value in found.items() if value is not None}
