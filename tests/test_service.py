@@ -119,8 +119,8 @@ def of_sensors(points: list[Point]) -> list[Point]:
 
 
 def all_written(influxdb: InfluxDB, points: list[Point]) -> bool:
-    machines = len(of_machines(points))
-    return written(influxdb) >= machines and written(influxdb, "sensor") >= len(points) - machines
+    machines, sensors = len(of_machines(points)), len(of_sensors(points))
+    return written(influxdb) >= machines and written(influxdb, "sensor") >= sensors
 
 
 def assert_sensors_are(influxdb: InfluxDB, points: list[Point]) -> None:
