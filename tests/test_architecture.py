@@ -37,6 +37,7 @@ ALLOWED = {
     "pipeline.replay": {"pipeline.records", "pipeline.tables"},
     "pipeline.tap": {"pipeline.records", "pipeline.payloads"},
     "pipeline.proposal": {"pipeline.records", "pipeline.config", "pipeline.topics", "pipeline.payloads"},
+    "pipeline.tuning": {"pipeline.records", "pipeline.config"},
     "pipeline.listening": {"pipeline.records", "pipeline.mqtt"},
     "pipeline.plant": {"pipeline.records"},
     "pipeline.simulation": {"pipeline.plant"},
@@ -118,6 +119,7 @@ PURE_PARTS = (
     "pipeline.plant",
     "pipeline.simulation",
     "pipeline.proposal",
+    "pipeline.tuning",
 )
 
 

@@ -23,14 +23,15 @@ from pipeline.cli.terminal import (
     progress_bar,
     until_stopped,
 )
-from pipeline.config import MachineRule, match_rule
+from pipeline.config import Config, MachineRule, match_rule
 
 if TYPE_CHECKING:
     from pipeline.network import layers
     from pipeline.network.prior import Prior
-    from pipeline.records import Bools
+    from pipeline.records import Bools, Floats, Ints
     from pipeline.score import Explained, Scored
     from pipeline.tables import Table
+    from pipeline.tuning import Tuned
 
 
 def named(inputs: list[Path]) -> list[str]:
@@ -279,6 +280,139 @@ def evaluate(
         out.print(remark, markup=False, soft_wrap=True)
     if to is not None:
         out.print(f"scores and pictures: {to}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def tune(
+    inputs: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recordings, each of one machine; default: the scores in the embedded store."),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="Incidents of a machine that you want to deal with.")] = "2 per week",
+    config: ConfigPath = None,
+    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
+    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say which alert.warning would have given at most so many incidents per machine, as YAML to paste.
+
+    Alarms closer than 10 minutes of the data are one incident. Every alarm counts as one too many, also of a real
+    fault: leave those times out of the recordings. The embedded store knows every score from today's threshold on,
+    and below it one every emit.every only; recordings are scored anew and know them all.
+
+    Ends with 1 where a history is too short for its budget, or no threshold keeps it.
+
+    Example: spikewatch tune press-1.csv press-2.csv --budget "2 per week"
+
+    Example: spikewatch tune --config plant.yaml --budget "1 per month"
+    """
+    from pipeline.tuning import Tuned, budget_of
+    from pipeline.tuning import tune as tuned_for
+
+    try:
+        per_ns = budget_of(budget)
+    except ValueError as error:
+        fail(f"--budget: {error}")
+    tree = configured(config)
+    found: dict[str, Tuned] = {}
+    if inputs:
+        from pipeline.prior_file import priors_of
+        from pipeline.tables import TableError, read_table
+
+        named(inputs)
+        priors = priors_of(tree.machines)
+        for number, path in enumerate(inputs):
+            try:
+                table = read_table(path, time_column, listed(exclude))
+            except TableError as error:
+                fail(str(error))
+            rule = match_rule(tree.machines, table.name)
+            scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}", rule, priors(table.name))
+            times = table.time_ns[scored.ready]
+            order = times.argsort(kind="stable")
+            score_ = scored.score[scored.ready][order]
+            found[table.name] = tuned_for(times[order], score_, per_ns, rule.alert.warning)
+    else:
+        for name, (times, score_) in stored_scores(tree).items():
+            found[name] = tuned_for(times, score_, per_ns, match_rule(tree.machines, name).alert.warning)
+    if not found:
+        fail("no scores of a machine that has learned", 1)
+    if as_json:
+        out.print_json(json.dumps({name: one._asdict() for name, one in found.items()}))
+    else:
+        for line in proposed_alerts(found, tree.machines):
+            out.print(line, markup=False, soft_wrap=True)
+    if any(one.allowed < 1.0 or one.threshold > 1.0 for one in found.values()):
+        raise typer.Exit(1)
+
+
+def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
+    """Times and scores of every machine in the embedded store, once it had learned."""
+    import sqlite3
+
+    import numpy as np
+
+    from pipeline.connections import open_sink
+    from pipeline.data_folder import store_path
+    from pipeline.sinks.embedded import Embedded
+
+    store = open_sink(tree, os.environ)
+    if not isinstance(store, Embedded):
+        fail(
+            "the scores are in InfluxDB, which this does not read: give recordings, or take influxdb out for a while"
+        )
+    if not store_path(tree).exists():
+        fail(f"{tree.data}: no embedded store here yet; has the service run with this data folder?", 1)
+    kept: dict[str, list[tuple[int, float]]] = {}
+    try:
+        for point in store.query("machine"):
+            if point.fields.get("learned") == 1.0:
+                tags = dict(point.tags)
+                name = tags.pop("machine")
+                kept.setdefault(name, []).append((point.time_ns, float(point.fields["score"])))
+    except sqlite3.Error as error:
+        fail(f"{tree.data}: {error}", 1)
+    finally:
+        store.close()
+    return {
+        name: (np.array([time for time, _ in rows], np.int64), np.array([score_ for _, score_ in rows]))
+        for name, rows in kept.items()
+    }
+
+
+def proposed_alerts(found: "dict[str, Tuned]", rules: Sequence[MachineRule]) -> list[str]:
+    """Thresholds as YAML to paste, each with what it was made from."""
+    from pipeline.tuning import critical_of
+
+    lines = ["machines:"]
+    for name, one in found.items():
+        today = match_rule(rules, name).alert.warning
+        about = (
+            f"{one.history_s / 86_400:.1f} days: {one.now} incidents at {today:g}, {one.incidents} at this threshold"
+        )
+        lines.append(f"  # {about}; the budget allows {one.allowed:.1f}")
+        if one.allowed < 1.0:
+            lines.append(
+                "  # too short a history for this budget: it allows not even one incident, so take it as a hint"
+            )
+        if one.threshold > 1.0:
+            lines.append(
+                f"  # {name}: not even a threshold of 1 keeps the budget; spikewatch evaluate shows its alarms"
+            )
+            continue
+        warning = rounded_up(one.threshold)
+        lines.append(f"  - match: {json.dumps(name)}")
+        lines.append(f"    alert: {{warning: {warning:.10g}, critical: {critical_of(warning):.10g}}}")
+    return lines
+
+
+def rounded_up(threshold: float) -> float:
+    """To three figures of what is missing to 1, never below the threshold."""
+    missing = 1.0 - threshold
+    if missing <= 0.0:
+        return 1.0
+    step = 10.0 ** (math.floor(math.log10(missing)) - 2)
+    return max(threshold, 1.0 - math.floor(missing / step) * step)
 
 
 @app.command()

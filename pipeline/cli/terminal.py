@@ -25,7 +25,6 @@ app = typer.Typer(
     name="spikewatch",
     help="Learns, per machine and on the spot, what is normal, and says when it is not.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
