@@ -1,0 +1,198 @@
+"""The Grafana dashboards: made by their generator, known to Grafana's SDK, and every query answered by InfluxDB."""
+
+import importlib.util
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from servers import InfluxDB, Mosquitto, until
+
+from pipeline import service
+from pipeline.config import Alert, Config, Emit, MachineRule, Mqtt, Sensor, Source
+from pipeline.config import InfluxDB as Influx
+from pipeline.mqtt import Broker, Publisher
+from pipeline.plant import Fault, Kind, Plant, sensor_names
+from pipeline.records import Point
+from pipeline.simulation import messages
+from pipeline.sinks.influxdb import InfluxV1
+
+GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"
+NAMES = ("ageing", "fleet", "incidents", "machine", "service")
+ROWS = 900
+OPTIONAL = {"why", "site", "class", "argument", "by", "acknowledged"}  # columns that may hold nothing
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dashboards", GRAFANA / "dashboards.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def committed(name: str) -> dict:
+    return json.loads((GRAFANA / "dashboards" / f"{name}.json").read_text())
+
+
+def test_the_committed_dashboards_are_what_the_generator_makes_and_there_are_no_others():
+    made = generator()
+    assert sorted(made.DASHBOARDS) == list(NAMES)
+    assert sorted(path.stem for path in (GRAFANA / "dashboards").iterdir()) == list(NAMES)
+    for name in NAMES:
+        assert (GRAFANA / "dashboards" / f"{name}.json").read_text() == made.text_of(name), (
+            f"run dashboards.py: {name}"
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_is_what_grafana_s_model_knows_and_nothing_else(name):
+    told = committed(name)
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(told)))
+    for annotation in told["annotations"].get("list", []):
+        annotation.pop("target")  # of the data source, which the SDK does not describe
+    for annotation in again["annotations"].get("list", []):
+        annotation.pop("target")
+    assert again == told
+
+
+def panels(dashboard: dict) -> list[dict]:
+    """Panels, also those within rows."""
+    return [one for panel in dashboard["panels"] for one in (panel, *panel.get("panels", []))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_lie_beside_one_another_have_a_source_and_a_description_of_their_figures(name):
+    taken = set()
+    for panel in panels(committed(name)):
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+        assert panel["datasource"] == {"type": "influxdb", "uid": "spikewatch"}
+        assert panel["targets"]
+
+
+def test_links_lead_to_dashboards_that_are_there():
+    known = {committed(name)["uid"] for name in NAMES}
+    for name in NAMES:
+        told = committed(name)
+        assert [one["tags"] for one in told["links"]] == [["spikewatch"]]
+        assert set(re.findall(r"/d/([\w-]+)", json.dumps(told))) <= known
+        assert told["tags"] == ["spikewatch"]
+
+
+def queries(dashboard: dict) -> list[str]:
+    """Of variables, annotations and panels."""
+    found = [one["query"] for one in dashboard["templating"]["list"]]
+    found += [one["target"]["query"] for one in dashboard["annotations"].get("list", [])]
+    return found + [target["query"] for panel in panels(dashboard) for target in panel["targets"]]
+
+
+def filled_in(query: str, interval: str, since_ns: int, until_ns: int, **chosen: str) -> str:
+    """A query as Grafana sends it."""
+    query = query.replace("$timeFilter", f"time >= {since_ns} AND time <= {until_ns}").replace(
+        "$__interval", interval
+    )
+    query = re.sub(r"\$\{(\w+):regex\}", lambda found: chosen.get(found[1], ".*"), query)
+    assert "$" not in query.replace("$/", "")
+    return query
+
+
+def not_yet_written(began_ns: int) -> Iterator[Point]:
+    """What takes days to come about: the ageing of a sensor whose range is declared, and its quality."""
+    tags = (("machine", "press-01"), ("sensor", "vibration"), ("site", "north"))
+    aged = dict.fromkeys(("shift", "moved", "per_day", "per_day_unit", "offset", "gain"), 1.5)
+    limit = dict.fromkeys(("days_to_limit", "days_earliest", "days_latest"), 30.0)
+    for second in range(0, ROWS, 60):
+        yield Point("ageing", tags, {**aged, **limit}, began_ns + second * 10**9)
+        yield Point("sensor", tags, {"quality": "good", "value": 1.0}, began_ns + second * 10**9)
+
+
+@pytest.fixture
+def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Three machines, one of them at no site, watched by the service; one breaks and is repaired. (since, until)."""
+    monkeypatch.setattr(service, "HEALTH_EVERY_S", 0.3)
+    config = Config(
+        data=str(tmp_path / "data"),
+        mqtt=Mqtt(
+            url=mosquitto.url,
+            sources=(
+                Source(topic="plant/{site}/{machine}", payload="json", time="time"),
+                Source(topic="plant/{machine}", payload="json", time="time"),
+            ),
+        ),
+        machines=(MachineRule(sensors={"vibration": Sensor(range=(0.0, 50.0))}, alert=Alert(hold="0s")),),
+        influxdb=Influx(url=influxdb.url, database="machines"),
+        emit=Emit(every="0s", sensors="0s"),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=service.serve, args=(config, {}, stop))
+    thread.start()
+    began_ns = time.time_ns() - ROWS * 10**9
+    try:
+        names = ["north/press-01", "south/press-02", "press-03"]
+        simulated = Plant(3, 4, 1.0, 3, (Fault(Kind.BEARING, 0, ROWS - 200),))
+        with Publisher(Broker.of(mosquitto.url, client_id="plant", protocol=4)) as publisher:
+            until(lambda: influxdb.query('SELECT * FROM "service" LIMIT 1', "machines"), "the service is up", 90)
+            for _, topic, payload in messages(
+                simulated, names, sensor_names(4), "plant/{machine}", 1.0, began_ns, rows=ROWS
+            ):
+                publisher.publish(topic, payload)
+            publisher.drain()
+            opened = 'SELECT * FROM "incident" WHERE "phase" = \'open\''
+            until(lambda: influxdb.query(opened, "machines"), "an incident is open", 60)
+            readings = f'SELECT last("readings") AS "n" FROM "service" WHERE "readings" >= {ROWS * 3 * 4}'
+            until(lambda: influxdb.query(readings, "machines"), "all readings are scored", 60)
+            publisher.publish("spikewatch/north/press-01/command", b'{"command": "repaired", "by": "anna"}')
+            publisher.drain()
+            closed = opened.replace("open'", "close'")
+            until(lambda: influxdb.query(closed, "machines"), "it is closed", 60)
+            until(
+                lambda: len(influxdb.query('SELECT "lag_s" FROM "service"', "machines")) > 8, "health is written", 60
+            )
+    finally:
+        stop.set()
+        thread.join()
+    InfluxV1(influxdb.url, "machines").write(list(not_yet_written(began_ns)))
+    return began_ns, time.time_ns() + 10**9
+
+
+@pytest.mark.servers
+def test_every_query_is_answered_by_influxdb(plant: tuple[int, int], influxdb: InfluxDB):
+    for name in NAMES:
+        for query in queries(committed(name)):
+            chosen = {"machine": "press-01"} if name == "machine" else {}
+            asked = filled_in(query, "1s" if name == "service" else "1m", *plant, **chosen)
+            rows = influxdb.query(asked, "machines")
+            assert rows, asked
+            empty = {column for column in rows[0] if not any(row[column] not in (None, "") for row in rows)}
+            assert empty <= OPTIONAL, f"nothing in {empty}: {asked}"
+
+
+@pytest.mark.servers
+def test_all_sites_has_what_is_at_no_site_and_one_site_only_its_own(plant: tuple[int, int], influxdb: InfluxDB):
+    fleet = committed("fleet")
+    [standing] = [panel["targets"][0]["query"] for panel in fleet["panels"] if panel["title"].startswith("Machines")]
+
+    def shown(site: str) -> set[str]:
+        rows = influxdb.query(filled_in(standing, "1m", *plant, site=site), "machines")
+        return {str(row["machine"]) for row in rows}
+
+    assert shown(".*") == {"press-01", "press-02", "press-03"}
+    assert shown("north") == {"press-01"}
+    assert shown("(north|south)") == {"press-01", "press-02"}
+    sites = influxdb.query(fleet["templating"]["list"][0]["query"], "machines")
+    assert {row["value"] for row in sites} == {"north", "south"}
