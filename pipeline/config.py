@@ -160,6 +160,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_reserve_bytes: int = 16_777_216  # kept free for the moment when the disk is full
 
 
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The built-in page and HTTP API."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"  # another than loopback needs a token of yours
+    port: int = 8380
+    token: Secret | None = None  # for every write; without it one is made, in `console.token` of the data folder
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree; an empty file is a working configuration."""
 
@@ -168,6 +177,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machines: tuple[MachineRule, ...] = ()
     influxdb: InfluxDB | None = None
     store: Store = Store()
+    console: Console = Console()
     emit: Emit = Emit()
     times: Times = Times()
     limits: Limits = Limits()

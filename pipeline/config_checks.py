@@ -15,6 +15,7 @@ from pipeline.config import (
     Alert,
     Config,
     ConfigError,
+    Console,
     Emit,
     InfluxDB,
     Limits,
@@ -179,6 +180,26 @@ def _check_store(store: Store, environ: Mapping[str, str]) -> Problems:
     yield from _check_positive(store)
 
 
+def _check_console(console: Console, environ: Mapping[str, str]) -> Problems:
+    if not 1 <= console.port <= 65_535:
+        yield "port", f"{console.port} is not within 1 and 65535"
+    if console.host != "localhost":
+        try:
+            address = ip_address(console.host)
+        except ValueError:
+            yield "host", "is not an address of this computer (127.0.0.1, 0.0.0.0, ::1, ...)"
+            return
+        if not address.is_loopback and console.token is None:
+            yield "host", "others can reach this address, so it needs a token (token: {env: NAME} or {file: PATH})"
+    if console.token is not None:
+        try:
+            token = read_secret(console.token, environ)
+        except ConfigError:
+            return  # already told
+        if not token.isascii() or " " in token or len(token) < 16:
+            yield "token", "is not a token (16 characters or more of ASCII, no blanks)"
+
+
 def _check_emit(emit: Emit, environ: Mapping[str, str]) -> Problems:
     yield from _check_duration("every", emit.every)
     yield from _check_duration("sensors", emit.sensors)
@@ -258,6 +279,7 @@ CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {
     MachineRule: _check_rule,
     Alert: _check_alert,
     Store: _check_store,
+    Console: _check_console,
     Emit: _check_emit,
     Times: _check_times,
     Limits: _check_positive,

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
-from pipeline.config import Config, ConfigError, Secret
+from pipeline.config import Config, ConfigError, Console, Secret
 from pipeline.config_checks import CHECKS
 
 
@@ -41,6 +41,17 @@ def parsed(text: str, name: str, environ: Mapping[str, str]) -> Config:
     if reader.problems:
         raise ConfigError([text for _, text in sorted(reader.problems)])
     return config
+
+
+def readable(path: Path, environ: Mapping[str, str]) -> Config:
+    """What can be read of a wrong configuration, and defaults for the rest; for safe mode only."""
+    reader = _Reader(str(path), environ)
+    try:
+        config = reader.config(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return Config()
+    wrong = any(": console" in text for _, text in reader.problems)
+    return msgspec.structs.replace(config, console=Console()) if wrong else config
 
 
 class _Yaml(yaml.SafeLoader):

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.board import Board
+from pipeline.broker import free_port
 from pipeline.config import Config, unix_ns
 from pipeline.data_folder import store_path
 from pipeline.engine import Scores
@@ -117,13 +118,15 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
     folder = Path("spikewatch-data") / time.strftime("demo-%Y%m%d-%H%M%S")
+    page = msgspec.structs.replace(Config().console, port=free_port(Config().console.port))
     config = msgspec.structs.replace(
-        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="5000w")
+        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="5000w"), console=page
     )
     logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
     console.print(
         f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
-        "(for trying out; a plant uses a real one).",
+        f"(for trying out; a plant uses a real one).\nThe console: http://{page.host}:{page.port} (to answer a machine "
+        f"there: the token in {folder}/console.token)",
         markup=False,
     )
     demo = Demo(console, chosen, seconds, stop)

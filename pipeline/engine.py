@@ -592,27 +592,35 @@ class Engine:
 
     def summaries(self) -> list[Summary]:
         """Every machine as it stands, in order of discovery."""
+        return [self.summary(slot) for slot in range(len(self.fleet.machines))]
+
+    def summary(self, slot: int) -> Summary:
+        """One machine as it stands."""
         state = self.fleet.state
-        result = []
-        for slot, machine in enumerate(self.fleet.machines):
-            own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
-            newest = MachineState.SILENT if slot in self._silence.silent else STATES[state.scoring.state[slot]]
-            result.append(
-                Summary(
-                    machine,
-                    len(own),
-                    int(state.row_lines.age[own].sum()),
-                    newest,
-                    min(rows.experience(state.machines, state.row_machines, slot) / scoring.WARM, 1.0),
-                    self.fleet.frozen(slot),
-                    int(state.row_machines.closed_ns[slot]),
-                    float(state.scoring.newest[slot]),
-                    Severity(max(int(state.scoring.severity[slot]), 0)),
-                    self._shifts(own),
-                    self.incident(slot),
-                )
-            )
-        return result
+        own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        return Summary(
+            self.fleet.machines[slot],
+            len(own),
+            int(state.row_lines.age[own].sum()),
+            MachineState.SILENT if slot in self._silence.silent else STATES[state.scoring.state[slot]],
+            self.learned(slot),
+            self.fleet.frozen(slot),
+            int(state.row_machines.closed_ns[slot]),
+            float(state.scoring.newest[slot]),
+            Severity(max(int(state.scoring.severity[slot]), 0)),
+            self._shifts(own),
+            self.incident(slot),
+        )
+
+    def learned(self, slot: int) -> float:
+        """Share of a machine's warm-up that is done."""
+        state = self.fleet.state
+        return min(float(rows.experience(state.machines, state.row_machines, slot)) / scoring.WARM, 1.0)
+
+    @property
+    def silent_slots(self) -> tuple[int, ...]:
+        """Machines that have stopped sending."""
+        return tuple(self._silence.silent)
 
     def _shifts(self, lines: Ints) -> tuple[Shift, ...]:
         state = self.fleet.state.lines

@@ -26,9 +26,10 @@ import msgspec
 from pipeline.announcements import Announcer, command_filters, is_own, topic_of
 from pipeline.broker import EmbeddedBroker
 from pipeline.commands import Command, CommandError, read
-from pipeline.config import Config, duration_ns
+from pipeline.config import Config, duration_ns, read_secret
 from pipeline.connections import broker_now, open_sink, status_of, status_topic
-from pipeline.data_folder import Writing, claim, journal_path, restore
+from pipeline.console import Server, Status, make_token
+from pipeline.data_folder import Writing, claim, journal_path, restore, store_path
 from pipeline.delivery import Delivery, Range
 from pipeline.engine import Engine, Scores, compile_network
 from pipeline.health import Liveness, Watchdog, figures, notifier
@@ -128,7 +129,9 @@ class Service:
         self._settled: tuple[Range, ...] = ()  # what the journal knows of the delivery
         self._deliver = threading.Event()  # set: no more points will come
         self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
-        self.listeners: list[Callable[[Scores, list[Point]], None]] = []  # of every batch that was committed
+        self.listeners: list[
+            Callable[[Scores, list[Point]], None]
+        ] = []  # of every batch and command that was committed
         self._announcer = Announcer(config.mqtt.client_id)
         self._announced: Callable[[Announcement], None] = lambda announcement: None
         self._wishes: queue.SimpleQueue[tuple[Callable[[threading.Event], Any], Future[Any]]] = queue.SimpleQueue()
@@ -183,6 +186,9 @@ class Service:
             self._beyond = True
             raise TimeoutError(STOPPED)
         self._announce(points)
+        nothing = self.engine.step(Readings.none())
+        for listener in self.listeners:
+            listener(nothing, points)
         return points
 
     def _obey_message(self, message: Message, stop: threading.Event) -> bool:
@@ -414,8 +420,8 @@ class Service:
             if is_damage(error, self._journal.path):
                 self._salvage(str(error))
 
-    def _health(self, source: Source) -> Point:
-        """Our own counters as a point."""
+    def counters(self, source: Source) -> dict[str, float | int | str | bool]:
+        """Our own counters; for the main thread."""
         fields: dict[str, float | int | str | bool] = {
             "messages": self.messages,
             "readings": self.readings,
@@ -432,10 +438,14 @@ class Service:
             "buried": self.delivery.buried,
             "lag_s": self._lag_s,
         }
-        self._lag_s = 0.0
         fields |= figures(self._folder)
         fields |= source.counters()
-        fields |= {f"refused_{cause}": count for cause, count in self.refused.items()}
+        return fields | {f"refused_{cause}": count for cause, count in self.refused.items()}
+
+    def _health(self, source: Source) -> Point:
+        """Our own counters as a point."""
+        fields = self.counters(source)
+        self._lag_s = 0.0
         return Point("service", (("host", socket.gethostname()),), fields, time.time_ns())
 
     def _is_behind(self, stop: threading.Event) -> bool:
@@ -494,13 +504,51 @@ class Service:
         self._lock.close()
 
 
+def open_console(
+    config: Config,
+    environ: Mapping[str, str],
+    config_path: Path | None,
+    service: Service,
+    receiver: Receiver,
+    embedded_port: int,
+) -> Server | None:
+    """Serve the page and the API, where the configuration does not say otherwise and the port can be had."""
+    settings = config.console
+    if not settings.enabled:
+        return None
+    made = Path(config.data) / "console.token"
+    token = make_token(made) if settings.token is None else read_secret(settings.token, environ)
+    lies = str(made) if settings.token is None else "where console.token says"
+
+    def status() -> Status:
+        return Status(
+            service.ask(lambda engine: service.counters(receiver)),
+            config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
+            receiver.connected,
+            config.influxdb.url if config.influxdb else "embedded store",
+            service.delivery.away,
+            lies,
+        )
+
+    store = store_path(config) if config.influxdb is None else None
+    server = Server(settings, token, environ, config_path, service, status, store)
+    if not server.start():
+        return None
+    log.info('console.ready url=%s token_file="%s"', server.url, lies)
+    return server
+
+
 def serve(
     config: Config,
     environ: Mapping[str, str],
     stop: threading.Event,
     on_start: Callable[[Service, int], None] | None = None,
+    config_path: Path | None = None,
 ) -> None:
-    """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none)."""
+    """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
+
+    `config_path`: the file that `config` was read from, for the console to show.
+    """
     failures: list[threading.ExceptHookArgs] = []
 
     def fail(failure: threading.ExceptHookArgs) -> None:
@@ -510,6 +558,7 @@ def serve(
     threading.excepthook = fail  # a service that only looks alive is worse than one that ends: its outbox is intact
     embedded = EmbeddedBroker() if config.mqtt.url is None else None
     port = 0 if embedded is None else embedded.start()
+    console: Server | None = None
     notify, liveness = notifier(environ), Liveness()
     watchdog = Watchdog(liveness, notify, stop)
     watchdog.status = lambda: "restoring what was learned"
@@ -522,9 +571,6 @@ def serve(
                 port,
             )
         service = Service(config, open_sink(config, environ), liveness)
-        watchdog.status = lambda: "compiling the network"
-        log.info('network.compiling note="about half a minute at the first start, then from the cache"')
-        compile_network()
         templates = [parse(source.topic) for source in config.mqtt.sources]
         topics = [
             (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
@@ -540,6 +586,10 @@ def serve(
             status_of(config, datetime.now(UTC)),
             service.arrived_ns,
         )
+        console = open_console(config, environ, config_path, service, receiver, port)
+        watchdog.status = lambda: "compiling the network"
+        log.info('network.compiling note="about half a minute at the first start, then from the cache"')
+        compile_network()
         if on_start is not None:
             on_start(service, port)
         receiver.start()
@@ -554,6 +604,8 @@ def serve(
         finally:
             receiver.stop()
     finally:
+        if console is not None:
+            console.stop()
         watchdog.stop()
         threading.excepthook = threading.__excepthook__
         if embedded is not None:

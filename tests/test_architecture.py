@@ -69,11 +69,16 @@ ALLOWED = {
         "pipeline.snapshots", "pipeline.prior_file", "pipeline.commands",
     },
     "pipeline.connections": {"pipeline.config", "pipeline.data_folder", "pipeline.mqtt", "pipeline.sinks"},
+    "pipeline.console": {
+        "pipeline.records", "pipeline.config", "pipeline.config_file", "pipeline.commands", "pipeline.engine",
+        "pipeline.explanation", "pipeline.incidents", "pipeline.network", "pipeline.scoring", "pipeline.sinks",
+    },
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
             "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli",
-            "matplotlib": "pipeline.picture"}  # fmt: skip
+            "matplotlib": "pipeline.picture", "starlette": "pipeline.console", "uvicorn": "pipeline.console",
+            "prometheus_client": "pipeline.console.metrics"}  # fmt: skip
 
 
 def imports():

@@ -15,30 +15,39 @@ from pipeline.cli.terminal import (
     app,
     as_committed,
     configured,
+    err,
     fail,
     out,
     set_up_logs,
     until_stopped,
 )
+from pipeline.config import ConfigError
+from pipeline.config_file import load
 
 
 @app.command()
 def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
-    Without a configuration an embedded broker listens on loopback, and scores go to the embedded store.
+    Without a configuration an embedded broker listens on loopback, and scores go to the embedded store. The console
+    is at http://127.0.0.1:8380; with a wrong configuration it shows what is wrong, and nothing else runs.
 
     Example: spikewatch run --config plant.yaml
     """
-    tree = configured(config)
     set_up_logs()
+    try:
+        tree = load(config, os.environ)
+    except ConfigError as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        show_problems(config)
+        raise typer.Exit(2) from None
     from pipeline.data_folder import DataFolderBusy
     from pipeline.journal import JournalError
     from pipeline.service import serve
 
     try:
         with until_stopped() as stop:
-            serve(tree, os.environ, stop)
+            serve(tree, os.environ, stop, config_path=config)
     except (DataFolderBusy, JournalError) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
@@ -46,6 +55,17 @@ def run(config: ConfigPath = None) -> None:
     except OSError as error:
         ours = str(error.filename or "").startswith(tree.data)
         fail(f"{error.filename}: {error.strerror} (key: data)" if ours else str(error), 1)
+
+
+def show_problems(config: Path | None) -> None:
+    """Safe mode: serve the page that shows what is wrong with a configuration, until stopped."""
+    from pipeline.config_file import readable
+    from pipeline.console import serve_problems
+    from pipeline.health import notifier
+
+    if config is not None:
+        with until_stopped() as stop:
+            serve_problems(readable(config, os.environ).console, config, os.environ, stop, notifier(os.environ))
 
 
 @app.command()

@@ -151,6 +151,20 @@ class Embedded:
             for tags, time_ns, fields in rows
         ]
 
+    def newest(self, measurement: str, tags: Tags | None, limit: int) -> list[Point]:
+        """The newest points of a measurement, of the series with these tags or of all, in order of time."""
+        own = "" if tags is None else " AND tags = ?"
+        text = () if tags is None else (msgspec.json.encode(tags).decode(),)
+        rows = self._open().execute(
+            "SELECT tags, time_ns, fields FROM points JOIN series ON series = id"
+            f" WHERE measurement = ?{own} ORDER BY time_ns DESC, id DESC LIMIT ?",
+            (measurement, *text, limit),
+        )
+        return [
+            Point(measurement, msgspec.json.decode(tags, type=Tags), msgspec.json.decode(fields), time_ns)
+            for tags, time_ns, fields in rows
+        ][::-1]
+
     def count(self, measurement: str) -> int:
         """Number of points of a measurement."""
         row = self._open().execute(

@@ -1,0 +1,321 @@
+"""What the console answers. Each handler has the name of its route; those that wait run in threads of their own."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+
+from pipeline.commands import VERBS, Command, CommandError
+from pipeline.console import configuration, history, metrics, routes, views
+from pipeline.console.recent import Recent, Table
+from pipeline.engine import Engine, Scores
+from pipeline.records import Machine, Point
+
+ASSETS = Path(__file__).parent / "assets"
+BRIEFLY_S = 1.0  # for which an answer is given again
+ANSWERS = 64  # that are kept so long
+EVENTS = 500  # points of incidents and commands that are remembered
+MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
+COURSE = 60  # scores
+BODY_BYTES = 4_096
+SENSORS = 64  # in one answer
+T = TypeVar("T")
+
+
+class Status(NamedTuple):
+    """How the service does."""
+
+    figures: dict[str, float | int | str | bool]  # its counters
+    broker: str  # where it is
+    broker_reached: bool
+    database: str
+    database_away: str | None  # why it cannot be reached
+    token_file: str  # where the token for writing lies
+
+
+class Backend(Protocol):
+    """The service."""
+
+    engine: Engine
+    listeners: list[Callable[[Scores, list[Point]], None]]
+
+    def ask(self, question: Callable[[Engine], T], timeout_s: float = 5.0) -> T:
+        """What the question finds, run between two batches."""
+
+    def tell(self, command: Command, timeout_s: float = 5.0) -> list[Point]:
+        """Have a command done and written down."""
+
+
+class Said(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a command."""
+
+    verb: str
+    argument: str = ""
+    by: str = ""
+
+
+class Briefly:
+    """Answers that are given again for a second, so that many who ask cost as much as one. One question at a time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+
+    def __call__(self, key: Hashable, find: Callable[[], T]) -> T:
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and self._clock() - known[0] < BRIEFLY_S:
+                found: T = known[1]
+                return found
+            found = find()
+            self._known[key] = (self._clock(), found)
+            self._known.move_to_end(key)
+            while len(self._known) > ANSWERS:
+                self._known.popitem(last=False)
+            return found
+
+    def forget(self) -> None:
+        """Something was changed: look again."""
+        with self._lock:
+            self._known.clear()
+
+
+def json(content: object, status: int = 200) -> Response:
+    """An answer."""
+    return Response(
+        msgspec.json.encode(content),
+        status,
+        {"content-type": "application/json", "cache-control": "no-store"},
+    )
+
+
+def whole(request: Request, name: str, default: int, most: int) -> int:
+    """A number that was asked with."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise HTTPException(400, f"{name} is not a whole number")
+    return min(int(text), most)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """What went wrong, as JSON."""
+    status = error.status_code if isinstance(error, HTTPException) else 503
+    detail = error.detail if isinstance(error, HTTPException) else "the service is starting or busy; try again"
+    return json({"error": detail}, status)
+
+
+class Api:
+    """The handlers, and what they remember."""
+
+    def __init__(
+        self,
+        backend: Backend | None,
+        status: Callable[[], Status] | None,
+        store: Path | None,
+        config_path: Path | None,
+        environ: Mapping[str, str],
+    ) -> None:
+        """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
+        self._backend, self._status, self._store = backend, status, store
+        self._config_path, self._environ = config_path, environ
+        self._briefly = Briefly()
+        self._events: OrderedDict[tuple[str, Any, int, str], Point] = OrderedDict()
+        self._events_lock = threading.Lock()
+        self._seeded = store is None
+        self.recent = Recent(backend.engine) if backend is not None else None
+
+    def router(self) -> Router:
+        """All routes, and the page."""
+        found: list[Route | Mount] = [
+            Route(route.path, getattr(self, route.name), methods=[route.method]) for route in routes.ROUTES
+        ]
+        found += [
+            Route("/", self.page, methods=["GET"]),
+            Route("/favicon.ico", self.icon, methods=["GET"]),
+            Mount("/assets", StaticFiles(directory=ASSETS)),
+        ]
+        return Router(found)
+
+    def take(self, scores: Scores, points: list[Point]) -> None:
+        """A batch is committed. Runs on the main thread."""
+        if self.recent is not None:
+            self.recent.take(scores)
+        events = [point for point in points if point.measurement in ("incident", "command")]
+        if events:
+            self._remember(events)
+
+    def _remember(self, points: list[Point]) -> None:
+        with self._events_lock:
+            for point in points:
+                key = (point.measurement, point.tags, point.time_ns, str(point.fields.get("phase", "")))
+                self._events[key] = point
+            while len(self._events) > EVENTS:
+                self._events.popitem(last=False)
+
+    @property
+    def _service(self) -> Backend:
+        if self._backend is None:
+            raise HTTPException(503, "safe mode: the configuration is wrong, nothing else runs")
+        return self._backend
+
+    def _slot(self, request: Request) -> tuple[int, Machine]:
+        machine = views.machine_of(request.path_params["id"])
+        slot = self._service.engine.fleet.slot(machine)
+        if slot < 0:
+            raise HTTPException(404, "there is no such machine")
+        return slot, machine
+
+    def page(self, request: Request) -> Response:
+        """The page; it fetches everything else."""
+        return FileResponse(ASSETS / "index.html", headers={"cache-control": "no-cache"})
+
+    def icon(self, request: Request) -> Response:
+        """The page's sign."""
+        return FileResponse(ASSETS / "icon.svg")
+
+    def machines(self, request: Request) -> Response:
+        """See the route of this name."""
+        service, asked = self._service, request.query_params
+        search, attention = asked.get("search", "")[:100], asked.get("attention", "")[:20]
+        offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", USUAL, MOST)
+
+        def find() -> views.Glance:
+            return service.ask(lambda engine: views.glance(engine, search, attention, offset, limit))
+
+        found = self._briefly(("machines", search, attention, offset, limit), find)
+        course = self.recent.course(found.slots[:WITH_COURSE], COURSE) if self.recent else {}
+        shown = [
+            {**one, "course": course.get(slot, [])} for slot, one in zip(found.slots, found.machines, strict=True)
+        ]
+        return json({"total": found.total, "found": found.found, "attention": found.counts, "machines": shown})
+
+    def machine(self, request: Request) -> Response:
+        """See the route of this name."""
+        return json(views.page(self._details(self._slot(request)[0])))
+
+    def _details(self, slot: int) -> views.Details:
+        service = self._service
+        return self._briefly(("machine", slot), lambda: service.ask(lambda engine: views.details(engine, slot)))
+
+    def rows(self, request: Request) -> Response:
+        """See the route of this name."""
+        slot, _ = self._slot(request)
+        assert self.recent is not None  # noqa: S101  # for the type checker: there is a service
+        tags, details = self._service.engine.fleet.tags[slot], self._details(slot)
+
+        def older() -> Table | None:
+            return None if self._store is None else history.stored(self._store, tags, details.lines)
+
+        table, cursor, goes_on = self.recent.look(slot, request.query_params.get("cursor", ""), older)
+        known = [sensor for sensor, _ in details.lines]
+        asked = request.query_params.get("sensors", "")
+        order = views.blamed(table, details.lines)
+        chosen = [one for one in asked.split(",") if one in known] if asked else order[: views.SENSORS_SHOWN]
+        return json(
+            {
+                "cursor": cursor,
+                "goes_on": goes_on,
+                "order": order[:SENSORS],
+                **views.chart(table, details.lines, chosen[:SENSORS], details.populations),
+            }
+        )
+
+    async def command(self, request: Request) -> Response:
+        """See the route of this name."""
+        service = self._service
+        _, machine = self._slot(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise HTTPException(400, "the body is to be JSON (content-type: application/json)")
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BODY_BYTES:
+                raise HTTPException(413, f"a command has at most {BODY_BYTES} bytes")
+        try:
+            said = msgspec.json.decode(body, type=Said)
+        except msgspec.MsgspecError as error:
+            raise HTTPException(400, str(error)) from None
+        if said.verb not in VERBS:
+            raise HTTPException(400, f"there is no command {said.verb[:40]!r}; there are {', '.join(VERBS)}")
+        command = Command(said.verb, machine, said.argument.strip(), said.by.strip(), "http", time.time_ns())
+        try:
+            points = await run_in_threadpool(service.tell, command)
+        except CommandError as error:
+            raise HTTPException(409, str(error)) from None
+        self._remember([point for point in points if point.measurement in ("incident", "command")])
+        self._briefly.forget()
+        return json({"done": said.verb, "points": [point._asdict() for point in points]})
+
+    def incidents(self, request: Request) -> Response:
+        """See the route of this name."""
+        service = self._service
+        if not self._seeded and self._store is not None:
+            self._seeded = True
+            newer = list(self._events.values())
+            self._remember(history.events(self._store))
+            self._remember(newer)
+        found = self._briefly("incidents", lambda: service.ask(views.open_incidents))
+        with self._events_lock:
+            points = list(self._events.values())
+        past: dict[tuple[str, str], dict[str, Any]] = {}
+        for point in sorted((one for one in points if one.measurement == "incident"), key=lambda one: one.time_ns):
+            one = views.past(point)
+            past[one["id"], one["number"]] = one
+        closed = sorted((one for one in past.values() if one["phase"] == "close"), key=lambda one: -one["ended_s"])
+        said = sorted((one for one in points if one.measurement == "command"), key=lambda one: -one.time_ns)
+        return json({"open": found, "past": closed[:200], "said": [views.said(point) for point in said[:100]]})
+
+    def health(self, request: Request) -> Response:
+        """See the route of this name."""
+        if self._status is None:
+            return json({"safe_mode": True})
+        status = self._briefly("health", self._status)
+        kept = self.recent.counters() if self.recent else {}
+        return json({"safe_mode": False, **status._asdict(), "figures": {**status.figures, **kept}})
+
+    def configuration(self, request: Request) -> Response:
+        """See the route of this name."""
+
+        def find() -> dict[str, Any]:
+            return configuration.described(self._config_path, self._environ, self._backend is not None)
+
+        return json(self._briefly("configuration", find))
+
+    def openapi(self, request: Request) -> Response:
+        """See the route of this name."""
+        return json(routes.described())
+
+    def healthz(self, request: Request) -> Response:
+        """See the route of this name."""
+        service = self._service
+        self._briefly("healthz", lambda: service.ask(lambda engine: True))
+        return json({"ok": True})
+
+    def metrics(self, request: Request) -> Response:
+        """See the route of this name."""
+        service = self._service
+        if self._status is None:
+            raise HTTPException(503, "safe mode")
+        status = self._briefly("health", self._status)
+
+        def find() -> views.Glance:
+            return service.ask(lambda engine: views.glance(engine, "", "", 0, 0))
+
+        attention = self._briefly("attention", find).counts
+        kept = self.recent.counters() if self.recent else {}
+        figures = {**status.figures, **kept}
+        text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None)
+        return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

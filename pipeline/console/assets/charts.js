@@ -1,0 +1,216 @@
+// Charts of a machine over its time: score, a sensor in its expected band, and its populations as a raster of spikes.
+// All have the same width of axis and one cursor, so that what is above one another happened at one time.
+import { h, text } from "./dom.js";
+import { nines, number, score } from "./format.js";
+
+const AXIS = 78;
+const SYNC = "machine";
+const [MINUTE, DAY] = [60, 86400];
+// From which distance of marks on, how a mark is written, and what is below it where the day or year begins or changes.
+const DATE = "\n{D} {MMM} {YYYY}";
+const TIMES = [
+  [365 * DAY, "{YYYY}", null, null, null, null, null, null, 1],
+  [28 * DAY, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [DAY, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [MINUTE, "{HH}:{mm}", DATE, null, DATE, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DATE, null, DATE, null, null, null, 1],
+  [0.001, "{ss}.{fff}", "\n{HH}:{mm} {D} {MMM}", null, null, null, null, null, 1],
+];
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function axes(values, splits, more = {}) {
+  const common = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false } };
+  return [
+    { ...common, size: 38, space: 90, values: TIMES },
+    { ...common, size: AXIS, values, ...(splits && { splits }), ...more },
+  ];
+}
+
+function make(place, options, data) {
+  const chart = new uPlot(
+    {
+      width: Math.max(place.clientWidth, 200),
+      cursor: { sync: { key: SYNC }, drag: { x: true, y: false }, points: { show: false } },
+      legend: { show: false },
+      padding: [8, 10, 0, 0],
+      ...options,
+    },
+    data,
+    place,
+  );
+  const resize = new ResizeObserver(() => chart.setSize({ width: Math.max(place.clientWidth, 200), height: options.height }));
+  resize.observe(place);
+  chart.end = () => {
+    resize.disconnect();
+    chart.destroy();
+  };
+  return chart;
+}
+
+function dashed(chart, level, stroke) {
+  const y = Math.round(chart.valToPos(level, "y", true)) + 0.5;
+  const { left, width } = chart.bbox;
+  const draw = chart.ctx;
+  draw.save();
+  draw.strokeStyle = stroke;
+  draw.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+  draw.lineWidth = devicePixelRatio;
+  draw.beginPath();
+  draw.moveTo(left, y);
+  draw.lineTo(left + width, y);
+  draw.stroke();
+  draw.restore();
+}
+
+// From when to when the open incident is, as a tint behind the lines.
+function tint(chart, incident) {
+  if (!incident) return;
+  const { left, top, width, height } = chart.bbox;
+  const from = Math.max(chart.valToPos(incident.started_s, "x", true), left);
+  const to = Math.min(chart.valToPos(incident.newest_s, "x", true), left + width);
+  if (to <= from) return;
+  const draw = chart.ctx;
+  draw.save();
+  draw.globalAlpha = 0.1;
+  draw.fillStyle = colour(`--${incident.severity}`);
+  draw.fillRect(from, top, to - from, height);
+  draw.restore();
+}
+
+const TICKS = [0, 1, 2, 3, 4];
+const NAMES = ["0", "0.9", "0.99", "0.999", "0.9999"];
+
+export function scoreChart(place, state) {
+  const says = h("span", { class: "number muted", "aria-live": "off" });
+  const body = h("div", { class: "plot" });
+  place.append(h("header", {}, h("h3", {}, "Score"), says), body);
+  const chart = make(
+    body,
+    {
+      height: 180,
+      scales: { x: { time: true }, y: { range: [0, 4.4] } },
+      axes: axes((_, splits) => splits.map((value) => NAMES[value] ?? ""), () => TICKS),
+      series: [{}, { stroke: colour("--accent"), width: 1.6, fill: colour("--accent-soft"), spanGaps: true, points: { show: false } }],
+      hooks: {
+        drawClear: [(one) => tint(one, state.incident)],
+        draw: [
+          (one) => {
+            dashed(one, nines(state.warning), colour("--warning"));
+            dashed(one, nines(state.critical), colour("--critical"));
+          },
+        ],
+        setCursor: [(one) => text(says, told(one.cursor.idx))],
+      },
+    },
+    [[], []],
+  );
+  let data = { score: [], cause: [] };
+  const told = (at) => {
+    const last = at ?? data.score.length - 1;
+    return last < 0 ? "" : `${score(data.score[last])}${data.cause[last] ? ` · ${data.cause[last]}` : ""}`;
+  };
+  chart.update = (shown) => {
+    data = shown;
+    chart.setData([shown.time_s, shown.score.map(nines)]);
+    text(says, told(chart.cursor.idx));
+  };
+  return chart;
+}
+
+export function sensorChart(place, sensor, state) {
+  const says = h("span", { class: "number muted" });
+  const body = h("div", { class: "plot" });
+  place.append(h("header", {}, h("h3", {}, sensor), says), body);
+  const hidden = { stroke: "transparent", width: 0, spanGaps: true, points: { show: false } };
+  const chart = make(
+    body,
+    {
+      height: 150,
+      scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.06, high + (high - low) * 0.06]) } },
+      axes: axes((_, splits) => splits.map((value) => number(value, 5))),
+      series: [
+        {},
+        hidden,
+        hidden,
+        { stroke: colour("--expected"), width: 1, dash: [4, 3], spanGaps: true, points: { show: false } },
+        { stroke: colour("--line"), width: 1.4, spanGaps: true, points: { show: false } },
+      ],
+      bands: [{ series: [2, 1], fill: colour("--band") }],
+      hooks: { drawClear: [(one) => tint(one, state.incident)], setCursor: [(one) => text(says, told(one.cursor.idx))] },
+    },
+    [[], [], [], [], []],
+  );
+  let data = { value: [] };
+  const told = (at) => {
+    let last = at ?? data.value.length - 1;
+    while (last >= 0 && data.value[last] === null) last -= 1;
+    if (last < 0) return "no reading yet";
+    const band = data.low[last] === null ? "" : `  expected ${number(data.expected[last])}  (${number(data.low[last])} … ${number(data.high[last])})`;
+    return `${number(data.value[last])}${band}`;
+  };
+  chart.update = (shown) => {
+    data = shown.sensors[sensor] ?? { value: [], low: [], high: [], expected: [] };
+    chart.setData([shown.time_s, data.low, data.high, data.expected, data.value]);
+    text(says, told(chart.cursor.idx));
+  };
+  return chart;
+}
+
+// One row per population; a mark where it fires: what it sees is rarer than one reading in a hundred.
+export function raster(place, state) {
+  const title = h("h3", {}, "Spikes");
+  const says = h("span", { class: "muted" });
+  const body = h("div", { class: "plot" });
+  place.append(h("header", {}, title, says), body);
+  let data = null;
+  let populations = [];
+  const chart = make(
+    body,
+    {
+      height: 200,
+      scales: { x: { time: true }, y: { range: () => [-0.5, Math.max(populations.length, 1) - 0.5] } },
+      axes: axes((_, splits) => splits.map((value) => populations[populations.length - 1 - value]?.name ?? ""), () => populations.map((_, at) => at), { grid: { show: false } }),
+      series: [{}, { stroke: "transparent", paths: () => null, points: { show: false } }],
+      hooks: {
+        drawClear: [(one) => tint(one, state.incident)],
+        draw: [
+          (one) => {
+            if (!data) return;
+            const draw = one.ctx;
+            const tall = (one.bbox.height / Math.max(populations.length, 1)) * 0.62;
+            const wide = Math.max(1.4 * devicePixelRatio, Math.min(4 * devicePixelRatio, one.bbox.width / Math.max(data.time_s.length, 1) - 1));
+            draw.save();
+            draw.beginPath();
+            draw.rect(one.bbox.left, one.bbox.top, one.bbox.width, one.bbox.height);
+            draw.clip();
+            for (let at = 0; at < populations.length; at += 1) {
+              const y = one.valToPos(populations.length - 1 - at, "y", true);
+              draw.fillStyle = colour("--grid");
+              draw.fillRect(one.bbox.left, y, one.bbox.width, devicePixelRatio / 2);
+              draw.fillStyle = colour("--spike");
+              data.fires.forEach((bits, row) => {
+                if (bits & (1 << at)) draw.fillRect(one.valToPos(data.time_s[row], "x", true) - wide / 2, y - tall / 2, wide, tall);
+              });
+            }
+            draw.restore();
+          },
+        ],
+        setCursor: [(one) => text(says, told(one.cursor.idx))],
+      },
+    },
+    [[], []],
+  );
+  const told = (at) => {
+    const bits = data && at !== null && at !== undefined ? data.fires[at] : 0;
+    const words = populations.filter((_, number) => bits & (1 << number)).map((one) => one.says);
+    return words.join("; ");
+  };
+  chart.update = (shown, sensor) => {
+    populations = shown.populations;
+    data = { time_s: shown.time_s, fires: shown.sensors[sensor]?.fires ?? shown.time_s.map(() => 0) };
+    text(title, `Spikes of ${sensor}`);
+    chart.setData([shown.time_s, shown.time_s.map(() => null)], true);
+  };
+  return chart;
+}

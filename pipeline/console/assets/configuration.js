@@ -1,0 +1,60 @@
+// The configuration file and what is wrong with it; in safe mode, all there is.
+import { read } from "./api.js";
+import { h, only } from "./dom.js";
+
+const YAML = `# plant.yaml
+mqtt:
+  url: mqtt://broker.plant.local:1883
+influxdb:
+  url: http://localhost:8086
+  database: machines`;
+
+function lines(found) {
+  const wrong = new Map(found.problems.map((one) => [one.line, one]));
+  return h(
+    "ol",
+    { class: "code" },
+    ...found.text.split("\n").map((line, at) => {
+      const problem = wrong.get(at + 1);
+      return h(
+        "li",
+        { class: problem ? "wrong" : "", ...(problem && { id: `line-${at + 1}` }) },
+        h("code", {}, line || " "),
+        problem ? h("span", { class: "note" }, `▲ ${problem.key ? `${problem.key}: ` : ""}${problem.what}`) : null,
+      );
+    }),
+  );
+}
+
+function page(found) {
+  const many = found.problems.length;
+  const file = h("code", {}, found.file ?? "no file");
+  let verdict;
+  if (!found.file) {
+    verdict = h("div", { class: "card" }, h("p", {}, "No configuration was given, so everything has its default: an embedded broker and an embedded store, both for trying out. For a plant:"), h("pre", {}, YAML), h("pre", {}, "spikewatch check --config plant.yaml\nspikewatch run --config plant.yaml"));
+  } else if (many) {
+    verdict = h(
+      "div",
+      { class: "card incident critical", role: "alert" },
+      h("h2", {}, found.running ? `${file.textContent} would not start again: ${many} problem${many === 1 ? "" : "s"}` : `Safe mode: ${many} problem${many === 1 ? "" : "s"} in ${file.textContent}`),
+      h("p", {}, found.running ? "The service goes on with what it has read at its start." : "Nothing else runs. Change the file; this page looks again by itself. Nothing that your machines send is lost meanwhile, if the broker keeps it (QoS 1)."),
+      h("ul", { class: "problems" }, ...found.problems.map((one) => h("li", {}, one.line ? h("a", { href: `#line-${one.line}`, onclick: (event) => { event.preventDefault(); document.getElementById(`line-${one.line}`)?.scrollIntoView({ block: "center" }); } }, `line ${one.line}`) : h("span", {}, "–"), one.key ? h("code", {}, one.key) : h("span", {}), h("span", {}, one.what)))),
+    );
+  } else {
+    verdict = h("div", { class: "card good" }, h("p", {}, h("b", {}, "● Fine. "), file, found.running ? " has no mistakes. The service has read it at its start; changes count from the next." : " has no mistakes any more. Restart the service: it is still in safe mode."));
+  }
+  return h("div", {}, verdict, found.text ? h("section", { class: "card" }, h("h2", {}, found.file), lines(found)) : null);
+}
+
+export function configuration(place) {
+  const body = h("div", { id: "configuration" });
+  place.replaceChildren(h("h1", {}, "Configuration"), body);
+  async function refresh() {
+    const found = await read("/api/config");
+    document.title = found.problems.length ? `Configuration (${found.problems.length})` : "Configuration";
+    document.body.classList.toggle("safe-mode", !found.running);
+    only(body, JSON.stringify(found), () => page(found));
+    place.dataset.ready = "true";
+  }
+  return { refresh, close() {} };
+}

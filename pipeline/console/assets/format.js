@@ -1,0 +1,91 @@
+// Numbers and times as people read them.
+import { h, text } from "./dom.js";
+
+export const ATTENTION = {
+  critical: ["▲", "critical"],
+  warning: ["△", "warning"],
+  changed: ["◆", "changed"],
+  silent: ["○", "silent"],
+  frozen: ["■", "frozen"],
+  drifting: ["↗", "drifting"],
+  learning: ["◔", "learning"],
+  ready: ["●", "ready"],
+};
+
+export const MEANS = {
+  critical: "in alarm, urgent: look at the sensor that is named",
+  warning: "in alarm: look at the sensor that is named",
+  changed: "a lasting change was accepted: confirm it with Normal, or look",
+  silent: "nothing heard for long: look at its power and network",
+  frozen: "somebody stopped its learning: resume it",
+  drifting: "a sensor moves slowly and is followed: plan its service",
+  learning: "in its warm-up: wait",
+  ready: "nothing to do",
+};
+
+export function pill(attention, learned = 1) {
+  const glyph = h("span", { class: "glyph", "aria-hidden": "true" });
+  const word = h("span", {});
+  const element = h("span", {}, glyph, word);
+  element.update = (name, share = 1) => {
+    element.className = `pill ${name}`;
+    element.title = MEANS[name] ?? "";
+    text(glyph, ATTENTION[name]?.[0] ?? "·");
+    text(word, name === "learning" ? `learning ${Math.floor(share * 100)} %` : name);
+  };
+  element.update(attention, learned);
+  return element;
+}
+
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const today = () => day.format(new Date());
+
+export function moment(seconds) {
+  if (!seconds) return "–";
+  const date = new Date(seconds * 1000);
+  const on = day.format(date);
+  return on === today() ? time.format(date) : `${on} ${time.format(date)}`;
+}
+
+export function duration(seconds) {
+  const s = Math.max(0, seconds);
+  if (s < 60) return `${Math.round(s)} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+// A score says most by its distance from 1, so as many digits as it takes to see that.
+export const score = (value) => {
+  if (value === null || value === undefined) return "–";
+  return (value >= 0.99995 ? Math.min(value, 0.999999).toFixed(6) : value.toFixed(4));
+};
+export const nines = (value) => -Math.log10(Math.max(1 - value, 1e-6));
+export const percent = (value) => `${Math.round(value * 100)} %`;
+
+export function number(value, digits = 4) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(2);
+  return value.toLocaleString("en-GB", { maximumSignificantDigits: digits, useGrouping: size >= 10000 });
+}
+
+export const count = (value) => Math.round(value).toLocaleString("en-GB");
+
+export function bytes(value) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  let size = value;
+  while (size >= 1000 && at < units.length - 1) {
+    size /= 1000;
+    at += 1;
+  }
+  return `${size >= 100 || at === 0 ? Math.round(size) : size.toFixed(1)} ${units[at]}`;
+}
+
+export const captures = (tags) => Object.entries(tags).map(([key, value]) => `${key} ${value}`).join(", ");
+
+export function blame(part) {
+  return `${part.sensor} ${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`;
+}

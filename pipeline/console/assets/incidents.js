@@ -1,0 +1,74 @@
+// Open incidents of all machines with their answers, what became of the past ones, and who said what.
+import { read } from "./api.js";
+import { buttons, learnClasses } from "./commands.js";
+import { attribute, h, list, text } from "./dom.js";
+import { blame, captures, duration, moment, percent, pill, score } from "./format.js";
+
+const link = (id, words) => h("a", { class: "name", href: `#/machines/${encodeURIComponent(id)}` }, words);
+
+function openRow(item, refresh) {
+  const status = pill(item.incident.severity);
+  const sensors = h("span", { class: "strong" });
+  const why = h("span", { class: "muted" });
+  const when = h("span", { class: "muted small number" });
+  const answers = buttons(item.id, refresh);
+  const element = h("li", { class: "card" }, h("div", { class: "bar" }, status, link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), answers);
+  element.update = ({ incident }) => {
+    element.className = `card incident ${incident.severity}`;
+    status.update(incident.severity);
+    text(sensors, incident.sensors.slice(0, 3).map(blame).join(", "));
+    text(why, `${incident.why}${incident.class ? ` · ${incident.class}, ${percent(incident.confidence)} sure` : ""}`);
+    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}`);
+    answers.update({ incident, has_baseline: false, frozen: false });
+  };
+  return element;
+}
+
+function tableOf(title, words) {
+  const body = h("tbody", {});
+  const none = h("p", { class: "muted" });
+  const table = h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body);
+  const element = h("section", { class: "card table" }, h("h2", {}, title), none, h("div", { class: "scroll" }, table));
+  return { element, body, none, table };
+}
+
+function cells(first, many) {
+  const all = Array.from({ length: many }, () => h("td", { class: "number" }));
+  const element = h("tr", {}, first, ...all);
+  element.fill = (words) => words.forEach((word, at) => text(all[at], word));
+  return element;
+}
+
+export function incidents(place) {
+  const open = h("ul", { class: "incidents", id: "open" });
+  const calm = h("p", { class: "empty" }, "No open incident. When a machine is in alarm, it is here, with what it is and your answers.");
+  const past = tableOf("Past incidents", ["Machine", "No.", "Began", "Lasted", "Worst", "Peak", "Sensors", "Class", "Ended by"]);
+  const said = tableOf("What people said", ["Machine", "When", "What", "Who", "By way of"]);
+  text(past.none, "None yet.");
+  text(said.none, "Nothing yet.");
+  place.replaceChildren(h("h1", {}, "Incidents"), open, calm, past.element, said.element);
+
+  async function refresh() {
+    const found = await read("/api/incidents");
+    learnClasses([...found.past.map((one) => one.class), ...found.open.map((one) => one.incident.class)]);
+    document.title = `Incidents (${found.open.length})`;
+    list(open, found.open, (one) => `${one.id}#${one.incident.number}`, (one) => openRow(one, refresh));
+    attribute(calm, "hidden", found.open.length ? "" : null);
+    attribute(past.none, "hidden", found.past.length ? "" : null);
+    attribute(past.table, "hidden", found.past.length ? null : "");
+    attribute(said.none, "hidden", found.said.length ? "" : null);
+    attribute(said.table, "hidden", found.said.length ? null : "");
+    list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
+      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 8);
+      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", now.reason || "–"]);
+      return row;
+    });
+    list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {
+      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 4);
+      row.update = (now) => row.fill([moment(now.time_s), `${now.verb} ${now.argument}`.trim(), now.by || "–", now.via]);
+      return row;
+    });
+    place.dataset.ready = "true";
+  }
+  return { refresh, close() {} };
+}

@@ -1,0 +1,229 @@
+// One machine: what it needs, the answers, and live charts.
+import { read } from "./api.js";
+import { raster, scoreChart, sensorChart } from "./charts.js";
+import { buttons } from "./commands.js";
+import { attribute, h, list, only, text } from "./dom.js";
+import { blame, captures, count, duration, MEANS, moment, number, percent, pill, score } from "./format.js";
+
+const KEPT = 1600; // rows in this page
+const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
+const CHARTS = 8;
+
+const COLUMNS = ["value", "expected", "low", "high", "score", "fires"];
+
+function joined(old, more) {
+  const cut = (column) => column.slice(-KEPT);
+  const sensors = Object.fromEntries(
+    Object.keys(old.sensors).map((sensor) => [
+      sensor,
+      Object.fromEntries(COLUMNS.map((name) => [name, cut(old.sensors[sensor][name].concat(more.sensors[sensor]?.[name] ?? more.time_s.map(() => null)))])),
+    ]),
+  );
+  const own = Object.fromEntries(["time_s", "score", "severity", "cause", "spikes"].map((name) => [name, cut(old[name].concat(more[name]))]));
+  return { ...old, ...own, order: more.order, newest: { ...old.newest, ...more.newest }, sensors };
+}
+
+function newest(all, rows) {
+  if (all.time_s.length <= rows) return all;
+  const cut = (columns) => Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, Array.isArray(column) && name !== "order" && name !== "populations" ? column.slice(-rows) : column]));
+  return { ...cut(all), sensors: Object.fromEntries(Object.entries(all.sensors).map(([sensor, columns]) => [sensor, cut(columns)])) };
+}
+
+function fact(title) {
+  const value = h("dd", { class: "number" });
+  const element = h("div", {}, h("dt", {}, title), value);
+  element.update = (words) => text(value, words);
+  return element;
+}
+
+function incidentCard() {
+  const title = h("h2", {});
+  const why = h("p", { class: "why" });
+  const parts = h("ul", { class: "parts" });
+  const facts = { since: fact("since"), lasts: fact("lasts"), peak: fact("peak"), at: fact("at"), label: fact("class"), state: fact("handled") };
+  const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, title, h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
+  element.update = (incident, now_s) => {
+    element.className = `card incident ${incident.severity}`;
+    text(title, `Incident ${incident.number}: ${incident.severity}`);
+    text(why, incident.why);
+    list(parts, incident.sensors, (part) => part.sensor, () => {
+      const name = h("span", { class: "strong" });
+      const bar = h("progress", { max: "1" });
+      const share = h("span", { class: "number" });
+      const one = h("li", {}, name, bar, share);
+      one.update = (part) => {
+        text(name, part.sensor);
+        bar.value = part.share;
+        attribute(bar, "aria-label", `share of ${part.sensor}`);
+        text(share, `${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`);
+      };
+      return one;
+    });
+    facts.since.update(moment(incident.started_s));
+    const calm = now_s > incident.newest_s ? `, calm for ${duration(now_s - incident.newest_s)}` : "";
+    facts.lasts.update(duration(incident.newest_s - incident.started_s) + calm);
+    facts.peak.update(score(incident.peak));
+    facts.at.update(moment(incident.peak_s));
+    facts.label.update(incident.class ? `${incident.class}, ${percent(incident.confidence)} sure` : "not known");
+    facts.state.update(incident.snoozed_until_s ? `snoozed until ${moment(incident.snoozed_until_s)}` : incident.acknowledged ? "acknowledged" : "by nobody yet");
+  };
+  return element;
+}
+
+export function machine(place, id) {
+  const address = `/api/machines/${encodeURIComponent(id)}`;
+  const status = pill("learning", 0);
+  const name = h("h1", {}, id);
+  const tags = h("span", { class: "muted" });
+  const means = h("p", { class: "muted means" });
+  const facts = { score: fact("score"), sensors: fact("sensors"), readings: fact("readings"), newest: fact("newest reading") };
+  const answers = buttons(id, () => refresh());
+  const incident = h("div", { class: "incident-place" });
+  const charts = h("div", { class: "charts", id: "charts" });
+  const scorePlace = h("section", { class: "card chart wide" });
+  const rasterPlace = h("section", { class: "card chart wide" });
+  const sensorPlaces = h("div", { class: "grid" });
+  const table = h("tbody", {});
+  const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
+  const state = { incident: null, warning: 0.99, critical: 0.999 };
+  let all = null;
+  let cursor = "";
+  let span = 400;
+  let selected = "";
+  let chosen = null;
+  let drawn = { key: "", list: [], score: null, raster: null };
+
+  place.replaceChildren(
+    h("p", { class: "crumb" }, h("a", { href: "#/" }, "← All machines")),
+    h("div", { class: "bar machine-bar" }, h("div", { class: "title" }, name, tags), status, h("dl", { class: "facts" }, ...Object.values(facts))),
+    means,
+    answers,
+    incident,
+    h("div", { class: "bar tools" }, h("h2", {}, "Live"), spans),
+    charts,
+    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Moved since commissioning", "Per day", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+  );
+  charts.append(scorePlace, rasterPlace, sensorPlaces);
+  spans.append(
+    ...Object.entries(SPANS).map(([rows, title]) =>
+      h("button", { type: "button", "aria-pressed": String(Number(rows) === span), onclick: (event) => {
+        span = Number(rows);
+        for (const one of spans.children) attribute(one, "aria-pressed", String(one === event.target));
+        draw();
+      } }, title),
+    ),
+  );
+
+  function sensorRow() {
+    const [sensor, value, expected, own, moved, pace] = ["th", "td", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
+    const show = h("button", { type: "button", class: "quiet", onclick: () => toggle(element.sensor) }, "show");
+    const element = h("tr", {}, sensor, value, expected, own, moved, pace, h("td", {}, show));
+    element.update = (one) => {
+      element.sensor = one.sensor;
+      const columns = all?.sensors[one.sensor];
+      const now = all?.newest[one.sensor];
+      const known = one.shift_sigmas !== 0 || one.shift_per_day !== 0;
+      text(sensor, one.sensor);
+      text(value, now ? number(now.value) : "–");
+      text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
+      text(own, now ? score(now.score) : "–");
+      text(moved, !known ? "–" : `${one.shift_sigmas >= 0 ? "+" : "−"}${Math.abs(one.shift_sigmas).toFixed(1)} σ`);
+      text(pace, !known ? "–" : `${one.shift_per_day >= 0 ? "+" : "−"}${number(Math.abs(one.shift_per_day), 2)} σ`);
+      const on = Boolean(columns);
+      text(show, on ? "spikes" : "show");
+      attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);
+      attribute(show, "aria-pressed", String(selected === one.sensor));
+    };
+    return element;
+  }
+
+  function toggle(sensor) {
+    selected = sensor;
+    if (!chosen?.includes(sensor)) {
+      chosen = [sensor, ...(chosen ?? [])].slice(0, CHARTS);
+      cursor = "";
+    }
+    refresh();
+  }
+
+  function build() {
+    const key = Object.keys(all.sensors).join("\n");
+    if (drawn.key === key && drawn.score) return;
+    end();
+    scorePlace.replaceChildren();
+    rasterPlace.replaceChildren();
+    drawn = { key, score: scoreChart(scorePlace, state), raster: raster(rasterPlace, state), list: [] };
+    sensorPlaces.replaceChildren(
+      ...Object.keys(all.sensors).map(() => h("section", { class: "card chart" })),
+    );
+    Object.keys(all.sensors).forEach((sensor, at) => drawn.list.push(sensorChart(sensorPlaces.children[at], sensor, state)));
+  }
+
+  function draw() {
+    if (!all || !Object.keys(all.sensors).length || !all.time_s.length) return;
+    build();
+    const shown = newest(all, span);
+    drawn.score.update(shown);
+    for (const chart of drawn.list) chart.update(shown);
+    const blamed = state.incident?.sensors[0]?.sensor;
+    const sensor = [selected, blamed, all.order[0]].find((one) => one && all.sensors[one]) ?? Object.keys(all.sensors)[0];
+    drawn.raster.update(shown, sensor);
+    charts.dataset.rows = String(all.time_s.length);
+    charts.dataset.newest = String(all.time_s.at(-1));
+  }
+
+  function end() {
+    for (const chart of [drawn.score, drawn.raster, ...drawn.list]) chart?.end();
+    drawn = { key: "", list: [], score: null, raster: null };
+  }
+
+  async function rows() {
+    const query = new URLSearchParams({ ...(cursor && { cursor }), ...(chosen && { sensors: chosen.join(",") }) });
+    const more = await read(`${address}/rows?${query}`);
+    all = more.goes_on && all ? joined(all, more) : more;
+    cursor = more.cursor;
+    chosen ??= Object.keys(more.sensors);
+    const blamed = state.incident?.sensors[0]?.sensor;
+    if (blamed && !chosen.includes(blamed)) {
+      chosen = [blamed, ...chosen].slice(0, CHARTS);
+      cursor = "";
+    } else if (chosen.length < Math.min(CHARTS, more.order.length)) {
+      chosen = more.order.slice(0, CHARTS); // sensors that appeared since
+      cursor = "";
+    }
+  }
+
+  async function refresh() {
+    const [one] = await Promise.all([read(address), rows()]);
+    Object.assign(state, { incident: one.incident, warning: one.warning, critical: one.critical });
+    text(name, one.name);
+    document.title = `${one.name}: ${one.attention}`;
+    text(tags, captures(one.tags));
+    status.update(one.attention, one.learned);
+    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}`);
+    facts.score.update(score(one.score));
+    facts.sensors.update(String(one.sensors.length));
+    facts.readings.update(count(one.readings));
+    facts.newest.update(moment(one.newest_s));
+    answers.update(one);
+    const card = only(incident, one.incident ? "open" : "none", () => (one.incident ? incidentCard() : null));
+    if (one.incident) card.update(one.incident, one.newest_s);
+    list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
+    draw();
+    place.dataset.ready = "true";
+  }
+
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const redraw = () => {
+    end();
+    draw();
+  };
+  scheme.addEventListener("change", redraw);
+  return {
+    refresh,
+    close() {
+      scheme.removeEventListener("change", redraw);
+      end();
+    },
+  };
+}

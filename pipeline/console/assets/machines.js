@@ -1,0 +1,127 @@
+// All machines, those first that need attention.
+import { read } from "./api.js";
+import { attribute, h, list, only, text } from "./dom.js";
+import { ATTENTION, blame, captures, duration, MEANS, moment, nines, pill, score } from "./format.js";
+
+const PAGE = 100;
+const SVG = "http://www.w3.org/2000/svg";
+
+function spark() {
+  const line = document.createElementNS(SVG, "polyline");
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("viewBox", "0 0 120 24");
+  picture.setAttribute("preserveAspectRatio", "none");
+  picture.setAttribute("class", "spark");
+  picture.setAttribute("aria-hidden", "true");
+  for (const level of [2, 3]) {
+    const mark = document.createElementNS(SVG, "line");
+    const y = 23 - (level / 4) * 22;
+    for (const [name, value] of Object.entries({ x1: 0, x2: 120, y1: y, y2: y })) mark.setAttribute(name, value);
+    mark.setAttribute("class", level === 2 ? "warn" : "crit");
+    picture.append(mark);
+  }
+  picture.append(line);
+  picture.update = (scores) => {
+    const step = 120 / Math.max(scores.length - 1, 1);
+    line.setAttribute("points", scores.map((one, at) => `${(at * step).toFixed(1)},${(23 - (Math.min(nines(one), 4) / 4) * 22).toFixed(1)}`).join(" "));
+  };
+  return picture;
+}
+
+function row(machine) {
+  const status = pill(machine.attention, machine.learned);
+  const flag = h("span", { class: "flag" });
+  const name = h("a", { class: "name", href: `#/machines/${encodeURIComponent(machine.id)}` }, machine.name);
+  const tags = h("span", { class: "muted small" }, captures(machine.tags));
+  const since = h("span", { class: "number" });
+  const from = h("span", { class: "muted small number" });
+  const sensor = h("span", { class: "strong" });
+  const why = h("span", { class: "muted small" });
+  const peak = h("span", { class: "number strong" });
+  const peakSays = h("span", { class: "muted small" });
+  const course = spark();
+  const newest = h("span", { class: "muted small number" });
+  const element = h(
+    "li",
+    { class: "machine" },
+    h("div", { class: "c-status" }, status, flag),
+    h("div", { class: "c-name" }, name, tags),
+    h("div", { class: "c-since" }, since, from),
+    h("div", { class: "c-why" }, sensor, why),
+    h("div", { class: "c-score" }, peak, peakSays),
+    h("div", { class: "c-course" }, course, newest),
+  );
+  element.update = (one) => {
+    status.update(one.attention, one.learned);
+    element.className = `machine ${one.attention}`;
+    const incident = one.incident;
+    text(flag, incident?.snoozed_until_s ? "snoozed" : incident?.acknowledged ? "acknowledged" : "");
+    text(since, incident ? `for ${duration(one.newest_s - incident.started_s)}` : "");
+    text(from, incident ? `since ${moment(incident.started_s)}` : "");
+    text(sensor, incident?.sensors.length ? incident.sensors.slice(0, 2).map(blame).join(", ") : "");
+    const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % sure). ` : "";
+    text(why, incident ? label + incident.why : one.attention === "ready" ? "" : MEANS[one.attention]);
+    text(peak, score(incident ? incident.peak : one.score));
+    text(peakSays, incident ? `peak; now ${score(one.score)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
+    course.update(one.course);
+    text(newest, moment(one.newest_s));
+  };
+  return element;
+}
+
+const empty = () =>
+  h(
+    "div",
+    { class: "empty" },
+    h("h2", {}, "No machine yet"),
+    h("p", {}, "Machines appear with their first reading. Publish one number to the broker:"),
+    h("pre", {}, "mosquitto_pub -t plant/press-1/temp -m 71.3"),
+    h("p", {}, "or see the whole thing with recorded machines: ", h("code", {}, "spikewatch demo"), ". Which topics are listened to is in the ", h("a", { href: "#/configuration" }, "configuration"), "; whether the broker is reached under ", h("a", { href: "#/service" }, "service"), "."),
+  );
+
+export function machines(place) {
+  let attention = "";
+  let search = "";
+  let limit = PAGE;
+  const summary = h("div", { class: "chips", role: "group", "aria-label": "Show only machines that are" });
+  const rows = h("ul", { class: "machines", id: "machines" });
+  const headline = h("h1", {}, "Machines");
+  const hint = h("div", {});
+  const more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => { limit += PAGE; refresh(); } }, "Show more");
+  const find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine by name", oninput: (event) => { search = event.target.value; refresh(); } });
+  const head = h(
+    "div",
+    { class: "machine heading", "aria-hidden": "true" },
+    ...["Needs", "Machine", "Since", "Which sensor says so, and why", "Score", "Course"].map((word) => h("div", {}, word)),
+  );
+  place.replaceChildren(h("div", { class: "bar" }, headline, summary, find), head, rows, hint, more);
+
+  function chip([name]) {
+    const number = h("b", { class: "number" });
+    const glyph = h("span", { class: "glyph", "aria-hidden": "true" }, ATTENTION[name][0]);
+    const element = h("button", { type: "button", title: MEANS[name], onclick: () => { attention = attention === name ? "" : name; refresh(); } }, glyph, number, ` ${name}`);
+    element.update = ([, many]) => {
+      element.className = `chip ${name}`;
+      text(number, String(many));
+      attribute(element, "aria-pressed", String(attention === name));
+    };
+    return element;
+  }
+
+  async function refresh() {
+    const query = new URLSearchParams({ limit, ...(search && { search }), ...(attention && { attention }) });
+    const found = await read(`/api/machines?${query}`);
+    const chips = Object.entries(found.attention).filter(([name, many]) => many || name === attention);
+    list(summary, chips, ([name]) => name, chip);
+    const urgent = found.attention.critical + found.attention.warning;
+    document.title = urgent ? `(${urgent}) Spikewatch` : "Spikewatch";
+    list(rows, found.machines, (one) => one.id, row);
+    attribute(head, "hidden", found.machines.length ? null : "");
+    attribute(more, "hidden", found.found > found.machines.length ? null : "");
+    text(more, `Show more (${found.machines.length} of ${found.found})`);
+    const state = found.total === 0 ? "empty" : found.found === 0 ? "none" : "some";
+    only(hint, state, () => (state === "empty" ? empty() : state === "none" ? h("p", { class: "empty" }, "No machine fits. Clear the search, or press the chip again.") : null));
+    rows.dataset.ready = "true";
+  }
+  return { refresh, close() {} };
+}

@@ -1,0 +1,106 @@
+// How the service itself does.
+import { read } from "./api.js";
+import { attribute, h, list, text } from "./dom.js";
+import { bytes, count, number } from "./format.js";
+
+// Name of a counter: title, how it is written, and above which it is worth a look.
+const TOLD = {
+  machines: ["machines", count],
+  readings: ["readings scored", count],
+  messages: ["messages", count],
+  lag_s: ["slowest arrival to commit", (value) => `${number(value * 1000, 3)} ms`, 5],
+  queue: ["messages waiting", count],
+  outbox: ["points waiting for the database", count],
+  delivered: ["points delivered", count],
+  dropped: ["points dropped", count, 0],
+  buried: ["points refused by the database", count, 0],
+  late: ["late readings", count],
+  refused: ["refused", count],
+  redelivered: ["sent again by the broker", count],
+  reconnects: ["reconnects", count],
+  rss_bytes: ["memory", bytes],
+  cpu_s: ["processor time", (value) => `${count(value)} s`],
+  disk_free_bytes: ["free disk", bytes],
+  journal_bytes: ["journal since the last snapshot", bytes],
+  watched: ["machines followed row by row", count],
+};
+const WHY = {
+  no_room: "limits.machines, sensors or sensors_per_machine is reached",
+  no_room_group: "one group has reached limits.machines_per_group or sensors_per_group",
+};
+
+function tile() {
+  const title = h("dt", {});
+  const value = h("dd", { class: "number" });
+  const element = h("div", { class: "tile" }, title, value);
+  element.update = ([name, now, rate]) => {
+    const [words, write, high] = TOLD[name];
+    text(title, words);
+    text(value, write(now) + (rate === null ? "" : `  ·  ${count(rate)}/s`));
+    element.className = high !== undefined && now > high ? "tile attention" : "tile";
+  };
+  return element;
+}
+
+function connection(title) {
+  const state = h("b", {});
+  const where = h("span", { class: "muted" });
+  const why = h("span", { class: "bad-text" });
+  const element = h("section", { class: "card connection" }, h("h2", {}, title), state, where, why);
+  element.update = (reached, at, reason) => {
+    element.className = `card connection ${reached ? "good" : "bad"}`;
+    text(state, reached ? "● reached" : "▲ away");
+    text(where, at);
+    text(why, reached ? "" : reason);
+  };
+  return element;
+}
+
+export function service(place) {
+  const broker = connection("Broker");
+  const database = connection("Database");
+  const tiles = h("dl", { class: "tiles", id: "figures" });
+  const causes = h("ul", { class: "causes" });
+  const none = h("p", { class: "muted" }, "Nothing was refused.");
+  let before = null;
+  place.replaceChildren(
+    h("h1", {}, "Service"),
+    h("div", { class: "grid two" }, broker, database),
+    tiles,
+    h("section", { class: "card" }, h("h2", {}, "Refused, by cause"), none, causes),
+    h("p", { class: "muted small" }, "For machines: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
+  );
+
+  async function refresh() {
+    const found = await read("/api/health");
+    if (found.safe_mode) {
+      location.hash = "#/configuration";
+      return;
+    }
+    document.title = "Service";
+    broker.update(found.broker_reached, found.broker, "readings wait at the broker; it is tried again and again");
+    database.update(found.database_away === null, found.database, `${found.database_away}; points wait on disk and are sent when it is back`);
+    const now = performance.now() / 1000;
+    const rate = (name) => {
+      if (!before || !["readings", "messages", "delivered"].includes(name)) return null;
+      return Math.max(0, (found.figures[name] - before.figures[name]) / Math.max(now - before.at, 0.5));
+    };
+    list(tiles, Object.keys(TOLD).filter((name) => name in found.figures).map((name) => [name, found.figures[name], rate(name)]), ([name]) => name, tile);
+    before = { figures: found.figures, at: now };
+    const refused = Object.entries(found.figures).filter(([name]) => name.startsWith("refused_"));
+    attribute(none, "hidden", refused.length ? "" : null);
+    list(causes, refused, ([name]) => name, () => {
+      const words = h("span", {});
+      const many = h("b", { class: "number" });
+      const one = h("li", {}, many, words);
+      one.update = ([name, value]) => {
+        const cause = name.slice("refused_".length);
+        text(many, count(value));
+        text(words, ` ${cause}${WHY[cause] ? `: ${WHY[cause]}` : ""}`);
+      };
+      return one;
+    });
+    place.dataset.ready = "true";
+  }
+  return { refresh, close() {} };
+}

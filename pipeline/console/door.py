@@ -1,0 +1,111 @@
+"""Who may come in: a token for every write, and no page of somebody else's.
+
+A browser can be made to send requests to loopback by any page it shows. None of those carries our token, and it is
+no cookie that a browser would add. So that no page can pose as this one either (by a name of its own that resolves to
+loopback), only names of loopback are answered to there, and a write that says it comes from elsewhere is refused.
+"""
+
+import hmac
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+OPEN = ("/healthz", "/assets/", "/favicon.ico")  # answers that hold nothing of the plant
+SHORTEST_TOKEN = 16
+
+
+def is_loopback(host: str) -> bool:
+    """Whether that host is this computer only."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_token(path: Path) -> str:
+    """The token in that file, which is made where there is none; only its owner may read it."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        token = path.read_text(encoding="utf-8").strip()
+        if len(token) >= SHORTEST_TOKEN:
+            return token
+        path.unlink()  # what is left of a start that was cut off
+        return make_token(path)
+    token = token_urlsafe(24)
+    with os.fdopen(handle, "w") as file:
+        file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return token
+
+
+class Door:
+    """Stands before the routes; answers by itself what may not come in."""
+
+    def __init__(self, app: App, host: str, token: str) -> None:
+        """`token`: empty where nothing can be written, which then nobody may."""
+        self._app = app
+        self._local = is_loopback(host)
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        status, why = self._refusal(scope)
+        if status:
+            body = b'{"error":"' + why + b'"}'
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            if status == 401:
+                headers.append((b"www-authenticate", b"Bearer"))
+            await send_with_headers({"type": "http.response.start", "status": status, "headers": headers})
+            await send_with_headers({"type": "http.response.body", "body": body})
+            return
+        await self._app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, bytes]:
+        """Status and reason; 0 for who may come in."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            return 421, b"this is answered to the names of loopback only"
+        reads = scope["method"] in ("GET", "HEAD")
+        if reads and (self._local or scope["path"] == "/" or scope["path"].startswith(OPEN)):
+            return 0, b""
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and urlsplit(origin).netloc != host:
+            return 403, b"this request comes from another page"
+        if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
+            return 403, b"this request comes from another page"
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        same = hmac.compare_digest(given.strip(), self._token)
+        if scheme.lower() != b"bearer" or not self._token or not same:
+            return 401, b"the token is missing or wrong (Authorization: Bearer ...)"
+        return 0, b""

@@ -1,0 +1,77 @@
+"""The service's counters for Prometheus: the same figures as measurement `service`, at the moment of asking."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Everything else only grows.
+GAUGES = {
+    "machines": "Machines that are known",
+    "outbox": "Points that wait for the database",
+    "outbox_bytes": "The same in bytes",
+    "journal_bytes": "Readings since the last snapshot, in bytes",
+    "lag_s": "Longest time from a message's arrival to its commit since it was last written down",
+    "rss_bytes": "Resident memory",
+    "disk_free_bytes": "Room on the disk of the data folder",
+    "queue": "Messages received and not yet scored",
+    "queue_bytes": "The same in bytes",
+    "watched": "Machines whose every row is kept for the console",
+}
+HELP = {
+    "messages": "Messages taken from the broker",
+    "readings": "Readings scored",
+    "late": "Readings not newer than their sensor's last",
+    "points": "Points committed for the database",
+    "delivered": "Points the database has taken",
+    "dropped": "Points that a bound cost",
+}
+
+
+class _Figures:
+    """Figures as metrics."""
+
+    def __init__(
+        self,
+        figures: Mapping[str, float | int | str | bool],
+        attention: Mapping[str, int],
+        broker: bool,
+        database: bool,
+    ) -> None:
+        self._figures, self._attention = figures, attention
+        self._up = {"broker": broker, "database": database}
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        refused = CounterMetricFamily(
+            "spikewatch_refused", "Readings and messages refused, by cause", labels=["cause"]
+        )
+        for name, value in self._figures.items():
+            if isinstance(value, str):
+                continue
+            if name.startswith("refused_"):
+                refused.add_metric([name.removeprefix("refused_")], float(value))
+            elif name in GAUGES:
+                yield GaugeMetricFamily(f"spikewatch_{name}", GAUGES[name], value=float(value))
+            elif name != "refused":
+                text = HELP.get(name, f"Counter {name} of measurement service")
+                yield CounterMetricFamily(f"spikewatch_{name}", text, value=float(value))
+        yield refused
+        machines = GaugeMetricFamily("spikewatch_attention", "Machines by what they need", labels=["attention"])
+        for name, count in self._attention.items():
+            machines.add_metric([name], count)
+        yield machines
+        up = GaugeMetricFamily("spikewatch_reached", "Whether it is reached", labels=["what"])
+        for name, reached in self._up.items():
+            up.add_metric([name], float(reached))
+        yield up
+
+
+def exposition(
+    figures: Mapping[str, float | int | str | bool], attention: Mapping[str, int], broker: bool, database: bool
+) -> bytes:
+    """The text that Prometheus reads."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(figures, attention, broker, database))
+    return generate_latest(registry)

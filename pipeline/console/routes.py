@@ -1,0 +1,163 @@
+"""The HTTP API: what can be asked and said, as a table, from which its OpenAPI description is made."""
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+from pipeline.commands import ARGUMENTS, VERBS
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+WHOLE: Schema = {"type": "integer", "minimum": 0}
+OBJECT: Schema = {"type": "object"}
+
+
+class Parameter(NamedTuple):
+    """Something that is asked with."""
+
+    name: str
+    says: str
+    schema: Schema = TEXT
+    where: str = "query"
+
+
+class Route(NamedTuple):
+    """One address."""
+
+    method: str
+    path: str
+    name: str  # of the handler, and of the operation
+    says: str
+    parameters: tuple[Parameter, ...] = ()
+    body: Schema | None = None
+    kind: str = "application/json"  # of the answer
+
+
+ID = Parameter(
+    "id",
+    "name of the machine, and its captures: press-1;site=a (percent-encoded where they hold ; = or /)",
+    TEXT,
+    "path",
+)
+COMMAND: Schema = {
+    "type": "object",
+    "required": ["verb"],
+    "additionalProperties": False,
+    "properties": {
+        "verb": {
+            "type": "string",
+            "enum": list(VERBS),
+            "description": "; ".join(f"{k}: {v}" for k, v in VERBS.items()),
+        },
+        "argument": {
+            "type": "string",
+            "description": "; ".join(f"{verb}: {what}" for verb, what in ARGUMENTS.items()),
+        },
+        "by": {"type": "string", "description": "who says it; kept with the command"},
+    },
+}
+ROUTES = (
+    Route(
+        "GET",
+        "/api/machines",
+        "machines",
+        "Machines, those first that need attention, with their open incidents and the course of their scores.",
+        (
+            Parameter("search", "part of the name"),
+            Parameter("attention", "only those that need this: critical, warning, changed, silent, ..."),
+            Parameter("offset", "machines to skip", WHOLE),
+            Parameter("limit", "machines at most; 100 unless told, 500 at most", WHOLE),
+        ),
+    ),
+    Route("GET", "/api/machines/{id}", "machine", "One machine in full.", (ID,)),
+    Route(
+        "GET",
+        "/api/machines/{id}/rows",
+        "rows",
+        "Its newest rows as columns: score, and of some sensors value, expected, low, high, score and the "
+        "populations that fire (a bit each). Every row of a machine that is asked for is kept for five minutes.",
+        (
+            ID,
+            Parameter(
+                "cursor", "of an earlier answer: only rows since then (`goes_on` says whether that was possible)"
+            ),
+            Parameter("sensors", "names, separated by commas; the eight most to blame unless told"),
+        ),
+    ),
+    Route(
+        "POST",
+        "/api/machines/{id}/command",
+        "command",
+        "Say something to a machine. It is done, and on disk, when the answer comes. Needs the token.",
+        (ID,),
+        COMMAND,
+    ),
+    Route("GET", "/api/incidents", "incidents", "Open incidents, past ones and what people said, newest first."),
+    Route("GET", "/api/health", "health", "The service's own counters, and whether broker and database are reached."),
+    Route("GET", "/api/config", "configuration", "The configuration file, and what is wrong with it."),
+    Route("GET", "/api/openapi.json", "openapi", "This description."),
+    Route("GET", "/healthz", "healthz", "200 where the service gets anywhere, else 503."),
+    Route("GET", "/metrics", "metrics", "The counters for Prometheus.", (), None, "text/plain"),
+)
+ERRORS: Mapping[str, str] = {
+    "400": "the request is not as described here",
+    "404": "there is no such machine",
+    "503": "the service is starting, busy or in safe mode",
+}
+WRITE_ERRORS: Mapping[str, str] = {
+    "401": "the token is missing or wrong",
+    "403": "the request comes from another page",
+    "409": "it cannot be done, and nothing was changed",
+}
+
+
+def described() -> dict[str, Any]:
+    """The OpenAPI description of all routes."""
+    try:
+        installed = version("spikewatch")
+    except PackageNotFoundError:
+        installed = "0"
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        writes = route.method != "GET"
+        answer = {
+            "description": "done",
+            "content": {route.kind: {"schema": OBJECT if "json" in route.kind else TEXT}},
+        }
+        operation: dict[str, Any] = {
+            "operationId": route.name,
+            "summary": route.says,
+            "parameters": [
+                {
+                    "name": one.name,
+                    "in": one.where,
+                    "required": one.where == "path",
+                    "description": one.says,
+                    "schema": one.schema,
+                }
+                for one in route.parameters
+            ],
+            "responses": {
+                "200": answer,
+                **{
+                    status: {"description": why}
+                    for status, why in {**ERRORS, **(WRITE_ERRORS if writes else {})}.items()
+                },
+            },
+        }
+        if route.body is not None:
+            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+        if writes:
+            operation["security"] = [{"token": []}]
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Spikewatch",
+            "version": installed,
+            "description": "What the networks say of machines, and what people answer. Times are Unix seconds of the "
+            "data. Reading is open on loopback; writing needs the token.",
+        },
+        "paths": paths,
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }

@@ -1,0 +1,305 @@
+"""What the console says of machines: what the main thread copies, and what becomes of it elsewhere.
+
+`glance` and `details` run on the main thread between two batches, so they copy arrays and build as little as they
+can; everything else works on those copies.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.console.recent import Table
+from pipeline.engine import Engine, Summary
+from pipeline.incidents import Incident
+from pipeline.network import POPULATIONS
+from pipeline.records import Floats, Ints, Machine, Point
+from pipeline.scoring import MachineState, Severity
+
+# What a machine needs, most urgent first; by this the page is sorted.
+ATTENTION = ("critical", "warning", "changed", "silent", "frozen", "drifting", "learning", "ready")
+_OF_STATE = {
+    MachineState.READY: "ready",
+    MachineState.DRIFTING: "drifting",
+    MachineState.CHANGED: "changed",
+    MachineState.LEARNING: "learning",
+    MachineState.FROZEN: "frozen",
+    MachineState.FAULT: "warning",
+    MachineState.SILENT: "silent",
+}
+RANK = np.array([ATTENTION.index(_OF_STATE[state]) for state in MachineState])
+DIGITS = 6  # of a number in a chart
+SENSORS_SHOWN = 8  # where nobody says which
+OPEN_SHOWN = 200  # incidents
+
+
+def identity(machine: Machine) -> str:
+    """A machine in an address: its name, and its captures where there are any.
+
+    >>> identity(Machine("press 1", (("site", "a"),)))
+    'press%201;site=a'
+    """
+    return ";".join(
+        [
+            quote(machine.name, safe=""),
+            *(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in machine.tags),
+        ]
+    )
+
+
+def machine_of(text: str) -> Machine:
+    """The machine that `identity` wrote so, if there is such a machine."""
+    name, *tags = text.split(";")
+    pairs = [tag.partition("=") for tag in tags]
+    return Machine(unquote(name), tuple(sorted((unquote(key), unquote(value)) for key, _, value in pairs)))
+
+
+class Glance(NamedTuple):
+    """All machines in a few numbers each, in order of attention, and those of one page of them in full."""
+
+    total: int  # machines that are known
+    found: int  # of them, that fit the question
+    counts: dict[str, int]  # by attention
+    slots: list[int]
+    machines: list[dict[str, Any]]
+
+
+def glance(engine: Engine, search: str, attention: str, offset: int, limit: int) -> Glance:
+    """Runs on the main thread. A page of the machines whose name holds `search`, and that need this attention."""
+    fleet = engine.fleet
+    state, count = fleet.state, len(fleet.machines)
+    states = state.scoring.state[:count].copy()
+    silent = [slot for slot in engine.silent_slots if slot < count]
+    states[silent] = MachineState.SILENT
+    incident = state.incident_machines
+    open_ = incident.open[:count]
+    severity = np.maximum(
+        np.maximum(state.scoring.severity[:count], 0), np.where(open_, incident.severity[:count], 0)
+    )
+    rank = RANK[states]
+    rank = np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
+    since_ns = np.where(open_, incident.began_ns[:count], 0)
+    numbers = np.bincount(rank, minlength=len(ATTENTION)).tolist()
+    chosen = np.arange(count)
+    if search:
+        wanted = search.casefold()
+        chosen = np.array([slot for slot in range(count) if wanted in fleet.machines[slot].name.casefold()], np.int64)
+    if attention in ATTENTION:
+        chosen = chosen[rank[chosen] == ATTENTION.index(attention)]
+    attended = open_ & incident.acknowledged[:count]
+    # By slot in the end, so that machines with nothing to tell them apart do not change places.
+    order = chosen[np.lexsort((chosen, since_ns[chosen], attended[chosen], rank[chosen]))]
+    slots = order[offset : offset + limit].tolist()
+    shown = [
+        {
+            "id": identity(fleet.machines[slot]),
+            "name": fleet.machines[slot].name,
+            "tags": dict(fleet.machines[slot].tags),
+            "attention": ATTENTION[rank[slot]],
+            "state": MachineState(states[slot]).word,
+            "severity": Severity(severity[slot]).name.lower(),
+            "score": float(state.scoring.newest[slot]),
+            "learned": engine.learned(slot),
+            "sensors": int(state.row_machines.size[slot]),
+            "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
+            "incident": told(engine.incident(slot)),
+        }
+        for slot in slots
+    ]
+    return Glance(count, len(order), dict(zip(ATTENTION, numbers, strict=True)), slots, shown)
+
+
+def told(incident: Incident | None) -> dict[str, Any] | None:
+    """An incident that is open."""
+    if incident is None:
+        return None
+    return {
+        "number": incident.number,
+        "started_s": incident.started_ns / 1e9,
+        "newest_s": incident.newest_ns / 1e9,
+        "severity": Severity(incident.severity).name.lower(),
+        "peak": incident.peak,
+        "peak_s": incident.peak_ns / 1e9,
+        "sensors": [part._asdict() for part in incident.sensors],
+        "why": incident.why,
+        "acknowledged": incident.acknowledged,
+        "snoozed_until_s": incident.snoozed_until_ns / 1e9 if incident.snoozed_until_ns else None,
+        "class": incident.label,
+        "confidence": incident.confidence,
+    }
+
+
+class Details(NamedTuple):
+    """One machine, as the main thread gives it."""
+
+    summary: Summary
+    lines: list[tuple[str, int]]  # sensors and their lines
+    populations: int  # that run
+    warning: float  # score from which it is one
+    critical: float
+    has_baseline: bool  # that it could be rolled back to
+    ageing: Any  # what `Engine.ageing` and `Engine.quality` say; None where they are not there
+    quality: Any
+
+
+def details(engine: Engine, slot: int) -> Details:
+    """Runs on the main thread."""
+    scoring, before = engine.fleet.state.scoring, engine.fleet.before
+    return Details(
+        engine.summary(slot),
+        engine.fleet.lines_of(slot),
+        engine.fleet.state.lines.rarity.shape[1],
+        float(scoring.warning[slot]),
+        float(scoring.critical[slot]),
+        before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
+        None,
+        None,
+    )
+
+
+def page(one: Details) -> dict[str, Any]:
+    """One machine in full."""
+    summary = one.summary
+    severity = max(summary.severity, summary.incident.severity if summary.incident else Severity.NORMAL)
+    attention = min(RANK[summary.state], 2 - severity) if severity else RANK[summary.state]
+    shifts = {shift.sensor: shift for shift in summary.shifts}
+    return {
+        "id": identity(summary.machine),
+        "name": summary.machine.name,
+        "tags": dict(summary.machine.tags),
+        "attention": ATTENTION[int(attention)],
+        "state": summary.state.word,
+        "severity": severity.name.lower(),
+        "score": summary.score,
+        "learned": summary.learned,
+        "frozen": summary.frozen,
+        "readings": summary.readings,
+        "newest_s": summary.time_ns / 1e9,
+        "warning": one.warning,
+        "critical": one.critical,
+        "has_baseline": one.has_baseline,
+        "incident": told(summary.incident),
+        "sensors": [
+            {
+                "sensor": sensor,
+                "shift_sigmas": shifts[sensor].sigmas if sensor in shifts else 0.0,
+                "shift_per_day": shifts[sensor].per_day if sensor in shifts else 0.0,
+            }
+            for sensor, _ in one.lines
+        ],
+        "ageing": one.ageing,
+        "quality": one.quality,
+    }
+
+
+def rounded(values: Floats) -> list[float]:
+    """Numbers with as many digits as a chart shows; what is not finite becomes null in JSON."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(values))))
+        short = np.round(values * scale) / scale
+    found: list[float] = np.where((values == 0.0) | ~np.isfinite(short), values, short).tolist()
+    return found
+
+
+def blamed(table: Table, lines: Sequence[tuple[str, int]]) -> list[str]:
+    """Sensors, those first that had the largest share in the newest rows that were explained."""
+    weight: dict[int, float] = {}
+    explained = np.unique(table.row)[-50:]
+    recent = np.isin(table.row, explained)
+    line, share = table.readings["line"][recent].astype(np.int64), table.readings["share"][recent].astype(float)
+    severity = table.rows["severity"][table.row[recent]].astype(float)
+    for number, part, urgent in zip(line.tolist(), np.nan_to_num(share).tolist(), severity.tolist(), strict=True):
+        weight[number] = weight.get(number, 0.0) + part * (0.1 + urgent)
+    order = sorted(range(len(lines)), key=lambda at: (-weight.get(lines[at][1], 0.0), at))
+    return [lines[at][0] for at in order]
+
+
+def chart(table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str], populations: int) -> dict[str, Any]:
+    """Rows as columns of one length, for charts; `null` where a sensor said nothing."""
+    numbers, names = dict(lines), {line: sensor for sensor, line in lines}
+    length = len(table.time_ns)
+    line = table.readings["line"].astype(np.int64)
+    sensors = {}
+    for sensor in chosen:
+        at = np.flatnonzero(line == numbers[sensor])
+        columns: dict[str, Any] = {}
+        for name in ("value", "expected", "low", "high", "score"):
+            column = np.full(length, np.nan)
+            column[table.row[at]] = table.readings[name][at]
+            columns[name] = rounded(column)
+        fires: NDArray[np.int64] = np.zeros(length, np.int64)
+        fires[table.row[at]] = table.readings["fires"][at]
+        columns["fires"] = fires.tolist()
+        sensors[sensor] = columns
+    own, back = np.unique(line[::-1], return_index=True)  # the newest reading of each line
+    at = len(line) - 1 - back
+    told_of = ("value", "expected", "low", "high", "score", "share")
+    columns_of = [rounded(table.readings[name][at].astype(float)) for name in told_of]
+    newest = {
+        names[number]: dict(zip(told_of, values, strict=True))
+        for number, *values in zip(own.tolist(), *columns_of, strict=True)
+        if number in names
+    }
+    severity: Ints = table.rows["severity"].astype(np.int64)
+    return {
+        "time_s": np.round(table.time_ns / 1e9, 6).tolist(),
+        "score": rounded(table.rows["score"].astype(float)),
+        "severity": severity.tolist(),
+        "cause": [names.get(one, "") for one in table.rows["cause"].astype(np.int64).tolist()],
+        "spikes": table.rows["spikes"].tolist(),
+        "sensors": sensors,
+        "newest": newest,
+        "populations": [{"name": one.name, "says": one.says} for one in POPULATIONS[:populations]],
+    }
+
+
+def past(point: Point) -> dict[str, Any]:
+    """What became of an incident, from its point."""
+    tags = dict(point.tags)
+    number, name = tags.pop("id", ""), tags.pop("machine", "")
+    machine = Machine(name, tuple(sorted(tags.items())))
+    fields_of = dict(point.fields)
+    return {
+        "machine": name,
+        "id": identity(machine),
+        "tags": tags,
+        "number": number,
+        "time_s": point.time_ns / 1e9,
+        "started_s": float(fields_of.get("started", 0)) / 1e9,
+        "ended_s": float(fields_of["ended"]) / 1e9 if fields_of.get("ended") else None,
+        "severity": Severity(int(fields_of.get("severity", 0))).name.lower(),
+        **{key: fields_of.get(key, "") for key in ("phase", "peak", "cause", "sensors", "why", "class", "reason")},
+        "confidence": fields_of.get("confidence", 0.0),
+        "acknowledged": fields_of.get("acknowledged", False),
+    }
+
+
+def open_incidents(engine: Engine) -> list[dict[str, Any]]:
+    """Runs on the main thread. Open incidents, those first that nobody has acknowledged and that are worst."""
+    fleet = engine.fleet
+    incident, count = fleet.state.incident_machines, len(fleet.machines)
+    slots = np.flatnonzero(incident.open[:count])
+    worst = np.lexsort((incident.began_ns[slots], -incident.severity[slots], incident.acknowledged[slots]))
+    return [
+        {
+            "machine": fleet.machines[slot].name,
+            "id": identity(fleet.machines[slot]),
+            "tags": dict(fleet.machines[slot].tags),
+            "incident": told(engine.incident(slot)),
+        }
+        for slot in slots[worst][:OPEN_SHOWN].tolist()
+    ]
+
+
+def said(point: Point) -> dict[str, Any]:
+    """What somebody said to a machine, from its point."""
+    tags = dict(point.tags)
+    name = tags.pop("machine", "")
+    return {
+        "machine": name,
+        "id": identity(Machine(name, tuple(sorted(tags.items())))),
+        "time_s": point.time_ns / 1e9,
+        **{key: point.fields.get(key, "") for key in ("verb", "argument", "by", "via")},
+    }
