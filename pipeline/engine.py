@@ -428,6 +428,8 @@ class Engine:
                     raise CommandError(str(error)) from None
                 points = self._end_incident(slot, now_ns, command.verb)
                 points += self.points(self.rollback(slot))
+            case "label":
+                raise CommandError("classes are not learned yet")
             case "freeze":
                 self.freeze(slot)
             case "resume":

@@ -84,7 +84,7 @@ class Machines(NamedTuple):
     confidence: Floats
 
 
-WHY_LENGTH = 96
+WHY_LENGTH = 128
 
 
 def fresh_lines(lines: int) -> Lines:

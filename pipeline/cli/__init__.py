@@ -9,10 +9,11 @@ them to the program, in the order in which `--help` lists them.
 from pipeline.cli import serving  # isort: skip
 from pipeline.cli import recordings  # isort: skip
 from pipeline.cli import plant  # isort: skip
+from pipeline.cli import answering  # isort: skip
 from pipeline.cli import care  # isort: skip
 from pipeline.cli.terminal import app
 
-__all__ = ["app", "care", "main", "plant", "recordings", "serving"]
+__all__ = ["answering", "app", "care", "main", "plant", "recordings", "serving"]
 
 
 def main() -> None:

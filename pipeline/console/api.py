@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -62,6 +62,7 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
     verb: str
     argument: str = ""
     by: str = ""
+    via: Literal["http", "cli"] = "http"
 
 
 class Briefly:
@@ -250,7 +251,7 @@ class Api:
             raise HTTPException(400, str(error)) from None
         if said.verb not in VERBS:
             raise HTTPException(400, f"there is no command {said.verb[:40]!r}; there are {', '.join(VERBS)}")
-        command = Command(said.verb, machine, said.argument.strip(), said.by.strip(), "http", time.time_ns())
+        command = Command(said.verb, machine, said.argument.strip(), said.by.strip(), said.via, time.time_ns())
         try:
             points = await run_in_threadpool(service.tell, command)
         except CommandError as error:

@@ -54,6 +54,7 @@ COMMAND: Schema = {
             "description": "; ".join(f"{verb}: {what}" for verb, what in ARGUMENTS.items()),
         },
         "by": {"type": "string", "description": "who says it; kept with the command"},
+        "via": {"type": "string", "enum": ["http", "cli"], "description": "what it is said with; kept, too"},
     },
 }
 ROUTES = (
