@@ -69,7 +69,7 @@ def tell(
 ) -> None:
     """Answer a machine of the running service: that is normal, repaired, somebody is at it.
 
-    Goes through the console's HTTP API with the token that lies in the data folder. Ends with 1 where it was not done.
+    Goes through the console's HTTP API with the token in the data folder. Ends with 1 where it was not done.
 
     Example: spikewatch tell press-1 snooze 2h --config plant.yaml
     """
