@@ -125,8 +125,8 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
     console.print(
         f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
-        f"(for trying out; a plant uses a real one).\nThe console: http://{page.host}:{page.port} (to answer there: "
-        f"the token in {folder}/console.token)",
+        f"(for trying out; a plant uses a real one).\nThe console: http://{page.host}:{page.port} (to answer "
+        f"a machine there: the token in {folder}/console.token)",
         markup=False,
     )
     demo = Demo(console, chosen, seconds, stop)

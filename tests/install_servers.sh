@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real servers the tests talk to (Debian packages), if they are not there yet. No service is started.
+# Installs the real servers the tests talk to, and the browser (Debian packages), if they are not there yet. No service is started.
 set -eu
 export PATH="$PATH:/usr/sbin:/sbin"
 missing=""
@@ -7,6 +7,7 @@ command -v mosquitto >/dev/null || missing="$missing mosquitto"
 command -v mosquitto_sub >/dev/null || missing="$missing mosquitto-clients"
 command -v openssl >/dev/null || missing="$missing openssl"
 command -v influxd >/dev/null || missing="$missing influxdb"
+command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
 [ -z "$missing" ] && exit 0
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }

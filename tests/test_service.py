@@ -308,7 +308,10 @@ def test_bad_input_is_counted_acknowledged_and_disturbs_no_other_reading(run, mo
 
 def test_a_wrong_configuration_names_file_line_and_key_and_ends_with_2(tmp_path: Path):
     path = tmp_path / "plant.yaml"
-    path.write_text("mqtt:\n  url: mqtt://broker\n  sources:\n    - topic: plant/{machine}\n      payload: xml\n")
+    path.write_text(
+        "mqtt:\n  url: mqtt://broker\n  sources:\n    - topic: plant/{machine}\n      payload: xml\n"
+        "console: {enabled: false}\n"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "run", "--config", str(path)], capture_output=True, text=True, check=False
     )

@@ -12,6 +12,7 @@ LONGEST = 262_144  # characters that are shown
 _SECRET = re.compile(
     r"^(\s*(?:-\s+)?[\"']?(?:\w*_)?(?:password|token|secret)[\"']?\s*:\s*)(?!\{|\s*(?:#|$))\S.*$", re.I
 )
+_WITHIN = re.compile(r"([\"']?(?:\w*_)?(?:password|token|secret)[\"']?\s*:\s*)(?![{\s*#]|$)[^,}]+", re.I)  # in braces
 _USER = re.compile(r"(//)[^/\s\"'@]+@")
 _PROBLEM = re.compile(r"^(?P<file>.+?):(?P<line>\d+): (?:(?P<key>[^:\s]+): )?(?P<what>.*)$", re.DOTALL)
 
@@ -29,6 +30,8 @@ def hidden(text: str) -> str:
         if found:
             deeper = indent  # a text that goes on over several lines
             line = found[1] + "***"
+        else:
+            line = _WITHIN.sub(r"\1***", line)
         lines.append(_USER.sub(r"\1***@", line))
     return "\n".join(lines)
 

@@ -121,7 +121,7 @@ export function machines(place) {
     text(more, `Show more (${found.machines.length} of ${found.found})`);
     const state = found.total === 0 ? "empty" : found.found === 0 ? "none" : "some";
     only(hint, state, () => (state === "empty" ? empty() : state === "none" ? h("p", { class: "empty" }, "No machine fits. Clear the search, or press the chip again.") : null));
-    rows.dataset.ready = "true";
+    place.dataset.ready = "true";
   }
   return { refresh, close() {} };
 }

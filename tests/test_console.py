@@ -1,0 +1,425 @@
+"""The console's API on the real service: what it says, who may write, and what it must never do."""
+
+import json
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from machines import live, machine_with_modes, readings
+from plants import HEALTHY_ROWS, Plant, press
+from prometheus_client.parser import text_string_to_metric_families
+from servers import free_port, until
+
+from pipeline.config import ConfigError
+from pipeline.config_file import load
+from pipeline.console.api import ASSETS, Api
+from pipeline.console.configuration import hidden, problem
+from pipeline.console.recent import READINGS, ROWS, Recent, Ring
+from pipeline.console.routes import ROUTES, described
+from pipeline.console.views import identity, machine_of
+from pipeline.records import Machine
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory):
+    """Of two presses, the first in alarm."""
+    with Plant(tmp_path_factory.mktemp("plant")) as running:
+        running.send("press-2", press(HEALTHY_ROWS, 7))
+        running.send("press-1", press(HEALTHY_ROWS + 150, 2, fault=8.0))
+        yield running
+
+
+@pytest.mark.servers
+def test_machines_come_in_order_of_attention_with_since_when_and_which_sensor_says_so(plant):
+    status, found, headers = plant.get("/api/machines")
+    assert status == 200
+    assert [one["name"] for one in found["machines"]] == ["press-1", "press-2"]
+    first, second = found["machines"]
+    assert first["id"] == "press-1;site=a"
+    assert first["attention"] in ("critical", "warning")
+    assert first["incident"]["sensors"][0]["sensor"] == "s1"
+    assert first["incident"]["sensors"][0]["direction"] == "high"
+    begin_s = 1_700_000_000 + HEALTHY_ROWS
+    assert begin_s <= first["incident"]["started_s"] <= begin_s + 60
+    assert 0.99 <= first["incident"]["peak"] <= 1.0
+    assert (second["attention"], second["incident"]) == ("ready", None)
+    assert sum(found["attention"].values()) == found["total"] == 2
+    assert len(first["course"]) > 10
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.servers
+def test_machines_are_found_by_name_and_by_what_they_need_a_page_at_a_time(plant):
+    def names(query):
+        return [one["name"] for one in plant.get(f"/api/machines?{query}")[1]["machines"]]
+
+    assert names("search=PRESS-2") == ["press-2"]
+    assert names("attention=ready") == ["press-2"]
+    assert names("limit=1") == ["press-1"]
+    assert names("limit=1&offset=1") == ["press-2"]
+    assert names("search=nobody") == []
+    assert plant.get("/api/machines?limit=many")[0] == 400
+
+
+@pytest.mark.servers
+def test_rows_are_columns_of_one_length_with_every_row_of_a_small_plant_and_go_on_from_a_cursor(plant):
+    path = "/api/machines/press-1;site=a/rows"
+    status, found, _ = plant.get(path)
+    assert status == 200
+    assert found["order"][0] == "s1"
+    assert next(iter(found["sensors"])) == "s1"
+    length = len(found["time_s"])
+    assert length > 1000
+    assert np.diff(found["time_s"][-500:]).max() == 1.0
+    for columns in [found, *found["sensors"].values()]:
+        assert {len(column) for name, column in columns.items() if name in {*ROWS, *READINGS}} <= {length}
+    s1 = found["sensors"]["s1"]
+    fault = slice(length - 100, length)
+    assert all(value > high for value, high in zip(s1["value"][fault], s1["high"][fault], strict=True))
+    assert any(s1["fires"][fault])
+    assert max(s1["fires"]) < 1 << len(found["populations"])
+    assert set(found["newest"]) == {"s0", "s1", "s2", "s3"}
+    _, later, _ = plant.get(f"{path}?cursor={found['cursor']}&sensors=s2")
+    assert (later["time_s"], later["goes_on"], list(later["sensors"])) == ([], True, ["s2"])
+    _, again, _ = plant.get(f"{path}?cursor=77.0")
+    assert (again["goes_on"], len(again["time_s"])) == (False, length)
+    assert plant.get("/api/machines/nobody/rows")[0] == 404
+
+
+@pytest.mark.servers
+def test_whoever_lacks_the_token_or_comes_from_another_page_changes_nothing(plant):
+    before = plant.machine("press-2")
+    assert plant.tell("press-2", "freeze", authorization="")[0] == 401
+    assert plant.tell("press-2", "freeze", authorization="Bearer wrong")[0] == 401
+    assert plant.tell("press-2", "freeze", authorization=f"Basic {plant.token}")[0] == 401
+    assert plant.tell("press-2", "freeze", origin="http://elsewhere.example")[0] == 403
+    assert plant.tell("press-2", "freeze", sec_fetch_site="cross-site")[0] == 403
+    assert plant.tell("press-2", "freeze", host="elsewhere.example")[0] == 421
+    assert plant.tell("press-2", "freeze", content_type="text/plain")[0] == 400
+    assert plant.get("/api/machines", host="elsewhere.example:8380")[0] == 421
+    assert plant.get("/api/machines/press-2;site=a/command")[0] == 405
+    path = "/api/machines/press-2;site=a/command"
+    known = {"authorization": f"Bearer {plant.token}", "content_type": "application/json"}
+    assert plant.request("POST", path, b"x" * 5000, **known)[0] == 413
+    assert plant.request("POST", path, b'{"verb": "freeze", "sure": 1}', **known)[0] == 400
+    assert plant.machine("press-2") == before
+
+
+@pytest.mark.servers
+def test_commands_are_done_when_they_are_answered_and_say_why_where_they_cannot_be(plant):
+    assert plant.tell("press-2", "ack") == (409, {"error": "press-2 has no open incident"})
+    assert plant.tell("press-2", "dance")[0] == 400
+    assert plant.tell("nobody", "ack")[0] == 404
+    assert plant.tell("press-2", "rollback")[0] == 409
+    status, done = plant.tell("press-2", "freeze")
+    assert status == 200
+    assert [(point["measurement"], point["fields"]["by"]) for point in done["points"]] == [("command", "anna")]
+    assert plant.machine("press-2")["frozen"]
+    assert plant.tell("press-2", "resume")[0] == 200
+    assert plant.tell("press-1", "ack")[0] == 200
+    assert plant.machine("press-1")["incident"]["acknowledged"]
+    said = [(one["machine"], one["verb"], one["by"], one["via"]) for one in plant.get("/api/incidents")[1]["said"]]
+    assert said[:3] == [
+        ("press-1", "ack", "anna", "http"),
+        ("press-2", "resume", "anna", "http"),
+        ("press-2", "freeze", "anna", "http"),
+    ]
+
+
+@pytest.mark.servers
+def test_normal_ends_the_incident_and_what_the_machine_does_now_raises_no_alarm_any_more(tmp_path):
+    table = press(HEALTHY_ROWS + 500, 2, fault=8.0)
+    with Plant(tmp_path / "plant") as plant:
+        plant.send("press-1", table[: HEALTHY_ROWS + 150])
+        assert [one["machine"] for one in plant.get("/api/incidents")[1]["open"]] == ["press-1"]
+        assert plant.tell("press-1", "normal")[0] == 200
+        plant.send("press-1", table[HEALTHY_ROWS + 150 :], HEALTHY_ROWS + 150)
+        machine = plant.machine("press-1")
+        assert (machine["attention"], machine["incident"]) == ("ready", None)
+        _, found, _ = plant.get("/api/incidents")
+        assert (found["past"][0]["machine"], found["past"][0]["reason"]) == ("press-1", "normal")
+        rows = plant.get("/api/machines/press-1;site=a/rows")[1]["time_s"]
+        assert plant.stop() == 0
+        plant.start()
+        until(lambda: plant.machine("press-1"), "the console answers")
+        _, found, _ = plant.get("/api/incidents")
+        assert (found["past"][0]["machine"], found["past"][0]["reason"]) == ("press-1", "normal")
+        assert [one["verb"] for one in found["said"]] == ["normal"]
+        _, again, _ = plant.get("/api/machines/press-1;site=a/rows")
+        assert again["time_s"], "charts after a restart begin with what the store holds"
+        assert set(again["time_s"]) <= set(rows)
+        assert any(value is not None for value in again["sensors"]["s1"]["high"])
+
+
+@pytest.mark.servers
+def test_every_route_is_described_and_every_description_is_answered(plant):
+    paths = described()["paths"]
+    served = {
+        (route.path, *route.methods - {"HEAD"}) for route in Api(None, None, None, None, {}).router().routes[:-3]
+    }
+    assert served == {(path, method.upper()) for path, operations in paths.items() for method in operations}
+    assert len(served) == len(ROUTES)
+    for path in paths:
+        if "command" not in path:
+            assert plant.get(path.replace("{id}", "press-1;site=a"))[0] == 200, path
+    assert plant.get("/api/openapi.json")[1]["paths"] == paths
+
+
+@pytest.mark.servers
+def test_the_token_is_made_once_and_nobody_but_its_file_shows_it(plant):
+    token = plant.token
+    assert len(token) >= 32
+    assert token not in plant.log
+    assert f'token_file="{plant.folder}/data/console.token"' in plant.log
+    assert plant.get("/api/health")[1]["token_file"] == f"{plant.folder}/data/console.token"
+    for route in ROUTES:
+        answer = plant.get(route.path.replace("{id}", "press-1;site=a"))
+        assert token not in json.dumps(answer)
+
+
+@pytest.mark.servers
+def test_metrics_are_the_counters_of_the_service(plant):
+    _, text, _ = plant.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    _, health, _ = plant.get("/api/health")
+    assert families["spikewatch_readings"].type == "counter"
+    assert families["spikewatch_readings"].samples[0].value == health["figures"]["readings"]
+    reached = {sample.labels["what"]: sample.value for sample in families["spikewatch_reached"].samples}
+    assert reached == {"broker": 1.0, "database": 1.0}
+    assert sum(sample.value for sample in families["spikewatch_attention"].samples) == 2.0
+    assert plant.get("/healthz")[:2] == (200, {"ok": True})
+
+
+@pytest.mark.servers
+def test_every_answer_forbids_scripts_from_elsewhere_and_the_page_has_none_within(plant):
+    for path in ("/", "/assets/console.js", "/api/machines", "/nowhere"):
+        policy = plant.get(path)[2]["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+    page = plant.get("/")[1]
+    assert "<style" not in page
+    assert "style=" not in page
+    assert all(piece.startswith((" defer src=", ' type="module" src=')) for piece in page.split("<script")[1:])
+    assert page.count("></script>") == page.count("<script")
+    assert "://" not in page.replace("http://www.w3.org", "")
+    assert (ASSETS / "uPlot.LICENSE").read_text().startswith("The MIT License")
+
+
+@pytest.mark.servers
+def test_a_port_that_is_taken_costs_the_console_and_nothing_else(plant, tmp_path):
+    with Plant(tmp_path / "second", console={"port": plant.port}) as second:
+        assert f"console.away host=127.0.0.1 port={plant.port}" in second.log
+        assert "mqtt.connected" in second.log
+        assert second.stop() == 0
+
+
+BROKEN = """\
+data: {folder}/data
+console: {{port: {port}}}
+mqtt:
+  url: mqtt://anna:hunter2@broker
+  password: hunter2
+limits: {{machins: 3}}
+"""
+
+
+def test_with_a_broken_configuration_the_page_says_what_is_wrong_and_nothing_else_runs(tmp_path):
+    port, path = free_port(), tmp_path / "plant.yaml"
+    path.write_text(BROKEN.format(folder=tmp_path, port=port))
+    command = [sys.executable, "-m", "pipeline", "run", "--config", str(path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    plant = Plant(tmp_path / "unused")
+    plant.port = port
+
+    def answers():
+        try:
+            return plant.get("/api/config")
+        except OSError:
+            return None
+
+    try:
+        until(answers, "the page is served", 60)
+        status, found, _ = plant.get("/api/config")
+        assert (status, found["running"]) == (200, False)
+        assert [(one["line"], one["key"]) for one in found["problems"]] == [
+            (5, "mqtt.password"),
+            (6, "limits.machins"),
+        ]
+        assert found["problems"][0]["file"] == str(path)
+        assert "hunter2" not in json.dumps(found)
+        assert plant.get("/api/machines")[0] == 503
+        assert plant.get("/healthz")[0] == 503
+        headers = {"authorization": "Bearer ", "content_type": "application/json"}
+        assert plant.request("POST", "/api/machines/a/command", b"{}", **headers)[0] == 401
+        assert not (tmp_path / "data").exists()
+        path.write_text(f"data: {tmp_path}/data\n")
+        until(lambda: not plant.get("/api/config")[1]["problems"], "the page looks again")
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "plant.yaml:5: mqtt.password" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("console", "problem_at"),
+    [
+        ("{host: 0.0.0.0}", "console.host"),
+        ("{host: plant-7}", "console.host"),
+        ("{port: 0}", "console.port"),
+        ("{host: 0.0.0.0, token: {env: SHORT}}", "console.token"),
+        ("{token: secret}", "console.token"),
+    ],
+)
+def test_a_console_that_others_could_reach_needs_a_token_and_every_mistake_is_named(tmp_path, console, problem_at):
+    path = tmp_path / "plant.yaml"
+    path.write_text(f"console: {console}\n")
+    with pytest.raises(ConfigError, match=f"plant.yaml:1: {problem_at}"):
+        load(path, {"SHORT": "abc"})
+    path.write_text("console: {host: 0.0.0.0, token: {env: LONG}}\n")
+    load(path, {"LONG": "a-token-of-sixteen"})
+
+
+@pytest.mark.servers
+def test_a_console_beyond_loopback_asks_for_the_token_also_to_read(tmp_path, monkeypatch):
+    token = "a-token-of-the-plant"  # noqa: S105
+    monkeypatch.setenv("CONSOLE_TOKEN", token)
+    console = {"host": "0.0.0.0", "port": free_port(), "token": {"env": "CONSOLE_TOKEN"}}  # noqa: S104
+    with Plant(tmp_path / "plant", console=console) as plant:
+        plant.port = console["port"]
+        assert plant.get("/api/machines")[0] == 401
+        assert plant.get("/metrics")[0] == 401
+        assert plant.get("/api/machines", authorization=f"Bearer {token}")[0] == 200
+        assert plant.get("/healthz")[0] == 200
+        assert plant.get("/")[0] == 200
+        assert plant.get("/assets/console.css")[0] == 200
+        assert not (plant.folder / "data" / "console.token").exists()
+        assert token not in plant.log
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=60), st.lists(st.integers(1, 9), max_size=9)
+)
+def test_a_ring_holds_the_newest_rows_of_each_machine_whatever_the_batches(rows, cuts):
+    ring, at, number = Ring(16, 24), 0, 0
+    known = []
+    while at < len(rows):
+        batch = rows[at : at + (cuts[number % len(cuts)] if cuts else 60)]
+        at, number = at + len(batch), number + 1
+        counts = np.array([count for _, count in batch])
+        values = np.arange(counts.sum(), dtype=float) + 100 * number
+        columns = {name: np.arange(len(batch)) + 1000 * number for name in ROWS}
+        ring.add(np.array([slot for slot, _ in batch]), columns, counts, dict.fromkeys(READINGS, values))
+        ends = np.cumsum(counts)
+        for row, (slot, count) in enumerate(batch):
+            known.append((slot, row + 1000 * number, values[ends[row] - count : ends[row]].tolist()))
+    assert ring.forgotten == max(len(rows) - 16, 0)
+    for slot in range(3):
+        kept = [one for one in known[-16:] if one[0] == slot]
+        table = ring.table(slot)
+        assert table.time_ns.tolist() == [time for _, time, _ in kept]
+        for row, (_, _, values) in enumerate(kept):
+            found = table.readings["value"][table.row == row].tolist()
+            assert found in ([], values)
+        later = sum(len(values) for _, _, values in known)
+        recent = [one for one in known if later - sum(len(v) for _, _, v in known[: known.index(one)]) <= 24]
+        if kept and kept[-1] in recent:
+            assert table.readings["value"][table.row == len(kept) - 1].tolist() == kept[-1][2]
+
+
+def test_a_machine_that_is_looked_at_keeps_every_row_while_the_others_keep_those_that_were_written():
+    table = machine_with_modes(400, 2, 3)
+    engine, _ = live(table[:100], every_ns=10 * 10**9, sensors_every_ns=60 * 10**9)
+    for number in range(40):
+        engine.fleet.number(Machine(f"other-{number}"), "s")
+    seconds = 0.0
+    recent = Recent(engine, lambda: seconds)
+    recent.take(engine.step(readings(table[100:200], 100)))
+    before, cursor, goes_on = recent.look(0, "", lambda: None)
+    assert not goes_on
+    assert 8 <= len(before.time_ns) <= 40
+    recent.take(engine.step(readings(table[200:300], 200)))
+    rows, cursor, goes_on = recent.look(0, cursor, lambda: None)
+    assert goes_on
+    assert len(rows.time_ns) == 100
+    assert len(rows.readings["value"]) == 200
+    seconds = 1000.0
+    recent.take(engine.step(readings(table[300:400], 300)))
+    _, _, goes_on = recent.look(0, cursor, lambda: None)
+    assert not goes_on
+    assert recent.counters()["watched"] == 1
+
+
+@given(st.text(min_size=1), st.dictionaries(st.text(min_size=1), st.text(), max_size=3))
+def test_a_machine_is_found_again_by_its_address_whatever_its_name(name, tags):
+    machine = Machine(name, tuple(sorted(tags.items())))
+    try:
+        name.encode(), "".join([*tags, *tags.values()]).encode()
+    except UnicodeEncodeError:
+        return
+    text = identity(machine)
+    assert machine_of(text) == machine
+    assert "/" not in text
+
+
+def test_what_somebody_wrote_where_a_secret_must_not_be_is_not_shown():
+    text = "\n".join(
+        [
+            "mqtt:",
+            "  url: mqtt://anna:hunter2@broker:1883",
+            "  password: hunter2",
+            '  "token": "hunter2"',
+            "influxdb: {token: hunter2, url: 'http://x'}",
+            "  token: |",
+            "    hunter2",
+            "    hunter2",
+            "  password: {env: MQTT_PASSWORD}",
+            "  password:",
+            "    file: /run/secrets/mqtt",
+        ]
+    )
+    shown = hidden(text)
+    assert "hunter2" not in shown
+    assert "{env: MQTT_PASSWORD}" in shown
+    assert "file: /run/secrets/mqtt" in shown
+    assert len(shown.splitlines()) == len(text.splitlines())
+    assert problem("/etc/a b.yaml:7: mqtt.url: is: wrong") == {
+        "file": "/etc/a b.yaml",
+        "line": 7,
+        "key": "mqtt.url",
+        "what": "is: wrong",
+    }
+
+
+def test_the_page_fetches_all_its_parts_at_once():
+    page = (ASSETS / "index.html").read_text()
+    for path in ASSETS.glob("*.js"):
+        assert f'"/assets/{path.name}"' in page
+
+
+def test_the_page_asks_nobody_but_this_service():
+    for path in Path(ASSETS).glob("*"):
+        if path.name.startswith("uPlot") or path.suffix == ".svg":
+            continue
+        for line in path.read_text().splitlines():
+            for scheme in ("https://", "http://"):
+                rest = line.partition(scheme)[2]
+                assert not rest or rest.startswith(("www.w3.org", "localhost:8086")), f"{path.name}: {line}"
+
+
+@pytest.mark.servers
+def test_a_page_that_hangs_up_or_never_ends_its_request_holds_up_nobody(plant):
+    hanging = [socket.create_connection(("127.0.0.1", plant.port)) for _ in range(20)]
+    for one in hanging:
+        one.sendall(b"POST /api/machines/press-1;site=a/command HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+    with urllib.request.urlopen(f"{plant.url}/healthz", timeout=10) as answer:  # noqa: S310
+        assert answer.status == 200
+    for one in hanging:
+        one.close()

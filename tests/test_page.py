@@ -1,0 +1,250 @@
+"""The console's page in a real browser (Chromium), on the real service: what a person sees and does."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plants import HEALTHY_ROWS, Plant, press
+from playwright.sync_api import Page, expect, sync_playwright
+from servers import free_port, program, until
+
+FIRST_LOAD_MS = 2_000  # what is promised
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        path = program("chromium")
+        # No second process for the GPU and no /dev/shm, which containers have too little of.
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A tab; whatever the page complains about fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+    page.goto("about:blank")
+    yield page
+    context.close()
+    assert not problems
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Address of the console of a running demonstration with its three machines."""
+    folder = tmp_path_factory.mktemp("demo")
+    log = folder / "demo.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "pipeline", "demo", "--seconds", "600"]
+        root = str(Path(__file__).parent.parent)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=folder, env={**os.environ, "PYTHONPATH": root}
+        )
+    try:
+        until(lambda: "The console: http://" in log.read_text(), "the demonstration says where its page is", 60)
+        plant = Plant(folder / "unused")
+        plant.port = int(log.read_text().partition("The console: http://127.0.0.1:")[2].split()[0])
+
+        def learned():
+            try:
+                _, found, _ = plant.get("/api/machines")
+            except OSError:
+                return False
+            return len(found.get("machines", ())) == 3 and all(len(one["course"]) > 20 for one in found["machines"])
+
+        until(learned, "three machines", 120)
+        yield plant.url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def left_ms(page: Page) -> float:
+    """Of the promised time, since the navigation began."""
+    return max(FIRST_LOAD_MS - page.evaluate("performance.now()"), 1)
+
+
+@pytest.mark.servers
+def test_the_first_load_of_a_running_demonstration_shows_machines_within_two_seconds(demo, page: Page):
+    page.goto(demo, wait_until="commit", timeout=FIRST_LOAD_MS)
+    expect(page.locator("#machines .machine")).to_have_count(3, timeout=left_ms(page))
+    expect(page.locator("#machines .machine", has_text="hydraulic-rig").locator(".pill")).to_be_visible()
+
+
+@pytest.mark.servers
+def test_the_first_load_of_a_machine_shows_live_charts_within_two_seconds(demo, page: Page):
+    page.goto(f"{demo}/#/machines/machine-temperature", wait_until="commit", timeout=FIRST_LOAD_MS)
+    charts = page.locator("#charts")
+    expect(charts).to_have_attribute("data-rows", re.compile(r"[2-9]\d|\d{3,}"), timeout=left_ms(page))
+    expect(charts.locator("canvas")).to_have_count(3, timeout=left_ms(page))
+    newest = charts.get_attribute("data-newest")
+    expect(charts).not_to_have_attribute("data-newest", newest)
+    for number in range(3):  # something is drawn on each
+        canvas = f"document.querySelectorAll('#charts canvas')[{number}].getContext('2d')"
+        pixels = f"new Set(new Uint32Array({canvas}.getImageData(0, 0, 600, 100).data.buffer)).size"
+        assert page.evaluate(pixels) > 3
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """Of a press in alarm."""
+    with Plant(tmp_path / "plant") as running:
+        running.table = press(HEALTHY_ROWS + 800, 2, fault=8.0)
+        running.send("press-1", running.table[: HEALTHY_ROWS + 150])
+        running.sent = HEALTHY_ROWS + 150
+        yield running
+
+
+def go_on(plant: Plant, rows: int) -> None:
+    """The machine goes on with its fault."""
+    plant.send("press-1", plant.table[plant.sent : plant.sent + rows], plant.sent)
+    plant.sent += rows
+
+
+@pytest.mark.servers
+def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_when_repaired(plant, page: Page):
+    page.goto(plant.url)
+    row = page.locator("#machines .machine")
+    expect(row.locator(".pill")).to_have_text("▲critical")
+    expect(row).to_contain_text("s1 98 % high")
+    page.get_by_role("link", name="press-1").click()
+    incident = page.locator("#incident")
+    expect(incident).to_contain_text("Incident 2: critical")
+    expect(incident).to_contain_text("by nobody yet")
+
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_label("Token").fill("not-the-token")
+    page.get_by_label("Your name").fill("anna")
+    page.locator("dialog").get_by_role("button", name="Unlock").click()
+    expect(page.get_by_role("alert")).to_have_text("That token was refused.")
+    assert not plant.machine("press-1")["incident"]["acknowledged"], "a wrong token changes nothing"
+    page.get_by_label("Token").fill(plant.token)
+    page.locator("dialog").get_by_role("button", name="Unlock").click()
+    expect(incident).to_contain_text("acknowledged")
+    assert plant.machine("press-1")["incident"]["acknowledged"]
+
+    page.get_by_role("button", name="Label …").click()
+    page.get_by_label("What it was").fill("bearing")
+    page.locator("dialog").get_by_role("button", name="Label").click()
+    expect(page.locator("#toasts")).to_contain_text("label bearing: done")
+
+    page.get_by_role("button", name="Repaired").click()
+    page.locator("dialog").get_by_role("button", name="Repaired").click()
+    expect(incident).to_have_count(0)
+    go_on(plant, 60)
+    expect(page.locator(".machine-bar .pill")).to_contain_text("learning")
+    go_on(plant, 60)
+    machine = plant.machine("press-1")
+    assert (machine["attention"], machine["incident"], machine["has_baseline"]) == ("ready", None, True)
+    page.get_by_role("button", name="Rollback").click()
+    page.locator("dialog").get_by_role("button", name="Rollback").click()
+    expect(page.locator("#toasts")).to_contain_text("rollback: done")
+    go_on(plant, 150)
+    expect(page.locator("#incident")).to_contain_text("Incident 3: critical")
+
+    page.get_by_role("link", name="Incidents").click()
+    said = page.locator("section", has_text="What people said").locator("tbody tr")
+    expect(said).to_have_count(4)
+    expect(said.nth(0)).to_contain_text("rollback")
+    expect(said.nth(2)).to_contain_text("label bearing")
+    expect(said.nth(3)).to_contain_text("anna")
+    expect(page.locator("section", has_text="Past incidents").locator("tbody tr").first).to_contain_text("repaired")
+
+
+@pytest.mark.servers
+def test_what_is_said_to_be_normal_raises_no_alarm_any_more_and_the_keyboard_is_enough_to_say_it(plant, page: Page):
+    page.goto(plant.url)
+    expect(page.locator("#machines .machine")).to_have_count(1)
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            focused = page.evaluate("document.activeElement.textContent || document.activeElement.name")
+            if focused == name:
+                visible = "getComputedStyle(document.activeElement).outlineStyle !== 'none' || "
+                after = "getComputedStyle(document.activeElement, '::after').outlineStyle !== 'none'"
+                assert page.evaluate(visible + after), f"where the focus is can be seen: {name}"
+                return
+        raise AssertionError(f"the keyboard does not reach {name}")
+
+    tab_to("press-1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident")).to_be_visible()
+    tab_to("Normal")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Normal?")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    assert plant.machine("press-1")["incident"]
+    page.keyboard.press("Enter")  # the focus is back on the button
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Token")).to_be_focused()
+    page.keyboard.type(plant.token)
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident")).to_have_count(0)
+    go_on(plant, 300)
+    machine = plant.machine("press-1")
+    assert (machine["attention"], machine["incident"]) == ("ready", None)
+
+
+@pytest.mark.servers
+def test_before_the_first_reading_the_page_says_what_to_publish(tmp_path, page: Page):
+    with Plant(tmp_path / "plant") as plant:
+        page.goto(plant.url)
+        expect(page.get_by_role("heading", name="No machine yet")).to_be_visible()
+        expect(page.locator("pre")).to_contain_text("plant/press-1/temp")
+        plant.send("press-1", press(20, 2))
+        expect(page.locator("#machines .machine")).to_have_count(1)
+        expect(page.locator(".empty")).to_have_count(0)
+
+
+@pytest.mark.servers
+def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_notices_when_it_is_mended(tmp_path, page: Page):
+    port, path = free_port(), tmp_path / "plant.yaml"
+    path.write_text(f"console: {{port: {port}}}\ndata: {tmp_path}/data\nlimits: {{machins: 3}}\n")
+    process = subprocess.Popen([sys.executable, "-m", "pipeline", "run", "--config", str(path)])
+    try:
+        plant = Plant(tmp_path / "unused")
+        plant.port = port
+
+        def served():
+            try:
+                return plant.get("/api/config")
+            except OSError:
+                return None
+
+        until(served, "the page is served", 60)
+        page.goto(plant.url)
+        expect(page.get_by_role("alert")).to_contain_text("Safe mode: 1 problem")
+        expect(page.locator("#line-3")).to_contain_text("limits.machins: unknown key (did you mean machines?)")
+        path.write_text(f"console: {{port: {port}}}\ndata: {tmp_path}/data\n")
+        expect(page.locator("#configuration")).to_contain_text("Restart the service")
+    finally:
+        process.terminate()
+        assert process.wait(30) == 2
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen_in_either_scheme(demo, chromium, scheme):
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme, is_mobile=True)
+    page = context.new_page()
+    for address in ("#/", "#/machines/ur3-robot", "#/incidents", "#/service", "#/configuration"):
+        page.goto(f"{demo}/{address}")
+        page.reload()
+        page.wait_for_selector("main[data-ready]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+    dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(14, 18, 22)"
+    assert dark == (scheme == "dark")
+    context.close()
