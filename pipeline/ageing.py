@@ -5,11 +5,13 @@ None and never a guess: a limit that is not approached has no date.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-SURE = 1.645  # standard errors: of forecasts 90 % should hold, and a pace within them of none is none
+SURE = 1.645  # standard errors of a pace within which it may as well be none
+SPREAD = 2.5  # standard errors on either side of a forecast: machines age neither evenly nor as others did; measured
 DAY_NS = 86_400e9
 FARTHEST_DAYS = 36_500.0  # nobody plans for later; such a limit is not reached
 
@@ -19,17 +21,17 @@ class Forecast(NamedTuple):
 
     limit: float
     days: float | None  # None also where the pace is not surely another than none
-    earliest: float | None  # 5 % that it is sooner
-    latest: float | None  # 5 % that it is later
+    earliest: float | None
+    latest: float | None
 
 
 class Peers(NamedTuple):
-    """The same sensor on the other machines of the kind, those that know it well enough."""
+    """The same sensor on all machines of the kind that know theirs, this one among them."""
 
     machines: int
-    shift: float  # medians of theirs
+    shift: float  # medians, in sigmas
     per_day: float
-    rank: int  # of this machine among all of them, 1 has moved farthest
+    rank: int  # of this machine, 1 has moved farthest
 
 
 class Ageing(NamedTuple):
@@ -62,24 +64,20 @@ def forecast(limit: float, mean: float, level: float, error: float, per_day: flo
     """
     away = math.copysign(1.0, limit - mean)
     left, pace = away * (limit - level), away * per_day
-    if left <= 0.0:
-        return Forecast(limit, 0.0, 0.0, 0.0)
-    sure = pace * pace - (SURE * per_day_error) ** 2
-    reach = left * left - (SURE * error) ** 2
+    sure = pace * pace - (SPREAD * per_day_error) ** 2
+    reach = left * left - (SPREAD * error) ** 2
     root = math.sqrt(max((left * pace) ** 2 - sure * reach, 0.0))
-    towards = sure > 0.0 and pace > 0.0
+    latest = (left * pace + root) / sure if sure > 0.0 and pace > 0.0 else None
+    if left <= 0.0:
+        return Forecast(limit, 0.0, 0.0, 0.0 if reach >= 0.0 else planned(latest))
     if reach <= 0.0:
         earliest: float | None = 0.0
-    elif (sure > 0.0 and pace <= 0.0) or sure == 0.0 >= pace:
+    elif pace <= 0.0 <= sure:
         earliest = None
     else:
         earliest = reach / (left * pace + root)  # the nearer root, without the difference of two large numbers
-    return Forecast(
-        limit,
-        planned(left / pace) if towards else None,
-        planned(earliest),
-        planned((left * pace + root) / sure) if towards else None,
-    )
+    likely = left / pace if pace > SURE * per_day_error else None
+    return Forecast(limit, planned(likely), planned(earliest), None if likely is None else planned(latest))
 
 
 def planned(days: float | None) -> float | None:
@@ -115,21 +113,26 @@ def told(sensor: str, measured: Sequence[float], limit: float | None) -> Ageing:
     )
 
 
-def compared(own: Sequence[Ageing], others: Sequence[Ageing]) -> tuple[Ageing, ...]:
-    """The sensors of a machine, each held against those of the same name on `others` of its kind."""
-    known: dict[str, list[tuple[float, float]]] = {}
-    for one in others:
-        if one.shift is not None and one.per_day is not None:
-            known.setdefault(one.sensor, []).append((one.shift, one.per_day))
-    result = []
-    for one in own:
-        mates = known.get(one.sensor)
-        if mates is not None and one.shift is not None:
-            shifts, paces = zip(*mates, strict=True)
-            farther = sum(abs(shift) > abs(one.shift) for shift in shifts)
-            one = one._replace(peers=Peers(len(mates), median(shifts), median(paces), farther + 1))
-        result.append(one)
-    return tuple(result)
+def compared(machines: Sequence[Sequence[Ageing]]) -> list[tuple[Ageing, ...]]:
+    """Sensors of machines of one kind, each held against those of its name on all of them; alone it has no peers."""
+    shifts: dict[str, list[float]] = {}
+    paces: dict[str, list[float]] = {}
+    for sensors in machines:
+        for one in sensors:
+            if one.shift is not None and one.per_day is not None:
+                shifts.setdefault(one.sensor, []).append(one.shift)
+                paces.setdefault(one.sensor, []).append(one.per_day)
+    middle = {sensor: (median(found), median(paces[sensor])) for sensor, found in shifts.items()}
+    farthest = {sensor: sorted(map(abs, found)) for sensor, found in shifts.items()}
+
+    def placed(one: Ageing) -> Ageing:
+        if one.shift is None or len(shifts[one.sensor]) == 1:
+            return one
+        found = farthest[one.sensor]
+        rank = 1 + len(found) - bisect_right(found, abs(one.shift))
+        return one._replace(peers=Peers(len(found), *middle[one.sensor], rank))
+
+    return [tuple(map(placed, sensors)) for sensors in machines]
 
 
 def fields(one: Ageing) -> dict[str, float | int | str | bool]:

@@ -580,17 +580,25 @@ class Engine:
 
         Where its rule names a kind, also how that compares with the other machines of that kind.
         """
-        own = self._aged(*self._measured(slot))
-        kind = self.fleet.rules[slot].kind
-        if kind is None:
-            return tuple(own)
-        others = [
-            one
-            for mate, rule in enumerate(self.fleet.rules)
-            if mate != slot and rule.kind == kind
-            for one in self._aged(*self._measured(mate))
-        ]
-        return ageing.compared(own, others)
+        mates = next(group for group in self._kinds() if slot in group)
+        return self._compared(mates)[mates.index(slot)]
+
+    def ageings(self) -> list[tuple[Ageing, ...]]:
+        """The same of every machine, in order of discovery."""
+        found: dict[int, tuple[Ageing, ...]] = {}
+        for mates in self._kinds():
+            found.update(zip(mates, self._compared(mates), strict=True))
+        return [found[slot] for slot in range(len(self.fleet.machines))]
+
+    def _kinds(self) -> list[list[int]]:
+        """Machines that can be compared; one without a kind is alone."""
+        kinds: dict[str | int, list[int]] = {}
+        for slot, rule in enumerate(self.fleet.rules):
+            kinds.setdefault(slot if rule.kind is None else rule.kind, []).append(slot)
+        return list(kinds.values())
+
+    def _compared(self, mates: list[int]) -> list[tuple[Ageing, ...]]:
+        return ageing.compared([self._aged(*self._measured(slot)) for slot in mates])
 
     def summaries(self) -> list[Summary]:
         """Every machine as it stands, in order of discovery."""

@@ -117,7 +117,8 @@ def machine(seed: int, number: int):
 
     rng = np.random.default_rng([seed, number])
     pace = float(np.exp(rng.uniform(np.log(0.2), np.log(1.0))))
-    age = (np.arange(ROWS) / ROWS) ** rng.uniform(0.8, 1.6)
+    bend = float(rng.uniform(0.8, 1.6))
+    age = (np.arange(ROWS) / ROWS) ** bend
     age[RESET:] = age[: ROWS - RESET]
     age = pace * age[:, None]
     offset, gain = rng.uniform(-8, 8, sensors), rng.uniform(-0.1, 0.1, sensors)
@@ -156,6 +157,11 @@ def machine(seed: int, number: int):
         "pace": round(pace, 3),
         "faults": faults,
         "losses": losses,
+        "bend": bend,  # an age is pace * (row / ROWS) ** bend; what follows is per sensor, offset and gain at age 1
+        "offset": offset.tolist(),
+        "gain": gain.tolist(),
+        "base": base.tolist(),  # sigmas
+        "unit": unit.tolist(),  # of one sigma
     }
     return pd.DataFrame(raw, columns=[f"s{i + 1:02d}" for i in range(sensors)]), truth
 

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.table import Table as Rich
@@ -23,6 +23,9 @@ from pipeline.cli.terminal import (
 )
 from pipeline.config import ConfigError
 from pipeline.config_file import load
+
+if TYPE_CHECKING:
+    from pipeline.ageing import Ageing, Forecast
 
 
 @app.command()
@@ -145,3 +148,95 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
             name, state, str(one.sensors), f"{one.readings:,}", newest, f"{one.score:.4f}", one.severity.name.lower()
         )
     out.print(table)
+
+
+@app.command()
+def ageing(
+    machine: Annotated[Optional[str], typer.Argument(help="Its name; default: all machines.")] = None,  # noqa: UP045
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """How far each sensor has moved since commissioning or the last repair, how fast, and when it reaches its limit.
+
+    As of the last commit; reads the data folder only, the service may be running. A limit is configured
+    (machines: [{match: press-*, kind: press, sensors: {vibration: {limit: 7.1}}}]); so is a kind, with whose other
+    machines each is compared (its rank, and the median of their sigmas). Ends with 1 where a limit is reached.
+
+    Example: spikewatch ageing press-03 --config plant.yaml
+    """
+    engine = as_committed(configured(config))
+    known = engine.fleet.machines
+    chosen = [
+        (known[slot], sensors)
+        for slot, sensors in enumerate(engine.ageings())
+        if machine is None or known[slot].name == machine
+    ]
+    if machine is not None and not chosen:
+        fail(f"{machine}: no such machine; spikewatch machines lists them", 1)
+    if as_json:
+        rows = [
+            {
+                "machine": one.name,
+                "tags": dict(one.tags),
+                "sensors": [
+                    {
+                        **sensor._asdict(),
+                        "forecast": sensor.forecast and sensor.forecast._asdict(),
+                        "peers": sensor.peers and sensor.peers._asdict(),
+                    }
+                    for sensor in sensors
+                ],
+            }
+            for one, sensors in chosen
+        ]
+        out.print_json(json.dumps(rows))
+    else:
+        columns = (
+            "machine",
+            "sensor",
+            "sigmas",
+            "a day",
+            "moved",
+            "a day",
+            "gain",
+            "limit",
+            "reached",
+            "of its kind",
+        )
+        table = Rich(*columns)
+        for one, sensors in chosen:
+            name = " ".join([one.name, *(f"{key}={value}" for key, value in one.tags)])
+            for sensor in sensors:
+                table.add_row(name, *aged(sensor))
+        out.print(table)
+    if any(
+        sensor.forecast is not None and sensor.forecast.days == 0.0 for _, sensors in chosen for sensor in sensors
+    ):
+        raise typer.Exit(1)
+
+
+def aged(one: "Ageing") -> tuple[str, ...]:
+    """A sensor's ageing in words, column by column."""
+    if one.shift is None or one.moved is None or one.error is None:
+        return (one.sensor, f"commissioning {100 * one.known:.0f} %", *7 * ("",))
+    limit, peers = one.forecast, one.peers
+    return (
+        one.sensor,
+        f"{one.shift:+.2f}",
+        f"{one.per_day:+.3f}",
+        f"{one.moved:+.3g} ±{one.error:.2g}",
+        f"{one.per_day_unit:+.2g}",
+        "" if one.gain is None else f"{one.gain:.3f}",
+        "" if limit is None else f"{limit.limit:g}",
+        "" if limit is None else when(limit),
+        "" if peers is None else f"{peers.rank} of {peers.machines} ({peers.shift:+.2f})",
+    )
+
+
+def when(limit: "Forecast") -> str:
+    """When a limit is reached, in words."""
+    if limit.days == 0.0:
+        return "now"
+    if limit.days is None or limit.latest is None:
+        return "not so soon" if limit.earliest is None else f"not before {limit.earliest:.0f} d"
+    return f"in {limit.days:.0f} d ({limit.earliest or 0.0:.0f} to {limit.latest:.0f})"

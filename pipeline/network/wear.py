@@ -23,13 +23,14 @@ from encoders.spikes import inlined, kernel
 from pipeline.network import drift, expectation
 
 PASSES = 4  # in which the size of the movements settles
+LEAST = 100.0  # rows in which a movement is sought
 
 
 class Params(NamedTuple):
     """What the kernel reads; times in rows, distances in deviations at commissioning. From judgement."""
 
     usual: float = 2.0  # a sensor moves by so much ...
-    life: float = 12_000.0  # ... in so many rows, before anything is known ...
+    life: float = 10_000.0  # ... in so many rows, before anything is known ...
     trust: float = 4.0  # ... and so many lines must say otherwise to be believed as much
     bend: float = 0.5  # share of its mean pace so far by which a sensor's pace may usually have changed
     doubt: float = 2.25  # times the variance of the pace, as mean pace and trend rest on the same late mean; measured
@@ -222,6 +223,7 @@ def measure(
             wander += lines.wander[c] / known.variance[c]
             lived += 1
     wander /= max(lived, 1)
+    age = max(age - lag(rows, means.fast), LEAST)  # the late mean lies so far behind
     usual = (params.usual * age / params.life) ** 2
     squares, settled = usual, lived > 0
     for _ in range(PASSES):
