@@ -26,7 +26,7 @@ from pipeline.network.prior import Prior
 from pipeline.prior_file import write_prior
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
-ENVIRON = {"MQTT_PASSWORD": "hunter2", "INFLUX_TOKEN": "hunter3"}
+ENVIRON = {"MQTT_PASSWORD": "hunter2", "CONSOLE_TOKEN": "a-token-of-the-plant", "INFLUX_TOKEN": "hunter3"}
 
 
 @pytest.fixture
