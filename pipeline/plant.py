@@ -15,7 +15,7 @@ from pipeline.records import Floats
 
 SENSORS = ("vibration", "temperature", "current", "pressure", "flow", "speed", "level", "torque")
 NOISE = (0.05, 0.2, 0.1, 0.02, 0.3, 2.0, 0.5, 0.4)  # one sigma, in mm/s, degC, A, bar, l/min, 1/min, %, Nm
-SIGMAS_A_DAY = 2.0  # that the sensor which ages most moves
+SIGMAS_A_DAY = 0.2  # at most, that the one sensor of a machine moves which ages
 SPELL_ROWS = (10, 30)  # a machine idles or runs for so many rows
 PROCESS_ROWS = 20.0  # the process forgets what it was within so many
 CREEP_ROWS = 600.0  # in which a fault that grows has reached its size
@@ -91,7 +91,8 @@ class _Machine:
         self._swing = rng.uniform(5.0, 12.0, count)
         self._coupling = rng.uniform(2.0, 4.0, count)
         self._lag = np.exp(rng.uniform(0.0, np.log(4.0), count))
-        self._ageing = rng.uniform(-1.0, 1.0, count) * SIGMAS_A_DAY * row_s / 86_400.0  # sigmas a row
+        self._ageing = np.zeros(count)  # sigmas a row
+        self._ageing[rng.integers(count)] = rng.uniform(0.5, 1.0) * SIGMAS_A_DAY * row_s / 86_400.0
         self._following = np.zeros(count)
         self._process = float(rng.normal())
         self._load = 0.0

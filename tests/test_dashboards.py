@@ -25,7 +25,8 @@ from pipeline.sinks.influxdb import InfluxV1
 
 GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"
 NAMES = ("ageing", "fleet", "incidents", "machine", "service")
-ROWS = 900
+ROWS = 4500
+ROW_S = 600.0  # a month in all, so that there is ageing to tell of
 OPTIONAL = {"why", "site", "class", "argument", "by", "acknowledged"}  # columns that may hold nothing
 
 
@@ -111,14 +112,13 @@ def filled_in(query: str, interval: str, since_ns: int, until_ns: int, **chosen:
     return query
 
 
-def not_yet_written(began_ns: int) -> Iterator[Point]:
-    """What takes days to come about: the ageing of a sensor whose range is declared, and its quality."""
+def not_yet_written(until_ns: int) -> Iterator[Point]:
+    """What a healthy month does not bring about: a limit that comes near, and the quality of a sensor."""
     tags = (("machine", "press-01"), ("sensor", "vibration"), ("site", "north"))
-    aged = dict.fromkeys(("shift", "moved", "per_day", "per_day_unit", "offset", "gain"), 1.5)
     limit = dict.fromkeys(("days_to_limit", "days_earliest", "days_latest"), 30.0)
-    for second in range(0, ROWS, 60):
-        yield Point("ageing", tags, {**aged, **limit}, began_ns + second * 10**9)
-        yield Point("sensor", tags, {"quality": "good", "value": 1.0}, began_ns + second * 10**9)
+    for hour in range(24):
+        yield Point("ageing", tags, {"shift": 1.5, **limit}, until_ns - hour * 3600 * 10**9)
+        yield Point("sensor", tags, {"quality": "good", "value": 1.0}, until_ns - hour * 3600 * 10**9)
 
 
 @pytest.fixture
@@ -136,19 +136,19 @@ def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch:
         ),
         machines=(MachineRule(sensors={"vibration": Sensor(range=(0.0, 50.0))}, alert=Alert(hold="0s")),),
         influxdb=Influx(url=influxdb.url, database="machines"),
-        emit=Emit(every="0s", sensors="0s"),
+        emit=Emit(every="0s", sensors="1h"),
     )
     stop = threading.Event()
     thread = threading.Thread(target=service.serve, args=(config, {}, stop))
     thread.start()
-    began_ns = time.time_ns() - ROWS * 10**9
+    began_ns = time.time_ns() - round(ROWS * ROW_S * 1e9)
     try:
         names = ["north/press-01", "south/press-02", "press-03"]
-        simulated = Plant(3, 4, 1.0, 3, (Fault(Kind.BEARING, 0, ROWS - 200),))
+        simulated = Plant(3, 4, ROW_S, 3, (Fault(Kind.BEARING, 0, ROWS - 200),))
         with Publisher(Broker.of(mosquitto.url, client_id="plant", protocol=4)) as publisher:
             until(lambda: influxdb.query('SELECT * FROM "service" LIMIT 1', "machines"), "the service is up", 90)
             for _, topic, payload in messages(
-                simulated, names, sensor_names(4), "plant/{machine}", 1.0, began_ns, rows=ROWS
+                simulated, names, sensor_names(4), "plant/{machine}", ROW_S, began_ns, rows=ROWS
             ):
                 publisher.publish(topic, payload)
             publisher.drain()
@@ -158,6 +158,8 @@ def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch:
             until(lambda: influxdb.query(readings, "machines"), "all readings are scored", 60)
             publisher.publish("spikewatch/north/press-01/command", b'{"command": "repaired", "by": "anna"}')
             publisher.drain()
+            aged = 'SELECT "shift", "moved", "per_day", "per_day_unit", "offset", "gain" FROM "ageing"'
+            until(lambda: influxdb.query(aged, "machines"), "the ageing is written", 60)
             closed = opened.replace("open'", "close'")
             until(lambda: influxdb.query(closed, "machines"), "it is closed", 60)
             until(
@@ -166,7 +168,7 @@ def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch:
     finally:
         stop.set()
         thread.join()
-    InfluxV1(influxdb.url, "machines").write(list(not_yet_written(began_ns)))
+    InfluxV1(influxdb.url, "machines").write(list(not_yet_written(time.time_ns())))
     return began_ns, time.time_ns() + 10**9
 
 
@@ -175,7 +177,7 @@ def test_every_query_is_answered_by_influxdb(plant: tuple[int, int], influxdb: I
     for name in NAMES:
         for query in queries(committed(name)):
             chosen = {"machine": "press-01"} if name == "machine" else {}
-            asked = filled_in(query, "1s" if name == "service" else "1m", *plant, **chosen)
+            asked = filled_in(query, "1s" if name == "service" else "6h", *plant, **chosen)
             rows = influxdb.query(asked, "machines")
             assert rows, asked
             empty = {column for column in rows[0] if not any(row[column] not in (None, "") for row in rows)}
