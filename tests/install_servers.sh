@@ -9,6 +9,7 @@ command -v openssl >/dev/null || missing="$missing openssl"
 command -v influxd >/dev/null || missing="$missing influxdb"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
+command -v docker-compose >/dev/null || missing="$missing docker-compose"
 [ -z "$missing" ] && exit 0
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi

@@ -1,12 +1,16 @@
 """What is in `deploy` for those who put the service to work, as far as it can be tried here."""
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from servers import Mosquitto, passwords, until
+from servers import Mosquitto, passwords, program, until
 
+from pipeline.config_file import load
 from pipeline.mqtt import Broker, Publisher, Receiver
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -18,7 +22,7 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker with the access list of `deploy` and a password for everybody."""
     listener = passwords(tmp_path, {user: f"{user}'s" for user in USERS})
     acl = tmp_path / "acl"
-    acl.write_text((DEPLOY / "mosquitto.acl").read_text())
+    acl.write_text((DEPLOY / "mosquitto" / "mosquitto.acl").read_text())
     with Mosquitto(tmp_path / "mosquitto", listener=f"{listener}\nacl_file {acl}") as broker:
         yield broker
 
@@ -79,13 +83,76 @@ def test_without_a_password_nobody_comes_in(guarded: Mosquitto):
 
 
 def test_the_container_runs_as_nobody_special_and_can_write_only_where_it_must():
-    service = yaml.safe_load((DEPLOY / "docker-compose.yaml").read_text())["services"]["spikewatch"]
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["spikewatch"]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["volumes"] == ["spikewatch:/var/lib/spikewatch"]
+    written = [entry.split(":")[1] for entry in service["volumes"] if not entry.endswith(":ro")]
+    assert written == ["/var/lib/spikewatch"]
     assert [entry.split(":")[0] for entry in service["tmpfs"]] == ["/tmp", "/var/cache/spikewatch"]  # noqa: S108
     assert "privileged" not in service
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     assert lines.index("USER spikewatch") > lines.index("ENV PATH=/opt/spikewatch/bin:$PATH \\")
     assert not [line for line in lines[lines.index("USER spikewatch") + 1 :] if line.startswith(("USER", "RUN"))]
+
+
+def composed() -> dict:
+    """The compose file as docker-compose, which needs no engine for that, understands it."""
+    names = ("INFLUX_TOKEN", "GRAFANA_PASSWORD", "CONSOLE_TOKEN")
+    done = subprocess.run(
+        [program("docker-compose"), "-f", str(DEPLOY / "compose.yaml"), "config"],
+        env={**os.environ, **dict.fromkeys(names, "secret")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def test_docker_compose_accepts_the_compose_file_and_every_file_it_mounts_is_there():
+    services = composed()["services"]
+    assert set(services) == {"mosquitto", "influxdb", "grafana", "spikewatch"}
+    mounted = [entry.split(":")[0] for one in services.values() for entry in one["volumes"] if entry.startswith("/")]
+    assert len(mounted) == 5
+    assert all(Path(path).exists() for path in mounted), mounted
+    for name, one in services.items():
+        assert one["ports"], name
+        assert all(str(port).startswith("127.0.0.1:") for port in one["ports"]), name
+
+
+def test_docker_compose_asks_for_every_secret():
+    done = subprocess.run(
+        [program("docker-compose"), "-f", str(DEPLOY / "compose.yaml"), "config"],
+        env={"PATH": os.environ["PATH"]},
+        cwd=DEPLOY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "set " in done.stderr
+
+
+def test_the_configuration_of_the_containers_is_one():
+    config = load(DEPLOY / "spikewatch.compose.yaml", dict.fromkeys(("INFLUX_TOKEN", "CONSOLE_TOKEN"), "secret" * 4))
+    services = composed()["services"]
+    assert config.influxdb is not None
+    assert config.mqtt.url == "mqtt://mosquitto:1883"
+    assert config.influxdb.bucket == services["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_BUCKET"]
+    assert config.influxdb.org == services["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_ORG"]
+    assert config.console.port == 8380
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("name", ["mosquitto.conf", "compose.conf"])
+def test_mosquitto_starts_with_our_settings(tmp_path: Path, name: str):
+    folder = tmp_path / "mosquitto"
+    with Mosquitto(folder) as broker:
+        text = (DEPLOY / "mosquitto" / name).read_text()
+        text = re.sub(r"listener 1883.*", f"listener {broker.port} 127.0.0.1", text)
+        text = re.sub(r"persistence_location .*", f"persistence_location {folder}/", text)
+        (folder / "mosquitto.conf").write_text(text + "user root\n")
+        broker.stop()
+        broker.start()
+        publish("hall-1", broker, "plant/press/temp")

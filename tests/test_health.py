@@ -133,7 +133,7 @@ def test_the_figures_of_the_process_are_there_and_make_sense(tmp_path: Path):
 
 
 def test_systemd_s_patience_is_longer_than_ours_so_that_the_stacks_are_logged_first():
-    unit = (Path(__file__).parent.parent / "deploy" / "spikewatch.service").read_text().splitlines()
+    unit = (Path(__file__).parent.parent / "deploy" / "systemd" / "spikewatch.service").read_text().splitlines()
     settings = dict(line.split("=", 1) for line in unit if "=" in line and not line.startswith("#"))
     assert settings["Type"] == "notify"
     assert float(settings["WatchdogSec"]) > PATIENCE_S + 2 * TICK_S

@@ -24,7 +24,7 @@ from pipeline.mqtt import Broker, Receiver
 TOPIC = "numbered"
 SETTINGS = {
     "Mosquitto's default (every 30 minutes)": "log_type error",
-    "autosave_interval 1 (deploy/mosquitto.conf)": "autosave_interval 1\nlog_type error",
+    "autosave_interval 1 (deploy/mosquitto/mosquitto.conf)": "autosave_interval 1\nlog_type error",
     "autosave_on_changes true, autosave_interval 1": DURABLE,
 }
 
