@@ -22,7 +22,7 @@ from pipeline.engine import Engine, Scores
 from pipeline.records import Machine, Point
 
 ASSETS = Path(__file__).parent / "assets"
-BRIEFLY_S = 1.0  # for which an answer is given again
+BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
 ANSWERS = 64  # that are kept so long
 EVENTS = 500  # points of incidents and commands that are remembered
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
@@ -66,9 +66,10 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Briefly:
-    """Answers that are given again for a second, so that many who ask cost as much as one. One question at a time."""
+    """Answers that are given again for a while, so that many who ask cost as much as one. One question at a time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
@@ -76,7 +77,7 @@ class Briefly:
     def __call__(self, key: Hashable, find: Callable[[], T]) -> T:
         with self._lock:
             known = self._known.get(key)
-            if known is not None and self._clock() - known[0] < BRIEFLY_S:
+            if known is not None and self._clock() - known[0] < self._seconds:
                 found: T = known[1]
                 return found
             found = find()
@@ -132,7 +133,7 @@ class Api:
         """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
         self._backend, self._status, self._store = backend, status, store
         self._config_path, self._environ = config_path, environ
-        self._briefly = Briefly()
+        self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
         self._events: OrderedDict[tuple[str, Any, int, str], Point] = OrderedDict()
         self._events_lock = threading.Lock()
         self._seeded = store is None
@@ -234,6 +235,13 @@ class Api:
             }
         )
 
+    def ageing(self, request: Request) -> Response:
+        """See the route of this name."""
+        service = self._service
+        slot, _ = self._slot(request)
+        # All machines of its kind are compared with it, which takes the main thread a while.
+        return json(self._slowly(slot, lambda: {"sensors": service.ask(lambda engine: views.aged(engine, slot))}))
+
     async def command(self, request: Request) -> Response:
         """See the route of this name."""
         service = self._service
@@ -256,8 +264,13 @@ class Api:
             points = await run_in_threadpool(service.tell, command)
         except CommandError as error:
             raise HTTPException(409, str(error)) from None
+        except TimeoutError:
+            raise HTTPException(
+                503, "busy: it is not known yet whether it was done; look before you say it again"
+            ) from None
         self._remember([point for point in points if point.measurement in ("incident", "command")])
         self._briefly.forget()
+        self._slowly.forget()
         return json({"done": said.verb, "points": [point._asdict() for point in points]})
 
     def incidents(self, request: Request) -> Response:

@@ -86,6 +86,14 @@ ROUTES = (
         ),
     ),
     Route(
+        "GET",
+        "/api/machines/{id}/ageing",
+        "ageing",
+        "How far each sensor has moved since commissioning or the last repair, at what pace, when it reaches its "
+        "limit, and how that compares with its kind. Looked at once a minute.",
+        (ID,),
+    ),
+    Route(
         "POST",
         "/api/machines/{id}/command",
         "command",

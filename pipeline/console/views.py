@@ -140,8 +140,6 @@ class Details(NamedTuple):
     warning: float  # score from which it is one
     critical: float
     has_baseline: bool  # that it could be rolled back to
-    ageing: Any  # what `Engine.ageing` and `Engine.quality` say; None where they are not there
-    quality: Any
 
 
 def details(engine: Engine, slot: int) -> Details:
@@ -154,8 +152,6 @@ def details(engine: Engine, slot: int) -> Details:
         float(scoring.warning[slot]),
         float(scoring.critical[slot]),
         before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
-        None,
-        None,
     )
 
 
@@ -164,7 +160,6 @@ def page(one: Details) -> dict[str, Any]:
     summary = one.summary
     severity = max(summary.severity, summary.incident.severity if summary.incident else Severity.NORMAL)
     attention = min(RANK[summary.state], 2 - severity) if severity else RANK[summary.state]
-    shifts = {shift.sensor: shift for shift in summary.shifts}
     return {
         "id": identity(summary.machine),
         "name": summary.machine.name,
@@ -181,17 +176,20 @@ def page(one: Details) -> dict[str, Any]:
         "critical": one.critical,
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
-        "sensors": [
-            {
-                "sensor": sensor,
-                "shift_sigmas": shifts[sensor].sigmas if sensor in shifts else 0.0,
-                "shift_per_day": shifts[sensor].per_day if sensor in shifts else 0.0,
-            }
-            for sensor, _ in one.lines
-        ],
-        "ageing": one.ageing,
-        "quality": one.quality,
+        "sensors": [{"sensor": sensor} for sensor, _ in one.lines],
     }
+
+
+def aged(engine: Engine, slot: int) -> list[dict[str, Any]]:
+    """Runs on the main thread. How far each sensor has moved since commissioning."""
+    return [
+        {
+            **one._asdict(),
+            "forecast": one.forecast and one.forecast._asdict(),
+            "peers": one.peers and one.peers._asdict(),
+        }
+        for one in engine.ageing(slot)
+    ]
 
 
 def rounded(values: Floats) -> list[float]:

@@ -14,6 +14,7 @@ const live = document.getElementById("live");
 let page = null;
 let timer = 0;
 let turn = 0;
+let covered = false; // a message stands where the page would be
 
 function alive(good, words) {
   text(live, words);
@@ -27,11 +28,12 @@ async function look() {
     try {
       await page.refresh();
       alive(true, "live");
+      if (covered) return show();
     } catch (error) {
       if (mine === turn) {
         alive(false, error.status ? "waiting" : "not reached");
         if (error.status === 401 && !document.getElementById("dialog").open) await unlock("Reading from here needs the token.");
-        if (error.status === 404) main.replaceChildren(h("p", { class: "empty" }, "There is no such machine. ", h("a", { href: "#/" }, "All machines")));
+        if (error.status === 404) cover(h("p", { class: "empty" }, "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
         if (error.status === 503) await starting(error);
       }
     }
@@ -39,17 +41,23 @@ async function look() {
   if (mine === turn) timer = setTimeout(look, EVERY_MS);
 }
 
+function cover(message) {
+  covered = true;
+  main.replaceChildren(message);
+}
+
 // Not there yet, or safe mode: the page says which.
 async function starting(error) {
   const health = await read("/api/health").catch(() => null);
   if (health?.safe_mode && location.hash !== "#/configuration") location.hash = "#/configuration";
-  else if (!main.dataset.ready) main.replaceChildren(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}. The first start compiles the network, which takes about half a minute.`)));
+  else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}. The first start compiles the network, which takes about half a minute.`)));
 }
 
 function show() {
   if (location.hash.startsWith("#main")) return;
   const [name = "", id = ""] = location.hash.replace(/^#\/?/, "").split("/");
   turn += 1;
+  covered = false;
   page?.close();
   delete main.dataset.ready;
   const known = name === "machines" ? "" : name in PAGES ? name : "";

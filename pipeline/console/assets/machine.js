@@ -8,6 +8,7 @@ import { blame, captures, count, duration, MEANS, moment, number, percent, pill,
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
 const CHARTS = 8;
+const AGED_MS = 60_000;
 
 const COLUMNS = ["value", "expected", "low", "high", "score", "fires"];
 
@@ -70,6 +71,41 @@ function incidentCard() {
   return element;
 }
 
+const signed = (value, digits = 3) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${number(Math.abs(value), digits)}`);
+
+function when(forecast) {
+  if (!forecast) return "–";
+  if (forecast.days === null) return `${number(forecast.limit)}: not as things go`;
+  const span = `${number(forecast.earliest, 2)} … ${forecast.latest === null ? "never" : number(forecast.latest, 2)}`;
+  return `${number(forecast.limit)} in ${number(forecast.days, 2)} days (${span})`;
+}
+
+function ageingTable() {
+  const body = h("tbody", {});
+  const none = h("p", { class: "muted" });
+  const words = ["Sensor", "Moved", "In its unit", "A day", "Reads", "Reaches its limit", "Among its kind"];
+  const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body));
+  const element = h("section", { class: "card table", id: "ageing" }, h("h2", {}, "Ageing, since commissioning or the last repair"), none, table);
+  element.update = (sensors) => {
+    const known = sensors.filter((one) => one.shift !== null);
+    const least = Math.min(...sensors.map((one) => one.known), 1);
+    text(none, known.length < sensors.length ? `A sensor is known after about 3,000 rows; the last of these is ${percent(least)} there.` : "");
+    attribute(none, "hidden", known.length < sensors.length ? null : "");
+    attribute(table, "hidden", known.length ? null : "");
+    list(body, known, (one) => one.sensor, (one) => {
+      const cells = Array.from({ length: 6 }, () => h("td", { class: "number" }));
+      const row = h("tr", {}, h("th", { scope: "row" }, one.sensor), ...cells);
+      row.update = (now) => {
+        const peers = now.peers ? `${now.peers.rank} of ${now.peers.machines + 1}; median ${signed(now.peers.shift, 2)} σ` : "–";
+        const reads = now.offset === null ? "–" : `${signed(now.offset)}${now.gain === null ? "" : `  × ${number(now.gain)}`}`;
+        [`${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, reads, when(now.forecast), peers].forEach((words, at) => text(cells[at], words));
+      };
+      return row;
+    });
+  };
+  return element;
+}
+
 export function machine(place, id) {
   const address = `/api/machines/${encodeURIComponent(id)}`;
   const status = pill("learning", 0);
@@ -84,6 +120,7 @@ export function machine(place, id) {
   const rasterPlace = h("section", { class: "card chart wide" });
   const sensorPlaces = h("div", { class: "grid" });
   const table = h("tbody", {});
+  const ageing = ageingTable();
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const state = { incident: null, warning: 0.99, critical: 0.999 };
   let all = null;
@@ -91,6 +128,7 @@ export function machine(place, id) {
   let span = 400;
   let selected = "";
   let chosen = null;
+  let agedAgain = 0;
   let drawn = { key: "", list: [], score: null, raster: null };
 
   place.replaceChildren(
@@ -101,7 +139,8 @@ export function machine(place, id) {
     incident,
     h("div", { class: "bar tools" }, h("h2", {}, "Live"), spans),
     charts,
-    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Moved since commissioning", "Per day", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+    ageing,
   );
   charts.append(scorePlace, rasterPlace, sensorPlaces);
   spans.append(
@@ -115,20 +154,18 @@ export function machine(place, id) {
   );
 
   function sensorRow() {
-    const [sensor, value, expected, own, moved, pace] = ["th", "td", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
+    const [sensor, value, expected, own, share] = ["th", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
     const show = h("button", { type: "button", class: "quiet", onclick: () => toggle(element.sensor) }, "show");
-    const element = h("tr", {}, sensor, value, expected, own, moved, pace, h("td", {}, show));
+    const element = h("tr", {}, sensor, value, expected, own, share, h("td", {}, show));
     element.update = (one) => {
       element.sensor = one.sensor;
       const columns = all?.sensors[one.sensor];
       const now = all?.newest[one.sensor];
-      const known = one.shift_sigmas !== 0 || one.shift_per_day !== 0;
       text(sensor, one.sensor);
       text(value, now ? number(now.value) : "–");
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
       text(own, now ? score(now.score) : "–");
-      text(moved, !known ? "–" : `${one.shift_sigmas >= 0 ? "+" : "−"}${Math.abs(one.shift_sigmas).toFixed(1)} σ`);
-      text(pace, !known ? "–" : `${one.shift_per_day >= 0 ? "+" : "−"}${number(Math.abs(one.shift_per_day), 2)} σ`);
+      text(share, now && now.share !== null ? percent(now.share) : "–");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
       attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);
@@ -210,6 +247,10 @@ export function machine(place, id) {
     if (one.incident) card.update(one.incident, one.newest_s);
     list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
     draw();
+    if (Date.now() >= agedAgain) {
+      agedAgain = Date.now() + AGED_MS;
+      read(`${address}/ageing`).then((aged) => ageing.update(aged.sensors), () => { agedAgain = 0; });
+    }
     place.dataset.ready = "true";
   }
 
