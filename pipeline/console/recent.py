@@ -9,6 +9,7 @@ batch is copied in a few array operations.
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,21 +172,35 @@ class Recent:
             return
         with self._lock:
             self._tend()
-            self._add(self._background, scores, np.flatnonzero(scores.due), scores.due_sensors)
+            rows = np.flatnonzero(scores.due)
+            if len(rows):
+                counts = np.zeros(len(rows), np.int64)
+                explained = scores.due_sensors[rows]
+                columns, counts[explained], readings = taken(self._engine, scores, rows, rows[explained])
+                self._background.add(scores.slot[rows], columns, counts, readings)
             if self._watched:
-                followed = np.zeros(len(self._engine.fleet.machines), np.bool_)
-                followed[list(self._watched)] = True
-                for slot in np.unique(scores.slot[followed[scores.slot]]).tolist():
-                    rows = np.flatnonzero(scores.slot == slot)
-                    self._add(self._watched[slot].ring, scores, rows, np.ones(len(scores), np.bool_))
+                self._follow(scores)
 
-    def _add(self, ring: Ring, scores: Scores, rows: Ints, with_sensors: NDArray[np.bool_]) -> None:
+    def _follow(self, scores: Scores) -> None:
+        """Every row of the machines that are followed."""
+        followed = np.zeros(len(self._engine.fleet.machines), np.bool_)
+        followed[list(self._watched)] = True
+        rows = np.flatnonzero(followed[scores.slot])
         if not len(rows):
             return
-        explained = with_sensors[rows]
-        counts = np.zeros(len(rows), np.int64)
-        columns, counts[explained], readings = taken(self._engine, scores, rows, rows[explained])
-        ring.add(scores.slot[rows], columns, counts, readings)
+        rows = rows[np.argsort(scores.slot[rows], kind="stable")]
+        slots = scores.slot[rows]
+        columns, counts, readings = taken(self._engine, scores, rows, rows)
+        begins = np.concatenate(([0], np.flatnonzero(np.diff(slots)) + 1, [len(slots)]))
+        upto = np.concatenate(([0], np.cumsum(counts)))
+        for begin, end in pairwise(begins.tolist()):
+            own, its = slice(begin, end), slice(int(upto[begin]), int(upto[end]))
+            self._watched[int(slots[begin])].ring.add(
+                slots[own],
+                {name: column[own] for name, column in columns.items()},
+                counts[own],
+                {name: column[its] for name, column in readings.items()},
+            )
 
     def _tend(self) -> None:
         """In a small plant every machine is followed, in a large one those that somebody looks at."""
