@@ -22,7 +22,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 function axes(values, splits, more = {}) {
   const common = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false } };
   return [
-    { ...common, size: 38, space: 90, values: TIMES },
+    { ...common, size: 38, space: 70, values: TIMES },
     { ...common, size: AXIS, values, ...(splits && { splits }), ...more },
   ];
 }
@@ -204,13 +204,14 @@ export function raster(place, state) {
   const told = (at) => {
     const bits = data && at !== null && at !== undefined ? data.fires[at] : 0;
     const words = populations.filter((_, number) => bits & (1 << number)).map((one) => one.says);
-    return words.join("; ");
+    return words.join("; ") || (data?.fires.some(Boolean) ? "" : "none in these rows");
   };
   chart.update = (shown, sensor) => {
     populations = shown.populations;
     data = { time_s: shown.time_s, fires: shown.sensors[sensor]?.fires ?? shown.time_s.map(() => 0) };
     text(title, `Spikes of ${sensor}`);
     chart.setData([shown.time_s, shown.time_s.map(() => null)], true);
+    text(says, told(chart.cursor.idx));
   };
   return chart;
 }

@@ -84,6 +84,12 @@ export function bytes(value) {
   return `${size >= 100 || at === 0 ? Math.round(size) : size.toFixed(1)} ${units[at]}`;
 }
 
+// Of an open incident whose machine is not in alarm at present.
+export function calm(incident, newest_s) {
+  const seconds = incident ? newest_s - incident.newest_s : 0;
+  return seconds >= 60 ? `calm for ${duration(seconds)}` : "";
+}
+
 export const captures = (tags) => Object.entries(tags).map(([key, value]) => `${key} ${value}`).join(", ");
 
 export function blame(part) {

@@ -3,7 +3,7 @@ import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { blame, captures, count, duration, MEANS, moment, number, percent, pill, score } from "./format.js";
+import { blame, calm, captures, count, duration, MEANS, moment, number, percent, pill, score } from "./format.js";
 
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -61,8 +61,7 @@ function incidentCard() {
       return one;
     });
     facts.since.update(moment(incident.started_s));
-    const calm = now_s > incident.newest_s ? `, calm for ${duration(now_s - incident.newest_s)}` : "";
-    facts.lasts.update(duration(incident.newest_s - incident.started_s) + calm);
+    facts.lasts.update([duration(incident.newest_s - incident.started_s), calm(incident, now_s)].filter(Boolean).join(", "));
     facts.peak.update(score(incident.peak));
     facts.at.update(moment(incident.peak_s));
     facts.label.update(incident.class ? `${incident.class}, ${percent(incident.confidence)} sure` : "not known");
@@ -237,7 +236,7 @@ export function machine(place, id) {
     document.title = `${one.name}: ${one.attention}`;
     text(tags, captures(one.tags));
     status.update(one.attention, one.learned);
-    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}`);
+    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}`);
     facts.score.update(score(one.score));
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));

@@ -1,7 +1,7 @@
 // All machines, those first that need attention.
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, captures, duration, MEANS, moment, nines, pill, score } from "./format.js";
+import { ATTENTION, blame, calm, captures, duration, MEANS, moment, nines, pill, score } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
@@ -55,7 +55,7 @@ function row(machine) {
     status.update(one.attention, one.learned);
     element.className = `machine ${one.attention}`;
     const incident = one.incident;
-    text(flag, incident?.snoozed_until_s ? "snoozed" : incident?.acknowledged ? "acknowledged" : "");
+    text(flag, incident?.snoozed_until_s ? "snoozed" : incident?.acknowledged ? "acknowledged" : calm(incident, one.newest_s));
     text(since, incident ? `for ${duration(one.newest_s - incident.started_s)}` : "");
     text(from, incident ? `since ${moment(incident.started_s)}` : "");
     text(sensor, incident?.sensors.length ? incident.sensors.slice(0, 2).map(blame).join(", ") : "");
