@@ -1,5 +1,6 @@
 """What the console answers. Each handler has the name of its route; those that wait run in threads of their own."""
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -11,9 +12,8 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route, Router
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.routing import Route, Router
 
 from pipeline.commands import VERBS, Command, CommandError
 from pipeline.console import configuration, history, metrics, routes, views
@@ -22,6 +22,12 @@ from pipeline.engine import Engine, Scores
 from pipeline.records import Machine, Point
 
 ASSETS = Path(__file__).parent / "assets"
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
 ANSWERS = 64  # that are kept so long
 EVENTS = 500  # points of incidents and commands that are remembered
@@ -54,6 +60,24 @@ class Backend(Protocol):
 
     def tell(self, command: Command, timeout_s: float = 5.0) -> list[Point]:
         """Have a command done and written down."""
+
+
+class Asset(NamedTuple):
+    """A file of the page."""
+
+    content: bytes
+    kind: str
+    tag: str  # by which a browser knows that it has it already
+
+
+def assets() -> dict[str, Asset]:
+    """All files of the page, by name."""
+    found = {}
+    for path in ASSETS.iterdir():
+        content = path.read_bytes()
+        kind = KINDS.get(path.suffix, "text/plain; charset=utf-8")
+        found[path.name] = Asset(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
+    return found
 
 
 class Said(msgspec.Struct, forbid_unknown_fields=True):
@@ -133,6 +157,7 @@ class Api:
         """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
         self._backend, self._status, self._store = backend, status, store
         self._config_path, self._environ = config_path, environ
+        self._assets = assets()
         self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
         self._events: OrderedDict[tuple[str, Any, int, str], Point] = OrderedDict()
         self._events_lock = threading.Lock()
@@ -141,13 +166,11 @@ class Api:
 
     def router(self) -> Router:
         """All routes, and the page."""
-        found: list[Route | Mount] = [
-            Route(route.path, getattr(self, route.name), methods=[route.method]) for route in routes.ROUTES
-        ]
+        found = [Route(route.path, getattr(self, route.name), methods=[route.method]) for route in routes.ROUTES]
         found += [
             Route("/", self.page, methods=["GET"]),
             Route("/favicon.ico", self.icon, methods=["GET"]),
-            Mount("/assets", StaticFiles(directory=ASSETS)),
+            Route("/assets/{name}", self.asset, methods=["GET"]),
         ]
         return Router(found)
 
@@ -180,13 +203,27 @@ class Api:
             raise HTTPException(404, "there is no such machine")
         return slot, machine
 
-    def page(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         """The page; it fetches everything else."""
-        return FileResponse(ASSETS / "index.html", headers={"cache-control": "no-cache"})
+        return self._asset("index.html", request)
 
-    def icon(self, request: Request) -> Response:
+    async def icon(self, request: Request) -> Response:
         """The page's sign."""
-        return FileResponse(ASSETS / "icon.svg")
+        return self._asset("icon.svg", request)
+
+    async def asset(self, request: Request) -> Response:
+        """A part of the page."""
+        return self._asset(request.path_params["name"], request)
+
+    def _asset(self, name: str, request: Request) -> Response:
+        """From memory, since a page of a dozen files should not wait a dozen times for a thread."""
+        asset = self._assets.get(name)
+        if asset is None:
+            raise HTTPException(404, "there is no such file")
+        headers = {"content-type": asset.kind, "cache-control": "no-cache", "etag": asset.tag}
+        if request.headers.get("if-none-match") == asset.tag:
+            return Response(None, 304, headers)
+        return Response(asset.content, 200, headers)
 
     def machines(self, request: Request) -> Response:
         """See the route of this name."""
