@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.home_assistant import discovery
 from pipeline.incidents import Incident
 from pipeline.records import Announcement, Machine, Point
 from pipeline.topics import Template
@@ -68,8 +69,11 @@ def incident_fields(incident: Incident | None) -> dict[str, Any] | None:
 class Announcer:
     """Turns points into what is said on MQTT. Keeps, per machine, what was said last."""
 
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, client_id: str, home_assistant: bool = False) -> None:
+        """`home_assistant`: introduce every machine to it, before its first state."""
         self._client_id = client_id
+        self._home_assistant = home_assistant
+        self._introduced: set[Machine] = set()
         self._told: dict[Machine, tuple[object, int]] = {}  # what was new then, and when
         self._ageing: dict[Machine, dict[str, dict[str, Any]]] = {}
 
@@ -101,6 +105,9 @@ class Announcer:
             before, then_ns = self._told.get(machine, (None, 0))
             if news != before or now_ns - then_ns >= EVERY_NS:
                 self._told[machine] = (news, now_ns)
+                if self._home_assistant and machine not in self._introduced:
+                    self._introduced.add(machine)
+                    said += self._introduction(machine)
                 state = {**point.fields, "incident": incident_fields(current), "time_ns": point.time_ns}
                 said.append(self._announcement(machine, "state", state, retain=True))
         said += [self._announcement(machine, "ageing", self._ageing[machine], retain=True) for machine in aged]
@@ -110,6 +117,10 @@ class Announcer:
         """What came of a command; `problem` is empty where it was done."""
         told = {"command": verb, "ok": not problem, "reason": problem}
         return self._announcement(machine, "answer", told, retain=False)
+
+    def _introduction(self, machine: Machine) -> list[Announcement]:
+        found = discovery(self._client_id, machine, topic_of(self._client_id, machine, "state"))
+        return [Announcement(topic, payload, True) for topic, payload in found]
 
     def _announcement(self, machine: Machine, what: str, told: object, *, retain: bool) -> Announcement:
         return Announcement(topic_of(self._client_id, machine, what), msgspec.json.encode(told), retain)

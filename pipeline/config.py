@@ -65,6 +65,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: str = "spikewatch"
     session_expiry: str = "7d"
     receive_maximum: int = 2000  # messages the broker may send ahead of our acknowledgements
+    home_assistant: bool = False  # machines appear in Home Assistant by themselves (its MQTT discovery)
     sources: tuple[Source, ...] = (
         Source(topic="plant/{machine}/{sensor}", payload="number"),
         Source(topic="plant/{machine}", payload="json", time="time", time_missing="arrival"),

@@ -132,7 +132,7 @@ class Service:
         self.listeners: list[
             Callable[[Scores, list[Point]], None]
         ] = []  # of every batch and command that was committed
-        self._announcer = Announcer(config.mqtt.client_id)
+        self._announcer = Announcer(config.mqtt.client_id, config.mqtt.home_assistant)
         self._announced: Callable[[Announcement], None] = lambda announcement: None
         self._wishes: queue.SimpleQueue[tuple[Callable[[threading.Event], Any], Future[Any]]] = queue.SimpleQueue()
         self._over = False  # nobody fulfils wishes any more

@@ -22,7 +22,10 @@ ALLOWED = {
     "pipeline.explanation": {"pipeline.records", "pipeline.network", "pipeline.scoring"},
     "pipeline.ageing": set(),
     "pipeline.commands": {"pipeline.records", "pipeline.config"},
-    "pipeline.announcements": {"pipeline.records", "pipeline.incidents", "pipeline.topics"},
+    "pipeline.announcements": {
+        "pipeline.records", "pipeline.incidents", "pipeline.topics", "pipeline.home_assistant",
+    },
+    "pipeline.home_assistant": {"pipeline.records", "pipeline.scoring"},
     "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands"},
     "pipeline.fleet": {
         "encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring",
@@ -118,6 +121,7 @@ PURE_PARTS = (
     "pipeline.commands",
     "pipeline.incidents",
     "pipeline.announcements",
+    "pipeline.home_assistant",
     "pipeline.evaluation",
     "pipeline.redelivery",
     "pipeline.arrival",
