@@ -385,7 +385,7 @@ class Engine:
                     lines.high[told.line[entries]] += share[entries] * leaning[entries]
                 elif phase == "rise":
                     [why] = self.why(scores, np.array([number]))
-                    machines.why[slot] = why[: incidents.WHY_LENGTH]
+                    machines.why[slot] = why.encode()[: incidents.WHY_BYTES]
                 else:
                     yield News(slot, time_ns, phase, self._incident(slot), "calm" if phase == "close" else "")
             alarm += severity > 0

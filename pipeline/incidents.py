@@ -77,14 +77,14 @@ class Machines(NamedTuple):
     severity: Ints
     peak: Floats
     peak_ns: Ints
-    why: NDArray[np.str_]
+    why: NDArray[np.bytes_]  # UTF-8: a quarter of what text takes
     acknowledged: Bools
     snoozed_ns: Ints  # until when
     label: NDArray[np.str_]
     confidence: Floats
 
 
-WHY_LENGTH = 128
+WHY_BYTES = 128
 
 
 def fresh_lines(lines: int) -> Lines:
@@ -116,7 +116,7 @@ def fresh_machines(slots: int) -> Machines:
         severity=whole(),
         peak=real(),
         peak_ns=whole(),
-        why=np.zeros(slots, f"<U{WHY_LENGTH}"),
+        why=np.zeros(slots, f"S{WHY_BYTES}"),
         acknowledged=true(),
         snoozed_ns=whole(),
         label=np.zeros(slots, f"<U{CLASS_LENGTH}"),
@@ -212,7 +212,7 @@ def incident(machines: Machines, slot: int, sensors: tuple[Part, ...]) -> Incide
         peak=float(machines.peak[slot]),
         peak_ns=int(machines.peak_ns[slot]),
         sensors=sensors,
-        why=str(machines.why[slot]),
+        why=machines.why[slot].decode(errors="ignore"),  # it may be cut within a character
         acknowledged=bool(machines.acknowledged[slot]),
         snoozed_until_ns=int(machines.snoozed_ns[slot]),
         label=str(machines.label[slot]),
