@@ -25,7 +25,8 @@ from pipeline.data_folder import store_path
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
 from pipeline.records import Point
-from pipeline.service import Service, serve
+from pipeline.service import Service
+from pipeline.serving import serve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw

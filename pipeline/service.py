@@ -15,34 +15,29 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from pipeline.announcements import Announcer, command_filters, is_own, topic_of
-from pipeline.broker import EmbeddedBroker
+from pipeline.announcements import Announcer, is_own, topic_of
 from pipeline.commands import Command, CommandError, read
-from pipeline.config import Config, duration_ns, read_secret
-from pipeline.connections import broker_now, open_sink, status_of, status_topic
-from pipeline.console import Server, Status, make_token
-from pipeline.data_folder import Writing, claim, journal_path, restore, store_path
+from pipeline.config import Config, duration_ns
+from pipeline.connections import status_topic
+from pipeline.data_folder import Writing, claim, journal_path, restore
 from pipeline.delivery import Delivery, Range
-from pipeline.engine import Engine, Scores, compile_network
-from pipeline.health import Liveness, Watchdog, figures, notifier
+from pipeline.engine import Engine, Scores
+from pipeline.health import Liveness, figures
 from pipeline.incidents import Incident
 from pipeline.journal import Dead, Journal
-from pipeline.mqtt import Receiver
 from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
 from pipeline.snapshots import GENERATIONS, Snapshots
 from pipeline.sqlite_files import is_damage, is_full
-from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")
 
@@ -502,115 +497,3 @@ class Service:
             self._commit(None, [], self._deliver)
         self._journal.close()
         self._lock.close()
-
-
-def open_console(
-    config: Config,
-    environ: Mapping[str, str],
-    config_path: Path | None,
-    service: Service,
-    receiver: Receiver,
-    embedded_port: int,
-) -> Server | None:
-    """Serve the page and the API, where the configuration does not say otherwise and the port can be had."""
-    settings = config.console
-    if not settings.enabled:
-        return None
-    made = Path(config.data) / "console.token"
-    token = make_token(made) if settings.token is None else read_secret(settings.token, environ)
-    lies = str(made) if settings.token is None else "where console.token says"
-
-    def status() -> Status:
-        return Status(
-            service.ask(lambda engine: service.counters(receiver)),
-            config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
-            receiver.connected,
-            config.influxdb.url if config.influxdb else "embedded store",
-            service.delivery.away,
-            lies,
-        )
-
-    store = store_path(config) if config.influxdb is None else None
-    server = Server(settings, token, environ, config_path, service, status, store)
-    if not server.start():
-        return None
-    log.info('console.ready url=%s token_file="%s"', server.url, lies)
-    return server
-
-
-def serve(
-    config: Config,
-    environ: Mapping[str, str],
-    stop: threading.Event,
-    on_start: Callable[[Service, int], None] | None = None,
-    config_path: Path | None = None,
-) -> None:
-    """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
-
-    `config_path`: the file that `config` was read from, for the console to show.
-    """
-    failures: list[threading.ExceptHookArgs] = []
-
-    def fail(failure: threading.ExceptHookArgs) -> None:
-        failures.append(failure)
-        stop.set()
-
-    threading.excepthook = fail  # a service that only looks alive is worse than one that ends: its outbox is intact
-    embedded = EmbeddedBroker() if config.mqtt.url is None else None
-    port = 0 if embedded is None else embedded.start()
-    console: Server | None = None
-    notify, liveness = notifier(environ), Liveness()
-    watchdog = Watchdog(liveness, notify, stop)
-    watchdog.status = lambda: "restoring what was learned"
-    try:
-        watchdog.start()
-        if embedded is not None:
-            log.warning(
-                'broker.embedded url=mqtt://127.0.0.1:%d note="for trying out: not built for load or crashes; '
-                'set mqtt.url to use a real broker"',
-                port,
-            )
-        service = Service(config, open_sink(config, environ), liveness)
-        templates = [parse(source.topic) for source in config.mqtt.sources]
-        topics = [
-            (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
-        ]
-        topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates)]
-        limits = config.limits
-        receiver = Receiver(
-            broker_now(config, environ, port),
-            topics,
-            limits.queue_messages,
-            limits.queue_bytes,
-            limits.message_bytes,
-            status_of(config, datetime.now(UTC)),
-            service.arrived_ns,
-        )
-        console = open_console(config, environ, config_path, service, receiver, port)
-        watchdog.status = lambda: "compiling the network"
-        log.info('network.compiling note="about half a minute at the first start, then from the cache"')
-        compile_network()
-        if on_start is not None:
-            on_start(service, port)
-        receiver.start()
-        watchdog.status = lambda: (
-            f"broker {'connected' if receiver.connected else 'away'}, "
-            f"database {'reached' if service.delivery.away is None else 'away'}, "
-            f"{len(service.engine.fleet.machines)} machines, {service.readings} readings"
-        )
-        notify("READY=1")
-        try:
-            service.run(receiver, stop)
-        finally:
-            receiver.stop()
-    finally:
-        if console is not None:
-            console.stop()
-        watchdog.stop()
-        threading.excepthook = threading.__excepthook__
-        if embedded is not None:
-            embedded.stop()
-    if failures:
-        raise RuntimeError(f"the {failures[0].thread.name if failures[0].thread else ''} thread failed") from (
-            failures[0].exc_value
-        )

@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from servers import InfluxDB, Mosquitto, until
 
-from pipeline import service
+from pipeline import serving
 from pipeline.config import Alert, Config, Emit, MachineRule, Mqtt, Sensor, Source
 from pipeline.config import InfluxDB as Influx
 from pipeline.mqtt import Broker, Publisher
@@ -139,7 +139,7 @@ def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch:
         emit=Emit(every="0s", sensors="1h"),
     )
     stop = threading.Event()
-    thread = threading.Thread(target=service.serve, args=(config, {}, stop))
+    thread = threading.Thread(target=serving.serve, args=(config, {}, stop))
     thread.start()
     began_ns = time.time_ns() - round(ROWS * ROW_S * 1e9)
     try:

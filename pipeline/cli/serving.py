@@ -46,7 +46,7 @@ def run(config: ConfigPath = None) -> None:
         raise typer.Exit(2) from None
     from pipeline.data_folder import DataFolderBusy
     from pipeline.journal import JournalError
-    from pipeline.service import serve
+    from pipeline.serving import serve
 
     try:
         with until_stopped() as stop:
