@@ -14,7 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from servers import InfluxDB, Mosquitto, until
 
-from pipeline import serving
+from pipeline import service, serving
 from pipeline.config import Alert, Config, Emit, MachineRule, Mqtt, Sensor, Source
 from pipeline.config import InfluxDB as Influx
 from pipeline.mqtt import Broker, Publisher
