@@ -158,6 +158,8 @@ def plant(mosquitto: Mosquitto, influxdb: InfluxDB, tmp_path: Path, monkeypatch:
             until(lambda: influxdb.query(readings, "machines"), "all readings are scored", 60)
             publisher.publish("spikewatch/north/press-01/command", b'{"command": "repaired", "by": "anna"}')
             publisher.drain()
+            audit = 'SELECT "verb" FROM "command"'
+            until(lambda: influxdb.query(audit, "machines"), "the command is written down", 60)
             aged = 'SELECT "shift", "moved", "per_day", "per_day_unit", "offset", "gain" FROM "ageing"'
             until(lambda: influxdb.query(aged, "machines"), "the ageing is written", 60)
             closed = opened.replace("open'", "close'")
