@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import ageing, explanation, incidents, scoring, silence
+from pipeline import ageing, explanation, incidents, recognition, scoring, silence
 from pipeline.ageing import Ageing
 from pipeline.commands import Command, CommandError, audit, checked, snooze_ns
 from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
-from pipeline.fleet import IGNORED, NO_ROOM, Fleet, NoBaselineError
+from pipeline.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
 from pipeline.incidents import Incident, News
 from pipeline.network import clock, drift, judgement, layers, prior, rows, wear
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
@@ -84,6 +84,19 @@ def compile_network() -> None:
     engine.finish()
     engine.normal(0)
     engine.ageing(0)
+    state = engine.fleet.state
+    nothing = judgement.account(state.lines, 0)
+    recognition.gather(state.recognition_lines, nothing, np.zeros(0, np.int64), np.zeros(0), 0, 0)
+
+
+def incident_machines(state: State) -> tuple[Array, ...]:
+    """What incidents are to the machines: no part of what a network has learned."""
+    return *state.incident_machines, *state.recognition_machines
+
+
+def incident_lines(state: State) -> tuple[Array, ...]:
+    """The same of the lines."""
+    return *state.incident_lines, *state.recognition_lines
 
 
 class Engine:
@@ -271,15 +284,15 @@ class Engine:
     def _replace(self, slot: int, change: Callable[[int], None]) -> None:
         """Change what a machine has learned, but not its time, its incidents, or what an operator set."""
         state, lines = self.fleet.state, [line for _, line in self.fleet.lines_of(slot)]
-        machine_incident = [column[slot].copy() for column in state.incident_machines]
-        line_incidents = [column[lines] for column in state.incident_lines]
+        machine_incident = [column[slot].copy() for column in incident_machines(state)]
+        line_incidents = [column[lines] for column in incident_lines(state)]
         last_ns = state.lines.clock.last_ns[lines]
         closed_ns, patience_ns = state.row_machines.closed_ns[slot], state.machines.evidence.patience_ns[slot]
         change(slot)
         state = self.fleet.state
-        for column, one in zip(state.incident_machines, machine_incident, strict=True):
+        for column, one in zip(incident_machines(state), machine_incident, strict=True):
             column[slot] = one
-        for column, several in zip(state.incident_lines, line_incidents, strict=True):
+        for column, several in zip(incident_lines(state), line_incidents, strict=True):
             column[lines] = several
         state.lines.clock.last_ns[lines] = last_ns
         state.row_machines.closed_ns[slot] = state.row_machines.time_ns[slot] = closed_ns
@@ -365,9 +378,10 @@ class Engine:
             return
         alarms = looked_at[scores.severity[looked_at] > 0]
         told = self.explain(scores, alarms)
-        begin = np.searchsorted(told.row, np.arange(len(alarms) + 1))
+        begin = np.searchsorted(told.row, np.arange(len(alarms) + 1)).tolist()
+        entry = explanation.entries(scores.until, alarms)[0]
         # Where nothing is expected, a sensor's distance from its baseline says the same.
-        sigmas = scores.account.sigmas[explanation.entries(scores.until, alarms)[0]]
+        sigmas = scores.account.sigmas[entry]
         leaning = np.sign(np.where(np.isnan(told.expected), sigmas, told.value - told.expected))
         share = np.nan_to_num(told.share)
         usual_ns = state.row_machines.usual_ns
@@ -379,21 +393,89 @@ class Engine:
                 if phase == "begin":
                     own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
                     lines.share[own] = lines.high[own] = 0.0
+                    recognition.begin(state.recognition_machines, slot, state.recognition_lines, own)
                 elif phase == "alarm":
                     entries = slice(begin[alarm], begin[alarm + 1])
                     lines.share[told.line[entries]] += share[entries]
                     lines.high[told.line[entries]] += share[entries] * leaning[entries]
+                    recognition.gather(
+                        state.recognition_lines, scores.account, entry, share, begin[alarm], begin[alarm + 1]
+                    )
+                    if self._recognised(slot) and machines.open[slot]:
+                        yield News(slot, time_ns, "update", self._incident(slot))
                 elif phase == "rise":
                     [why] = self.why(scores, np.array([number]))
                     machines.why[slot] = why.encode()[: incidents.WHY_BYTES]
                 else:
+                    if phase == "close":
+                        self._remember(slot, time_ns)
                     yield News(slot, time_ns, phase, self._incident(slot), "calm" if phase == "close" else "")
             alarm += severity > 0
+
+    def _recognised(self, slot: int, closing: bool = False) -> bool:
+        """Give a machine's incident its class, if nobody has; returns whether that has changed.
+
+        Looked up at every stage of `recognition.YOUNG`, and when it closes.
+        """
+        state = self.fleet.state
+        machines, lines, own = state.incident_machines, state.recognition_lines, self._roster(slot)
+        stage = recognition.WHOLE
+        if not closing:
+            count = recognition.rows(lines, own)
+            if count not in recognition.YOUNG:
+                return False
+            stage = recognition.YOUNG.index(count)
+        pattern = state.recognition_machines.begun[slot, stage] = recognition.signature(lines, own)
+        if machines.confidence[slot] == 1.0 or not (kin := self.fleet.kin(slot)):
+            return False
+        before = str(machines.label[slot])
+        found = self.fleet.memory.recognise(kin, pattern, stage)
+        machines.label[slot], machines.confidence[slot] = found
+        return before != found[0]
+
+    def _remember(self, slot: int, now_ns: int) -> None:
+        """A machine's incident closes: give it its class, and keep what was gathered of it."""
+        self._recognised(slot, closing=True)
+        machines, newest = self.fleet.state.incident_machines, self.fleet.state.recognition_machines
+        newest.number[slot] = number = int(machines.number[slot])
+        newest.started_ns[slot], newest.closed_ns[slot] = machines.began_ns[slot], now_ns
+        newest.closed[slot] = recognition.stages(newest, slot, self.fleet.state.recognition_lines, self._roster(slot))
+        if machines.confidence[slot] == 1.0:  # it was named before all of it had been seen
+            self.fleet.memory.store(slot, number, str(machines.label[slot]), newest.closed[slot])
+
+    def _label(self, slot: int, label: str, now_ns: int) -> list[Point]:
+        """A person names the open incident, or else the newest; returns the points that say so."""
+        machines, newest = self.fleet.state.incident_machines, self.fleet.state.recognition_machines
+        is_open = bool(machines.open[slot])
+        if not is_open and not newest.number[slot]:
+            raise CommandError(f"{self.fleet.machines[slot].name} has had no incident")
+        number, patterns = int(newest.number[slot]), newest.closed[slot]
+        if is_open:
+            number = int(machines.number[slot])
+            patterns = recognition.stages(newest, slot, self.fleet.state.recognition_lines, self._roster(slot))
+        try:
+            self.fleet.memory.store(slot, number, label, patterns)
+        except recognition.TooManyClassesError as error:
+            raise CommandError(str(error)) from None
+        if not is_open and not newest.started_ns[slot]:
+            return []
+        machines.label[slot], machines.confidence[slot] = label, 1.0
+        one = self._incident(slot)
+        if is_open:
+            return [self._incident_point(News(slot, now_ns, "update", one))]
+        # In place of the point that said it had closed.
+        one = one._replace(started_ns=int(newest.started_ns[slot]))
+        return [self._incident_point(News(slot, int(newest.closed_ns[slot]), "close", one))]
+
+    def _roster(self, slot: int) -> Ints:
+        """Lines of a machine, in order of its rows."""
+        machines = self.fleet.state.row_machines
+        return machines.roster[slot, : machines.size[slot]]
 
     def _incident(self, slot: int) -> Incident:
         """The machine's incident, open or about to be."""
         state = self.fleet.state
-        own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        own = self._roster(slot)
         names = [self.fleet.lines[line][1] for line in own.tolist()]
         sensors = incidents.parts(state.incident_lines, own, names)
         return incidents.incident(state.incident_machines, slot, sensors)
@@ -428,8 +510,6 @@ class Engine:
                     raise CommandError(str(error)) from None
                 points = self._end_incident(slot, now_ns, command.verb)
                 points += self.points(self.rollback(slot))
-            case "label":
-                raise CommandError("classes are not learned yet")
             case "freeze":
                 self.freeze(slot)
             case "resume":
@@ -440,12 +520,17 @@ class Engine:
                 machines.acknowledged[slot] = True
                 machines.snoozed_ns[slot] = now_ns + snooze_ns(command) if command.verb == "snooze" else 0
                 points = [self._incident_point(News(slot, now_ns, "update", self._incident(slot)))]
+            case "label":
+                points = self._label(slot, command.argument, now_ns)
         return [*points, audit(command, self.fleet.tags[slot])]
 
     def _end_incident(self, slot: int, now_ns: int, reason: str) -> list[Point]:
         """Close the open incident, if there is one, because of what somebody said."""
         machines = self.fleet.state.incident_machines
-        told = [News(slot, now_ns, "close", self._incident(slot), reason)] if machines.open[slot] else []
+        told = []
+        if machines.open[slot]:
+            self._remember(slot, now_ns)
+            told = [News(slot, now_ns, "close", self._incident(slot), reason)]
         incidents.forget(machines, slot)
         return [self._incident_point(news) for news in told]
 

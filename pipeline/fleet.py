@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import delta, rate
-from pipeline import incidents, scoring
+from pipeline import incidents, recognition, scoring
 from pipeline.config import Limits, MachineRule, duration_ns
 from pipeline.network import layers, prior, rows
 from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 3  # of a snapshot; raised when a field changes its meaning
+FORMAT = 4  # of a snapshot; raised when a field changes its meaning
 OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
 BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
@@ -41,9 +41,11 @@ class State(NamedTuple):
     scoring: scoring.State
     incident_lines: incidents.Lines
     incident_machines: incidents.Machines
+    recognition_lines: recognition.Lines
+    recognition_machines: recognition.Machines
 
 
-PER_SLOT = {"machines", "row_machines", "scoring", "incident_machines"}
+PER_SLOT = {"machines", "row_machines", "scoring", "incident_machines", "recognition_machines"}
 IGNORED, NO_ROOM, NO_ROOM_IN_GROUP = -1, -2, -3  # in place of a line
 
 
@@ -74,6 +76,8 @@ def fresh(params: layers.Params, slots: int, lines: int, width: int, real: type[
         scoring.fresh(slots),
         incidents.fresh_lines(lines),
         incidents.fresh_machines(slots),
+        recognition.fresh_lines(lines),
+        recognition.fresh_machines(slots),
     )
 
 
@@ -139,6 +143,7 @@ class Fleet:
         self.tags: list[tuple[tuple[str, str], ...]] = []  # of each slot's points, sorted
         self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
         self.full_groups: list[Tags] = []  # of which somebody was refused, in order
+        self.memory = recognition.Memory()  # of faults that people have named
         self.before: Fleet | None = None  # of machines that were repaired, as they were before
         self._limits = limits
         self._rule = rule
@@ -244,6 +249,11 @@ class Fleet:
         lines = state.row_machines.roster[slot, : state.row_machines.size[slot]].tolist()
         sensors = [self.lines[line][1] for line in lines]
         return prior.learned(self.machines[slot].name, sensors, lines, state.lines.expectation, state.lines.evidence)
+
+    def kin(self, slot: int) -> list[int]:
+        """Machines of which faults were named that this one may have, too: itself, and those of its kind."""
+        kind = self.rules[slot].kind
+        return [one for one in self.memory.machines() if one == slot or (kind and self.rules[one].kind == kind)]
 
     def _configure(self, slot: int) -> None:
         """Give a machine the thresholds of its rule and its lines the ranges: both are configuration, not memory."""
@@ -380,6 +390,7 @@ class Fleet:
         """Copies of all arrays, and the names; `restore` makes an equal fleet of them."""
         arrays = {path: leaf[: self._used(path)].copy() for path, leaf in leaves(self.state)}
         arrays["names"] = named(self.machines, self.lines)
+        arrays |= self.memory.arrays()
         if self.before is not None:
             arrays |= {BEFORE + name: array for name, array in self.before.snapshot().items()}
         return arrays
@@ -400,6 +411,10 @@ class Fleet:
             if saved is None:  # of an older format
                 continue
             leaf[tuple(slice(length) for length in saved.shape)] = saved
+        try:
+            self.memory = recognition.Memory.of(arrays)
+        except ValueError as error:
+            raise SnapshotError(str(error)) from None
         for slot in range(len(self.machines)):
             self._configure(slot)
         kept = {name.removeprefix(BEFORE): array for name, array in arrays.items() if name.startswith(BEFORE)}

@@ -29,11 +29,13 @@ ALLOWED = {
     "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands"},
     "pipeline.fleet": {
         "encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring",
-        "pipeline.incidents",
+        "pipeline.incidents", "pipeline.recognition",
     },
+    "pipeline.recognition": {"encoders", "pipeline.records", "pipeline.network", "pipeline.commands"},
     "pipeline.engine": {
         "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring", "pipeline.silence",
         "pipeline.fleet", "pipeline.explanation", "pipeline.ageing", "pipeline.commands", "pipeline.incidents",
+        "pipeline.recognition",
     },
     "pipeline.prior_file": {"pipeline.config", "pipeline.network"},
     "pipeline.tables": {"pipeline.records"},
