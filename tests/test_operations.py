@@ -72,7 +72,7 @@ def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_
     back = engine.fleet.cut(0)
     clock = {"lines.clock.last_ns", "row_machines.time_ns", "row_machines.closed_ns"}
     for path, array in old.items():
-        own = path.startswith("incident_") or path in {*clock, "scoring.severity", "lines.frozen"}
+        own = path.startswith(("incident_", "recognition_")) or path in {*clock, "scoring.severity", "lines.frozen"}
         assert own or np.array_equal(back[path], array), path
     for path in clock:
         assert np.array_equal(back[path], new[path]), path
