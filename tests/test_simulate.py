@@ -106,8 +106,16 @@ def test_it_reaches_a_broker(mosquitto: Mosquitto):
     receiver = Receiver(Broker.of(mosquitto.url, client_id="listener"), [("plant/#", 1)])
     receiver.start()
     assert receiver.wait_subscribed(10.0)
+    numbers = ("--topic", "plant/{machine}/{sensor}")
     done = CliRunner().invoke(
-        app, ["simulate", "--url", mosquitto.url, "--machines", "2", "--sensors", "3", "--rate", "20", "--for", "1s"]
+        app,
+        [
+            "simulate",
+            "--url",
+            mosquitto.url,
+            *["--machines", "2", "--sensors", "3", "--rate", "20", "--for", "1s"],
+            *numbers,
+        ],
     )
     assert done.exit_code == 0, done.output
     heard: list[Message] = []

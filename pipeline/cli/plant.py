@@ -47,9 +47,8 @@ def simulate(
     speed: Annotated[float, typer.Option(help="Above 1: history at this speed until the present is reached.")] = 1.0,
     history: Annotated[str, typer.Option(help="With --speed: how long ago the data begins.")] = "6h",
     topic: Annotated[
-        str | None,
-        typer.Option(help="plant/{machine}/{sensor}: a number a message; plant/{machine}: a JSON object a row."),
-    ] = None,
+        str, typer.Option(help="plant/{machine}: a JSON object a row; plant/{machine}/{sensor}: a number a message.")
+    ] = "plant/{machine}",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same readings.")] = 0,
 ) -> None:
     """Publish a plant that does not exist: machines that idle, run, age, and break when they are told to.
@@ -69,10 +68,9 @@ def simulate(
 
     tree = configured(config)
     stamped = speed != 1.0
-    template = topic or ("plant/{machine}" if stamped else "plant/{machine}/{sensor}")
-    if "{machine}" not in template:
-        fail("--topic: needs {machine}: plant/{machine}/{sensor}")
-    if stamped and "{sensor}" in template:
+    if "{machine}" not in topic:
+        fail("--topic: needs {machine}: plant/{machine}")
+    if stamped and "{sensor}" in topic:
         fail("--speed: a number has no time of its own; take a topic without {sensor}: plant/{machine}")
     if not 1.0 <= speed < math.inf:
         fail(f"--speed: {speed:g} is not from 1 on")
@@ -98,13 +96,13 @@ def simulate(
         fail(str(error))
     broken = "nothing breaks" if fault is None else f"{machine} gets {fault} after {after}"
     err.print(
-        f"{machines} machines on {template} at {broker.host}:{broker.port}, {broken}; Ctrl-C ends it",
+        f"{machines} machines on {topic} at {broker.host}:{broker.port}, {broken}; Ctrl-C ends it",
         markup=False,
         soft_wrap=True,
     )
-    per_row = machines * (sensors if "{sensor}" in template else 1)
+    per_row = machines * (sensors if "{sensor}" in topic else 1)
     begin_ns = time.time_ns() - round(history_s * 1e9)
-    schedule = messages(plant, names, channels, template, 1.0 / rate, begin_ns, speed, history_s, rows)
+    schedule = messages(plant, names, channels, topic, 1.0 / rate, begin_ns, speed, history_s, rows)
     total = None if math.isinf(rows) else int(rows) * per_row
     try:
         with until_stopped() as stop, Publisher(broker) as publisher, progress_bar("messages", total) as bar:
