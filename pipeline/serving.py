@@ -42,7 +42,7 @@ def open_console(
 
     def status() -> Status:
         return Status(
-            service.ask(lambda engine: service.counters(receiver)),
+            service.ask(lambda engine: service.counters(receiver), timeout_s=2.0),
             config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
             receiver.connected,
             config.influxdb.url if config.influxdb else "embedded store",

@@ -29,6 +29,7 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
+ASK_S = 2.0  # for which a question waits for the main thread
 ANSWERS = 64  # that are kept so long
 EVENTS = 500  # points of incidents and commands that are remembered
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
@@ -196,6 +197,10 @@ class Api:
             raise HTTPException(503, "safe mode: the configuration is wrong, nothing else runs")
         return self._backend
 
+    def _ask(self, question: Callable[[Engine], T]) -> T:
+        """What the question finds. Not waited for long: whoever comes next waits behind it."""
+        return self._service.ask(question, ASK_S)
+
     def _slot(self, request: Request) -> tuple[int, Machine]:
         machine = views.machine_of(request.path_params["id"])
         slot = self._service.engine.fleet.slot(machine)
@@ -227,12 +232,12 @@ class Api:
 
     def machines(self, request: Request) -> Response:
         """See the route of this name."""
-        service, asked = self._service, request.query_params
+        asked = request.query_params
         search, attention = asked.get("search", "")[:100], asked.get("attention", "")[:20]
         offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", USUAL, MOST)
 
         def find() -> views.Glance:
-            return service.ask(lambda engine: views.glance(engine, search, attention, offset, limit))
+            return self._ask(lambda engine: views.glance(engine, search, attention, offset, limit))
 
         found = self._briefly(("machines", search, attention, offset, limit), find)
         course = self.recent.course(found.slots[:WITH_COURSE], COURSE) if self.recent else {}
@@ -246,8 +251,7 @@ class Api:
         return json(views.page(self._details(self._slot(request)[0])))
 
     def _details(self, slot: int) -> views.Details:
-        service = self._service
-        return self._briefly(("machine", slot), lambda: service.ask(lambda engine: views.details(engine, slot)))
+        return self._briefly(("machine", slot), lambda: self._ask(lambda engine: views.details(engine, slot)))
 
     def rows(self, request: Request) -> Response:
         """See the route of this name."""
@@ -274,10 +278,9 @@ class Api:
 
     def ageing(self, request: Request) -> Response:
         """See the route of this name."""
-        service = self._service
         slot, _ = self._slot(request)
         # All machines of its kind are compared with it, which takes the main thread a while.
-        return json(self._slowly(slot, lambda: {"sensors": service.ask(lambda engine: views.aged(engine, slot))}))
+        return json(self._slowly(slot, lambda: {"sensors": self._ask(lambda engine: views.aged(engine, slot))}))
 
     async def command(self, request: Request) -> Response:
         """See the route of this name."""
@@ -312,13 +315,13 @@ class Api:
 
     def incidents(self, request: Request) -> Response:
         """See the route of this name."""
-        service = self._service
         if not self._seeded and self._store is not None:
             self._seeded = True
-            newer = list(self._events.values())
+            with self._events_lock:
+                newer = list(self._events.values())
             self._remember(history.events(self._store))
             self._remember(newer)
-        found = self._briefly("incidents", lambda: service.ask(views.open_incidents))
+        found = self._briefly("incidents", lambda: self._ask(views.open_incidents))
         with self._events_lock:
             points = list(self._events.values())
         past: dict[tuple[str, str], dict[str, Any]] = {}
@@ -351,19 +354,17 @@ class Api:
 
     def healthz(self, request: Request) -> Response:
         """See the route of this name."""
-        service = self._service
-        self._briefly("healthz", lambda: service.ask(lambda engine: True))
+        self._briefly("healthz", lambda: self._ask(lambda engine: True))
         return json({"ok": True})
 
     def metrics(self, request: Request) -> Response:
         """See the route of this name."""
-        service = self._service
         if self._status is None:
             raise HTTPException(503, "safe mode")
         status = self._briefly("health", self._status)
 
         def find() -> views.Glance:
-            return service.ask(lambda engine: views.glance(engine, "", "", 0, 0))
+            return self._ask(lambda engine: views.glance(engine, "", "", 0, 0))
 
         attention = self._briefly("attention", find).counts
         kept = self.recent.counters() if self.recent else {}
