@@ -137,7 +137,8 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     page.get_by_role("button", name="Label …").click()
     page.get_by_label("What it was").fill("bearing")
     page.locator("dialog").get_by_role("button", name="Label").click()
-    expect(page.locator("#toasts")).to_contain_text("label")  # what the service says to it
+    expect(page.locator("#toasts")).to_contain_text("label bearing: done")
+    expect(incident).to_contain_text("bearing, 100 % sure")
 
     page.get_by_role("button", name="Repaired").click()
     page.locator("dialog").get_by_role("button", name="Repaired").click()
@@ -155,7 +156,9 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
 
     page.get_by_role("link", name="Incidents").click()
     said = page.locator("section", has_text="What people said").locator("tbody tr")
+    expect(said).to_have_count(4)
     expect(said.first).to_contain_text("rollback")
+    expect(said.filter(has_text="label bearing")).to_have_count(1)
     expect(said.last).to_contain_text("ack")
     expect(said.last).to_contain_text("anna")
     expect(page.locator("section", has_text="Past incidents").locator("tbody tr").first).to_contain_text("repaired")
