@@ -18,12 +18,14 @@ from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
 from pipeline.incidents import Incident, News
 from pipeline.network import clock, drift, judgement, layers, prior, rows, wear
+from pipeline.network.quality import Quality
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
 
 NANOSECONDS_PER_DAY = 86_400e9
 HOUR_NS = 3_600_000_000_000
 STATES = list(MachineState)
+QUALITIES = list(Quality)
 
 
 class Scores(NamedTuple):
@@ -222,10 +224,11 @@ class Engine:
             account,
             self._ageing_ns,
         )
-        told = int(out.until[count - 1]) if count else 0
+        told, lost = (int(out.until[count - 1]), int(out.lost[count - 1])) if count else (0, 0)
+        said = judgement.Account(*(column[:told] for column in account))  # type: ignore[arg-type]
         return (
             rows.Closed(*(column[:count] for column in out)),  # type: ignore[arg-type]
-            judgement.Account(*(column[:told] for column in account)),  # type: ignore[arg-type]
+            said._replace(lost_line=account.lost_line[:lost], lost_ns=account.lost_ns[:lost]),
         )
 
     def finish(self) -> Scores:
@@ -341,6 +344,8 @@ class Engine:
             due,
             due_sensors,
         )
+        due |= closed.doubted
+        due_sensors |= closed.doubted
         for slot in self._silence.silent.intersection(closed.slot.tolist()) if self._silence.silent else ():
             due[np.argmax(closed.slot == slot)] = True
             self._silence.silent.remove(slot)
@@ -604,15 +609,25 @@ class Engine:
         return points + [self._incident_point(news) for news in scores.news]
 
     def _sensor_points(self, scores: Scores) -> list[Point]:
-        """Value, expected band, score and share of each sensor; fields that are not known yet are left out."""
+        """Value, expected band, score, share and quality of each sensor; fields that are not known yet are left out.
+
+        Of a sensor that has become missing there is a point with its quality alone.
+        """
         rows = np.flatnonzero(scores.due_sensors)
         told = self.explain(scores, rows)
         tags = self.fleet.line_tags
-        points = []
-        for time_ns, line, value, expected, low, high, score, share in zip(
-            scores.time_ns[rows][told.row].tolist(), *(column.tolist() for column in told[1:]), strict=True
+        quality = scores.account.quality[explanation.entries(scores.until, rows)[0]]
+        points = [
+            Point("sensor", tags[line], {"quality": Quality.MISSING.word}, time_ns)
+            for line, time_ns in zip(scores.account.lost_line.tolist(), scores.account.lost_ns.tolist(), strict=True)
+        ]
+        for time_ns, good, line, value, expected, low, high, score, share in zip(
+            scores.time_ns[rows][told.row].tolist(),
+            quality.tolist(),
+            *(column.tolist() for column in told[1:]),
+            strict=True,
         ):
-            fields: dict[str, Any] = {"value": value, "score": score}
+            fields: dict[str, Any] = {"value": value, "score": score, "quality": QUALITIES[good].word}
             if expected == expected:
                 fields |= {"expected": expected, "low": low, "high": high}
             if share == share:
@@ -674,6 +689,20 @@ class Engine:
         for mates in self._kinds():
             found.update(zip(mates, self._compared(mates), strict=True))
         return [found[slot] for slot in range(len(self.fleet.machines))]
+
+    def quality(self, slot: int) -> tuple[tuple[str, Quality], ...]:
+        """Whether each sensor of a machine can be believed, in order of their first readings.
+
+        Only here a clock is said to be wrong: what is late is in no row, and a sensor that is always late is missing.
+        """
+        state = self.fleet.state
+        lines = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        late = state.lines.clock.late[lines] >= self._params.quality.late
+        found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
+        return tuple(
+            (self.fleet.lines[line][1], QUALITIES[one])
+            for line, one in zip(lines.tolist(), found.tolist(), strict=True)
+        )
 
     def _kinds(self) -> list[list[int]]:
         """Machines that can be compared; one without a kind is alone."""

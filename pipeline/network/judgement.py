@@ -23,6 +23,7 @@ from pipeline.network import (
     layers,
     modes,
     output,
+    quality,
     rank,
     wear,
 )
@@ -39,6 +40,7 @@ class Joined(NamedTuple):
     evidence: evidence.Lines
     drift: drift.Lines
     wear: wear.Lines
+    quality: quality.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
     frozen: NDArray[np.bool_]
@@ -55,6 +57,7 @@ class Joined(NamedTuple):
             lines.evidence,
             lines.drift,
             lines.wear,
+            lines.quality,
             lines.rarity,
             lines.dendrite,
             lines.frozen,
@@ -87,6 +90,9 @@ class Account(NamedTuple):
     rarity: NDArray[np.floating]  # (entries, populations that run)
     aged: NDArray[np.bool_]  # the line's ageing is due to be written ...
     ageing: NDArray[np.float64]  # ... and is in this row, a `wear.Measured`; (entries, wear.COLUMNS)
+    quality: NDArray[np.int64]  # of the line, see `quality.Quality`
+    lost_line: NDArray[np.int64]  # not of readings: lines that have become missing, one entry each ...
+    lost_ns: NDArray[np.int64]  # ... and the time of the row since which they are
 
 
 def account(lines: layers.Lines, entries: int) -> Account:
@@ -110,6 +116,9 @@ def account(lines: layers.Lines, entries: int) -> Account:
         rarity=np.empty((entries, lines.rarity.shape[1]), lines.rarity.dtype),
         aged=np.empty(entries, np.bool_),
         ageing=np.empty((entries, wear.COLUMNS)),
+        quality=whole(),
+        lost_line=np.empty(entries + len(lines.frozen), np.int64),  # once each, and again after a reading
+        lost_ns=np.empty(entries + len(lines.frozen), np.int64),
     )
 
 

@@ -31,6 +31,7 @@ from pipeline.network import (
     modes,
     output,
     persistence,
+    quality,
     rank,
     traces,
     value,
@@ -63,6 +64,7 @@ class Params(NamedTuple):
     evidence: evidence.Params = evidence.Params()
     drift: drift.Params = drift.Params()
     wear: wear.Params = wear.Params()
+    quality: quality.Params = quality.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
     context: context.Params = context.Params()
@@ -110,6 +112,7 @@ class Lines(NamedTuple):
     evidence: evidence.Lines
     drift: drift.Lines
     wear: wear.Lines
+    quality: quality.Lines
     persistence: persistence.State
     context: context.State  # empty where no dendrite hears it
     rarity: NDArray[np.floating]  # (lines, populations that run), -log10 p in the open or newest row: the explanation
@@ -158,6 +161,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         evidence.fresh_lines(params.evidence, lines),
         drift.fresh_lines(params.drift, lines, width, real),
         wear.fresh(lines),
+        quality.fresh(lines),
         persistence.fresh(params.persistence, lines),
         context.fresh(params.context, params.rank, lines if remembers else 0, real),
         np.zeros((lines, populations), real),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, expectation, judgement, layers, wear
+from pipeline.network import clock, condition, coupling, expectation, judgement, layers, quality, wear
 
 WAIT = 16
 GROWING = 20.0
@@ -65,6 +65,8 @@ class Closed(NamedTuple):
     state_cause: NDArray[np.int64]  # line
     spikes: NDArray[np.int64]
     until: NDArray[np.int64]  # entry of the account after the row's last one
+    lost: NDArray[np.int64]  # entry of the account's lost lines after the row's last one
+    doubted: NDArray[np.bool_]  # the quality of a line has changed
 
 
 def fresh_lines(lines: int) -> Lines:
@@ -113,6 +115,8 @@ def closed(rows: int) -> Closed:
         state_cause=whole(),
         spikes=whole(),
         until=whole(),
+        lost=whole(),
+        doubted=np.empty(rows, np.bool_),
     )
 
 
@@ -185,9 +189,22 @@ def close(
     out.event_cause[row] = verdict.event_cause
     out.state_cause[row] = verdict.state_cause
     out.spikes[row] = machines.spikes[slot]
+    lost = out.lost[row - 1] if row > 0 else 0
+    doubted = False
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
+        before = network_lines.quality.verdict[c]
         if lines.ticked[c]:
+            account.quality[entry] = quality.hear(
+                params.quality,
+                network_lines.quality,
+                c,
+                machines.time_ns[slot],
+                account.value[entry],
+                account.expected[entry],
+                account.usual[entry],
+            )
+            doubted |= account.quality[entry] != before
             account.aged[entry] = wear.due(params.drift, network_lines.wear, c, machines.time_ns[slot], ageing_ns)
             if account.aged[entry]:
                 first = i // expectation.COHORT * expectation.COHORT
@@ -206,9 +223,22 @@ def close(
                 )
                 account.ageing[entry, wear.USUAL_NS] = lines.usual_ns[c]
             entry += 1
+        elif quality.miss(
+            params.quality,
+            network_lines.quality,
+            c,
+            machines.time_ns[slot],
+            lines.usual_ns[c],
+            lines.missed[c] + 1,
+        ):
+            account.lost_line[lost], account.lost_ns[lost] = c, machines.time_ns[slot]
+            lost += 1
+            doubted = True
         lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
         lines.ticked[c] = False
     out.until[row] = entry
+    out.lost[row] = lost
+    out.doubted[row] = doubted
     machines.closed_ns[slot] = machines.time_ns[slot]
     machines.rows[slot] += 1
     machines.open[slot] = False

@@ -1,0 +1,131 @@
+"""Sensor quality: what is the matter with a sensor, said apart from the machine's score and after its alarm."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from machines import SECOND, START, engine_of, equal, live, plant, readings, restored
+
+from pipeline.engine import Engine
+from pipeline.network.quality import Quality
+from pipeline.records import Machine, Reading, Readings
+
+
+def without(rows, gone):
+    """Readings without those of line `gone[0]` in the rows `gone[1:]`; its messages end with another then."""
+    line, begin, end = gone
+    row = (rows.time_ns - rows.time_ns[0]) // SECOND
+    kept = (rows.line != line) | (row < begin) | (row >= end)
+    return Readings(*(column[kept] for column in rows))
+
+
+def broken(kind, begin=2000, rows=2600):
+    """A machine of four sensors, the second of which breaks; it is whole again in the last 300 rows."""
+    table = plant(rows, 4, 3)
+    end = rows - 300
+    if kind is Quality.STUCK:
+        table[begin:end, 1] = table[begin, 1]
+    if kind is Quality.SATURATED:
+        table[begin:end:2, 1] = table[:, 1].max() + 1.0
+    if kind is Quality.UNIT_JUMP:
+        table[begin:end, 1] = 1.8 * table[begin:end, 1] + 32
+    given = readings(table)
+    return without(given, (1, begin, end)) if kind is Quality.MISSING else given
+
+
+KINDS = [Quality.STUCK, Quality.MISSING, Quality.SATURATED, Quality.UNIT_JUMP]
+
+
+def said(engine, given, borders=()):
+    """Time and word of every change of quality of the second sensor, as it is written."""
+    word, changes = "good", []
+    cuts = np.searchsorted(given.time_ns, START + np.array([0, *sorted(borders), 10**6]) * SECOND)
+    for begin, end in itertools.pairwise(cuts.tolist()):
+        points = engine.points(engine.step(Readings(*(column[begin:end] for column in given))))
+        for point in sorted(points, key=lambda point: point.time_ns):
+            if point.measurement == "sensor" and ("sensor", "s1") in point.tags and point.fields["quality"] != word:
+                word = point.fields["quality"]
+                changes.append(((point.time_ns - START) // SECOND, word))
+    return changes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_named_and_ends_when_the_sensor_is_well_again(kind):
+    engine = engine_of(4, every_ns=10**15, sensors_every_ns=10**15)
+    changes = said(engine, broken(kind))
+    assert {word for _, word in changes} == {kind.word, "good"}, changes
+    assert 2010 <= changes[0][0] < 2150
+    assert changes[-1][1] == "good"
+    assert 2280 <= changes[-1][0] < 2400
+    assert dict(engine.quality(0)) == dict.fromkeys(("s0", "s1", "s2", "s3"), Quality.GOOD)
+
+
+@pytest.mark.parametrize("kind", [Quality.STUCK, Quality.SATURATED, Quality.UNIT_JUMP])
+def test_the_alarm_comes_before_the_verdict(kind):
+    engine = engine_of(4, every_ns=10**15, sensors_every_ns=10**15)
+    given = broken(kind)
+    scores = engine.step(given)
+    (verdict, _), *_ = said(engine_of(4, every_ns=10**15, sensors_every_ns=10**15), given)
+    row = (scores.time_ns - START) // SECOND
+    assert (scores.severity[(row >= 2000) & (row < verdict)] > 0).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_healthy_sensors_are_good_whether_they_move_hold_switch_or_count_coarsely(seed):
+    table = plant(4000, 4, seed)
+    rng = np.random.default_rng(seed)
+    table[:, 1] = np.repeat(rng.integers(0, 2, 80), 50)  # a switch
+    table[:, 2] = np.round(table[:, 2] / 20) * 20
+    table[:, 3] = 7.0
+    engine = engine_of(4, every_ns=0, sensors_every_ns=0)
+    points = engine.points(engine.step(readings(table)))
+    sensors = [point for point in points if point.measurement == "sensor"]
+    # How long a coarse one holds is not known before it has held for the first time.
+    assert {point.fields["quality"] for point in sensors if point.time_ns > START + 2500 * SECOND} == {"good"}
+    assert {point.fields["quality"] for point in sensors if ("sensor", "s2") not in point.tags} == {"good"}
+
+
+def test_a_sensor_that_is_slower_than_its_machine_or_pauses_as_it_always_does_is_not_missing():
+    table = plant(4000, 3, 1)
+    row = np.repeat(np.arange(4000), 3)
+    given = readings(table)
+    heard = (given.line != 1) | (row % 40 == 0)
+    heard &= (given.line != 2) | (row % 200 < 120)
+    engine = engine_of(3, every_ns=0, sensors_every_ns=0)
+    words = [
+        point.fields["quality"]
+        for point in engine.points(engine.step(Readings(*(column[heard] for column in given))))
+        if point.measurement == "sensor" and point.time_ns > START + 400 * SECOND
+    ]
+    assert set(words) == {"good"}
+
+
+def test_a_clock_that_stands_or_goes_back_is_wrong_and_right_again():
+    engine = Engine()
+    machine = Machine("m")
+    for t in range(100):
+        late = 40 if 40 <= t < 60 else t
+        times = {"a": START + t * SECOND, "b": START + late * SECOND}
+        engine.step(engine.arrange([[Reading(machine, sensor, at, 1.0 * t)] for sensor, at in times.items()]))
+        expected = Quality.CLOCK if 50 <= t < 69 else Quality.GOOD
+        assert engine.quality(0)[1] == ("b", expected), t
+        assert engine.quality(0)[0] == ("a", Quality.GOOD)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(borders=st.lists(st.integers(0, 2600), max_size=4))
+@settings(max_examples=5, deadline=None)
+def test_batch_borders_change_no_quality(kind, borders):
+    options = {"every_ns": 10**15, "sensors_every_ns": 10**15}
+    assert said(engine_of(4, **options), broken(kind), borders) == said(engine_of(4, **options), broken(kind))
+
+
+def test_saved_and_restored_in_the_middle_of_a_doubt_changes_nothing():
+    table = plant(2600, 4, 3)
+    table[2000:2300, 1] = table[2000, 1]
+    engine, _ = live(table[:2050])
+    other = restored(engine)
+    assert equal(engine.step(readings(table[2050:], 2050)), other.step(readings(table[2050:], 2050)))
+    assert engine.quality(0) == other.quality(0)
