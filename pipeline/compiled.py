@@ -14,7 +14,8 @@ from pathlib import Path
 
 PREFIX = "kernels-"
 VARIABLE = "NUMBA_CACHE_DIR"
-KERNELS = ("encoders", "pipeline/network", "pipeline/scoring.py")  # all that is compiled or taken in is in here
+# All that is compiled or taken in is in here.
+KERNELS = ("encoders", "pipeline/network", "pipeline/scoring.py", "pipeline/recognition.py")
 
 
 def digest(sources: Path) -> str:

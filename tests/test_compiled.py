@@ -12,7 +12,13 @@ from pipeline import compiled
 
 @pytest.fixture
 def sources(tmp_path):
-    for name in ("encoders/delta.py", "pipeline/network/rank.py", "pipeline/engine.py", "pipeline/scoring.py"):
+    for name in (
+        "encoders/delta.py",
+        "pipeline/network/rank.py",
+        "pipeline/engine.py",
+        "pipeline/scoring.py",
+        "pipeline/recognition.py",
+    ):
         path = tmp_path / "sources" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
