@@ -113,12 +113,11 @@ def filled_in(query: str, interval: str, since_ns: int, until_ns: int, **chosen:
 
 
 def not_yet_written(until_ns: int) -> Iterator[Point]:
-    """What a healthy month does not bring about: a limit that comes near, and the quality of a sensor."""
+    """What a healthy month does not bring about: a limit that comes near."""
     tags = (("machine", "press-01"), ("sensor", "vibration"), ("site", "north"))
     limit = dict.fromkeys(("days_to_limit", "days_earliest", "days_latest"), 30.0)
     for hour in range(24):
         yield Point("ageing", tags, {"shift": 1.5, **limit}, until_ns - hour * 3600 * 10**9)
-        yield Point("sensor", tags, {"quality": "good", "value": 1.0}, until_ns - hour * 3600 * 10**9)
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ class Details(NamedTuple):
     warning: float  # score from which it is one
     critical: float
     has_baseline: bool  # that it could be rolled back to
+    quality: dict[str, str]  # of each sensor, in words
 
 
 def details(engine: Engine, slot: int) -> Details:
@@ -152,6 +153,7 @@ def details(engine: Engine, slot: int) -> Details:
         float(scoring.warning[slot]),
         float(scoring.critical[slot]),
         before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
+        {sensor: quality.word for sensor, quality in engine.quality(slot)},
     )
 
 
@@ -176,7 +178,7 @@ def page(one: Details) -> dict[str, Any]:
         "critical": one.critical,
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
-        "sensors": [{"sensor": sensor} for sensor, _ in one.lines],
+        "sensors": [{"sensor": sensor, "quality": one.quality.get(sensor, "good")} for sensor, _ in one.lines],
     }
 
 

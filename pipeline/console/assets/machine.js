@@ -138,7 +138,7 @@ export function machine(place, id) {
     incident,
     h("div", { class: "bar tools" }, h("h2", {}, "Live"), spans),
     charts,
-    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
     ageing,
   );
   charts.append(scorePlace, rasterPlace, sensorPlaces);
@@ -153,9 +153,9 @@ export function machine(place, id) {
   );
 
   function sensorRow() {
-    const [sensor, value, expected, own, share] = ["th", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
+    const [sensor, value, expected, own, share, quality] = ["th", "td", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
     const show = h("button", { type: "button", class: "quiet", onclick: () => toggle(element.sensor) }, "show");
-    const element = h("tr", {}, sensor, value, expected, own, share, h("td", {}, show));
+    const element = h("tr", {}, sensor, value, expected, own, share, quality, h("td", {}, show));
     element.update = (one) => {
       element.sensor = one.sensor;
       const columns = all?.sensors[one.sensor];
@@ -165,6 +165,8 @@ export function machine(place, id) {
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
       text(own, now ? score(now.score) : "–");
       text(share, now && now.share !== null ? percent(now.share) : "–");
+      text(quality, one.quality === "good" ? "good" : `▲ ${one.quality}`);
+      attribute(quality, "class", one.quality === "good" ? "number muted" : "number bad-text");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
       attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);
