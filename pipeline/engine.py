@@ -26,6 +26,7 @@ NANOSECONDS_PER_DAY = 86_400e9
 HOUR_NS = 3_600_000_000_000
 STATES = list(MachineState)
 QUALITIES = list(Quality)
+MOST_LATE = 50  # late readings of a sensor that count, so that it is soon believed again
 
 
 class Scores(NamedTuple):
@@ -127,6 +128,7 @@ class Engine:
         self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real, priors)
         self._silence = silence.Silence()
         self.late = 0  # readings not newer than their line's last one; not learned from
+        self._late: dict[int, int] = {}  # the same by line, less the others; of this life only: nothing is learned
 
     def arrange(self, messages: Iterable[Iterable[Reading]], refused: Counter[str] | None = None) -> Readings:
         """Readings of several messages as rows of numbers; discovers machines and sensors.
@@ -184,6 +186,8 @@ class Engine:
         late = clock.step(
             self._params.clock, state.lines.clock, readings.line, readings.time_ns, seen, elapsed, usual_ns
         )
+        if late or self._late:
+            self._count_late(readings.line, seen)
         if late:
             self.late += late
             kept = seen >= 0.0
@@ -230,6 +234,18 @@ class Engine:
             rows.Closed(*(column[:count] for column in out)),  # type: ignore[arg-type]
             said._replace(lost_line=account.lost_line[:lost], lost_ns=account.lost_ns[:lost]),
         )
+
+    def _count_late(self, line: Ints, seen: Floats) -> None:
+        """Follow the lines that have been late."""
+        late = seen < 0.0
+        for number in {*self._late, *line[late].tolist()}:
+            count = self._late.get(number, 0)
+            for one in late[line == number].tolist():
+                count = min(count + 1, MOST_LATE) if one else max(count - 1, 0)
+            if count:
+                self._late[number] = count
+            else:
+                self._late.pop(number, None)
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""
@@ -697,7 +713,7 @@ class Engine:
         """
         state = self.fleet.state
         lines = state.row_machines.roster[slot, : state.row_machines.size[slot]]
-        late = state.lines.clock.late[lines] >= self._params.quality.late
+        late = [self._late.get(line, 0) >= self._params.quality.late for line in lines.tolist()]
         found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
         return tuple(
             (self.fleet.lines[line][1], QUALITIES[one])

@@ -14,7 +14,6 @@ from encoders.spikes import inlined, kernel
 
 NEVER = np.iinfo(np.int64).min  # time before every reading
 JITTER = 0.1
-MOST_LATE = 50.0
 SLOWEST_WALK = 0.01  # the running median moves by at least this share of itself per reading, by judgement
 
 
@@ -30,12 +29,11 @@ class State(NamedTuple):
     seen: NDArray[np.float64]  # readings so far
     last_ns: NDArray[np.int64]  # Unix time of the newest reading; outlives what was learned, so that it stays late
     usual_ns: NDArray[np.float64]  # running median of the steps; 0 before the second reading
-    late: NDArray[np.float64]  # late readings less the others, within 0 and `MOST_LATE`
 
 
 def fresh(params: Params, lines: int) -> State:
     """State of `lines` lines that have seen nothing."""
-    return State(np.zeros(lines), np.full(lines, NEVER), np.zeros(lines), np.zeros(lines))
+    return State(np.zeros(lines), np.full(lines, NEVER), np.zeros(lines))
 
 
 @inlined
@@ -68,12 +66,10 @@ def step(
         if time_ns[i] <= state.last_ns[c]:
             seen[i] = -1.0
             late += 1
-            state.late[c] = min(state.late[c] + 1.0, MOST_LATE)
             continue
         step_ns = float(time_ns[i] - state.last_ns[c]) if before > 0.0 else 0.0
         seen[i] = before
         elapsed[i] = 1.0
-        state.late[c] = max(state.late[c] - 1.0, 0.0)
         state.seen[c] = before + 1.0
         state.last_ns[c] = time_ns[i]
         usual = state.usual_ns[c]
