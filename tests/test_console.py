@@ -148,6 +148,7 @@ def test_normal_ends_the_incident_and_what_the_machine_does_now_raises_no_alarm_
         assert plant.stop() == 0
         plant.start()
         until(lambda: plant.machine("press-1"), "the console answers")
+        until(lambda: plant.get("/api/incidents")[1]["past"], "what waited for delivery is in the store")
         _, found, _ = plant.get("/api/incidents")
         assert (found["past"][0]["machine"], found["past"][0]["reason"]) == ("press-1", "normal")
         assert [one["verb"] for one in found["said"]] == ["normal"]

@@ -31,6 +31,7 @@ KINDS = {
 BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
 ASK_S = 2.0  # for which a question waits for the main thread
 ANSWERS = 64  # that are kept so long
+SEED_EVERY_S = 10.0
 EVENTS = 500  # points of incidents and commands that are remembered
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
 COURSE = 60  # scores
@@ -162,7 +163,7 @@ class Api:
         self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
         self._events: OrderedDict[tuple[str, Any, int, str], Point] = OrderedDict()
         self._events_lock = threading.Lock()
-        self._seeded = store is None
+        self._seed_due = 0.0  # when the store is read again, by the monotonic clock
         self.recent = Recent(backend.engine) if backend is not None else None
 
     def router(self) -> Router:
@@ -315,8 +316,9 @@ class Api:
 
     def incidents(self, request: Request) -> Response:
         """See the route of this name."""
-        if not self._seeded and self._store is not None:
-            self._seeded = True
+        if self._store is not None and time.monotonic() >= self._seed_due:
+            # Again now and then: what waited for delivery when the service started comes into the store later.
+            self._seed_due = time.monotonic() + SEED_EVERY_S
             with self._events_lock:
                 newer = list(self._events.values())
             self._remember(history.events(self._store))
