@@ -412,7 +412,7 @@ class Engine:
             severity, score = int(scores.severity[number]), float(scores.score[number])
             for phase in incidents.row(machines, slot, time_ns, score, severity, float(usual_ns[slot])):
                 if phase == "begin":
-                    own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+                    own = self._roster(slot)
                     lines.share[own] = lines.high[own] = 0.0
                     recognition.begin(state.recognition_machines, slot, state.recognition_lines, own)
                 elif phase == "alarm":
@@ -495,8 +495,7 @@ class Engine:
 
     def _incident(self, slot: int) -> Incident:
         """The machine's incident, open or about to be."""
-        state = self.fleet.state
-        own = self._roster(slot)
+        state, own = self.fleet.state, self._roster(slot)
         names = [self.fleet.lines[line][1] for line in own.tolist()]
         sensors = incidents.parts(state.incident_lines, own, names)
         return incidents.incident(state.incident_machines, slot, sensors)
@@ -712,7 +711,7 @@ class Engine:
         Only here a clock is said to be wrong: what is late is in no row, and a sensor that is always late is missing.
         """
         state = self.fleet.state
-        lines = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        lines = self._roster(slot)
         late = [self._late.get(line, 0) >= self._params.quality.late for line in lines.tolist()]
         found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
         return tuple(
@@ -737,7 +736,7 @@ class Engine:
     def summary(self, slot: int) -> Summary:
         """One machine as it stands."""
         state = self.fleet.state
-        own = state.row_machines.roster[slot, : state.row_machines.size[slot]]
+        own = self._roster(slot)
         return Summary(
             self.fleet.machines[slot],
             len(own),
