@@ -110,7 +110,7 @@ class Demo:
             self._player.wait(5)
 
     def __rich__(self) -> object:
-        return self.board or "starting: the first start compiles the network, about half a minute"
+        return self.board or "starting: the first start compiles the network, about a minute"
 
 
 def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:

@@ -108,7 +108,7 @@ def serve(
         )
         console = open_console(config, environ, config_path, service, receiver, port)
         watchdog.status = lambda: "compiling the network"
-        log.info('network.compiling note="about half a minute at the first start, then from the cache"')
+        log.info('network.compiling note="about a minute at the first start, then from the cache"')
         compile_network()
         if on_start is not None:
             on_start(service, port)
