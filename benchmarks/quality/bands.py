@@ -1,6 +1,6 @@
 """How many healthy readings lie inside the expected band, by number of sensors of the synthetic ageing machines.
 
-    python benchmarks/quality/coverage.py [--seeds 1-5,9]
+    python benchmarks/quality/bands.py [--seeds 1-5,9]
 
 Healthy are the rows of `ageing.healthy`; young ones are rows 100 to 2,000, in which nothing breaks. The width is that
 of the band, in standard deviations of the sensor's healthy values: 6 would be three of them on either side, for ever.
