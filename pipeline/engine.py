@@ -46,6 +46,7 @@ class Scores(NamedTuple):
     due_sensors: Bools  # with every sensor
     voice: Ints  # see `Voice`
     lines: Ints  # of the machine
+    masked: Ints  # of them, that have no part in the score from the next row on
     until: Ints  # entry of the account after the row's last one
     account: judgement.Account  # one entry per reading of the rows
     news: tuple[News, ...]  # of incidents, in order
@@ -60,6 +61,14 @@ class Shift(NamedTuple):
     sensor: str
     sigmas: float  # of what the other sensors left unexplained of it then
     per_day: float  # sigmas, at its present pace
+
+
+class Trust(NamedTuple):
+    """Whether a sensor can be believed."""
+
+    sensor: str
+    quality: Quality
+    masked: bool  # it has no part in its machine's score
 
 
 class Summary(NamedTuple):
@@ -384,6 +393,7 @@ class Engine:
             due_sensors,
             np.where(event >= lasting, np.int64(Voice.EVENT), state_voice),
             closed.lines,
+            closed.masked,
             closed.until,
             account,
             (),
@@ -605,8 +615,9 @@ class Engine:
             scores.learned,
             scores.state,
             scores.spikes,
+            scores.masked,
         )
-        for slot, time_ns, score, severity, cause, learned, state, spikes in zip(
+        for slot, time_ns, score, severity, cause, learned, state, spikes, masked in zip(
             *(column[chosen].tolist() for column in columns), strict=True
         ):
             fields: dict[str, Any] = {
@@ -616,6 +627,7 @@ class Engine:
                 "learned": learned,
                 "cause": lines[cause][1],
                 "spikes": spikes,
+                "masked": masked,
             }
             if severity > 0:
                 fields["why"] = next(reasons)
@@ -631,18 +643,24 @@ class Engine:
         rows = np.flatnonzero(scores.due_sensors)
         told = self.explain(scores, rows)
         tags = self.fleet.line_tags
-        quality = scores.account.quality[explanation.entries(scores.until, rows)[0]]
+        entry = explanation.entries(scores.until, rows)[0]
         points = [
             Point("sensor", tags[line], {"quality": Quality.MISSING.word}, time_ns)
             for line, time_ns in zip(scores.account.lost_line.tolist(), scores.account.lost_ns.tolist(), strict=True)
         ]
-        for time_ns, good, line, value, expected, low, high, score, share in zip(
+        for time_ns, quality, masked, line, value, expected, low, high, score, share in zip(
             scores.time_ns[rows][told.row].tolist(),
-            quality.tolist(),
+            scores.account.quality[entry].tolist(),
+            scores.account.masked[entry].tolist(),
             *(column.tolist() for column in told[1:]),
             strict=True,
         ):
-            fields: dict[str, Any] = {"value": value, "score": score, "quality": QUALITIES[good].word}
+            fields: dict[str, Any] = {
+                "value": value,
+                "score": score,
+                "quality": QUALITIES[quality].word,
+                "masked": masked,
+            }
             if expected == expected:
                 fields |= {"expected": expected, "low": low, "high": high}
             if share == share:
@@ -705,7 +723,7 @@ class Engine:
             found.update(zip(mates, self._compared(mates), strict=True))
         return [found[slot] for slot in range(len(self.fleet.machines))]
 
-    def quality(self, slot: int) -> tuple[tuple[str, Quality], ...]:
+    def quality(self, slot: int) -> tuple[Trust, ...]:
         """Whether each sensor of a machine can be believed, in order of their first readings.
 
         Only here a clock is said to be wrong: what is late is in no row, and a sensor that is always late is missing.
@@ -715,8 +733,10 @@ class Engine:
         late = [self._late.get(line, 0) >= self._params.quality.late for line in lines.tolist()]
         found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
         return tuple(
-            (self.fleet.lines[line][1], QUALITIES[one])
-            for line, one in zip(lines.tolist(), found.tolist(), strict=True)
+            Trust(self.fleet.lines[line][1], QUALITIES[one], masked)
+            for line, one, masked in zip(
+                lines.tolist(), found.tolist(), state.lines.quality.masked[lines].tolist(), strict=True
+            )
         )
 
     def _kinds(self) -> list[list[int]]:

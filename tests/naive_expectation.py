@@ -15,7 +15,8 @@ TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75
 class NaiveExpectation:
     """`step` takes a row, NaN where a line has no reading, and returns the level of each line.
 
-    While `learning` is off, nothing that was learned changes.
+    While `learning` is off, nothing that was learned changes. A line that has been missing for long is masked, until
+    after the row with which it is back.
     """
 
     learning = True
@@ -30,6 +31,7 @@ class NaiveExpectation:
         self.size, self.size_new, self.usual = np.zeros(n), np.zeros(n), np.ones(n)
         self.A, self.N, self.energy = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(n)
         self.level, self.alarms, self.shut = np.zeros(n), np.zeros(n), np.zeros(n, bool)
+        self.missed = np.zeros(n, int)
         self.centre, self.use, self.vigilance = [], [], 0.5
         self.mode_rows, self.mode_size, self.mode_new = [], [], []
 
@@ -44,8 +46,9 @@ class NaiveExpectation:
 
     def step(self, x):
         x = np.array(x, float)
-        here = ~np.isnan(x)
         n = self.n
+        here = ~np.isnan(x) & (self.missed <= 30)
+        self.missed = np.where(np.isnan(x), self.missed + 1, 0)
         for c in np.flatnonzero(here):
             if self.own[c] == 0:
                 self.offset[c] = x[c]
@@ -102,6 +105,8 @@ class NaiveExpectation:
         if self.shut.any() and (here & ~self.shut & (self.level > 0.6)).any():
             self.blame(as_read, here & known)
         self.learn(held, here, residual, rate, say)
+        for c in np.flatnonzero(self.missed == 31):
+            self.rest(c)
         self.rows += 1
         if self.rows % 20 == 0 and self.learning:
             self.renew()
@@ -204,6 +209,11 @@ class NaiveExpectation:
         off = np.minimum((self.residuals(v) / self.usual) ** 2, 100.0)
         return 9.0 * blamed.sum() + off[known & ~blamed].sum()
 
+    def rest(self, c):
+        """Nothing has been gathered against the line."""
+        self.A[c] = 0.0, 0.0, 0.0, math.exp(self.energy[c]) - 0.1
+        self.level[c], self.shut[c] = 0.0, False
+
     def blame(self, v, known):
         """Shut the one line in alarm or near it that explains this row better than all shut ones."""
         shown = self.unexplained(v, self.shut & known, known)
@@ -219,10 +229,9 @@ class NaiveExpectation:
             if c == culprit or not (self.shut[c] or self.level[c] > 0.6):
                 continue
             noticed = max(noticed, self.level[c])
-            self.A[c] = 0.0, 0.0, 0.0, math.exp(self.energy[c]) - 0.1
-            self.level[c] = 0.0
-            if self.shut[c]:
-                self.shut[c] = False
+            was_shut = self.shut[c]
+            self.rest(c)
+            if was_shut:
                 self.alarms[c] = max(self.alarms[c] - self.learning, 0.0)
                 self.used[c] = self.real[c]
         self.blamed += 1

@@ -1,4 +1,4 @@
-"""Sensor quality: what is the matter with a sensor, said apart from the machine's score and after its alarm."""
+"""Sensor quality: what is the matter with a sensor, and that it has no part in its machine's score then."""
 
 import itertools
 
@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, equal, live, plant, readings, restored
 
-from pipeline.engine import Engine
+from pipeline.engine import Engine, Trust
+from pipeline.network import layers, quality
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings
 
@@ -35,6 +36,18 @@ def broken(kind, begin=2000, rows=2600):
     return without(given, (1, begin, end)) if kind is Quality.MISSING else given
 
 
+def masked(scores, line):
+    """Rows in which a line's readings were not judged."""
+    row = np.searchsorted(scores.until, np.flatnonzero(scores.account.line == line), side="right")
+    return 1 + row[scores.account.masked[scores.account.line == line]]
+
+
+def alarms(scores, begin, end):
+    """How many of these rows were in alarm."""
+    row = (scores.time_ns - START) // SECOND
+    return int((scores.severity[(row >= begin) & (row < end)] > 0).sum())
+
+
 KINDS = [Quality.STUCK, Quality.MISSING, Quality.SATURATED, Quality.UNIT_JUMP]
 
 
@@ -59,7 +72,7 @@ def test_each_kind_is_named_and_ends_when_the_sensor_is_well_again(kind):
     assert 2010 <= changes[0][0] < 2150
     assert changes[-1][1] == "good"
     assert 2280 <= changes[-1][0] < 2400
-    assert dict(engine.quality(0)) == dict.fromkeys(("s0", "s1", "s2", "s3"), Quality.GOOD)
+    assert engine.quality(0) == tuple(Trust(f"s{line}", Quality.GOOD, masked=False) for line in range(4))
 
 
 @pytest.mark.parametrize("kind", [Quality.STUCK, Quality.SATURATED, Quality.UNIT_JUMP])
@@ -110,8 +123,7 @@ def test_a_clock_that_stands_or_goes_back_is_wrong_and_right_again():
         times = {"a": START + t * SECOND, "b": START + late * SECOND}
         engine.step(engine.arrange([[Reading(machine, sensor, at, 1.0 * t)] for sensor, at in times.items()]))
         expected = Quality.CLOCK if 50 <= t < 69 else Quality.GOOD
-        assert engine.quality(0)[1] == ("b", expected), t
-        assert engine.quality(0)[0] == ("a", Quality.GOOD)
+        assert engine.quality(0) == (Trust("a", Quality.GOOD, masked=False), Trust("b", expected, masked=False)), t
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,3 +141,105 @@ def test_saved_and_restored_in_the_middle_of_a_doubt_changes_nothing():
     other = restored(engine)
     assert equal(engine.step(readings(table[2050:], 2050)), other.step(readings(table[2050:], 2050)))
     assert engine.quality(0) == other.quality(0)
+
+
+@pytest.mark.parametrize("kind", [Quality.STUCK, Quality.SATURATED, Quality.UNIT_JUMP])
+def test_a_bad_sensor_is_masked_after_its_alarm_and_no_longer_holds_that_of_its_machine(kind):
+    given = broken(kind, rows=3400)
+    scores = engine_of(4).step(given)
+    unmasked = engine_of(4, params=layers.Params(quality=quality.Params(trust=0.0))).step(given)
+    rows = masked(scores, 1)
+    assert alarms(scores, 2000, int(rows[0])) > 20
+    assert len(rows) > 950  # of the 1,100 in which it is broken
+    assert all(len(masked(scores, line)) == 0 for line in (0, 2, 3))
+    assert alarms(unmasked, 2100, 3100) == 1000
+    assert alarms(scores, 2100, 3100) < 25
+    # It is whole again, and as it was when it was last believed: no alarm at its return.
+    assert alarms(unmasked, 3100, 3400) > 0
+    assert alarms(scores, 3100, 3400) == 0
+
+
+def test_what_a_masked_sensor_says_changes_no_score():
+    table = plant(2600, 4, 3)
+    table[2000:, 1] = table[2000, 1]
+    other = table.copy()
+    other[2200:2240, 1] += np.random.default_rng(0).normal(0, 1e6, 40)  # as if it were alive, for less than it takes
+    one, another = (engine_of(4).step(readings(each[:2245])) for each in (table, other))
+    assert masked(one, 1)[0] < 2200
+    for name in ("score", "severity", "cause", "state", "gate", "voice"):
+        assert np.array_equal(getattr(one, name), getattr(another, name)), name
+
+
+def test_a_fault_of_another_sensor_is_found_while_one_is_masked():
+    table = plant(3000, 4, 3)
+    table[2000:, 1] = table[2000, 1]
+    table[2500:2700, 2] += 6.0
+    scores = engine_of(4).step(readings(table))
+    assert scores.masked[2300:].all()
+    assert alarms(scores, 2300, 2500) <= 2
+    assert alarms(scores, 2500, 2700) > 100
+    assert not (scores.cause[2100:] == 1).any()
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_at_least_half_of_the_sensors_are_always_judged(lines):
+    table = plant(2600, lines, 3)
+    table[2000:] = table[2000]
+    scores = engine_of(lines).step(readings(table))
+    seen = np.zeros((2600, lines), np.int64)
+    for line in range(lines):
+        seen[masked(scores, line) - 1, line] = 1
+    assert seen.sum(1).max() <= lines // 2
+    assert set(scores.masked.tolist()) <= set(range(lines // 2 + 1))
+
+
+def test_a_sensor_that_is_missing_is_masked_and_judged_again_at_once_when_it_is_back():
+    engine = engine_of(4)
+    given = broken(Quality.MISSING)
+    scores = engine.step(given)
+    assert scores.masked[[2000, 2200, 2290]].tolist() == [0, 1, 1]
+    assert not scores.masked[2301:].any()
+
+
+def test_normal_has_a_masked_sensor_believed_as_it_is_now():
+    table = plant(3200, 4, 4)
+    table[2000:, 1] += 273.15  # degC, K
+    engine = engine_of(4)
+    before = engine.step(readings(table[:2500]))
+    assert before.masked[-1] == 1
+    engine.normal(0)
+    after = engine.step(readings(table[2500:], 2500))
+    assert not after.masked.any()
+    assert before.severity[2000:2040].any()
+    assert not after.severity.any()
+    assert engine.quality(0)[1] == Trust("s1", Quality.GOOD, masked=False)
+
+
+def test_it_is_written_which_sensor_is_masked_and_how_many_are():
+    engine = engine_of(4, every_ns=10**15, sensors_every_ns=10**15)
+    points = engine.points(engine.step(broken(Quality.STUCK)))
+    bad = [point for point in points if point.measurement == "sensor" and point.fields.get("masked")]
+    assert {(dict(point.tags)["sensor"], point.fields["quality"]) for point in bad} == {
+        ("s1", "stuck"),
+        ("s1", "good"),
+    }  # and for a while after
+    first = min(point.time_ns for point in bad)
+    assert {
+        point.fields["masked"] for point in points if point.measurement == "machine" and point.time_ns == first
+    } == {1}
+
+
+@given(borders=st.lists(st.integers(0, 2600), max_size=4))
+@settings(max_examples=5, deadline=None)
+def test_batch_borders_change_no_score_of_a_machine_with_a_masked_sensor(borders):
+    table = plant(2600, 4, 3)
+    table[2000:2300, 1] = table[2000, 1]
+    whole, engine = engine_of(4).step(readings(table)), engine_of(4)
+    parts = [
+        engine.step(readings(table[begin:end], begin))
+        for begin, end in itertools.pairwise([0, *sorted(borders), 2600])
+        if begin < end
+    ]
+    assert whole.masked.any()
+    for name in ("score", "severity", "cause", "state", "masked"):
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name)), name

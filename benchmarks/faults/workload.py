@@ -161,8 +161,8 @@ class Comparison(NamedTuple):
 
 
 FIELDS = {
-    "machine": ("score", "severity", "state", "learned", "cause", "spikes", "why"),
-    "sensor": ("value", "expected", "low", "high", "score", "share", "quality"),
+    "machine": ("score", "severity", "state", "learned", "cause", "spikes", "masked", "why"),
+    "sensor": ("value", "expected", "low", "high", "score", "share", "quality", "masked"),
     "incident": (
         "phase", "severity", "peak", "cause", "sensors", "why", "class", "confidence", "started", "ended",
         "acknowledged", "reason",

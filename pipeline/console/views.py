@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
-from pipeline.engine import Engine, Summary
+from pipeline.engine import Engine, Summary, Trust
 from pipeline.incidents import Incident
 from pipeline.network import POPULATIONS
 from pipeline.records import Floats, Ints, Machine, Point
@@ -140,7 +140,7 @@ class Details(NamedTuple):
     warning: float  # score from which it is one
     critical: float
     has_baseline: bool  # that it could be rolled back to
-    quality: dict[str, str]  # of each sensor, in words
+    trust: tuple[Trust, ...]  # in its sensors
 
 
 def details(engine: Engine, slot: int) -> Details:
@@ -153,7 +153,7 @@ def details(engine: Engine, slot: int) -> Details:
         float(scoring.warning[slot]),
         float(scoring.critical[slot]),
         before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
-        {sensor: quality.word for sensor, quality in engine.quality(slot)},
+        engine.quality(slot),
     )
 
 
@@ -178,8 +178,13 @@ def page(one: Details) -> dict[str, Any]:
         "critical": one.critical,
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
-        "sensors": [{"sensor": sensor, "quality": one.quality.get(sensor, "good")} for sensor, _ in one.lines],
+        "sensors": trusted(one.trust),
     }
+
+
+def trusted(trust: Sequence[Trust]) -> list[dict[str, Any]]:
+    """Whether sensors can be believed."""
+    return [{"sensor": one.sensor, "quality": one.quality.word, "masked": one.masked} for one in trust]
 
 
 def aged(engine: Engine, slot: int) -> list[dict[str, Any]]:

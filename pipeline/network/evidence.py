@@ -226,6 +226,16 @@ def learn(
 
 
 @inlined
+def rest(lines: Lines, line: int) -> None:
+    """Forget what was gathered against a line: its membranes are where they usually are."""
+    for k in range(ENERGY):
+        lines.membrane[line, k] = 0.0
+    lines.membrane[line, ENERGY] = math.exp(lines.energy[line]) - 0.1
+    lines.level[line] = 0.0
+    lines.shut[line] = False
+
+
+@inlined
 def blame(
     params: Params,
     lines: Lines,
@@ -243,13 +253,10 @@ def blame(
         c = roster[slot, i]
         if c == culprit or not (lines.shut[c] or lines.level[c] > params.open_at):
             continue
-        for k in range(ENERGY):
-            lines.membrane[c, k] = 0.0
-        lines.membrane[c, ENERGY] = math.exp(lines.energy[c]) - 0.1
         noticed = max(noticed, lines.level[c])
-        lines.level[c] = 0.0
-        if lines.shut[c]:
-            lines.shut[c] = False
+        was_shut = lines.shut[c]
+        rest(lines, c)
+        if was_shut:
             lines.alarms[c] = max(lines.alarms[c] - (0.0 if frozen else 1.0), 0.0)
             for k in range(expectation.FEATURES):
                 known.used[c, k] = known.real[c, k]

@@ -146,6 +146,21 @@ def follow(lines: Lines, line: int, seen: float, elapsed: float, value: float) -
 
 
 @inlined
+def heard(lines: Lines, line: int) -> float:
+    """The line's value as the others hear it, in the sensor's unit."""
+    return float(lines.offset[line] + lines.unit[line] * lines.used[line, 0])
+
+
+@inlined
+def believe(lines: Lines, line: int) -> None:
+    """A line that was not listened to has been off by as much as it is now all the time."""
+    x = (lines.value[line] - lines.offset[line]) / lines.unit[line] if lines.unit[line] > 0.0 else 0.0
+    lines.residual[line] = bounded(x) - lines.used[line, 0]
+    for k in range(FEATURES):
+        lines.real[line, k] = lines.used[line, k] + lines.residual[line]
+
+
+@inlined
 def lived(lines: Lines, line: int) -> float:
     """Rows that a line has learned from by itself."""
     return lines.own[line] - lines.given[line]

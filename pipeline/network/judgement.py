@@ -91,6 +91,7 @@ class Account(NamedTuple):
     aged: NDArray[np.bool_]  # the line's ageing is due to be written ...
     ageing: NDArray[np.float64]  # ... and is in this row, a `wear.Measured`; (entries, wear.COLUMNS)
     quality: NDArray[np.int64]  # of the line, see `quality.Quality`
+    masked: NDArray[np.bool_]  # the line's readings have no part in the score from the next row on
     lost_line: NDArray[np.int64]  # not of readings: lines that have become missing, one entry each ...
     lost_ns: NDArray[np.int64]  # ... and the time of the row since which they are
 
@@ -117,6 +118,7 @@ def account(lines: layers.Lines, entries: int) -> Account:
         aged=np.empty(entries, np.bool_),
         ageing=np.empty((entries, wear.COLUMNS)),
         quality=whole(),
+        masked=np.empty(entries, np.bool_),
         lost_line=np.empty(entries + len(lines.frozen), np.int64),  # once each, and again after a reading
         lost_ns=np.empty(entries + len(lines.frozen), np.int64),
     )
@@ -261,7 +263,7 @@ def tell(
     roster: NDArray[np.int64],
     slot: int,
     size: int,
-    ticked: NDArray[np.bool_],
+    heard: NDArray[np.bool_],
     age: NDArray[np.float64],
     account: Account,
     entry: int,
@@ -273,7 +275,7 @@ def tell(
     known, found = lines.expectation, lines.evidence
     for i in range(size):
         c = roster[slot, i]
-        if not ticked[c]:
+        if not heard[c]:
             continue
         account.line[entry] = c
         account.value[entry] = known.value[c]
@@ -385,7 +387,14 @@ def accept(
 def confirm(
     params: layers.Params, lines: Joined, machines: layers.Machines, slot: int, roster: NDArray[np.int64], size: int
 ) -> None:
-    """A person says that what the machine does now is normal: nothing is left to be confirmed."""
+    """A person says that what the machine does now is normal: nothing is left to be confirmed or doubted."""
+    for i in range(size):
+        c = roster[slot, i]
+        if lines.quality.masked[c] and lines.quality.verdict[c] != quality.MISSING:
+            expectation.believe(lines.expectation, c)
+            lines.evidence.shut[c] = True
+            lines.condition.trace[c] = lines.expectation.value[c]
+        quality.trust(lines.quality, c)
     accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
     machines.evidence.calm[slot] = 0.0
 
@@ -399,6 +408,7 @@ def judge(
     roster: NDArray[np.int64],
     size: int,
     ticked: NDArray[np.bool_],
+    heard: NDArray[np.bool_],
     age: NDArray[np.float64],
     oldest: float,
     rows: int,
@@ -410,7 +420,8 @@ def judge(
 ) -> Verdict:
     """Join the lines of a machine after a row, and keep an account of them from `entry` on.
 
-    `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `age[line]` how many so far.
+    `roster[slot, :size]` are its lines, `heard[line]` says which had a reading, `ticked[line]` which of them are
+    judged, `age[line]` how many readings there were so far.
     `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
     nanoseconds, since the machine's previous row.
     """
@@ -438,7 +449,7 @@ def judge(
         room.condition,
     )
     highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
-    tell(params, lines, roster, slot, size, ticked, age, account, entry)
+    tell(params, lines, roster, slot, size, heard, age, account, entry)
     if size > 1 and oldest < machines.evidence.given[slot]:
         strange = 0.0  # its kind says what is normal, which its own short past cannot: the first new mode is no fault
     limit = params.drift.stay if machines.drift.drifting[slot] else 1.0
@@ -463,6 +474,10 @@ def judge(
         lines.dendrite[c] = 0.0
         if not ticked[c]:
             lines.rarity[c, :] = 0.0
+            if heard[c]:
+                account.sigmas[entry] = account.dendrite[entry] = 0.0
+                account.rarity[entry, :] = 0.0
+                entry += 1
             continue
         if abs(lines.condition.sigmas[c]) > farthest:
             farthest, state_cause = abs(lines.condition.sigmas[c]), c

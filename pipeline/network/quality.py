@@ -1,11 +1,15 @@
-"""Quality: can a sensor's readings be believed? Kept apart from the machine's score, which it does not change.
+"""Quality: can a sensor's readings be believed? Those of one that cannot be are *masked* from the machine's score.
 
 A sensor is *missing* while its machine goes on and it has sent nothing for many of its own usual intervals and
 several of its longest pauses; *stuck* at exactly one value for far longer than it ever was, though it used to move;
-*saturated* where it comes back to exactly its highest or lowest value, or sits there, and did not use to; it has a
-*unit jump* where it reads what is expected of it in another unit, again and again; its *clock* is wrong where its
-readings are not newer than those before, again and again. Every verdict needs many rows, so it comes after the alarm
-that a fault raises and never in its place, and ends when as many are good. From judgement, all of it.
+*saturated* where it comes back to exactly its highest or lowest value, or sits there, far more than it is usually at
+one or stays at any; it has a *unit jump* where it follows what is expected of it in another unit; its *clock* is
+wrong where its readings are not newer than those before, again and again. From judgement, all of it.
+
+A line that is bad is masked once it has raised an alarm, or is missing: it is judged as one without readings is, so
+the others say where it is, and nothing is learned of it. What is bad and raises no alarm does no harm, and the others
+may need to hear it. One that sent nonsense stays masked for a while after that has ended, as the end is sudden in
+itself. At least half of a machine's lines are always judged: where more than half seem bad, the fault is not theirs.
 """
 
 from enum import IntEnum
@@ -62,12 +66,13 @@ class Params(NamedTuple):
     moves: float = 1000.0  # readings from which a line may be said to move
     recent: float = 50.0  # memory of how often a line is at its rail now ...
     usual: float = 2000.0  # ... and of how often it is in general
-    railed: float = 0.25  # share of recent readings at a rail, above twice the usual one
+    railed: float = 0.25  # share of recent readings at a rail, above twice the usual one and that of equal ones
     far: float = 8.0  # usual distances from which a value may be in another unit ...
-    near: float = 0.03  # ... if it is as near as that to what is expected in it ...
-    again: float = 20.0  # ... so often running
+    near: float = 4.0  # ... if in that it is as near as so many to what is expected ...
+    again: float = 20.0  # ... so often running, while it moves farther than chance would let it
     late: float = 10.0  # late readings, less the others, from which a clock is wrong
     fade: float = 0.001  # share of the longest pause that is forgotten with each reading
+    trust: float = 50.0  # good readings running after which a line is believed again
 
 
 class Lines(NamedTuple):
@@ -84,8 +89,13 @@ class Lines(NamedTuple):
     high: NDArray[np.float64]
     railed: NDArray[np.float64]  # share of readings at one of them, recently
     usual: NDArray[np.float64]  # and in general
+    held: NDArray[np.float64]  # share of readings off the rails that are equal to the one before, in general
     unit: NDArray[np.int64]  # of `UNITS`, from 1; negative for its inverse; 0 for none
     jumped: NDArray[np.float64]  # readings running that were in it
+    least: NDArray[np.float64]  # of these, in the line's own unit
+    most: NDArray[np.float64]
+    doubt: NDArray[np.float64]  # good readings that are wanted before it is believed again
+    masked: NDArray[np.bool_]  # in the next row it is judged as if it had no reading
 
 
 def fresh(lines: int) -> Lines:
@@ -109,22 +119,54 @@ def fresh(lines: int) -> Lines:
         real(),
         real(),
         real(),
+        real(),
         whole(),
         real(),
+        real(),
+        real(),
+        real(),
+        np.zeros(lines, np.bool_),
     )
 
 
 @inlined
-def other_unit(params: Params, value: float, expected: float) -> int:
-    """The unit in which `value` is what is expected: its number in `UNITS` from 1, negative for its inverse, or 0."""
-    for k in range(len(UNITS)):
-        factor, plus = UNITS[k]
-        there, back = factor * expected + plus, (expected - plus) / factor
-        if abs(value - there) <= params.near * abs(there):
-            return k + 1
-        if abs(value - back) <= params.near * abs(back):
-            return -k - 1
-    return 0
+def in_unit(value: float, unit: int) -> float:
+    """What `value` is in the line's own unit, if it is in this one of `UNITS`; see `Lines.unit`."""
+    factor, plus = UNITS[abs(unit) - 1]
+    return (value - plus) / factor if unit > 0 else factor * value + plus
+
+
+@inlined
+def nearest_unit(value: float, expected: float) -> int:
+    """The unit in which `value` is nearest to what is expected, as in `Lines.unit`."""
+    found, least = 0, np.inf
+    for k in range(1, len(UNITS) + 1):
+        for unit in (k, -k):
+            off = abs(in_unit(value, unit) - expected)
+            if off < least:
+                found, least = unit, off
+    return found
+
+
+@inlined
+def jump(params: Params, lines: Lines, line: int, value: float, expected: float, usual: float) -> bool:
+    """Whether a line reads in another unit: it is where it is expected in that, wherever that is.
+
+    A value that does not move with what is expected of it is in some unit by chance.
+    """
+    was = lines.verdict[line] == UNIT_JUMP
+    elsewhere = abs(value - expected) > params.far * usual  # False where nothing is expected
+    if lines.jumped[line] == 0.0:
+        lines.unit[line] = nearest_unit(value, expected) if elsewhere else 0
+        lines.least[line], lines.most[line] = np.inf, -np.inf
+    own = in_unit(value, lines.unit[line]) if lines.unit[line] != 0 else np.inf
+    if elsewhere and abs(own - expected) <= params.near * usual:
+        lines.least[line], lines.most[line] = min(lines.least[line], own), max(lines.most[line], own)
+        lines.jumped[line] = min(lines.jumped[line] + 1.0, 2.0 * params.again)
+    else:  # one that is only suspected is soon given up for another
+        lines.jumped[line] = max(lines.jumped[line] - 1.0, 0.0) if was else lines.jumped[line] // 2.0
+    moved = lines.most[line] - lines.least[line] > 2.0 * params.near * usual
+    return lines.jumped[line] >= params.again and (moved or was)
 
 
 @inlined
@@ -152,23 +194,18 @@ def hear(params: Params, lines: Lines, line: int, time_ns: int, value: float, ex
         lines.railed[line] = 0.0  # a rail that gives way is none
     at_rail = 1.0 if value == lines.low[line] or value == lines.high[line] else 0.0
     lines.railed[line] += (at_rail - lines.railed[line]) / params.recent
-    railed = lines.railed[line] > params.railed + 2.0 * lines.usual[line]
+    railed = lines.railed[line] > params.railed + 2.0 * lines.usual[line] + lines.held[line]
     if not railed:
         lines.usual[line] += (at_rail - lines.usual[line]) / min(n + 1.0, params.usual)
-    elsewhere = abs(value - expected) > params.far * usual  # False where nothing is expected
-    unit = other_unit(params, value, expected) if elsewhere else 0
-    if unit != 0 and unit == lines.unit[line]:
-        lines.jumped[line] = min(lines.jumped[line] + 1.0, 2.0 * params.again)
-    else:
-        lines.jumped[line] = max(lines.jumped[line] - 1.0, 0.0)
-        if lines.jumped[line] == 0.0:
-            lines.unit[line] = unit
+        if at_rail == 0.0:
+            lines.held[line] += ((1.0 if same else 0.0) - lines.held[line]) / min(n + 1.0, params.usual)
     moves = lines.heard[line] > params.moves and lines.high[line] > lines.low[line]
-    if lines.jumped[line] >= params.again:
+    still = lines.run[line] > params.runs * lines.longest[line] + params.run
+    if jump(params, lines, line, value, expected, usual):
         verdict = UNIT_JUMP
-    elif moves and railed:
+    elif moves and (railed or (still and at_rail > 0.0)):
         verdict = SATURATED
-    elif moves and lines.run[line] > params.runs * lines.longest[line] + params.run:
+    elif moves and still:
         verdict = STUCK
     else:
         verdict = GOOD
@@ -186,3 +223,43 @@ def miss(params: Params, lines: Lines, line: int, time_ns: int, usual_ns: float,
         return False
     lines.verdict[line] = MISSING
     return True
+
+
+@inlined
+def masking(
+    params: Params,
+    lines: Lines,
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    heard: NDArray[np.bool_],
+    alarmed: NDArray[np.bool_],
+) -> bool:
+    """Count after a row for how long each line of a machine is in doubt; whether these are few enough to be masked.
+
+    `heard`: lines with a reading in the row, `alarmed`: lines in alarm.
+    """
+    doubted = 0
+    for i in range(size):
+        c = roster[slot, i]
+        if lines.verdict[c] == MISSING:  # there is nothing wrong with what it will say
+            lines.doubt[c] = max(lines.doubt[c], 1.0)
+        elif lines.verdict[c] != GOOD and (alarmed[c] or lines.doubt[c] > 0.0):
+            lines.doubt[c] = params.trust
+        elif heard[c] and lines.doubt[c] > 0.0:
+            lines.doubt[c] -= 1.0
+        doubted += lines.doubt[c] > 0.0
+    return doubted <= size // 2
+
+
+@inlined
+def trust(lines: Lines, line: int) -> None:
+    """A person says that this is how the line is: believe it. Of one that is missing nobody can say that."""
+    if lines.verdict[line] == MISSING:
+        return
+    lines.verdict[line] = GOOD
+    lines.longest[line] = max(lines.longest[line], lines.run[line])
+    lines.usual[line] = max(lines.usual[line], lines.railed[line])
+    lines.jumped[line] = lines.doubt[line] = 0.0
+    lines.unit[line] = 0
+    lines.masked[line] = False

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, expectation, judgement, layers, quality, wear
+from pipeline.network import clock, condition, coupling, evidence, expectation, judgement, layers, quality, wear
 
 WAIT = 16
 GROWING = 20.0
@@ -27,6 +27,7 @@ class Lines(NamedTuple):
     """One entry per line."""
 
     ticked: NDArray[np.bool_]  # has a reading in the open row
+    heard: NDArray[np.bool_]  # had one in the row that is being judged, where `ticked` is of those that are believed
     missed: NDArray[np.int64]  # rows running without one
     age: NDArray[np.float64]  # readings so far; a batch's later readings, already felt, are not counted yet
     usual_ns: NDArray[np.float64]  # sampling interval at the newest of these
@@ -66,12 +67,19 @@ class Closed(NamedTuple):
     spikes: NDArray[np.int64]
     until: NDArray[np.int64]  # entry of the account after the row's last one
     lost: NDArray[np.int64]  # entry of the account's lost lines after the row's last one
-    doubted: NDArray[np.bool_]  # the quality of a line has changed
+    doubted: NDArray[np.bool_]  # the quality of a line has changed, or whether it is masked
+    masked: NDArray[np.int64]  # lines whose readings have no part in the score from the next row on
 
 
 def fresh_lines(lines: int) -> Lines:
     """State of `lines` lines that have seen nothing."""
-    return Lines(np.zeros(lines, np.bool_), np.zeros(lines, np.int64), np.zeros(lines), np.zeros(lines))
+    return Lines(
+        np.zeros(lines, np.bool_),
+        np.zeros(lines, np.bool_),
+        np.zeros(lines, np.int64),
+        np.zeros(lines),
+        np.zeros(lines),
+    )
 
 
 def fresh_machines(slots: int, width: int) -> Machines:
@@ -117,6 +125,7 @@ def closed(rows: int) -> Closed:
         until=whole(),
         lost=whole(),
         doubted=np.empty(rows, np.bool_),
+        masked=whole(),
     )
 
 
@@ -140,6 +149,38 @@ def experience(network_machines: layers.Machines, machines: Machines, slot: int)
 
 
 @inlined
+def believe(
+    params: layers.Params,
+    network_lines: judgement.Joined,
+    lines: Lines,
+    machines: Machines,
+    slot: int,
+    account: judgement.Account,
+    entry: int,
+) -> tuple[int, bool]:
+    """Decide after a row which lines of a machine are masked in the next, and keep that from `entry` on.
+
+    Returns how many are, and whether they are others than before.
+    """
+    known, alarmed = network_lines.quality, network_lines.evidence.shut
+    few = quality.masking(params.quality, known, machines.roster, slot, machines.size[slot], lines.heard, alarmed)
+    masked, changed = 0, False
+    for i in range(machines.size[slot]):
+        c = machines.roster[slot, i]
+        now = few and known.doubt[c] > 0.0
+        changed |= now != known.masked[c]
+        if now and not known.masked[c]:
+            evidence.rest(network_lines.evidence, c)
+            network_lines.condition.trace[c] = expectation.heard(network_lines.expectation, c)
+        known.masked[c] = now
+        masked += now
+        if lines.heard[c]:
+            account.masked[entry] = now
+            entry += 1
+    return masked, changed
+
+
+@inlined
 def close(
     params: layers.Params,
     network_lines: judgement.Joined,
@@ -157,6 +198,10 @@ def close(
     entry = out.until[row - 1] if row > 0 else 0
     step_ns = float(machines.time_ns[slot] - machines.closed_ns[slot])
     elapsed = clock.intervals(params.clock, step_ns, machines.usual_ns[slot]) if machines.rows[slot] > 0 else 1.0
+    for i in range(machines.size[slot]):
+        c = machines.roster[slot, i]
+        lines.heard[c] = lines.ticked[c]
+        lines.ticked[c] = lines.heard[c] and not network_lines.quality.masked[c]
     verdict = judgement.judge(
         params,
         network_lines,
@@ -165,6 +210,7 @@ def close(
         machines.roster,
         machines.size[slot],
         lines.ticked,
+        lines.heard,
         lines.age,
         machines.oldest[slot],
         machines.rows[slot],
@@ -194,7 +240,10 @@ def close(
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
         before = network_lines.quality.verdict[c]
-        if lines.ticked[c]:
+        if network_lines.quality.masked[c]:  # the machine as a whole is where the others say that the line is
+            value = expectation.heard(network_lines.expectation, c)
+            condition.follow(params.condition, network_lines.condition, c, lines.age[c], elapsed, value)
+        if lines.heard[c]:
             account.quality[entry] = quality.hear(
                 params.quality,
                 network_lines.quality,
@@ -234,11 +283,14 @@ def close(
             account.lost_line[lost], account.lost_ns[lost] = c, machines.time_ns[slot]
             lost += 1
             doubted = True
-        lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
+        lines.missed[c] = 0 if lines.heard[c] else lines.missed[c] + 1
         lines.ticked[c] = False
+    out.masked[row], changed = believe(
+        params, network_lines, lines, machines, slot, account, out.until[row - 1] if row > 0 else 0
+    )
     out.until[row] = entry
     out.lost[row] = lost
-    out.doubted[row] = doubted
+    out.doubted[row] = doubted or changed
     machines.closed_ns[slot] = machines.time_ns[slot]
     machines.rows[slot] += 1
     machines.open[slot] = False
@@ -298,8 +350,9 @@ def step(
             lines.usual_ns[c] = usual_ns[i]
             for k in range(rarity.shape[1]):
                 network_lines.rarity[c, k] = rarity[i, k]
-            coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
-            condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
+            if not network_lines.quality.masked[c]:
+                coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
+                condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
             expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])
             machines.spikes[s] += spikes[i]
             if seen[i] + 1.0 > machines.oldest[s]:

@@ -1,0 +1,76 @@
+"""Which sensors are masked, and were they bad? On the synthetic machines that age and break, of several sensors.
+
+    python benchmarks/quality/masks.py [--seeds 301-312]
+
+A mask is put to what the machine's truth says of that sensor when the mask begins, or said at most 60 rows before; a
+loss is readings that went missing, which is no fault. Below, of how many such faults the sensor was masked.
+"""
+
+import argparse
+from collections import defaultdict
+
+import ageing
+import numpy as np
+from bands import recording
+
+from pipeline.engine import Engine
+from pipeline.records import Machine, Readings
+from pipeline.tables import Table
+
+LATE = 60  # rows after a fault in which a mask still is its
+MASKABLE = ("stuck", "dropout", "loss")
+
+
+def masked(table: Table) -> np.ndarray:
+    """(rows, sensors), whether a sensor has no part in the score after this row."""
+    engine, machine = Engine(), Machine(table.name)
+    for sensor in table.sensors:
+        engine.fleet.number(machine, sensor)
+    row, line = np.nonzero(~np.isnan(table.values))
+    ends = np.append(row[1:] != row[:-1], True)
+    found = np.zeros(table.values.shape, bool)
+    hidden = engine.fleet.state.lines.quality.masked
+    for at, one in enumerate(np.split(np.arange(len(row)), np.searchsorted(row, np.arange(1, len(table.values))))):
+        slots = np.zeros(len(one), np.int64)
+        engine.step(Readings(slots, line[one], table.time_ns[row[one]], table.values[row[one], line[one]], ends[one]))
+        found[at] = hidden[: found.shape[1]]
+    return found
+
+
+def main() -> None:
+    """Print what was masked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=ageing.numbers, default=ageing.numbers("301-312"))
+    masks, rows, faults, hit = defaultdict(int), defaultdict(int), defaultdict(int), defaultdict(int)
+    machines = 0
+    for name, frame, truth in ageing.machines(parser.parse_args().seeds):
+        if truth["sensors"] == 1:
+            continue
+        machines += 1
+        spells = [*truth["faults"], *({**loss, "kind": "loss"} for loss in truth["losses"])]
+        found = masked(recording(name, frame))
+        begins = found & ~np.vstack((np.zeros(truth["sensors"], bool), found[:-1]))
+        for row, sensor in np.argwhere(begins):
+            length = int(np.argmin(np.append(found[row:, sensor], False)))
+            why = next(
+                (
+                    spell["kind"]
+                    for spell in spells
+                    if spell["sensor"] == sensor and spell["start"] <= row < spell["end"] + LATE
+                ),
+                "nothing",
+            )
+            masks[why] += 1
+            rows[why] += length
+        for spell in spells:
+            faults[spell["kind"]] += 1
+            hit[spell["kind"]] += found[spell["start"] : spell["end"] + LATE, spell["sensor"]].any()
+    print(f"{machines} machines")
+    print("the sensor was      masks   mean rows   of all such")
+    for why in sorted(faults.keys() | masks.keys(), key=lambda why: (why not in MASKABLE, why)):
+        share = f"{hit[why]:6} of {faults[why]}" if why in faults else ""
+        print(f"{why:16} {masks[why]:8} {rows[why] / max(masks[why], 1):11.0f}   {share}")
+
+
+if __name__ == "__main__":
+    main()
