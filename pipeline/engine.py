@@ -70,6 +70,20 @@ class Trust(NamedTuple):
     quality: Quality
     masked: bool  # it has no part in its machine's score
 
+    @property
+    def fine(self) -> bool:
+        """There is nothing to say of it."""
+        return self.quality is Quality.GOOD and not self.masked
+
+    @property
+    def says(self) -> str:
+        """What is the matter with it.
+
+        >>> Trust("flow", Quality.STUCK, masked=True).says
+        'stuck, masked'
+        """
+        return f"{self.quality.word}, masked" if self.masked else self.quality.word
+
 
 class Summary(NamedTuple):
     """One machine as it stands."""
@@ -738,6 +752,15 @@ class Engine:
                 lines.tolist(), found.tolist(), state.lines.quality.masked[lines].tolist(), strict=True
             )
         )
+
+    def doubtful(self) -> Bools:
+        """Of every machine, whether it has a sensor that is bad or masked, its clock left aside."""
+        state, count = self.fleet.state, len(self.fleet.machines)
+        roster = state.row_machines.roster[:count]
+        bad = (state.lines.quality.verdict != Quality.GOOD) | state.lines.quality.masked
+        own = np.arange(roster.shape[1]) < state.row_machines.size[:count, np.newaxis]
+        found: Bools = (bad[roster] & own).any(1)
+        return found
 
     def _kinds(self) -> list[list[int]]:
         """Machines that can be compared; one without a kind is alone."""

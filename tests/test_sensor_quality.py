@@ -1,14 +1,19 @@
 """Sensor quality: what is the matter with a sensor, and that it has no part in its machine's score then."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, equal, live, plant, readings, restored
+from typer.testing import CliRunner
 
+from pipeline.cli import app
+from pipeline.console import views
 from pipeline.engine import Engine, Trust
+from pipeline.journal import Journal
 from pipeline.network import layers, quality
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings
@@ -243,3 +248,36 @@ def test_batch_borders_change_no_score_of_a_machine_with_a_masked_sensor(borders
     assert whole.masked.any()
     for name in ("score", "severity", "cause", "state", "masked"):
         assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name)), name
+
+
+def test_on_the_page_a_machine_with_a_bad_sensor_comes_before_those_that_are_ready_and_says_which():
+    engine = engine_of(4, "whole")
+    for line in range(4):
+        engine.fleet.number(Machine("hurt"), f"s{line}")
+    table = plant(3200, 4, 4)
+    engine.step(readings(table))
+    table[2000:, 1] = table[2000, 1]
+    engine.step(readings(table, slot=1, lines=range(4, 8)))
+    found = views.glance(engine, "", "", 0, 10)
+    assert [(one["name"], one["attention"]) for one in found.machines] == [("hurt", "sensor"), ("whole", "ready")]
+    assert found.machines[0]["bad"] == [{"sensor": "s1", "quality": "stuck", "masked": True}]
+    assert found.machines[1]["bad"] == []
+    assert [one["name"] for one in views.glance(engine, "", "sensor", 0, 10).machines] == ["hurt"]
+    page = views.page(views.details(engine, 1))
+    assert (page["attention"], page["sensors"][1]) == ("sensor", found.machines[0]["bad"][0])
+
+
+def test_the_list_of_machines_names_sensors_that_are_bad(tmp_path):
+    engine = engine_of(4)
+    (tmp_path / "data").mkdir()
+    journal = Journal(tmp_path / "data" / "journal.sqlite")
+    lines = [(line, *name) for line, name in enumerate(engine.fleet.lines)]
+    given = Readings(*(column[: 2200 * 4] for column in broken(Quality.STUCK)))
+    journal.commit(given, list(enumerate(engine.fleet.machines)), lines)
+    journal.close()
+    (tmp_path / "c.yaml").write_text(f"data: {tmp_path / 'data'}\n")
+    command = ["machines", "--config", str(tmp_path / "c.yaml")]
+    assert "s1 (stuck, masked)" in CliRunner(env={"COLUMNS": "200"}).invoke(app, command).output
+    (told,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
+    assert told["quality"][0] == {"sensor": "s0", "quality": "good", "masked": False}
+    assert told["quality"][1] == {"sensor": "s1", "quality": "stuck", "masked": True}

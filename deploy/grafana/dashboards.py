@@ -464,9 +464,9 @@ def one_machine() -> build.Dashboard:
             ),
             rows(
                 "Quality of its sensors",
-                "good, or what is wrong with the sensor itself; a bad one is kept out of the machine's score.",
-                last('last("quality") AS "quality", "value"', "sensor", of_sensor, '"sensor"'),
-                ("sensor", "quality", "value", "Time"),
+                "good, or what is wrong with the sensor itself; a masked one has no part in the machine's score.",
+                last('last("quality") AS "quality", "masked", "value"', "sensor", of_sensor, '"sensor"'),
+                ("sensor", "quality", "masked", "value", "Time"),
                 "sensor",
                 7,
             ),

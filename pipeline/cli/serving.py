@@ -120,7 +120,9 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     from pipeline.board import moment
     from pipeline.scoring import MachineState
 
-    summaries = as_committed(configured(config)).summaries()
+    engine = as_committed(configured(config))
+    summaries = engine.summaries()
+    trust = [engine.quality(slot) for slot in range(len(summaries))]
     if as_json:
         rows = [
             {
@@ -130,13 +132,14 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
                 "state": one.state.word,
                 "severity": one.severity.name,
                 "shifts": [shift._asdict() for shift in one.shifts],
+                "quality": [{**each._asdict(), "quality": each.quality.word} for each in sensors],
             }
-            for one in summaries
+            for one, sensors in zip(summaries, trust, strict=True)
         ]
         out.print_json(json.dumps(rows))
         return
-    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity")
-    for one in summaries:
+    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity", "bad sensors")
+    for one, sensors in zip(summaries, trust, strict=True):
         state = one.state.word
         if one.state is MachineState.LEARNING:
             state += f" {100 * one.learned:.0f} %"
@@ -145,7 +148,14 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
         name = " ".join([one.machine.name, *(f"{key}={value}" for key, value in one.machine.tags)])
         newest = moment(one.time_ns) if one.time_ns else "-"
         table.add_row(
-            name, state, str(one.sensors), f"{one.readings:,}", newest, f"{one.score:.4f}", one.severity.name.lower()
+            name,
+            state,
+            str(one.sensors),
+            f"{one.readings:,}",
+            newest,
+            f"{one.score:.4f}",
+            one.severity.name.lower(),
+            ", ".join(f"{each.sensor} ({each.says})" for each in sensors if not each.fine),
         )
     out.print(table)
 

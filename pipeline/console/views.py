@@ -4,7 +4,7 @@
 can; everything else works on those copies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -19,7 +19,7 @@ from pipeline.records import Floats, Ints, Machine, Point
 from pipeline.scoring import MachineState, Severity
 
 # What a machine needs, most urgent first; by this the page is sorted.
-ATTENTION = ("critical", "warning", "changed", "silent", "frozen", "drifting", "learning", "ready")
+ATTENTION = ("critical", "warning", "changed", "silent", "sensor", "frozen", "drifting", "learning", "ready")
 _OF_STATE = {
     MachineState.READY: "ready",
     MachineState.DRIFTING: "drifting",
@@ -30,6 +30,7 @@ _OF_STATE = {
     MachineState.SILENT: "silent",
 }
 RANK = np.array([ATTENTION.index(_OF_STATE[state]) for state in MachineState])
+SENSOR = ATTENTION.index("sensor")  # one of its sensors is bad
 DIGITS = 6  # of a number in a chart
 SENSORS_SHOWN = 8  # where nobody says which
 OPEN_SHOWN = 200  # incidents
@@ -78,7 +79,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
     severity = np.maximum(
         np.maximum(state.scoring.severity[:count], 0), np.where(open_, incident.severity[:count], 0)
     )
-    rank = RANK[states]
+    rank = np.where(engine.doubtful(), np.minimum(RANK[states], SENSOR), RANK[states])
     rank = np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
     since_ns = np.where(open_, incident.began_ns[:count], 0)
     numbers = np.bincount(rank, minlength=len(ATTENTION)).tolist()
@@ -105,6 +106,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "sensors": int(state.row_machines.size[slot]),
             "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
             "incident": told(engine.incident(slot)),
+            "bad": trusted(one for one in engine.quality(slot) if not one.fine) if rank[slot] == SENSOR else [],
         }
         for slot in slots
     ]
@@ -161,7 +163,8 @@ def page(one: Details) -> dict[str, Any]:
     """One machine in full."""
     summary = one.summary
     severity = max(summary.severity, summary.incident.severity if summary.incident else Severity.NORMAL)
-    attention = min(RANK[summary.state], 2 - severity) if severity else RANK[summary.state]
+    attention = RANK[summary.state] if all(one.fine for one in one.trust) else min(RANK[summary.state], SENSOR)
+    attention = min(attention, 2 - severity) if severity else attention
     return {
         "id": identity(summary.machine),
         "name": summary.machine.name,
@@ -182,7 +185,7 @@ def page(one: Details) -> dict[str, Any]:
     }
 
 
-def trusted(trust: Sequence[Trust]) -> list[dict[str, Any]]:
+def trusted(trust: Iterable[Trust]) -> list[dict[str, Any]]:
     """Whether sensors can be believed."""
     return [{"sensor": one.sensor, "quality": one.quality.word, "masked": one.masked} for one in trust]
 

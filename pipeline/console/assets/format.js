@@ -6,6 +6,7 @@ export const ATTENTION = {
   warning: ["△", "warning"],
   changed: ["◆", "changed"],
   silent: ["○", "silent"],
+  sensor: ["⊘", "bad sensor"],
   frozen: ["■", "frozen"],
   drifting: ["↗", "drifting"],
   learning: ["◔", "learning"],
@@ -17,6 +18,7 @@ export const MEANS = {
   warning: "in alarm: look at the sensor that is named",
   changed: "a lasting change was accepted: confirm it with Normal, or look",
   silent: "nothing heard for long: look at its power and network",
+  sensor: "a sensor cannot be believed: mend it",
   frozen: "somebody stopped its learning: resume it",
   drifting: "a sensor moves slowly and is followed: plan its service",
   learning: "in its warm-up: wait",
@@ -31,7 +33,7 @@ export function pill(attention, learned = 1) {
     element.className = `pill ${name}`;
     element.title = MEANS[name] ?? "";
     text(glyph, ATTENTION[name]?.[0] ?? "·");
-    text(word, name === "learning" ? `learning ${Math.floor(share * 100)} %` : name);
+    text(word, name === "learning" ? `learning ${Math.floor(share * 100)} %` : (ATTENTION[name]?.[1] ?? name));
   };
   element.update(attention, learned);
   return element;
@@ -55,6 +57,9 @@ export function duration(seconds) {
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
+
+// What is the matter with a sensor.
+export const trust = (one) => [one.quality, one.masked && "masked"].filter(Boolean).join(", ");
 
 // A score says most by its distance from 1, so as many digits as it takes to see that.
 export const score = (value) => {

@@ -3,7 +3,7 @@ import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { blame, calm, captures, count, duration, MEANS, moment, number, percent, pill, score } from "./format.js";
+import { blame, calm, captures, count, duration, MEANS, moment, number, percent, pill, score, trust } from "./format.js";
 
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -165,8 +165,9 @@ export function machine(place, id) {
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
       text(own, now ? score(now.score) : "–");
       text(share, now && now.share !== null ? percent(now.share) : "–");
-      text(quality, one.quality === "good" ? "good" : `▲ ${one.quality}`);
-      attribute(quality, "class", one.quality === "good" ? "number muted" : "number bad-text");
+      const fine = one.quality === "good" && !one.masked;
+      text(quality, fine ? "good" : `▲ ${trust(one)}`);
+      attribute(quality, "class", fine ? "number muted" : "number bad-text");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
       attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);

@@ -1,7 +1,7 @@
 // All machines, those first that need attention.
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, duration, MEANS, moment, nines, pill, score } from "./format.js";
+import { ATTENTION, blame, calm, captures, duration, MEANS, moment, nines, pill, score, trust } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
@@ -60,7 +60,7 @@ function row(machine) {
     text(from, incident ? `since ${moment(incident.started_s)}` : "");
     text(sensor, incident?.sensors.length ? incident.sensors.slice(0, 2).map(blame).join(", ") : "");
     const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % sure). ` : "";
-    text(why, incident ? label + incident.why : one.attention === "ready" ? "" : MEANS[one.attention]);
+    text(why, incident ? label + incident.why : one.attention === "ready" ? "" : one.bad.length ? `${one.bad.map((bad) => `${bad.sensor}: ${trust(bad)}`).join("; ")}. ${MEANS.sensor}` : MEANS[one.attention]);
     text(peak, score(incident ? incident.peak : one.score));
     text(peakSays, incident ? `peak; now ${score(one.score)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
     course.update(one.course);
@@ -99,7 +99,7 @@ export function machines(place) {
   function chip([name]) {
     const number = h("b", { class: "number" });
     const glyph = h("span", { class: "glyph", "aria-hidden": "true" }, ATTENTION[name][0]);
-    const element = h("button", { type: "button", title: MEANS[name], onclick: () => { attention = attention === name ? "" : name; refresh(); } }, glyph, number, ` ${name}`);
+    const element = h("button", { type: "button", title: MEANS[name], onclick: () => { attention = attention === name ? "" : name; refresh(); } }, glyph, number, ` ${ATTENTION[name][1]}`);
     element.update = ([, many]) => {
       element.className = `chip ${name}`;
       text(number, String(many));
