@@ -79,7 +79,8 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
     severity = np.maximum(
         np.maximum(state.scoring.severity[:count], 0), np.where(open_, incident.severity[:count], 0)
     )
-    rank = np.where(engine.doubtful(), np.minimum(RANK[states], SENSOR), RANK[states])
+    doubtful = engine.doubtful()
+    rank = np.where(doubtful, np.minimum(RANK[states], SENSOR), RANK[states])
     rank = np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
     since_ns = np.where(open_, incident.began_ns[:count], 0)
     numbers = np.bincount(rank, minlength=len(ATTENTION)).tolist()
@@ -106,7 +107,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "sensors": int(state.row_machines.size[slot]),
             "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
             "incident": told(engine.incident(slot)),
-            "bad": trusted(one for one in engine.quality(slot) if not one.fine) if rank[slot] == SENSOR else [],
+            "bad": trusted(one for one in engine.quality(slot) if not one.fine) if doubtful[slot] else [],
         }
         for slot in slots
     ]

@@ -59,7 +59,9 @@ export function duration(seconds) {
 }
 
 // What is the matter with a sensor.
+export const isBad = (one) => one.quality !== "good" || one.masked;
 export const trust = (one) => [one.quality, one.masked && "masked"].filter(Boolean).join(", ");
+export const doubts = (sensors) => sensors.filter(isBad).map((one) => `${one.sensor} is ${trust(one)}.`).join(" ");
 
 // A score says most by its distance from 1, so as many digits as it takes to see that.
 export const score = (value) => {

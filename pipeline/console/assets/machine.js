@@ -3,7 +3,7 @@ import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { blame, calm, captures, count, duration, MEANS, moment, number, percent, pill, score, trust } from "./format.js";
+import { blame, calm, captures, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, trust } from "./format.js";
 
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -165,9 +165,9 @@ export function machine(place, id) {
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
       text(own, now ? score(now.score) : "–");
       text(share, now && now.share !== null ? percent(now.share) : "–");
-      const fine = one.quality === "good" && !one.masked;
-      text(quality, fine ? "good" : `▲ ${trust(one)}`);
-      attribute(quality, "class", fine ? "number muted" : "number bad-text");
+      const doubt = isBad(one);
+      text(quality, doubt ? `▲ ${trust(one)}` : "good");
+      attribute(quality, "class", doubt ? "number bad-text" : "number muted");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
       attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);
@@ -239,7 +239,7 @@ export function machine(place, id) {
     document.title = `${one.name}: ${one.attention}`;
     text(tags, captures(one.tags));
     status.update(one.attention, one.learned);
-    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}`);
+    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}. ${doubts(one.sensors)}`);
     facts.score.update(score(one.score));
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));

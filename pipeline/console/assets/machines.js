@@ -1,7 +1,7 @@
 // All machines, those first that need attention.
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, duration, MEANS, moment, nines, pill, score, trust } from "./format.js";
+import { ATTENTION, blame, calm, captures, doubts, duration, MEANS, moment, nines, pill, score } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
@@ -60,7 +60,8 @@ function row(machine) {
     text(from, incident ? `since ${moment(incident.started_s)}` : "");
     text(sensor, incident?.sensors.length ? incident.sensors.slice(0, 2).map(blame).join(", ") : "");
     const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % sure). ` : "";
-    text(why, incident ? label + incident.why : one.attention === "ready" ? "" : one.bad.length ? `${one.bad.map((bad) => `${bad.sensor}: ${trust(bad)}`).join("; ")}. ${MEANS.sensor}` : MEANS[one.attention]);
+    const says = incident ? `${label}${incident.why}.` : one.attention === "ready" ? "" : `${MEANS[one.attention]}.`;
+    text(why, `${says} ${doubts(one.bad)}`.trim());
     text(peak, score(incident ? incident.peak : one.score));
     text(peakSays, incident ? `peak; now ${score(one.score)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
     course.update(one.course);
