@@ -27,6 +27,7 @@ class NaiveExpectation:
         self.n, self.d, self.rows = n, d, 0
         self.offset, self.unit, self.own = np.zeros(n), np.zeros(n), np.zeros(n)
         self.used, self.real, self.mean = np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 3))
+        self.variance = np.zeros(n)
         self.S, self.L = np.zeros((d, d)), np.zeros((d, d))
         self.size, self.size_new, self.usual = np.zeros(n), np.zeros(n), np.ones(n)
         self.A, self.N, self.energy = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(n)
@@ -75,7 +76,7 @@ class NaiveExpectation:
         held = (~here | self.shut) & known
 
         def leave_to_the_others(c):
-            reach = 10 * math.sqrt(self.S[3 * c, 3 * c])
+            reach = 10 * math.sqrt(self.variance[c])
             say(c, self.mean[c, 0] + np.clip(self.used[c, 0] - off()[c] - self.mean[c, 0], -reach, reach))
 
         for c in np.flatnonzero(held):
@@ -157,7 +158,7 @@ class NaiveExpectation:
                 k = self.mode_rows[j][c]
                 size = (k * self.mode_size[j][c] + 30 * size) / (k + 30)
                 size_new = (k * self.mode_new[j][c] + 30 * size_new) / (k + 30)
-            floor = 0.003 * math.sqrt(self.S[3 * c, 3 * c]) + 1e-9 * abs(self.real[c, 0]) + 1e-12
+            floor = 0.003 * math.sqrt(self.variance[c]) + 1e-9 * abs(self.real[c, 0]) + 1e-12
             self.usual[c] = math.sqrt(max(size, self.size[c])) + floor
             off, new = residual / (math.sqrt(size) + floor), innovation / (math.sqrt(size_new) + floor)
         for k, value in enumerate((new, off, off)):
@@ -250,6 +251,8 @@ class NaiveExpectation:
         deviation = (self.used - self.mean).ravel()
         slow = 1 / np.minimum(self.own, 6000)
         self.mean += slow[:, None] * deviation.reshape(n, 3)
+        read = (1 - slow) * (self.variance + slow * deviation[::3] ** 2) + slow * self.size * self.shut
+        self.variance = np.where(here, read, self.variance)
         pace = np.repeat(slow, 3)
         keep, taken = np.sqrt(1 - pace), np.sqrt(pace * (1 - pace)) * deviation
         self.S = np.outer(keep, keep) * self.S + np.outer(taken, taken)

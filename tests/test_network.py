@@ -386,7 +386,7 @@ def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sens
     table = machine_with_modes(1500, 4, 5)
     table[700:760, 1] = np.nan
     table[900:903, 0] += 40.0
-    table[1100:1300, 2] += 15.0
+    table[1100:1300, 2] += np.linspace(0.0, 15.0, 200)
     twin = naive_expectation.NaiveExpectation(4)
     theirs = []
     for t, values in enumerate(table):
@@ -399,6 +399,22 @@ def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sens
     assert theirs.max() > 1.0, "the faults must raise alarms for the test to mean something"
     assert twin.blamed > 0 or frozen, "and one line blamed in another's place"
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sensors_of_which_only_one_is_ever_heard_at_a_time_do_not_lead_each_other_astray(seed):
+    table = machine_with_modes(1500, 6, seed)
+    engine = engine_with(6, layers.Params())
+    known = engine.fleet.state.lines.expectation
+    spread = table.std(axis=0)
+    for t, values in enumerate(table.tolist()):
+        for line in range(6):
+            alone = [value if line == own else math.nan for own, value in enumerate(values)]
+            engine.judge(row_of(alone, (6 * t + line + 1) * SECOND))
+            scores = engine.finish()
+            assert np.isfinite(scores.score).all()
+        heard = known.offset[:6] + known.unit[:6] * known.used[:6, 0]
+        assert (abs(heard - table.mean(axis=0)) < 20.0 * spread).all(), t
 
 
 def test_a_held_fault_of_one_sensor_stays_in_alarm_and_names_the_sensor():

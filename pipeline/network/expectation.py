@@ -367,7 +367,12 @@ def learn(
                 for m in range(FEATURES):
                     a, b = rate[begin + k], rate[begin + m]
                     lines.covariance[c, k, begin + m] += slow * variance[c] * a * b / (a + b - a * b)
-        lines.variance[c] = lines.covariance[c, 0, begin]
+        # The variance is of what was read: else lines that are heard in turn could lead each other astray, as each is
+        # replaced by what the others, replaced themselves, expect, within a reach that would grow with it.
+        if ticked[c]:
+            lines.variance[c] = (1.0 - slow) * (lines.variance[c] + slow * deviation[begin] * deviation[begin])
+            if shut[c]:
+                lines.variance[c] += slow * variance[c]
 
 
 @inlined
