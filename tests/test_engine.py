@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 
+import machines
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config import Alert, Limits, MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.network import layers
-from pipeline.records import Machine, Reading
+from pipeline.records import Machine, Reading, Readings
 from pipeline.scoring import Severity
 
 SECOND = 1_000_000_000
@@ -120,6 +121,57 @@ def test_one_message_per_sensor_gives_the_scores_of_one_message_per_row(seed):
     messages = life(seed=seed, missing=0.0, sensors=2)
     single = [[reading] for message in messages for reading in message]
     assert run(single, range(0, len(single), 7))[0] == run(messages)[0]
+
+
+def apart(messages, share):
+    """The same readings, each in a message of its own and later than the row by `share` of its sensor, in seconds."""
+    each = [(r._replace(time_ns=r.time_ns + int(share[r.sensor] * SECOND)),) for row in messages for r in row]
+    return sorted(each, key=lambda message: message[0].time_ns)
+
+
+@given(
+    st.lists(st.floats(0.0, 0.99), min_size=3, max_size=3),
+    st.lists(st.integers(0, 2000), max_size=5),
+    st.integers(0, 5),
+)
+@settings(max_examples=20, deadline=None)
+def test_sensors_that_send_by_themselves_are_seen_together_whatever_their_clocks(shares, borders, seed):
+    messages = life(seed=seed, missing=0.0, rows=200)
+    sent = apart(messages, dict(zip(("s0", "s1", "s2"), shares, strict=True)))
+    found, engine = run(sent, [min(border, len(sent)) for border in borders])
+    whole, one_engine = run(sent)
+    assert found == whole
+    assert same(engine, one_engine)
+    times = [time_ns for time_ns, _, _ in found["m"]]
+    assert len(times) - len(set(times)) <= 1, "but that of a sensor's very first reading, which nobody waited for"
+    # While their interval is not known yet, and when a third joins, some rows are of one or two of them.
+    assert abs(len(times) - len(messages)) <= 12
+
+
+def test_a_fault_is_found_as_well_where_every_sensor_sends_by_itself():
+    table = machines.plant(2600, 4, 3, faulty=((2200, 2300, 1, 8.0),))
+    given_, interval = machines.readings(table), SECOND
+    together = machines.engine_of(4).step(given_)
+    for shares in ((0.0, 0.01, 0.02, 0.03), (0.0, 0.7, 0.2, 0.4)):
+        times = given_.time_ns + (np.array(shares)[given_.line] * interval).astype(np.int64)
+        order = np.argsort(times, kind="stable")
+        sent = Readings(
+            given_.slot, given_.line[order], times[order], given_.value[order], np.ones(len(order), np.bool_)
+        )
+        scores = machines.engine_of(4).step(sent)
+        assert abs(len(scores) - 2600) < 10
+        first, other = (
+            {int(t) for t in (one.time_ns[one.severity > 0] - START) // SECOND if t >= 2000}
+            for one in (together, scores)
+        )
+        assert len(first) > 90
+        assert len(first ^ other) < 10
+
+
+def test_rows_at_the_usual_interval_are_not_taken_for_one_where_each_lacks_another_sensor():
+    messages = life(missing=0.0, rows=100)
+    messages[60], messages[61] = messages[60][:1], messages[61][1:]
+    assert len(run(messages)[0]["m"]) + 1 >= len(messages)
 
 
 def test_a_repeated_message_is_counted_as_late_and_teaches_nothing():

@@ -1,6 +1,6 @@
 """Which sensors are masked, and were they bad? On the synthetic machines that age and break, of several sensors.
 
-    python benchmarks/quality/masks.py [--seeds 301-312]
+    python benchmarks/quality/masks.py [--seeds 401-412]
 
 A mask is put to what the machine's truth says of that sensor when the mask begins, or said at most 60 rows before; a
 loss is readings that went missing, which is no fault. Below, of how many such faults the sensor was masked.
@@ -40,7 +40,7 @@ def masked(table: Table) -> np.ndarray:
 def main() -> None:
     """Print what was masked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=ageing.numbers, default=ageing.numbers("301-312"))
+    parser.add_argument("--seeds", type=ageing.numbers, default=ageing.numbers("401-412"))
     masks, rows, faults, hit = defaultdict(int), defaultdict(int), defaultdict(int), defaultdict(int)
     machines = 0
     for name, frame, truth in ageing.machines(parser.parse_args().seeds):

@@ -3,12 +3,15 @@
 A machine's readings come in one message or in one message per sensor, and batches cut the stream anywhere. A row
 collects them, and closes when
 
-1. a reading with a newer time arrives, or a second one of the same line, or
+1. a second reading of the same line arrives, or one that is newer than the row by `APART` of the machine's usual
+   interval, or
 2. a message has no more readings for this machine and time, and every line that still reports has its reading.
 
-Both are properties of the data, so batch borders change nothing, and eight messages of one instant give the same
-scores as one message with eight values. A line that was missing in `WAIT` rows running is no longer waited for. In a
-machine's first `GROWING` readings rule 2 does not apply, because its sensors are still being discovered.
+All are properties of the data, so batch borders change nothing, and eight messages of one instant give the same
+scores as one message with eight values. Sensors that send for themselves, each with a time of its own, are seen
+together all the same; a row has the time of its first reading. Where rows come at the usual interval, a reading of
+the next one is never taken for this one's. A line that was missing in `WAIT` rows running is no longer waited for.
+In a machine's first `GROWING` readings rule 2 does not apply, because its sensors are still being discovered.
 """
 
 from typing import NamedTuple
@@ -21,6 +24,7 @@ from pipeline.network import clock, condition, coupling, evidence, expectation, 
 
 WAIT = 16
 GROWING = 20.0
+APART = 0.9  # so that sensors with clocks of their own settle in rows, as long as there is a pause of a tenth in them
 
 
 class Lines(NamedTuple):
@@ -336,7 +340,8 @@ def step(
             due = machines.open[s]
         elif turn % 2 == 0:
             s = slot[i]
-            due = machines.open[s] and (time_ns[i] > machines.time_ns[s] or lines.ticked[line[i]])
+            newer = float(time_ns[i] - machines.time_ns[s]) > APART * machines.usual_ns[s]
+            due = machines.open[s] and (newer or lines.ticked[line[i]])
         else:
             s, c = slot[i], line[i]
             if not machines.open[s]:
