@@ -246,6 +246,10 @@ class NaiveExpectation:
         for c in np.flatnonzero(held & here & ~self.shut):
             beyond = max(abs(residual[c]) - 10 * self.usual[c], 0.0)
             say(c, self.real[c, 0] - math.copysign(beyond, residual[c]))
+        for c in np.flatnonzero(here & ~held & (self.own > 50) & (self.variance > 0)):
+            limit = 10 * math.sqrt(self.variance[c])
+            if abs(self.used[c, 0] - self.mean[c, 0]) > limit:
+                say(c, self.mean[c, 0] + np.clip(self.used[c, 0] - self.mean[c, 0], -limit, limit))
         if not self.learning:
             return
         deviation = (self.used - self.mean).ravel()

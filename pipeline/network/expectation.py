@@ -340,6 +340,11 @@ def learn(
             beyond = abs(lines.residual[c]) - limit
             taught = lines.real[c, 0] - math.copysign(max(beyond, 0.0), lines.residual[c])
             replace(lines, c, begin, taught, rate, before)
+        elif ticked[c] and lines.own[c] > params.begin:
+            # Nobody is doubted yet while a line is young: not even so is one glitch to be all it knows.
+            off, limit = lines.used[c, 0] - lines.mean[c, 0], params.reach * math.sqrt(lines.variance[c])
+            if abs(off) > limit > 0.0:
+                replace(lines, c, begin, lines.mean[c, 0] + math.copysign(limit, off), rate, before)
     if frozen:
         return
     for p in range(size):
