@@ -519,9 +519,10 @@ class Engine:
 
     def _incident(self, slot: int) -> Incident:
         """The machine's incident, open or about to be."""
-        state, own = self.fleet.state, self._roster(slot)
-        names = [self.fleet.lines[line][1] for line in own.tolist()]
-        sensors = incidents.parts(state.incident_lines, own, names)
+        # All that are known, not its roster: after a repair a line is in that only from its next reading on.
+        state, known = self.fleet.state, self.fleet.lines_of(slot)
+        own = np.array([line for _, line in known], np.int64)
+        sensors = incidents.parts(state.incident_lines, own, [sensor for sensor, _ in known])
         return incidents.incident(state.incident_machines, slot, sensors)
 
     def incident(self, slot: int) -> Incident | None:

@@ -62,6 +62,7 @@ def operated(engine, operation, slot):
 
 
 @given(st.integers(0, 2**32))
+@example(402)  # with a repair while an incident is open
 @example(3952)  # whose usual distance from the expectation is no number any more
 @settings(max_examples=12, deadline=None)
 def test_every_field_of_every_point_is_finite_and_batches_and_restarts_change_none(seed):
