@@ -14,7 +14,7 @@ import numpy as np
 from bands import recording
 
 from pipeline.engine import Engine
-from pipeline.records import Machine, Readings
+from pipeline.score import batches
 from pipeline.tables import Table
 
 LATE = 60  # rows after a fault in which a mask still is its
@@ -23,17 +23,13 @@ MASKABLE = ("stuck", "dropout", "loss")
 
 def masked(table: Table) -> np.ndarray:
     """(rows, sensors), whether a sensor has no part in the score after this row."""
-    engine, machine = Engine(), Machine(table.name)
-    for sensor in table.sensors:
-        engine.fleet.number(machine, sensor)
-    row, line = np.nonzero(~np.isnan(table.values))
-    ends = np.append(row[1:] != row[:-1], True)
+    engine = Engine()
     found = np.zeros(table.values.shape, bool)
-    hidden = engine.fleet.state.lines.quality.masked
-    for at, one in enumerate(np.split(np.arange(len(row)), np.searchsorted(row, np.arange(1, len(table.values))))):
-        slots = np.zeros(len(one), np.int64)
-        engine.step(Readings(slots, line[one], table.time_ns[row[one]], table.values[row[one], line[one]], ends[one]))
-        found[at] = hidden[: found.shape[1]]
+    for row, given in enumerate(batches(engine, table, 1)):
+        engine.step(given)
+        hidden = engine.fleet.state.lines.quality.masked
+        for sensor, line in engine.fleet.lines_of(0):
+            found[row, table.sensors.index(sensor)] = hidden[line]
     return found
 
 

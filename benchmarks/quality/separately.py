@@ -4,8 +4,7 @@
 
 The synthetic machines that age and break, sent three ways: all sensors in one message with one time; one after the
 other within 3 % of the interval, as by a gateway; and each by a clock of its own, at any moment of the interval and
-up to 2 % of it early or late. A row of the recording is in alarm if anything that was scored within its interval
-is.
+up to 2 % of it late. A row of the recording is in alarm if anything that was scored within its interval is.
 """
 
 import argparse
@@ -16,38 +15,36 @@ import numpy as np
 from bands import recording
 
 from pipeline.engine import Engine
-from pipeline.records import Machine, Readings
+from pipeline.records import Readings
+from pipeline.score import batches
 from pipeline.tables import Table
 
 WAYS = ("together", "in turn", "by themselves")
-BATCH = 4096
+BATCH = 4096  # messages
 
 
-def sent(table: Table, way: str, rng: np.random.Generator) -> Readings:
-    """A recording as messages of one reading each, but `together`."""
-    row, line = np.nonzero(~np.isnan(table.values))
-    interval_ns = int(np.median(np.diff(table.time_ns)))
-    count = table.values.shape[1]
-    share = np.zeros(len(row))
-    if way == "in turn":
-        share = 0.03 * line / count
-    elif way == "by themselves":
-        share = rng.uniform(0, 1, count)[line] + rng.uniform(0.0, 0.02, len(row))
-    time_ns = table.time_ns[row] + (share * interval_ns).astype(np.int64)
+def sent(together: Readings, way: str, interval_ns: int, rng: np.random.Generator) -> Readings:
+    """Readings of rows as the sensors send them; but `together`, each in a message of its own."""
+    if way == "together":
+        return together
+    count, line = together.line.max() + 1, together.line
+    share = 0.03 * line / count
+    if way == "by themselves":
+        share = rng.uniform(0, 1, count)[line] + rng.uniform(0.0, 0.02, len(line))
+    time_ns = together.time_ns + (share * interval_ns).astype(np.int64)
     order = np.argsort(time_ns, kind="stable")
-    ends = np.append(row[1:] != row[:-1], True) if way == "together" else np.ones(len(row), bool)
-    value = table.values[row, line]
-    return Readings(np.zeros(len(row), np.int64), line[order], time_ns[order], value[order], ends)
+    return Readings(together.slot, line[order], time_ns[order], together.value[order], np.ones(len(line), bool))
 
 
-def scored(table: Table, given: Readings) -> tuple[np.ndarray, int]:
+def scored(table: Table, way: str, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """Highest score within the interval of each row, and how many rows the network made of it."""
-    engine, machine = Engine(), Machine(table.name)
-    for sensor in table.sensors:
-        engine.fleet.number(machine, sensor)
-    highest, rows = np.zeros(len(table.time_ns)), 0
-    for begin in range(0, len(given.line), BATCH):
-        scores = engine.step(Readings(*(column[begin : begin + BATCH] for column in given)))
+    engine = Engine()
+    [together] = batches(engine, table, len(table.time_ns))
+    given = sent(together, way, int(np.median(np.diff(table.time_ns))), rng)
+    highest, rows, begin = np.zeros(len(table.time_ns)), 0, 0
+    for border in [*np.flatnonzero(given.ends)[BATCH - 1 :: BATCH].tolist(), len(given.line) - 1]:
+        scores = engine.step(Readings(*(column[begin : border + 1] for column in given)))
+        begin = border + 1
         at = np.searchsorted(table.time_ns, scores.time_ns, side="right") - 1
         np.maximum.at(highest, at, scores.score)
         rows += len(at)
@@ -65,7 +62,7 @@ def main() -> None:
         units, rows, rng = [], 0, np.random.default_rng(0)
         for name, frame, truth in ageing.machines(seeds):
             table = recording(name, frame)
-            highest, made = scored(table, sent(table, way, rng))
+            highest, made = scored(table, way, rng)
             rows += made
             units.append((SimpleNamespace(name=name, truth=truth, rows=len(frame)), highest))
         told = ageing.score(units, 0.99)
