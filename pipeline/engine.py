@@ -84,6 +84,10 @@ class Trust(NamedTuple):
         """
         return f"{self.quality.word}, masked" if self.masked else self.quality.word
 
+    def told(self) -> dict[str, Any]:
+        """As it is told in JSON."""
+        return {**self._asdict(), "quality": self.quality.word}
+
 
 class Summary(NamedTuple):
     """One machine as it stands."""
@@ -745,7 +749,7 @@ class Engine:
         """
         state = self.fleet.state
         lines = self._roster(slot)
-        late = [self._late.get(line, 0) >= self._params.quality.late for line in lines.tolist()]
+        late = np.isin(lines, self._late_lines())
         found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
         return tuple(
             Trust(self.fleet.lines[line][1], QUALITIES[one], masked)
@@ -754,11 +758,16 @@ class Engine:
             )
         )
 
+    def _late_lines(self) -> list[int]:
+        """Lines whose clocks are wrong."""
+        return [line for line, count in self._late.items() if count >= self._params.quality.late]
+
     def doubtful(self) -> Bools:
-        """Of every machine, whether it has a sensor that is bad or masked, its clock left aside."""
+        """Of every machine, whether it has a sensor of which `quality` has something to say."""
         state, count = self.fleet.state, len(self.fleet.machines)
         roster = state.row_machines.roster[:count]
         bad = (state.lines.quality.verdict != Quality.GOOD) | state.lines.quality.masked
+        bad[self._late_lines()] = True
         own = np.arange(roster.shape[1]) < state.row_machines.size[:count, np.newaxis]
         found: Bools = (bad[roster] & own).any(1)
         return found

@@ -129,6 +129,7 @@ def test_a_clock_that_stands_or_goes_back_is_wrong_and_right_again():
         engine.step(engine.arrange([[Reading(machine, sensor, at, 1.0 * t)] for sensor, at in times.items()]))
         expected = Quality.CLOCK if 50 <= t < 69 else Quality.GOOD
         assert engine.quality(0) == (Trust("a", Quality.GOOD, masked=False), Trust("b", expected, masked=False)), t
+        assert engine.doubtful().tolist() == [expected is not Quality.GOOD], t
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -132,7 +132,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
                 "state": one.state.word,
                 "severity": one.severity.name,
                 "shifts": [shift._asdict() for shift in one.shifts],
-                "quality": [{**each._asdict(), "quality": each.quality.word} for each in sensors],
+                "quality": [each.told() for each in sensors],
             }
             for one, sensors in zip(summaries, trust, strict=True)
         ]

@@ -4,7 +4,7 @@
 can; everything else works on those copies.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -107,7 +107,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "sensors": int(state.row_machines.size[slot]),
             "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
             "incident": told(engine.incident(slot)),
-            "bad": trusted(one for one in engine.quality(slot) if not one.fine) if doubtful[slot] else [],
+            "bad": [one.told() for one in engine.quality(slot) if not one.fine] if doubtful[slot] else [],
         }
         for slot in slots
     ]
@@ -182,13 +182,8 @@ def page(one: Details) -> dict[str, Any]:
         "critical": one.critical,
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
-        "sensors": trusted(one.trust),
+        "sensors": [each.told() for each in one.trust],
     }
-
-
-def trusted(trust: Iterable[Trust]) -> list[dict[str, Any]]:
-    """Whether sensors can be believed."""
-    return [{"sensor": one.sensor, "quality": one.quality.word, "masked": one.masked} for one in trust]
 
 
 def aged(engine: Engine, slot: int) -> list[dict[str, Any]]:
