@@ -18,7 +18,7 @@ CHUNK_ROWS = 2_000  # per step of the engine; any other number gives the same sc
 class Scored(NamedTuple):
     """One entry per row of the table."""
 
-    score: Floats  # 0 in rows without any reading and while the machine is learning
+    score: Floats  # 0 in rows without any reading and while the machine is learning; see `score`
     severity: Ints
     cause: list[str]  # sensor; empty in rows without any reading
     ready: Bools  # the machine's first 100 readings are over; before, it only learns
@@ -116,25 +116,31 @@ def score(
     its kind.
     `explain`: with the reasons, which take three to four times the memory of the table.
 
+    Where sensors have rows of their own, the network joins what belongs together; its score is that of the last of
+    these rows, before which it was not known, and the others have that of the row before.
+
     For experiments: other `params`, and the first row that the network does not learn from, `freeze_at`.
     """
     settings = rule or MachineRule()
     whole, table = table, heard(table, settings)
     engine = Engine(limits=room_for(table), rule=lambda name: settings, params=params, priors=lambda name: known)
-    with_readings = np.flatnonzero(~np.isnan(table.values).all(axis=1))
-    count, judged = len(table.time_ns), 0
+    readings_until, judged = np.cumsum((~np.isnan(table.values)).sum(axis=1)), 0
+    count, told_at = len(table.time_ns), np.zeros(len(table.time_ns), np.int64)
     scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count
     explained = nothing_explained(whole) if explain else None
 
     def keep(part: Scores) -> None:
         nonlocal judged
-        rows_ = with_readings[judged : judged + len(part)]
-        judged += len(part)
+        if not len(part):
+            return
+        rows_ = np.searchsorted(readings_until, judged + part.until)
+        judged += int(part.until[-1])
+        told_at[rows_] = rows_
         scores[rows_], severity[rows_], learned[rows_] = part.score, part.severity, part.learned
         for row, line in zip(rows_.tolist(), part.cause.tolist(), strict=True):
             cause[row] = engine.fleet.lines[line][1]
         if explained is not None:
-            note(engine, part, rows_, whole.sensors, explained)
+            note(engine, part, rows_, whole, explained)
 
     steps = zip(pairwise(borders(table, rows, freeze_at)), batches(engine, table, rows, freeze_at), strict=True)
     for (begin, end), readings in steps:
@@ -145,6 +151,12 @@ def score(
         if progress is not None:
             progress(end)
     keep(engine.finish())
+    told_at = np.maximum.accumulate(told_at)
+    untold = np.flatnonzero((told_at < np.arange(count)) & (np.diff(readings_until, prepend=0) > 0))
+    for column in (scores, severity, learned):
+        column[untold] = column[told_at[untold]]
+    for row in untold.tolist():
+        cause[row] = cause[told_at[row]]
     # The reading that completes the warm-up is its last one, so a machine is ready from the next row on.
     ready = np.append(False, np.maximum.accumulate(learned) >= 1.0)[: len(scores)]
     return Scored(scores, severity, cause, ready, in_order(table.time_ns)[1], explained)
@@ -156,11 +168,14 @@ def nothing_explained(table: Table) -> Explained:
     return Explained([""] * len(table.time_ns), share, expected, low, high)
 
 
-def note(engine: Engine, scores: Scores, rows: Ints, sensors: list[str], explained: Explained) -> None:
-    """Explain scores of the only machine of an engine, which are of these rows of its table of these sensors."""
+def note(engine: Engine, scores: Scores, rows: Ints, table: Table, explained: Explained) -> None:
+    """Explain scores of the only machine of an engine, which are of these rows of its table."""
     told = engine.explain(scores, np.arange(len(scores)))
-    columns = np.array([sensors.index(sensor) for _, sensor in engine.fleet.lines], np.int64)
-    cell = rows[told.row], columns[told.line]
+    columns = np.array([table.sensors.index(sensor) for _, sensor in engine.fleet.lines], np.int64)[told.line]
+    at = rows[told.row]
+    while (elsewhere := np.isnan(table.values[at, columns])).any():  # the reading is of an earlier row
+        at = at - elsewhere
+    cell = at, columns
     for name in ("share", "expected", "low", "high"):
         getattr(explained, name)[cell] = getattr(told, name)
     alarms = np.flatnonzero(scores.severity > 0)

@@ -168,6 +168,19 @@ def test_a_fault_is_found_as_well_where_every_sensor_sends_by_itself():
         assert len(first ^ other) < 10
 
 
+def test_a_message_is_never_torn_apart_by_the_row_that_is_open():
+    machine, engine, times = Machine("m"), Engine(), []
+    for t in range(60):
+        at = START + t * SECOND - (t == 50) * SECOND // 4  # earlier than usual, while the row before waits for s0
+        sensors = ("s1",) if t == 49 else ("s0", "s1")
+        scores = engine.step(engine.arrange([[Reading(machine, sensor, at, float(t % 7)) for sensor in sensors]]))
+        assert np.diff(scores.until, prepend=0).tolist() == [
+            1 if time == START + 49 * SECOND else 2 for time in scores.time_ns
+        ]
+        times += scores.time_ns.tolist()
+    assert len(times) == 60
+
+
 def test_rows_at_the_usual_interval_are_not_taken_for_one_where_each_lacks_another_sensor():
     messages = life(missing=0.0, rows=100)
     messages[60], messages[61] = messages[60][:1], messages[61][1:]

@@ -40,7 +40,7 @@ class Params(NamedTuple):
     renew: int = 20  # rows between two inversions
     doubt: float = 8.0  # usual residuals from which a reading is doubted
     teach: float = 10.0  # usual residuals a doubted reading may teach at most
-    reach: float = 10.0  # deviations a line may be expected to lie off its mean, whatever the others read
+    reach: float = 10.0  # deviations a line may be expected to lie off its mean, and a reading off it may teach
     price: float = 9.0  # squared usual residuals that blaming one more line must explain
     farthest: float = 100.0  # squared usual residuals that one line counts for at most in that
 
@@ -341,7 +341,7 @@ def learn(
             taught = lines.real[c, 0] - math.copysign(max(beyond, 0.0), lines.residual[c])
             replace(lines, c, begin, taught, rate, before)
         elif ticked[c] and lines.own[c] > params.begin:
-            # Nobody is doubted yet while a line is young: not even so is one glitch to be all it knows.
+            # While a line is young it is not doubted; one glitch is not to be all it knows, even so.
             off, limit = lines.used[c, 0] - lines.mean[c, 0], params.reach * math.sqrt(lines.variance[c])
             if abs(off) > limit > 0.0:
                 replace(lines, c, begin, lines.mean[c, 0] + math.copysign(limit, off), rate, before)

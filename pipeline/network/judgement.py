@@ -130,6 +130,7 @@ class Scratch(NamedTuple):
     condition: evolving.Scratch
     expectation: expectation.Scratch
     modes: modes.Scratch
+    judged: NDArray[np.bool_]  # (lines,), with a reading that is believed
 
 
 def scratch(lines: layers.Lines, width: int) -> Scratch:
@@ -138,6 +139,7 @@ def scratch(lines: layers.Lines, width: int) -> Scratch:
         evolving.scratch(width, condition.NEURONS, lines.condition.delays.dtype.type),
         expectation.scratch(width),
         modes.scratch(width),
+        np.empty(len(lines.frozen), np.bool_),
     )
 
 
@@ -149,14 +151,13 @@ def expect(
     slot: int,
     roster: NDArray[np.int64],
     size: int,
-    ticked: NDArray[np.bool_],
     frozen: bool,
     rows: int,
     elapsed: float,
     room: Scratch,
 ) -> tuple[float, int]:
     """Hold every line of a complete row against what the others expect; returns the highest level and its line."""
-    known, found = lines.expectation, lines.evidence
+    known, found, judged = lines.expectation, lines.evidence, room.judged
     for first in range(0, size, expectation.COHORT):
         members = min(size - first, expectation.COHORT)
         expectation.predict(
@@ -166,7 +167,7 @@ def expect(
             slot,
             first,
             members,
-            ticked,
+            judged,
             frozen,
             found.shut,
             found.usual,
@@ -188,7 +189,7 @@ def expect(
             shut += found.shut[roster[slot, i]]
         for i in range(first, first + members):
             c = roster[slot, i]
-            if not ticked[c]:
+            if not judged[c]:
                 continue
             shut -= found.shut[c]
             evidence.weigh(
@@ -213,7 +214,7 @@ def expect(
                 slot,
                 first,
                 members,
-                ticked,
+                judged,
                 found.shut,
                 found.level,
                 params.evidence.open_at,
@@ -224,9 +225,9 @@ def expect(
                 evidence.blame(params.evidence, found, known, roster, slot, first, members, frozen, culprit)
         for i in range(first, first + members):
             c = roster[slot, i]
-            if ticked[c] and found.level[c] > highest:
+            if judged[c] and found.level[c] > highest:
                 highest, cause = found.level[c], c
-            if ticked[c] and not found.shut[c] and not frozen:
+            if judged[c] and not found.shut[c] and not frozen:
                 news += drift.follow(
                     params.drift, lines.drift, known, roster, slot, first, members, i - first, elsewhere
                 )
@@ -239,7 +240,7 @@ def expect(
             slot,
             first,
             members,
-            ticked,
+            judged,
             frozen,
             found.shut,
             found.usual,
@@ -263,7 +264,7 @@ def tell(
     roster: NDArray[np.int64],
     slot: int,
     size: int,
-    heard: NDArray[np.bool_],
+    ticked: NDArray[np.bool_],
     age: NDArray[np.float64],
     account: Account,
     entry: int,
@@ -275,7 +276,7 @@ def tell(
     known, found = lines.expectation, lines.evidence
     for i in range(size):
         c = roster[slot, i]
-        if not heard[c]:
+        if not ticked[c]:
             continue
         account.line[entry] = c
         account.value[entry] = known.value[c]
@@ -408,7 +409,6 @@ def judge(
     roster: NDArray[np.int64],
     size: int,
     ticked: NDArray[np.bool_],
-    heard: NDArray[np.bool_],
     age: NDArray[np.float64],
     oldest: float,
     rows: int,
@@ -420,8 +420,8 @@ def judge(
 ) -> Verdict:
     """Join the lines of a machine after a row, and keep an account of them from `entry` on.
 
-    `roster[slot, :size]` are its lines, `heard[line]` says which had a reading, `ticked[line]` which of them are
-    judged, `age[line]` how many readings there were so far.
+    `roster[slot, :size]` are its lines, `ticked[line]` says which had a reading, `room.judged[line]` which of these
+    are believed, `age[line]` how many readings there were so far.
     `oldest`: readings of its oldest line. `rows`: closed before this one. `elapsed`: usual intervals, of `usual_ns`
     nanoseconds, since the machine's previous row.
     """
@@ -430,7 +430,7 @@ def judge(
         power = coupling.power(lines.coupling, roster, slot, size)
         for i in range(size):
             c = roster[slot, i]
-            if ticked[c]:
+            if room.judged[c]:
                 off = coupling.step(params.coupling, lines.coupling, roster, slot, size, i, frozen, age[c], power)
                 lines.rarity[c, layers.COUPLING] = rank.rarity(
                     params.rank, lines.rank, c, frozen, layers.COUPLING, off
@@ -448,8 +448,8 @@ def judge(
         elapsed,
         room.condition,
     )
-    highest, suspect = expect(params, lines, machines, slot, roster, size, ticked, frozen, rows, elapsed, room)
-    tell(params, lines, roster, slot, size, heard, age, account, entry)
+    highest, suspect = expect(params, lines, machines, slot, roster, size, frozen, rows, elapsed, room)
+    tell(params, lines, roster, slot, size, ticked, age, account, entry)
     if size > 1 and oldest < machines.evidence.given[slot]:
         strange = 0.0  # its kind says what is normal, which its own short past cannot: the first new mode is no fault
     limit = params.drift.stay if machines.drift.drifting[slot] else 1.0
@@ -472,9 +472,9 @@ def judge(
     for i in range(size):
         c = roster[slot, i]
         lines.dendrite[c] = 0.0
-        if not ticked[c]:
+        if not room.judged[c]:
             lines.rarity[c, :] = 0.0
-            if heard[c]:
+            if ticked[c]:
                 account.sigmas[entry] = account.dendrite[entry] = 0.0
                 account.rarity[entry, :] = 0.0
                 entry += 1

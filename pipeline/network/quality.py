@@ -226,18 +226,18 @@ def miss(params: Params, lines: Lines, line: int, time_ns: int, usual_ns: float,
 
 
 @inlined
-def masking(
+def doubt(
     params: Params,
     lines: Lines,
     roster: NDArray[np.int64],
     slot: int,
     size: int,
-    heard: NDArray[np.bool_],
+    missed: NDArray[np.int64],
     alarmed: NDArray[np.bool_],
 ) -> bool:
     """Count after a row for how long each line of a machine is in doubt; whether these are few enough to be masked.
 
-    `heard`: lines with a reading in the row, `alarmed`: lines in alarm.
+    `missed`: rows running without a reading of a line, this one included; `alarmed`: lines in alarm.
     """
     doubted = 0
     for i in range(size):
@@ -246,7 +246,7 @@ def masking(
             lines.doubt[c] = max(lines.doubt[c], 1.0)
         elif lines.verdict[c] != GOOD and (alarmed[c] or lines.doubt[c] > 0.0):
             lines.doubt[c] = params.trust
-        elif heard[c] and lines.doubt[c] > 0.0:
+        elif missed[c] == 0 and lines.doubt[c] > 0.0:
             lines.doubt[c] -= 1.0
         doubted += lines.doubt[c] > 0.0
     return doubted <= size // 2

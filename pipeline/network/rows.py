@@ -3,8 +3,8 @@
 A machine's readings come in one message or in one message per sensor, and batches cut the stream anywhere. A row
 collects them, and closes when
 
-1. a second reading of the same line arrives, or one that is newer than the row by `APART` of the machine's usual
-   interval, or
+1. a message arrives with a second reading of one of its lines, or with one that is newer than the row by `APART` of
+   the machine's usual interval, or
 2. a message has no more readings for this machine and time, and every line that still reports has its reading.
 
 All are properties of the data, so batch borders change nothing, and eight messages of one instant give the same
@@ -31,7 +31,6 @@ class Lines(NamedTuple):
     """One entry per line."""
 
     ticked: NDArray[np.bool_]  # has a reading in the open row
-    heard: NDArray[np.bool_]  # had one in the row that is being judged, where `ticked` is of those that are believed
     missed: NDArray[np.int64]  # rows running without one
     age: NDArray[np.float64]  # readings so far; a batch's later readings, already felt, are not counted yet
     usual_ns: NDArray[np.float64]  # sampling interval at the newest of these
@@ -77,13 +76,7 @@ class Closed(NamedTuple):
 
 def fresh_lines(lines: int) -> Lines:
     """State of `lines` lines that have seen nothing."""
-    return Lines(
-        np.zeros(lines, np.bool_),
-        np.zeros(lines, np.bool_),
-        np.zeros(lines, np.int64),
-        np.zeros(lines),
-        np.zeros(lines),
-    )
+    return Lines(np.zeros(lines, np.bool_), np.zeros(lines, np.int64), np.zeros(lines), np.zeros(lines))
 
 
 def fresh_machines(slots: int, width: int) -> Machines:
@@ -146,6 +139,27 @@ def complete(lines: Lines, machines: Machines, slot: int) -> bool:
 
 
 @inlined
+def joins(
+    lines: Lines,
+    machines: Machines,
+    slot: int,
+    begin: int,
+    line: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
+    ends: NDArray[np.bool_],
+) -> bool:
+    """Whether what a message has for a machine and a time, from `begin` on, belongs to the open row, as a whole."""
+    if float(time_ns[begin] - machines.time_ns[slot]) > APART * machines.usual_ns[slot]:
+        return False
+    for i in range(begin, line.size):
+        if lines.ticked[line[i]]:
+            return False
+        if ends[i]:
+            break
+    return True
+
+
+@inlined
 def experience(network_machines: layers.Machines, machines: Machines, slot: int) -> float:
     """Readings that a machine knows about: of its oldest line, and of its kind where it has sensors to compare."""
     given = network_machines.evidence.given[slot] if machines.size[slot] > 1 else 0.0
@@ -153,7 +167,7 @@ def experience(network_machines: layers.Machines, machines: Machines, slot: int)
 
 
 @inlined
-def believe(
+def mask(
     params: layers.Params,
     network_lines: judgement.Joined,
     lines: Lines,
@@ -167,7 +181,7 @@ def believe(
     Returns how many are, and whether they are others than before.
     """
     known, alarmed = network_lines.quality, network_lines.evidence.shut
-    few = quality.masking(params.quality, known, machines.roster, slot, machines.size[slot], lines.heard, alarmed)
+    few = quality.doubt(params.quality, known, machines.roster, slot, machines.size[slot], lines.missed, alarmed)
     masked, changed = 0, False
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
@@ -178,7 +192,7 @@ def believe(
             network_lines.condition.trace[c] = expectation.heard(network_lines.expectation, c)
         known.masked[c] = now
         masked += now
-        if lines.heard[c]:
+        if lines.missed[c] == 0:
             account.masked[entry] = now
             entry += 1
     return masked, changed
@@ -204,8 +218,7 @@ def close(
     elapsed = clock.intervals(params.clock, step_ns, machines.usual_ns[slot]) if machines.rows[slot] > 0 else 1.0
     for i in range(machines.size[slot]):
         c = machines.roster[slot, i]
-        lines.heard[c] = lines.ticked[c]
-        lines.ticked[c] = lines.heard[c] and not network_lines.quality.masked[c]
+        scratch.judged[c] = lines.ticked[c] and not network_lines.quality.masked[c]
     verdict = judgement.judge(
         params,
         network_lines,
@@ -214,7 +227,6 @@ def close(
         machines.roster,
         machines.size[slot],
         lines.ticked,
-        lines.heard,
         lines.age,
         machines.oldest[slot],
         machines.rows[slot],
@@ -247,7 +259,7 @@ def close(
         if network_lines.quality.masked[c]:  # the machine as a whole is where the others say that the line is
             value = expectation.heard(network_lines.expectation, c)
             condition.follow(params.condition, network_lines.condition, c, lines.age[c], elapsed, value)
-        if lines.heard[c]:
+        if lines.ticked[c]:
             account.quality[entry] = quality.hear(
                 params.quality,
                 network_lines.quality,
@@ -287,9 +299,9 @@ def close(
             account.lost_line[lost], account.lost_ns[lost] = c, machines.time_ns[slot]
             lost += 1
             doubted = True
-        lines.missed[c] = 0 if lines.heard[c] else lines.missed[c] + 1
+        lines.missed[c] = 0 if lines.ticked[c] else lines.missed[c] + 1
         lines.ticked[c] = False
-    out.masked[row], changed = believe(
+    out.masked[row], changed = mask(
         params, network_lines, lines, machines, slot, account, out.until[row - 1] if row > 0 else 0
     )
     out.until[row] = entry
@@ -340,8 +352,8 @@ def step(
             due = machines.open[s]
         elif turn % 2 == 0:
             s = slot[i]
-            newer = float(time_ns[i] - machines.time_ns[s]) > APART * machines.usual_ns[s]
-            due = machines.open[s] and (newer or lines.ticked[line[i]])
+            begins = i == 0 or ends[i - 1]
+            due = begins and machines.open[s] and not joins(lines, machines, s, i, line, time_ns, ends)
         else:
             s, c = slot[i], line[i]
             if not machines.open[s]:
