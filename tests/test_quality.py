@@ -107,6 +107,19 @@ def test_the_best_nab_threshold_is_never_worse_than_a_fixed_one():
     assert nab_score.score(files)[0] >= nab_score.score(files, threshold=0.99)[0]
 
 
+def test_what_nab_says_of_the_earlier_35_files_does_not_depend_on_the_others():
+    def machine(category, *alarms):
+        score, windows = nab_file(*alarms)
+        return scored(score, category=category, windows=windows)
+
+    earlier = [machine("realKnownCause", 1000), machine("artificialWithAnomaly", 2500, 800)]
+    later = [machine("realTraffic"), machine("realTweets", 1500)]
+    whole, part, others = scorers.nab(earlier + later, 0.99), scorers.nab(earlier, 0.99), scorers.nab(later, 0.99)
+    assert whole["nab, 35 files"] == part["nab, 35 files"] == part["nab"]
+    assert whole["nab"] != part["nab"]
+    assert [title for title in others if "35 files" in title] == []
+
+
 # Synthetic machines
 
 
