@@ -19,7 +19,7 @@ from pipeline.network import layers
 
 HERE = Path(__file__).parent
 FREEZE_AT = 750
-SETS = "nab,smap_msl,skab,femto,cmapss_fd001,gas_turbine,ageing"
+SETS = "nab,smap_msl,skab,femto,cmapss_fd001,gas_turbine,ageing,plant"
 # Column, and where the board's JSON has it: set, table, line, figure.
 FIGURES = (
     ("NAB best", "nab", "nab", "this, best threshold", "standard"),
@@ -35,6 +35,16 @@ FIGURES = (
     ("false/10k", "ageing", "ageing: false alarms and persistence", "this, median machine", "false/10k"),
     ("worst", "ageing", "ageing: false alarms and persistence", "this, worst machine", "false/10k"),
     ("in alarm", "ageing", "ageing: false alarms and persistence", "this, median machine", "held in alarm %"),
+    ("a blind", "plant", "plant: healthy life", "this, a constants", "blind %"),
+    ("a rows %", "plant", "plant: healthy life", "this, a constants", "rows % median"),
+    ("a longest", "plant", "plant: healthy life", "this, a constants", "longest rows"),
+    ("b blind", "plant", "plant: healthy life", "this, b discrete", "blind %"),
+    ("b rows %", "plant", "plant: healthy life", "this, b discrete", "rows % median"),
+    ("b longest", "plant", "plant: healthy life", "this, b discrete", "longest rows"),
+    ("moved found", "plant", "plant: faults by family", "this, once a constant has moved", "found %"),
+    ("moved held", "plant", "plant: faults by family", "this, once a constant has moved", "held %"),
+    ("plant found", "plant", "plant: faults by family", "this, all", "found %"),
+    ("plant held", "plant", "plant: faults by family", "this, all", "held %"),
 )
 FAULTS = ("ageing", "ageing: faults", "this, found %")  # a figure per kind of fault
 
@@ -62,11 +72,12 @@ def measured(board: Path, data: Path, sets: str, options: list[str]) -> dict[str
 
 
 def chosen(report: dict[str, Any]) -> dict[str, float | None]:
-    """The figures of the table; those of sets that were not run are left out."""
+    """The figures of the table; those of sets that were not run are left out, those of no machine are None."""
     figures = {}
     for name, part, table, line, key in FIGURES:
         if part in report:
-            figures[name] = report[part]["tables"][table][line][key]
+            lines = report[part]["tables"][table]
+            figures[name] = lines[line][key] if line in lines else None
     part, table, line = FAULTS
     if part in report:
         figures |= report[part]["tables"][table][line]
@@ -87,12 +98,12 @@ def main() -> None:
     for name, extra in variants():
         figures = chosen(measured(options.board, options.data, options.sets, extra))
         if not table:
-            print(" " * 22 + "".join(f"{column:>11}" for column in figures))
+            print(" " * 22 + "".join(f"{column:>12}" for column in figures))
         table[name] = figures
         cells = (
             "-" if value is None else f"{value:.3f}" if value < 1 else f"{value:.1f}" for value in figures.values()
         )
-        print(f"{name:22}" + "".join(f"{cell:>11}" for cell in cells), flush=True)
+        print(f"{name:22}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
     if options.json:
         options.json.write_text(json.dumps(table, indent=1) + "\n")
 

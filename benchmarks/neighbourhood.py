@@ -64,7 +64,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--shake", type=float, default=0.2)
     parser.add_argument("--sets", default=SETS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=range(1, 9), help="machines of the set ageing")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=range(1, 9), help="machines of the sets ageing and plant"
+    )
     parser.add_argument("--json", type=Path, help="the figures of every draw")
     options = parser.parse_args()
     rng = np.random.default_rng(1)
@@ -74,7 +76,7 @@ def main() -> None:
             for name in options.sets.split(",")
         }
         lines = {"as it is": measured(units, layers.Params())}
-        print(" " * 12 + "".join(f"{name:>11}" for name in lines["as it is"]))
+        print(" " * 12 + "".join(f"{name:>12}" for name in lines["as it is"]))
         show("as it is", lines["as it is"])
         for draw in range(options.draws):
             name = f"draw {draw + 1}"
@@ -89,7 +91,7 @@ def main() -> None:
 
 def show(name: str, figures: dict[str, float]) -> None:
     """One line of the table."""
-    print(f"{name:12}" + "".join(f"{value:11.3f}" for value in figures.values()), flush=True)
+    print(f"{name:12}" + "".join(f"{value:12.3f}" for value in figures.values()), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import ablations
 import ageing
 import board
 import calibration
@@ -13,6 +15,7 @@ import metrics
 import nab_score
 import numpy as np
 import pandas as pd
+import plant
 import pytest
 import scorers
 import verify
@@ -141,6 +144,115 @@ def test_nothing_breaks_in_the_warm_up_and_faults_do_not_overlap():
     assert all(end + ageing.SETTLE <= start for end, start in zip(ends[:-1], starts[1:], strict=True))
 
 
+# What plants have
+
+
+def test_a_machine_of_a_plant_is_the_same_every_time_and_another_with_another_seed():
+    table, truth = plant.Machine(1, "b discrete", False).finish()
+    again, same = plant.Machine(1, "b discrete", False).finish()
+    pd.testing.assert_frame_equal(table, again)
+    assert truth == same
+    assert (truth["sensors"], truth["faults"]) == (len(table.columns) - 1, [])
+    other, _ = plant.Machine(2, "b discrete", False).finish()
+    assert len(other) != len(table)
+
+
+@pytest.mark.parametrize("family", plant.FAMILIES)
+def test_a_machine_of_a_plant_breaks_late_and_far_from_all_that_is_odd(family):
+    table, truth = plant.Machine(1, family, True).finish()
+    ends = [o["end"] for o in truth["odd"]]
+    for fault in truth["faults"]:
+        assert fault["start"] >= max([len(table) // 2, *(end + plant.APART for end in ends)])
+        assert 100 <= fault["end"] - fault["start"] <= 1500
+        assert set(fault["causes"]) <= set(table)
+        ends.append(fault["end"])
+
+
+def test_a_constant_of_a_plant_has_one_value_until_it_moves_for_the_first_time():
+    table, truth = plant.Machine(1, "a constants", False).finish()
+    [(kind, start)] = [(o["kind"], o["start"]) for o in truth["odd"]]
+    assert kind == "first move"
+    assert start > 1000
+    assert table["setpoint"][:start].nunique() == 1
+    assert table["setpoint"][start] != table["setpoint"][start - 1]
+
+
+ROWS = 6000  # of the machines below
+FAULT = {"kind": "step", "start": 5000, "end": 5600, "causes": ("s01",)}
+FIRST_MOVE = {"kind": "first move", "start": 1000, "end": 1010}
+
+
+def plants(*alarms, score=None, fault=FAULT, family="a constants", cause="s01"):
+    """One machine that moves once and breaks once, with alarms in the given rows."""
+    score = np.zeros(ROWS) if score is None else score
+    score[list(alarms)] = 1.0
+    item = scored(score, family=family, kind="blip", step_s=1.0, sensors=1, odd=[FIRST_MOVE], faults=[fault])
+    return replace(item, cause=np.full(ROWS, cause))
+
+
+def life(item):
+    return dict(scorers.plant([item], 0.99)["plant: healthy life"])["this, all"]
+
+
+def faults(item):
+    return dict(scorers.plant([item], 0.99)["plant: faults by family"])["this, once a constant has moved"]
+
+
+def test_a_score_that_stands_above_zero_is_blind_and_one_that_is_silent_is_not():
+    assert life(plants(score=np.full(ROWS, 0.5)))["blind %"] == pytest.approx(100)
+    assert life(plants(score=np.full(ROWS, 1.0)))["blind machines"] == 1
+    assert life(plants())["blind %"] == 0
+    moving = np.tile([0.5, 0.6], ROWS // 2)
+    assert life(plants(score=moving))["blind %"] == 0
+    moving[: scorers.STILL] = 0.5
+    assert life(plants(score=moving.copy()))["blind %"] > 0
+    moving[100:120] = np.tile([0.5, 0.6], 10)
+    assert life(plants(score=moving))["blind %"] == 0
+
+
+def test_to_tell_what_is_odd_is_no_mistake_and_to_go_on_telling_is():
+    until = FIRST_MOVE["end"] + scorers.EXCUSED
+    excused = life(plants(*range(FIRST_MOVE["start"], until)))
+    assert (excused["rows % median"], excused["odd rows %"], excused["longest rows"]) == (0, 100, 0)
+    longer = life(plants(*range(FIRST_MOVE["start"], until + 7)))
+    assert (longer["odd rows %"], longer["longest rows"], longer["young rows mean"]) == (100, 7, 7)
+    assert longer["longest h"] == pytest.approx(7 / 3600)
+
+
+def test_no_alarm_is_false_in_a_fault_and_soon_after_it():
+    end = FAULT["end"] + scorers.SETTLE
+    assert life(plants(*range(FAULT["start"], end)))["rows % median"] == 0
+    assert life(plants(end))["rows % median"] > 0
+
+
+def test_a_fault_of_a_plant_must_be_noticed_soon_but_a_drift_while_it_lasts():
+    late = FAULT["start"] + scorers.DUE + scorers.GRACE
+    assert faults(plants(late - 1))["found %"] == 100
+    assert faults(plants(late))["found %"] == 0
+    assert faults(plants(late, fault=FAULT | {"kind": "drift"}))["found %"] == 100
+
+
+def test_a_fault_that_is_found_in_one_row_is_hardly_held_and_one_that_is_missed_is_not_at_all():
+    found = faults(plants(5000))
+    assert (found["found %"], found["held %"]) == (100, pytest.approx(100 / 600))
+    assert faults(plants(*range(5000, 5600)))["held %"] == 100
+    missed = faults(plants(*range(5500, 5600)))
+    assert (missed["found %"], missed["held %"]) == (0, 0)
+
+
+def test_a_cause_is_right_if_most_alarms_name_the_sensor_and_is_not_asked_when_all_sensors_move():
+    assert faults(plants(5000))["right cause %"] == 100
+    assert faults(plants(5000, cause="s02"))["right cause %"] == 0
+    assert faults(plants(5000, fault=FAULT | {"causes": ()}))["of"] == 0
+
+
+def test_every_figure_of_a_plant_that_the_ablations_show_is_one_of_the_boards():
+    tables = scorers.plant([plants(), plants(family="b discrete")], 0.99)
+    figures = ablations.chosen({"plant": {"tables": {title: dict(lines) for title, lines in tables.items()}}})
+    assert list(figures) == [name for name, part, *_ in ablations.FIGURES if part == "plant"]
+    assert None not in figures.values()
+
+
 # The board
 
 
@@ -203,7 +315,7 @@ def test_a_detector_that_knows_the_future_is_found_out(tmp_path, what, online):
 
 def test_a_set_without_data_is_named_in_one_line_and_left_out(tmp_path, monkeypatch, capsys):
     (tmp_path / "skab").mkdir()  # there, but empty
-    sets = [name for name in corpus.SETS if name != "ageing"]
+    sets = [name for name in corpus.SETS if name not in corpus.MADE]
     call = f"board.py --command none --data {tmp_path} --work {tmp_path / 'work'} --rescore --sets {','.join(sets)}"
     monkeypatch.setattr(sys, "argv", call.split())
     board.main()
@@ -235,6 +347,15 @@ def test_healthy_streams_are_counted_as_the_set_itself_counts_them():
     row = calibration.table([stream])[0][1]
     assert row["false/10k median"] == pytest.approx(expected["false/10k"])
     assert row["rows % worst"] == pytest.approx(expected["false rows %"])
+
+
+def test_healthy_rows_of_a_plant_are_those_of_its_own_scorer():
+    item = plants(score=np.random.default_rng(3).random(ROWS))
+    (stream,) = calibration.streams("plant", [item], 0.99)
+    ((_, expected),) = scorers.plant([item], 0.99)["plant: every machine"]
+    row = calibration.table([stream])[0][1]
+    assert row["false/10k median"] == pytest.approx(expected["false/10k"])
+    assert row["rows % worst"] == pytest.approx(expected["rows %"])
 
 
 def quiet(rows, *alarms):
@@ -302,7 +423,7 @@ def test_every_set_has_its_source_in_the_readme_and_its_files_in_the_manifest():
     readme = (QUALITY / "README.md").read_text()
     assert [name for name in corpus.SETS if f"| `{name}` |" not in readme] == []
     listed = {line.split("  ")[1].split("/")[0] for line in (QUALITY / "MANIFEST.sha256").read_text().splitlines()}
-    assert listed == corpus.SETS.keys() - {"ageing"}
+    assert listed == corpus.SETS.keys() - corpus.MADE.keys()
 
 
 def test_the_truths_in_the_repository_are_those_of_the_manifest():

@@ -141,11 +141,11 @@ def main() -> None:
     p.add_argument("--threshold", type=float, default=0.99)
     p.add_argument("--declared", action="store_true", help="tell the command every sensor's range, as NAB does")
     p.add_argument("--before", type=Path, help="data folder with the machines' earlier life")
-    p.add_argument("--seeds", type=numbers, default=numbers("1-8"), help="machines of the set ageing")
+    p.add_argument("--seeds", type=numbers, default=numbers("1-8"), help="machines of the sets ageing and plant")
     p.add_argument("--json", type=Path)
     p.add_argument("--work", type=Path, help="keep inputs and scores here")
     p.add_argument("--rescore", action="store_true", help="do not run, score what an earlier run left in --work")
-    p.add_argument("--verbose", action="store_true", help="print every machine of the set ageing too")
+    p.add_argument("--verbose", action="store_true", help="print every machine of the sets ageing and plant too")
     a = p.parse_args()
     if a.rescore and not a.work:
         p.error("--rescore needs --work")
@@ -182,7 +182,7 @@ def main() -> None:
             rows = sum(u.rows for u in units)
             tables = getattr(scorers, name)(scored, a.threshold)
             for title, lines in tables.items():
-                if title != "ageing: every machine" or a.verbose:
+                if not title.endswith(": every machine") or a.verbose:
                     show(title, lines + list(peers.get(title, {}).items()))
             entry = {"machines": len(units), "rows": rows, "tables": {t: dict(lines) for t, lines in tables.items()}}
             note = f"{name}: {len(units)} machines, {rows} rows"

@@ -23,7 +23,7 @@ import ageing as ageing_set
 import nab_score
 import numpy as np
 from metrics import count_episodes, per, rows_of
-from scorers import BRIDGE_WARMUP, LEARN, Scored
+from scorers import BRIDGE_WARMUP, LEARN, Scored, plant_healthy
 
 ENOUGH = 1000  # healthy rows
 TITLE = "calibration: healthy streams"
@@ -64,6 +64,8 @@ def healthy(set_name: str, s: Scored):
     if set_name == "munich_bridge":
         intact = [(p["start"], p["end"]) for p in truth["segments"] if p["scored"] and not p["anomalous"]]
         return rows_of(intact, n) & (row >= BRIDGE_WARMUP)
+    if set_name == "plant":
+        return plant_healthy(truth, n)
     return ageing_set.healthy(truth)
 
 

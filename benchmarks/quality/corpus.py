@@ -3,7 +3,7 @@
 ``prepare(name, data, work)`` writes an input file per unit of the set ``name``
 (a column ``time``, then nothing but sensors) and returns the units.  ``data``
 is a folder laid out as README.md says; a hold-out is another.
-Labels, counters and scripted settings never reach an input file.  All row
+Labels, counts of rows and scripted settings never reach an input file.  All row
 numbers in a truth are 0-based rows of the prepared file, intervals half-open.
 
 ``before`` names a data folder with the earlier life of the same machine: sets
@@ -24,6 +24,7 @@ import ageing
 import nab_score
 import numpy as np
 import pandas as pd
+import plant
 
 EPOCH = pd.Timestamp("2020-01-01")
 
@@ -212,6 +213,7 @@ def munich_bridge(folder: Path, before: Path | None) -> Units:
             yield f"bridge_{day}", _timed(time, sensors), {"segments": segments}
 
 
+MADE = {"ageing": ageing.machines, "plant": plant.machines}  # from seeds, without data
 SETS = {
     f.__name__: f
     for f in (
@@ -225,15 +227,15 @@ SETS = {
         smap_msl,
         munich_bridge,
     )
-} | {"ageing": None}
+} | dict.fromkeys(MADE)
 
 
 def prepare(name: str, data: Path, work: Path, before: Path | None = None, seeds=range(1, 9)) -> list[Unit]:
     """Write the inputs of one set into ``work`` and return its units; FileNotFoundError if its data is missing."""
-    if name != "ageing" and not (data / name).is_dir():
+    if name not in MADE and not (data / name).is_dir():
         raise _missing(data / name)
     work.mkdir(parents=True, exist_ok=True)
-    source = ageing.machines(seeds) if name == "ageing" else SETS[name](data / name, before)
+    source = MADE[name](seeds) if name in MADE else SETS[name](data / name, before)
     units = []
     for unit, frame, truth in source:
         path = work / f"{unit}.csv"

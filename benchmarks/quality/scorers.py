@@ -8,6 +8,7 @@ belong to the detector under test; peers are added by the board.  Columns that s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -392,3 +393,122 @@ def munich_bridge(items: list[Scored], threshold: float) -> Tables:
 
 def ageing(items: list[Scored], threshold: float) -> Tables:
     return ageing_set.score([(s.unit, s.score) for s in items], threshold)
+
+
+# ----------------------------------------------------- what plants have
+
+YOUNG = 2000  # rows
+EXCUSED = 50  # rows after something odd in which alarms are nobody's mistake
+SETTLE = 200  # rows after a fault in which alarms are nobody's mistake
+GRACE = 20  # rows after a fault in which it still counts as found
+DUE = 400  # rows within which a fault must be noticed, but a drift
+STILL = 200  # rows of one and the same score in which nothing alarms, or nothing ends
+
+
+def _plant_odd(truth: dict, n: int) -> np.ndarray:
+    """Rows of a machine in which something is new yet healthy: to alarm is no mistake."""
+    return rows_of([(o["start"], o["end"]) for o in truth["odd"]], n, after=EXCUSED)
+
+
+def plant_healthy(truth: dict, n: int) -> np.ndarray:
+    """Rows of a machine in which every alarm is false."""
+    return ~_plant_odd(truth, n) & ~rows_of([(f["start"], f["end"]) for f in truth["faults"]], n, after=SETTLE)
+
+
+def _plant_life(s: Scored, alarm: np.ndarray) -> dict:
+    truth, n = s.unit.truth, s.unit.rows
+    odd, healthy = _plant_odd(truth, n), plant_healthy(truth, n)
+    false = [end - start for start, end in episodes(alarm & healthy)]
+    same = np.append(False, (np.abs(np.diff(s.score)) < 1e-6) & (s.score[1:] > 0))
+    still = rows_of([(start - 1, end) for start, end in episodes(same) if end - start + 1 >= STILL], n)
+    return {
+        "family": truth["family"],
+        "rows %": share(alarm, healthy),
+        "false/10k": per(len(false), healthy.sum(), 1e4),
+        "longest": max(false, default=0),
+        "longest h": max(false, default=0) * truth["step_s"] / 3600,
+        "young rows": int((alarm & healthy)[:YOUNG].sum()),
+        "odd rows %": share(alarm, odd),
+        "blind %": share(still, healthy),
+    }
+
+
+def _plant_faults(s: Scored, alarm: np.ndarray) -> Iterator[dict]:
+    truth, n = s.unit.truth, s.unit.rows
+    healthy, covered = plant_healthy(truth, n), rows_of(episodes(alarm), n)
+    moved = any(o["kind"] == "first move" for o in truth["odd"])
+    for f in truth["faults"]:
+        start, end = f["start"], f["end"]
+        due = (end - start if f["kind"] == "drift" else min(end - start, DUE)) + GRACE
+        hits = np.flatnonzero(alarm[start : start + due])
+        named = np.isin(s.cause[start:end][alarm[start:end]], f["causes"])
+        yield {
+            "family": truth["family"],
+            "kind": f["kind"],
+            "moved": moved,
+            "found": float(len(hits) > 0),
+            "luck": chance(alarm, healthy, due),
+            "delay": hits[0] if len(hits) else np.nan,
+            "held": share(covered, rows_of([(start, end)], n)) if len(hits) else 0.0,
+            "cause": float(named.mean() > 0.5) if f["causes"] and len(named) and len(hits) else np.nan,
+        }
+
+
+def _plant_lives(lines: list[dict]) -> dict:
+    columns = {key: np.array([line[key] for line in lines], float) for key in lines[0] if key != "family"}
+    return {
+        "machines": len(lines),
+        "rows % median": float(np.median(columns["rows %"])),
+        "mean": float(columns["rows %"].mean()),
+        "worst": float(columns["rows %"].max()),
+        "false/10k": float(columns["false/10k"].mean()),
+        "longest rows": int(columns["longest"].max()),
+        "longest h": float(columns["longest h"].max()),
+        "young rows mean": float(columns["young rows"].mean()),
+        "worst young": int(columns["young rows"].max()),
+        "odd rows %": _mean(columns["odd rows %"]),
+        "blind %": float(columns["blind %"].mean()),
+        "blind machines": int((columns["blind %"] > 10).sum()),
+    }
+
+
+def _plant_found(lines: list[dict]) -> dict:
+    keys = ("found", "luck", "delay", "held", "cause")
+    columns = {key: np.array([line[key] for line in lines], float) for key in keys}
+    delays = columns["delay"][np.isfinite(columns["delay"])]
+    return {
+        "faults": len(lines),
+        "found %": 100 * float(columns["found"].mean()),
+        "by luck %": 100 * _mean(columns["luck"]),
+        "held %": float(columns["held"].mean()),
+        "right cause %": 100 * _mean(columns["cause"]),
+        "of": int(np.isfinite(columns["cause"]).sum()),
+        "median delay": float(np.median(delays)) if len(delays) else np.nan,
+    }
+
+
+def _grouped(measure: Callable[[list[dict]], dict], lines: list[dict], key: str) -> list[tuple[str, dict]]:
+    """``measure`` of the lines with each value of ``key``, and of all."""
+    groups = {name: [line for line in lines if line[key] == name] for name in sorted({line[key] for line in lines})}
+    return [(f"this, {name}", measure(part)) for name, part in groups.items()] + [("this, all", measure(lines))]
+
+
+def plant(items: list[Scored], threshold: float) -> Tables:
+    lives, faults, every = [], [], []
+    for s in items:
+        alarm, truth = s.score >= threshold, s.unit.truth
+        life, own = _plant_life(s, alarm), list(_plant_faults(s, alarm))
+        lives.append(life)
+        faults += own
+        told = [f"{f['kind']} " + (f"held {f['held']:.0f}" if f["found"] else "MISSED") for f in own]
+        machine = {"sensors": truth["sensors"], "rows": s.unit.rows, "step s": truth["step_s"]}
+        machine |= {key: value for key, value in life.items() if key != "family"}
+        every.append((f"{s.unit.name} {truth['kind']}", machine | {"faults": ", ".join(told)}))
+    moved = [f for f in faults if f["moved"]]
+    blind_test = [("this, once a constant has moved", _plant_found(moved))] if moved else []
+    return {
+        "plant: healthy life": _grouped(_plant_lives, lives, "family"),
+        "plant: faults by family": _grouped(_plant_found, faults, "family") + blind_test,
+        "plant: faults by kind": _grouped(_plant_found, faults, "kind"),
+        "plant: every machine": every,
+    }
