@@ -40,7 +40,7 @@ class Scores(NamedTuple):
     learned: Floats  # share of the warm-up that is done
     gate: Floats  # 1 the baseline learns fully .. 0.02 it is protected
     state: Ints  # see `MachineState`
-    changed: Bools  # a lasting change was accepted and waits to be confirmed
+    changed: Ints  # sensors with a reading in the row whose lasting change was accepted and is not confirmed
     spikes: Ints  # that travelled for this row
     due: Bools  # to be written
     due_sensors: Bools  # with every sensor
@@ -87,6 +87,28 @@ class Trust(NamedTuple):
     def told(self) -> dict[str, Any]:
         """As it is told in JSON."""
         return {**self._asdict(), "quality": self.quality.word}
+
+
+class Changes(NamedTuple):
+    """Lasting changes of a machine that its network has accepted and nobody has confirmed."""
+
+    sensors: tuple[str, ...]  # that have changed; empty where it is the machine as a whole
+    unconfirmed: int  # number of the incident that nobody has answered; 0 where there is none
+    lasting: bool  # there is anything to say
+
+    @property
+    def says(self) -> str:
+        """Which sensors, and whether an incident waits for an answer.
+
+        >>> Changes(("valve",), 7, lasting=True).says
+        'valve (unconfirmed)'
+        """
+        names = ", ".join(self.sensors) or ("the machine as a whole" if self.lasting else "")
+        return f"{names} (unconfirmed)" if self.unconfirmed else names
+
+    def told(self) -> dict[str, Any]:
+        """As it is told in JSON."""
+        return {"changed": self.sensors, "unconfirmed": self.unconfirmed or None}
 
 
 class Summary(NamedTuple):
@@ -365,7 +387,7 @@ class Engine:
 
     def _score(self, closed: rows.Closed, account: judgement.Account) -> Scores:
         event = scoring.event_score(closed.event, closed.lines)
-        lasting = scoring.state_score(closed.state, closed.lines, closed.changed)
+        lasting = scoring.state_score(closed.state, closed.lines)
         score = np.maximum(event, lasting)
         n = len(score)
         severity, states = np.empty((2, n), np.int64)
@@ -405,7 +427,7 @@ class Engine:
             learned,
             closed.gate,
             states,
-            closed.changed,
+            np.diff(np.cumsum(account.changed)[closed.until - 1], prepend=0),
             closed.spikes,
             due,
             due_sensors,
@@ -416,9 +438,9 @@ class Engine:
             account,
             (),
         )
-        return Scores(*scores[:-1], tuple(self._follow(scores)))
+        return Scores(*scores[:-1], tuple(self._follow(scores, closed.accepted)))
 
-    def _follow(self, scores: Scores) -> Iterator[News]:
+    def _follow(self, scores: Scores, accepted: Bools) -> Iterator[News]:
         """Take rows into the incidents of their machines."""
         state = self.fleet.state
         machines, lines = state.incident_machines, state.incident_lines
@@ -438,7 +460,8 @@ class Engine:
         for number in looked_at.tolist():
             slot, time_ns = int(scores.slot[number]), int(scores.time_ns[number])
             severity, score = int(scores.severity[number]), float(scores.score[number])
-            for phase in incidents.row(machines, slot, time_ns, score, severity, float(usual_ns[slot])):
+            over, was_open = bool(accepted[number]), machines.open[slot]
+            for phase in incidents.row(machines, slot, time_ns, score, severity, over, float(usual_ns[slot])):
                 if phase == "begin":
                     own = self._roster(slot)
                     lines.share[own] = lines.high[own] = 0.0
@@ -455,10 +478,16 @@ class Engine:
                 elif phase == "rise":
                     [why] = self.why(scores, np.array([number]))
                     machines.why[slot] = why.encode()[: incidents.WHY_BYTES]
+                elif phase == "close":
+                    self._remember(slot, time_ns)
+                    one = self._incident(slot)
+                    yield News(slot, time_ns, phase, one, "unconfirmed" if one.unconfirmed else "calm")
                 else:
-                    if phase == "close":
-                        self._remember(slot, time_ns)
-                    yield News(slot, time_ns, phase, self._incident(slot), "calm" if phase == "close" else "")
+                    yield News(slot, time_ns, phase, self._incident(slot))
+            if (was_open or machines.open[slot]) and incidents.unconfirmed(machines, slot):
+                # In later rows too: a slow sensor need not have a reading in the row in which its change is accepted.
+                entries = slice(scores.until[number - 1] if number else 0, scores.until[number])
+                lines.unconfirmed[scores.account.line[entries][scores.account.changed[entries]]] = True
             alarm += severity > 0
 
     def _recognised(self, slot: int, closing: bool = False) -> bool:
@@ -506,15 +535,36 @@ class Engine:
             self.fleet.memory.store(slot, number, label, patterns)
         except recognition.TooManyClassesError as error:
             raise CommandError(str(error)) from None
-        if not is_open and not newest.started_ns[slot]:
-            return []
-        machines.label[slot], machines.confidence[slot] = label, 1.0
-        one = self._incident(slot)
+        known = is_open or bool(newest.started_ns[slot])
+        if known:
+            machines.label[slot], machines.confidence[slot] = label, 1.0
+        if number == machines.unconfirmed[slot]:
+            points = self._settle(slot, "label", now_ns)
+            if not is_open:
+                return points
         if is_open:
-            return [self._incident_point(News(slot, now_ns, "update", one))]
-        # In place of the point that said it had closed.
-        one = one._replace(started_ns=int(newest.started_ns[slot]))
-        return [self._incident_point(News(slot, int(newest.closed_ns[slot]), "close", one))]
+            return [self._incident_point(News(slot, now_ns, "update", self._incident(slot)))]
+        return [self._closed_again(slot)] if known else []
+
+    def _closed_again(self, slot: int, reason: str = "") -> Point:
+        """The newest incident, which has closed: in place of the point that said so."""
+        newest = self.fleet.state.recognition_machines
+        one = self._incident(slot)._replace(started_ns=int(newest.started_ns[slot]))
+        return self._incident_point(News(slot, int(newest.closed_ns[slot]), "close", one, reason))
+
+    def _settle(self, slot: int, answer: str, now_ns: int) -> list[Point]:
+        """Somebody has answered: no incident is unconfirmed any more; the point that says so, if it had closed."""
+        state = self.fleet.state
+        machines, newest = state.incident_machines, state.recognition_machines
+        lines = np.array([line for _, line in self.fleet.lines_of(slot)], np.int64)
+        number = incidents.settle(machines, slot, state.incident_lines, lines)
+        if not number or (machines.open[slot] and number == machines.number[slot]):
+            return []
+        if number == newest.number[slot] and newest.started_ns[slot]:
+            return [self._closed_again(slot, answer)]
+        # Another has begun since, and nothing else is known of this one.
+        fields: dict[str, Any] = {"phase": "update", "unconfirmed": False, "reason": answer}
+        return [Point("incident", self._incident_tags(slot, number), fields, now_ns)]
 
     def _roster(self, slot: int) -> Ints:
         """Lines of a machine, in order of its rows."""
@@ -574,18 +624,21 @@ class Engine:
         return [*points, audit(command, self.fleet.tags[slot])]
 
     def _end_incident(self, slot: int, now_ns: int, reason: str) -> list[Point]:
-        """Close the open incident, if there is one, because of what somebody said."""
+        """Close the open incident, if there is one, because of what somebody said; none is unconfirmed after that."""
         machines = self.fleet.state.incident_machines
-        told = []
+        points = self._settle(slot, reason, now_ns)
         if machines.open[slot]:
             self._remember(slot, now_ns)
-            told = [News(slot, now_ns, "close", self._incident(slot), reason)]
+            points.append(self._incident_point(News(slot, now_ns, "close", self._incident(slot), reason)))
         incidents.forget(machines, slot)
-        return [self._incident_point(news) for news in told]
+        return points
 
     def _incident_point(self, news: News) -> Point:
-        tags = (*self.fleet.tags[news.slot], ("id", str(news.incident.number)))
-        return Point("incident", tuple(sorted(tags)), incidents.fields(news), news.time_ns)
+        tags = self._incident_tags(news.slot, news.incident.number)
+        return Point("incident", tags, incidents.fields(news), news.time_ns)
+
+    def _incident_tags(self, slot: int, number: int) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((*self.fleet.tags[slot], ("id", str(number)))))
 
     def explain(self, scores: Scores, rows: Ints) -> Sensors:
         """Of some rows of `scores`, what each sensor with a reading had to do with it, and where it was expected."""
@@ -596,7 +649,6 @@ class Engine:
             scores.score[rows],
             scores.voice[rows],
             scores.lines[rows],
-            scores.changed[rows],
         )
 
     def why(self, scores: Scores, rows: Ints) -> list[str]:
@@ -635,8 +687,9 @@ class Engine:
             scores.state,
             scores.spikes,
             scores.masked,
+            scores.changed,
         )
-        for slot, time_ns, score, severity, cause, learned, state, spikes, masked in zip(
+        for slot, time_ns, score, severity, cause, learned, state, spikes, masked, changed in zip(
             *(column[chosen].tolist() for column in columns), strict=True
         ):
             fields: dict[str, Any] = {
@@ -647,6 +700,7 @@ class Engine:
                 "cause": lines[cause][1],
                 "spikes": spikes,
                 "masked": masked,
+                "changed": changed,
             }
             if severity > 0:
                 fields["why"] = next(reasons)
@@ -667,10 +721,11 @@ class Engine:
             Point("sensor", tags[line], {"quality": Quality.MISSING.word}, time_ns)
             for line, time_ns in zip(scores.account.lost_line.tolist(), scores.account.lost_ns.tolist(), strict=True)
         ]
-        for time_ns, quality, masked, line, value, expected, low, high, score, share in zip(
+        for time_ns, quality, masked, changed, line, value, expected, low, high, score, share in zip(
             scores.time_ns[rows][told.row].tolist(),
             scores.account.quality[entry].tolist(),
             scores.account.masked[entry].tolist(),
+            scores.account.changed[entry].tolist(),
             *(column.tolist() for column in told[1:]),
             strict=True,
         ):
@@ -679,6 +734,7 @@ class Engine:
                 "score": score,
                 "quality": QUALITIES[quality].word,
                 "masked": masked,
+                "changed": changed,
             }
             if expected == expected:
                 fields |= {"expected": expected, "low": low, "high": high}
@@ -764,13 +820,33 @@ class Engine:
 
     def doubtful(self) -> Bools:
         """Of every machine, whether it has a sensor of which `quality` has something to say."""
+        quality = self.fleet.state.lines.quality
+        bad = (quality.verdict != Quality.GOOD) | quality.masked
+        bad[self._late_lines()] = True
+        return self._with_any(bad)
+
+    def _with_any(self, lines: Bools) -> Bools:
+        """Of every machine, whether it has one of these lines."""
         state, count = self.fleet.state, len(self.fleet.machines)
         roster = state.row_machines.roster[:count]
-        bad = (state.lines.quality.verdict != Quality.GOOD) | state.lines.quality.masked
-        bad[self._late_lines()] = True
         own = np.arange(roster.shape[1]) < state.row_machines.size[:count, np.newaxis]
-        found: Bools = (bad[roster] & own).any(1)
+        found: Bools = np.logical_or.reduce(lines[roster] & own, axis=1)
         return found
+
+    def changes(self, slot: int) -> Changes:
+        """Which sensors of a machine have changed for good, as far as nobody has confirmed it."""
+        state, lines = self.fleet.state, self._roster(slot)
+        changed = lines[(state.lines.evidence.calm[lines] > 0.0) | state.incident_lines.unconfirmed[lines]]
+        found = tuple(self.fleet.lines[line][1] for line in changed.tolist())
+        unconfirmed, whole = int(state.incident_machines.unconfirmed[slot]), state.machines.evidence.calm[slot] > 0.0
+        return Changes(found, unconfirmed, lasting=bool(found or unconfirmed or whole))
+
+    def unsettled(self) -> Bools:
+        """Of every machine, whether `changes` has something to say."""
+        state, count = self.fleet.state, len(self.fleet.machines)
+        found = self._with_any((state.lines.evidence.calm > 0.0) | state.incident_lines.unconfirmed)
+        whole: Bools = (state.machines.evidence.calm > 0.0) | (state.incident_machines.unconfirmed > 0)
+        return np.logical_or(found, whole[:count])
 
     def _kinds(self) -> list[list[int]]:
         """Machines that can be compared; one without a kind is alone."""

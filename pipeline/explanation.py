@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import scoring
 from pipeline.network import NAMES, POPULATIONS, condition, evidence
 from pipeline.network.judgement import Account
-from pipeline.records import Bools, Floats, Ints
+from pipeline.records import Floats, Ints
 
 BAND = 3.0  # usual distances on either side of what was expected: about 99 % of healthy readings, measured
 CLEAR = 1.0  # surprise of a dendrite that is worth a word beside a state; from judgement
@@ -53,10 +53,8 @@ def entries(until: Ints, rows: Ints) -> tuple[Ints, Ints]:
     return np.arange(len(row)) - first[row] + begin[row], row
 
 
-def sensors(
-    account: Account, until: Ints, rows: Ints, score: Floats, voice: Ints, lines: Ints, changed: Bools
-) -> Sensors:
-    """Explain `rows`; the last four hold an entry per row asked for, `until` one per row of the account."""
+def sensors(account: Account, until: Ints, rows: Ints, score: Floats, voice: Ints, lines: Ints) -> Sensors:
+    """Explain `rows`; the last three hold an entry per row asked for, `until` one per row of the account."""
     entry, row = entries(until, rows)
     dendrite, level, sigmas = account.dendrite[entry], account.level[entry], account.sigmas[entry]
     # As loud as each is where the voices are joined: cubes in a dendrite, the level's mean of fourth powers, and the
@@ -64,7 +62,7 @@ def sensors(
     loud = np.choose(voice[row], (dendrite**3, np.minimum(np.abs(sigmas), SIGMAS) ** 4, level**2))
     total = np.bincount(row, loud, len(rows))[row]
     share = np.where(total > 0.0, loud / np.where(total > 0.0, total, 1.0), 1.0 / np.bincount(row)[row])
-    off = np.where(lines[row] > 1, scoring.state_score(level, lines[row], changed[row]), 0.0)
+    off = np.where(lines[row] > 1, scoring.state_score(level, lines[row]), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
         expected, reach = account.expected[entry], BAND * account.usual[entry]
         low, high = expected - reach, expected + reach

@@ -26,8 +26,9 @@ from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 4  # of a snapshot; raised when a field changes its meaning
+FORMAT = 5  # of a snapshot; raised when a field changes its meaning
 OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
+RESOLUTION_SINCE = 5  # the format that knows how finely a sensor speaks, and how often it moves
 BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
 
@@ -232,7 +233,8 @@ class Fleet:
         self._declare(line)
         known = self._priors[slot]
         if known is not None:
-            prior.give(known, sensor, line, earlier, self.state.lines.expectation, self.state.lines.evidence)
+            lines = self.state.lines
+            prior.give(known, sensor, line, earlier, lines.expectation, lines.evidence, lines.resolution)
         return line
 
     def slot(self, machine: Machine) -> int:
@@ -411,6 +413,9 @@ class Fleet:
             if saved is None:  # of an older format
                 continue
             leaf[tuple(slice(length) for length in saved.shape)] = saved
+        if names["format"] < RESOLUTION_SINCE:
+            rows_ = self.state.row_machines
+            layers.adopt(self.params, self.state.lines, rows_.roster, rows_.size)
         try:
             self.memory = recognition.Memory.of(arrays)
         except ValueError as error:

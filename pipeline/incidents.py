@@ -4,6 +4,10 @@ An alarm begins an incident once it has lasted for `hold`; pauses shorter than `
 that score at least `clear`. A warning that nobody has acknowledged becomes critical after `escalate`. Pure; all times
 are those of the data, so a replay makes the same incidents. What lies between two rows costs nothing: only rows of
 machines that are in alarm, or have an incident, are looked at.
+
+An alarm that nobody judges ends all the same when the network's patience runs out. Its incident is then
+*unconfirmed*, also after it has closed, until a person says `normal`, `repaired`, `rollback` or, naming it, `label`.
+Of each machine the newest such incident is known.
 """
 
 from collections.abc import Iterator
@@ -44,6 +48,7 @@ class Incident(NamedTuple):
     snoozed_until_ns: int  # 0 where it is not
     label: str  # class; empty where it is not known
     confidence: float  # in the class, [0, 1]; 1 where a person said it
+    unconfirmed: bool  # patience ran out during it, and nobody has said what it was since
 
 
 class News(NamedTuple):
@@ -53,7 +58,7 @@ class News(NamedTuple):
     time_ns: int
     phase: str  # open, update, close
     incident: Incident
-    reason: str = ""  # for which it closed: calm, or the command that ended it
+    reason: str = ""  # for which it closed: calm, unconfirmed, or the command that ended it
 
 
 class Lines(NamedTuple):
@@ -61,6 +66,7 @@ class Lines(NamedTuple):
 
     share: Floats  # summed over the rows in alarm
     high: Floats  # the same, less where it was low
+    unconfirmed: Bools  # its change was accepted during its machine's unconfirmed incident
 
 
 class Machines(NamedTuple):
@@ -82,6 +88,7 @@ class Machines(NamedTuple):
     snoozed_ns: Ints  # until when
     label: NDArray[np.str_]
     confidence: Floats
+    unconfirmed: Ints  # number of the newest incident that is; 0 where none is
 
 
 WHY_BYTES = 128
@@ -89,7 +96,7 @@ WHY_BYTES = 128
 
 def fresh_lines(lines: int) -> Lines:
     """State of lines that had no part in anything."""
-    return Lines(np.zeros(lines), np.zeros(lines))
+    return Lines(np.zeros(lines), np.zeros(lines), np.zeros(lines, np.bool_))
 
 
 def fresh_machines(slots: int) -> Machines:
@@ -121,6 +128,7 @@ def fresh_machines(slots: int) -> Machines:
         snoozed_ns=whole(),
         label=np.zeros(slots, f"<U{CLASS_LENGTH}"),
         confidence=real(),
+        unconfirmed=whole(),
     )
 
 
@@ -134,10 +142,13 @@ def interesting(machines: Machines, slot: Ints, severity: Ints) -> Ints:
     return np.flatnonzero(concerned | alarmed[slot])
 
 
-def row(machines: Machines, slot: int, time_ns: int, score: float, severity: int, usual_ns: float) -> Iterator[str]:
+def row(
+    machines: Machines, slot: int, time_ns: int, score: float, severity: int, accepted: bool, usual_ns: float
+) -> Iterator[str]:
     """Take in a row, in order; yields what it is for the machine's incident: open, update, close, alarm, rise.
 
     `alarm`: it is part of the incident, `rise`: its peak so far. Whoever iterates acts on each before the next.
+    `accepted`: patience has run out with this row.
     """
     began = machines.began_ns[slot]
     if not began:
@@ -149,6 +160,8 @@ def row(machines: Machines, slot: int, time_ns: int, score: float, severity: int
         machines.label[slot], machines.confidence[slot] = "", 0.0
         yield "begin"
     open_ = machines.open[slot]
+    if open_ and accepted:
+        machines.unconfirmed[slot] = machines.number[slot]
     if severity or score >= machines.clear[slot]:
         machines.alarm_ns[slot] = time_ns
     elif time_ns - machines.alarm_ns[slot] > max(machines.close_ns[slot], INTERVALS * usual_ns):
@@ -175,8 +188,10 @@ def row(machines: Machines, slot: int, time_ns: int, score: float, severity: int
         if machines.alarm_ns[slot] - began >= machines.hold_ns[slot]:
             machines.open[slot] = True
             machines.number[slot] += 1
+            if accepted:
+                machines.unconfirmed[slot] = machines.number[slot]
             yield "open"
-    elif risen or awake:
+    elif risen or awake or accepted:
         yield "update"
 
 
@@ -184,6 +199,19 @@ def forget(machines: Machines, slot: int) -> None:
     """The machine has no incident any more."""
     machines.open[slot] = False
     machines.began_ns[slot] = 0
+
+
+def unconfirmed(machines: Machines, slot: int) -> bool:
+    """Whether the machine's newest incident is."""
+    return bool(0 < machines.unconfirmed[slot] == machines.number[slot])
+
+
+def settle(machines: Machines, slot: int, lines: Lines, own: Ints) -> int:
+    """Somebody has answered the machine, which has these lines; returns the incident that was unconfirmed, or 0."""
+    number = int(machines.unconfirmed[slot])
+    machines.unconfirmed[slot] = 0
+    lines.unconfirmed[own] = False
+    return number
 
 
 def parts(lines: Lines, roster: Ints, names: list[str]) -> tuple[Part, ...]:
@@ -217,6 +245,7 @@ def incident(machines: Machines, slot: int, sensors: tuple[Part, ...]) -> Incide
         snoozed_until_ns=int(machines.snoozed_ns[slot]),
         label=str(machines.label[slot]),
         confidence=float(machines.confidence[slot]),
+        unconfirmed=unconfirmed(machines, slot),
     )
 
 
@@ -244,6 +273,7 @@ def fields(news: News) -> dict[str, float | int | str | bool]:
         "started": one.started_ns,
         "ended": one.newest_ns if news.phase == "close" else 0,
         "acknowledged": one.acknowledged,
+        "unconfirmed": one.unconfirmed,
     }
     if news.reason:
         told["reason"] = news.reason

@@ -14,7 +14,6 @@ from pipeline.records import Bools, Floats, Ints
 
 EVENT_UNIT = 1.7  # size of an event that scores 0.99, where one sensor is all there is
 EVENT_UNIT_OF_MANY = 2.0  # the same with several: their state says much of what events would
-LONE_WITNESS = 0.9  # most that a state scores which may hold an alarm and never raise one: of one sensor, or changed
 WARM = 100.0  # readings a machine learns from before it says anything
 
 
@@ -85,9 +84,9 @@ def event_score(size: Floats, lines: Ints) -> Floats:
     return 1.0 - 10.0 ** (-2.0 * size / np.where(lines == 1, EVENT_UNIT, EVENT_UNIT_OF_MANY))
 
 
-def state_score(state: Floats, lines: Ints, changed: Bools) -> Floats:
-    """Score of a machine's raw state, given the number of its lines and whether a change waits to be confirmed."""
-    return np.minimum(1.0 - 10.0 ** (-2.0 * state), np.where((lines == 1) | changed, LONE_WITNESS, 1.0))
+def state_score(state: Floats, lines: Ints) -> Floats:
+    """Score of a machine's raw state, given the number of its lines."""
+    return 1.0 - 10.0 ** (-2.0 * np.where(lines == 1, state / (1.0 + 2.0 * state), state))
 
 
 @kernel

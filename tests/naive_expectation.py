@@ -10,6 +10,51 @@ import numpy as np
 
 FORGET = np.array([1.0, 1 / 5, 1 / 40])
 TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75)
+BEYOND = 0.4
+WHITE = 1 / (2 * np.array(TAU[:3]) - 1)  # mean square of a membrane that hears white noise of variance 1
+
+
+class NaiveResolution:
+    """How finely each line speaks, and what it was off when it moved; all of them at once, in the sensors' units."""
+
+    def __init__(self, lines):
+        self.value = np.full(lines, np.nan)
+        self.readings, self.moves, self.rises = np.zeros(lines), np.zeros(lines), np.zeros(lines)
+        self.grain, self.jump, self.left = np.zeros(lines), np.zeros(lines), np.zeros(lines)
+
+    def hear(self, x, here, residual, shut, learning):
+        """Take in the readings of the lines that are `here`; `residual` is that of the row before."""
+        again = here & ~np.isnan(self.value)
+        move = np.where(again, x - self.value, 0.0)
+        self.value = np.where(here, x, self.value)
+        if not learning:
+            return
+        moved = move != 0
+        self.readings += again
+        self.moves += moved
+        self.rises += move > 0
+        self.grain[moved] = np.fmin(np.where(self.grain > 0, self.grain, np.nan), np.abs(move))[moved]
+        rate = np.where(moved & ~shut, 1 / np.clip(self.moves, 1, 1000), 0.0)
+        self.jump += rate * (move**2 - self.jump)
+        self.left += rate * (residual**2 - self.left)
+
+    @property
+    def rounding(self):
+        return self.grain**2 / 12
+
+    @property
+    def unexplained(self):
+        """What n moves have shown weighs n, that the next is like the ones before weighs 1."""
+        return (self.moves * self.left + self.jump) / (self.moves + 1)
+
+    @property
+    def counters(self):
+        return (self.moves >= 20) & (np.minimum(self.rises, self.moves - self.rises) <= 0.05 * self.moves)
+
+    def holds(self, tau):
+        """Squared share to which a membrane of `tau` readings fills in the time that each line holds a value."""
+        held = self.readings / np.maximum(self.moves, 1) - 1
+        return np.where(held < 0.01, 0.0, (1 - (1 - 1 / tau) ** np.maximum(held, 0)) ** 2)
 
 
 class NaiveExpectation:
@@ -25,10 +70,13 @@ class NaiveExpectation:
         n, d = lines, 3 * lines
         self.blamed = 0
         self.n, self.d, self.rows = n, d, 0
+        self.resolution = NaiveResolution(n)
+        self.residual, self.low, self.high, self.alarm = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
         self.offset, self.unit, self.own = np.zeros(n), np.zeros(n), np.zeros(n)
         self.used, self.real, self.mean = np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 3))
         self.variance = np.zeros(n)
-        self.S, self.L = np.zeros((d, d)), np.zeros((d, d))
+        self.S, self.L, self.scale, self.gain = np.zeros((d, d)), np.zeros((d, d)), np.zeros(d), np.zeros((n, 3))
+        self.others = np.zeros((n, d, d))
         self.size, self.size_new, self.usual = np.zeros(n), np.zeros(n), np.ones(n)
         self.A, self.N, self.energy = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(n)
         self.level, self.alarms, self.shut = np.zeros(n), np.zeros(n), np.zeros(n, bool)
@@ -38,25 +86,33 @@ class NaiveExpectation:
 
     def residuals(self, v):
         """Value minus what all other lines say, for every line: their joint Gaussian, conditioned."""
-        off = np.zeros(self.n)
-        for c in range(self.n):
-            own = slice(3 * c, 3 * c + 3)
-            block = self.L[own, own]
-            off[c] = np.linalg.solve(block, self.L[own] @ v)[0] if block[0, 0] > 0 else v[3 * c]
-        return off
+        said = (self.gain * (self.L @ v).reshape(self.n, 3)).sum(1)
+        return np.where(np.diag(self.L)[::3] > 0, said, v[::3])
+
+    def within(self, value):
+        """`value`, but no farther outside what each line has shown than a share of that."""
+        margin = BEYOND * (self.high - self.low)
+        return np.clip(value, self.low - margin, self.high + margin)
+
+    def far(self, v):
+        """For every line: how far the other lines are, together, from where they have been before."""
+        z = self.scale * v
+        beyond = np.array([z @ others @ z for others in self.others]) - 4 * (self.d - 3)
+        return np.maximum(beyond, 0.0) * 60 / np.clip(self.own, 1, 6000)
 
     def step(self, x):
         x = np.array(x, float)
         n = self.n
         here = ~np.isnan(x) & (self.missed <= 30)
         self.missed = np.where(np.isnan(x), self.missed + 1, 0)
-        for c in np.flatnonzero(here):
-            if self.own[c] == 0:
-                self.offset[c] = x[c]
-            elif self.unit[c] == 0 and x[c] != self.offset[c]:
-                self.unit[c] = 2.0 ** math.floor(math.log2(abs(x[c] - self.offset[c])))
-            self.own[c] += self.learning
-            self.real[c, 0] = (x[c] - self.offset[c]) / self.unit[c] if self.unit[c] else 0.0
+        first = here & np.isnan(self.resolution.value)
+        self.resolution.hear(x, here, self.residual * self.unit, self.shut, self.learning)
+        self.offset[first] = x[first]
+        for c in np.flatnonzero((self.unit == 0) & ~np.isnan(x) & (x != self.offset)):
+            self.unit[c] = 2.0 ** math.floor(math.log2(abs(x[c] - self.offset[c])))
+        self.own += here & (self.unit > 0) & self.learning
+        moved = here & (self.unit > 0)
+        self.real[moved, 0] = (x[moved] - self.offset[moved]) / self.unit[moved]
         before = self.used.copy()
         rate = np.maximum(FORGET, 1 / np.maximum(self.own, 1)[:, None])
         rate[:, 0] = 1.0
@@ -77,7 +133,8 @@ class NaiveExpectation:
 
         def leave_to_the_others(c):
             reach = 10 * math.sqrt(self.variance[c])
-            say(c, self.mean[c, 0] + np.clip(self.used[c, 0] - off()[c] - self.mean[c, 0], -reach, reach))
+            expected = self.mean[:, 0] + np.clip(self.used[:, 0] - off() - self.mean[:, 0], -reach, reach)
+            say(c, self.within(expected)[c])
 
         for c in np.flatnonzero(held):
             leave_to_the_others(c)
@@ -89,23 +146,29 @@ class NaiveExpectation:
             held[c] = True
             leave_to_the_others(c)
         v = (self.used - self.mean).ravel()
-        expected = self.used[:, 0] - off()
-        residual = np.where(here, self.real[:, 0] - expected, 0.0)
-        innovation = residual.copy()
+        residual = np.where(here, self.real[:, 0] - self.within(self.used[:, 0] - off()), 0.0)
+        innovation, self.residual = residual.copy(), residual
         self.real[~here] = self.used[~here]
         for c in np.flatnonzero(here):
             own = slice(3 * c, 3 * c + 3)
             w = self.L[own] @ v + self.L[own, own] @ (self.real[c] - self.used[c])
             norm = rate[c] @ self.L[own, own] @ rate[c]
             if norm > 0:
-                innovation[c] = rate[c] @ w / norm
+                innovation[c] = self.real[c, 0] - self.within(self.real[c, 0] - rate[c] @ w / norm)[c]
+        far = np.where(known, self.far(v), 0.0)
         self.modes(v)
         moded = n > 1 and self.rows >= 200 and len(self.centre) > 0
         for c in np.flatnonzero(here):
-            self.weigh(c, residual[c], innovation[c], moded)
+            if self.resolution.counters[c]:
+                self.rest(c)
+            else:
+                self.weigh(c, residual[c], innovation[c], far[c], moded)
         if self.shut.any() and (here & ~self.shut & (self.level > 0.6)).any():
             self.blame(as_read, here & known)
         self.learn(held, here, residual, rate, say)
+        if n > 1 and self.learning:
+            lasts = (self.level >= 1) | self.shut | ((self.alarm > 0) & (self.level >= 0.6))
+            self.alarm = np.where(lasts, self.alarm + 1, 0.0)
         for c in np.flatnonzero(self.missed == 31):
             self.rest(c)
         self.rows += 1
@@ -149,25 +212,33 @@ class NaiveExpectation:
             self.centre[j] = self.centre[j] + max(0.02, 1 / self.use[j]) * (place - self.centre[j])
         self.winner = (total[:, None] - part).argmin(0)
 
-    def weigh(self, c, residual, innovation, moded):
+    def weigh(self, c, residual, innovation, far, moded):
         own, j = self.own[c], self.winner[c]
-        off = new = 0.0
+        square = self.unit[c] ** 2 if self.unit[c] else np.inf
+        rounding, standing = self.resolution.rounding[c] / square, self.resolution.unexplained[c] / square
+        holds = [self.resolution.holds(tau)[c] for tau in TAU]
+        off = new = grain = stands = 0.0
         if own > 200:
             size, size_new = self.size[c], self.size_new[c]
             if moded:
                 k = self.mode_rows[j][c]
                 size = (k * self.mode_size[j][c] + 30 * size) / (k + 30)
                 size_new = (k * self.mode_new[j][c] + 30 * size_new) / (k + 30)
+            least = self.resolution.holds(60.0)[c] * standing
+            size, size_new = ((1 + far) ** 2 * max(each, least) + rounding for each in (size, size_new))
+            grain, stands = rounding / max(size, 1e-300), standing / max(size, 1e-300)
             floor = 0.003 * math.sqrt(self.variance[c]) + 1e-9 * abs(self.real[c, 0]) + 1e-12
-            self.usual[c] = math.sqrt(max(size, self.size[c])) + floor
+            self.usual[c] = math.sqrt(max(size, self.size[c] + rounding)) + floor
             off, new = residual / (math.sqrt(size) + floor), innovation / (math.sqrt(size_new) + floor)
         for k, value in enumerate((new, off, off)):
             self.A[c, k] += (np.clip(value, -CAP[k], CAP[k]) - self.A[c, k]) / TAU[k]
         self.A[c, 3] += (min(off * off, 16.0) - self.A[c, 3]) / TAU[3]
         energy = math.log(self.A[c, 3] + 0.1)
         if own > 500:
-            reached = np.abs(self.A[c, :3]) / np.sqrt(self.N[c, :3] + 1e-9) / LIMIT[:3]
-            rough = (energy - self.energy[c]) / (math.sqrt(self.N[c, 3]) + 0.1) / LIMIT[3]
+            usual = np.maximum(self.N[c], stands * np.array(holds))
+            reached = np.abs(self.A[c, :3]) / np.sqrt(usual[:3] + grain * WHITE + 1e-9) / LIMIT[:3]
+            quiet = max(self.energy[c], math.log(stands * holds[3] + grain + 0.1))
+            rough = (energy - quiet) / (math.sqrt(usual[3]) + 0.1) / LIMIT[3]
             level = max(*reached, rough) / (1 + 2.5 * math.sqrt(60 / own) + 1000 * (self.d / own) ** 2)
             level /= 1 + 0.1 * max(self.alarms[c] - self.shut[c], 0.0)
             self.level[c] = max(level, 0.0)
@@ -181,21 +252,21 @@ class NaiveExpectation:
             return
         gate = min(0.05 * (1 + 3 * max(self.alarms[c] - 1, 0.0) ** 2), 1.0) if self.shut[c] else 1.0
         squares = (residual**2, innovation**2)
+        most, most_new = 9 * (self.size[c] + rounding), 9 * (self.size_new[c] + rounding)
         if own > 200 and moded:
             self.mode_rows[j][c] += gate
             k = gate * max(1 / (self.mode_rows[j][c] + 1), 1 / 1000)
-            for sizes, square, most in zip(
-                (self.mode_size, self.mode_new), squares, (self.size, self.size_new), strict=True
-            ):
-                sizes[j][c] += k * (min(square, 9 * most[c]) - sizes[j][c])
-        for sizes, square in zip((self.size, self.size_new), squares, strict=True):
+            for sizes, square, limit in zip((self.mode_size, self.mode_new), squares, (most, most_new), strict=True):
+                sizes[j][c] += k * (min(square, limit) - sizes[j][c])
+        for sizes, square, limit in zip((self.size, self.size_new), squares, (most, most_new), strict=True):
             if own < 250:
-                sizes[c] += max(1 / own, 1 / 50) * (square - sizes[c])
+                sizes[c] += 1 / np.clip(own, 1, 50) * (square - sizes[c])
             else:
-                sizes[c] += gate / min(own - 200, 6000) * (min(square, 9 * sizes[c]) - sizes[c])
+                sizes[c] += gate / min(own - 200, 6000) * (min(square, limit) - sizes[c])
         if own > 200:
             k, more = gate / min(own - 200, 6000), float(own < 500)
-            self.N[c, :3] += k * (np.minimum(self.A[c, :3] ** 2, 9 * self.N[c, :3] + more) - self.N[c, :3])
+            limits = 9 * (self.N[c, :3] + grain * WHITE) + more
+            self.N[c, :3] += k * (np.minimum(self.A[c, :3] ** 2, limits) - self.N[c, :3])
             error = energy - self.energy[c]
             self.energy[c] += k * np.clip(error, -1, 1)
             self.N[c, 3] += k * (min(error * error, 9 * self.N[c, 3] + more) - self.N[c, 3])
@@ -213,7 +284,7 @@ class NaiveExpectation:
     def rest(self, c):
         """Nothing has been gathered against the line."""
         self.A[c] = 0.0, 0.0, 0.0, math.exp(self.energy[c]) - 0.1
-        self.level[c], self.shut[c] = 0.0, False
+        self.level[c], self.alarm[c], self.shut[c] = 0.0, 0.0, False
 
     def blame(self, v, known):
         """Shut the one line in alarm or near it that explains this row better than all shut ones."""
@@ -229,7 +300,7 @@ class NaiveExpectation:
         for c in range(self.n):
             if c == culprit or not (self.shut[c] or self.level[c] > 0.6):
                 continue
-            noticed = max(noticed, self.level[c])
+            noticed, self.alarm[culprit] = max(noticed, self.level[c]), max(self.alarm[culprit], self.alarm[c])
             was_shut = self.shut[c]
             self.rest(c)
             if was_shut:
@@ -243,17 +314,19 @@ class NaiveExpectation:
 
     def learn(self, held, here, residual, rate, say):
         n = self.n
-        for c in np.flatnonzero(held & here & ~self.shut):
+        doubted = held & here & ~self.shut
+        for c in np.flatnonzero(doubted):
             beyond = max(abs(residual[c]) - 10 * self.usual[c], 0.0)
             say(c, self.real[c, 0] - math.copysign(beyond, residual[c]))
-        for c in np.flatnonzero(here & ~held & (self.own > 50) & (self.variance > 0)):
+        for c in np.flatnonzero(here & ~doubted & (self.own > 50) & (self.variance > 0)):
             limit = 10 * math.sqrt(self.variance[c])
             if abs(self.used[c, 0] - self.mean[c, 0]) > limit:
                 say(c, self.mean[c, 0] + np.clip(self.used[c, 0] - self.mean[c, 0], -limit, limit))
         if not self.learning:
             return
         deviation = (self.used - self.mean).ravel()
-        slow = 1 / np.minimum(self.own, 6000)
+        slow = 1 / np.clip(self.own, 1, 6000)
+        self.show(here)
         self.mean += slow[:, None] * deviation.reshape(n, 3)
         read = (1 - slow) * (self.variance + slow * deviation[::3] ** 2) + slow * self.size * self.shut
         self.variance = np.where(here, read, self.variance)
@@ -264,11 +337,26 @@ class NaiveExpectation:
             own, a, b = slice(3 * c, 3 * c + 3), rate[c][:, None], rate[c][None, :]
             self.S[own, own] += slow[c] * self.size[c] * a * b / (a + b - a * b)
 
+    def show(self, here):
+        """Widen what the lines have shown to their readings, but by a share of it at most; the first is within."""
+        x, wide = self.real[:, 0], BEYOND * (self.high - self.low)
+        wide = np.where(wide > 0, wide, np.inf)
+        low = np.minimum(self.low, np.maximum(x, self.low - wide))
+        high = np.maximum(self.high, np.minimum(x, self.high + wide))
+        self.low, self.high = np.where(here, low, self.low), np.where(here, high, self.high)
+
     def renew(self):
-        d = self.d
-        own = np.repeat(self.own, 3)
+        young = np.maximum(self.d / np.maximum(self.own, 1), self.n / np.maximum(self.resolution.moves, 1))
+        known = np.repeat((self.own >= 50) & ~self.resolution.counters, 3)
         variance = np.diag(self.S)
         with np.errstate(divide="ignore"):
-            scale = np.where((own >= 50) & (variance > 0), 1 / np.sqrt(variance), 0.0)
-        Q = self.S * np.outer(scale, scale) + np.diag(1e-5 + 0.5 * (d / own) ** 2 + (scale == 0))
-        self.L = np.linalg.inv(Q) * np.outer(scale, scale)
+            self.scale = np.where(known & (variance > 0), 1 / np.sqrt(variance), 0.0)
+        both = np.outer(self.scale, self.scale)
+        Q = self.S * both + np.diag(1e-5 + 0.5 * np.repeat(young, 3) ** 2 + (self.scale == 0))
+        self.L = np.linalg.inv(Q) * both
+        for c in range(self.n):
+            own = slice(3 * c, 3 * c + 3)
+            others = np.delete(np.arange(self.d), own)
+            self.others[c][np.ix_(others, others)] = np.linalg.inv(Q[np.ix_(others, others)])
+            if self.L[3 * c, 3 * c] > 0:
+                self.gain[c] = np.linalg.inv(self.L[own, own])[0]

@@ -1,14 +1,19 @@
 """Incidents and what a person says to a machine: one open at most, whatever the batches, and the answer counts."""
 
+import itertools
+import json
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, live, machine_with_modes, readings, restored, same
 
+from pipeline.announcements import Announcer
 from pipeline.commands import Command, CommandError, read
 from pipeline.config import Alert, MachineRule
-from pipeline.records import Machine
+from pipeline.engine import Changes, Engine
+from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState, Severity
 
 PRESS = Machine("m")
@@ -174,3 +179,179 @@ def test_incidents_are_the_same_whatever_the_batches_and_restarts(cuts, restart)
         engine = restored(engine) if restart else engine
     assert tuple(news) == scores.news
     assert same(engine, whole)
+
+
+PATIENCE = 300  # rows, in the tests below
+ACCEPTED = 1500 + PATIENCE
+
+
+def impatient(rule=None, closes="1m"):
+    """An engine of a machine of four sensors whose changes are accepted after PATIENCE rows in alarm."""
+    rule = rule or MachineRule(alert=Alert(close=closes))
+    engine = engine_of(4, rule=lambda name: rule)
+    engine.fleet.state.machines.evidence.patience_ns[0] = PATIENCE * SECOND
+    return engine
+
+
+def changed(rows, **options):
+    """That engine after its second sensor has changed for good, its whole life, and what was said since."""
+    engine, table = impatient(**options), life(6000, (1500, 6000), 12.0)
+    engine.step(readings(table[:1500]))
+    return engine, table, engine.step(readings(table[1500:rows], 1500))
+
+
+def test_an_incident_is_unconfirmed_from_the_moment_patience_runs_out_and_closes_as_that():
+    engine, _, scores = changed(2400)
+    one = [news for news in scores.news if news.incident.number == scores.news[-1].incident.number]
+    moment = START + ACCEPTED * SECOND
+    assert {news.incident.unconfirmed for news in one if news.time_ns < moment} == {False}
+    [told] = [news for news in one if moment <= news.time_ns < moment + 5 * SECOND]
+    assert (told.phase, told.incident.unconfirmed, told.reason) == ("update", True, "")
+    assert (one[-1].phase, one[-1].incident.unconfirmed, one[-1].reason) == ("close", True, "unconfirmed")
+    assert engine.incident(0) is None
+    assert engine.changes(0) == Changes(("s1",), one[-1].incident.number, lasting=True)
+    assert engine.unsettled().tolist() == [True]
+    [update, close] = [point for point in incident_points(engine.points(scores)) if point.fields["unconfirmed"]]
+    assert (update.fields["phase"], close.fields["phase"], close.fields["reason"]) == (
+        "update",
+        "close",
+        "unconfirmed",
+    )
+
+
+@pytest.mark.parametrize("answer", [("normal", ""), ("repaired", ""), ("label", "new valve")])
+def test_an_answer_settles_an_unconfirmed_incident_also_after_it_has_closed(answer):
+    engine, _, scores = changed(2400)
+    closed = scores.news[-1]
+    [again] = incident_points(say(engine, *answer))
+    assert (again.time_ns, dict(again.tags)["id"]) == (closed.time_ns, str(closed.incident.number))
+    assert (again.fields["phase"], again.fields["reason"], again.fields["unconfirmed"]) == ("close", answer[0], False)
+    assert (again.fields["started"], again.fields["ended"]) == (closed.incident.started_ns, closed.incident.newest_ns)
+    assert again.fields["class"] == answer[1]
+    assert engine.changes(0) == Changes((), 0, lasting=False)
+    assert engine.unsettled().tolist() == [False]
+    assert incident_points(say(engine, "normal")) == [], "there is nothing left to answer"
+
+
+def test_an_answer_settles_an_unconfirmed_incident_while_it_is_open():
+    for verb, argument in (("normal", ""), ("repaired", ""), ("rollback", ""), ("label", "new valve")):
+        engine, table, _ = changed(1400)
+        say(engine, "repaired")  # so that there is something to go back to
+        engine.rollback(0)
+        engine.fleet.state.machines.evidence.patience_ns[0] = PATIENCE * SECOND
+        engine.step(readings(table[1500 : ACCEPTED + 20], 1500))
+        number = engine.incident(0).number
+        assert engine.incident(0).unconfirmed
+        assert engine.changes(0).unconfirmed == number
+        [point] = incident_points(say(engine, verb, argument))
+        phase = "update" if verb == "label" else "close"
+        assert (point.fields["phase"], point.fields["unconfirmed"]) == (phase, False), verb
+        assert engine.changes(0).unconfirmed == 0
+        if verb == "label":
+            assert engine.changes(0).sensors == ("s1",), "which the network goes on saying until it has been quiet"
+            later = engine.step(readings(table[ACCEPTED + 20 : 2400], ACCEPTED + 20))
+            assert [(news.reason, news.incident.unconfirmed) for news in later.news] == [("calm", False)]
+        else:
+            assert (point.fields["reason"], engine.incident(0)) == (verb, None)
+
+
+@pytest.mark.parametrize("answer", [("ack", ""), ("snooze", "1h"), ("freeze", ""), ("resume", "")])
+def test_what_is_no_answer_leaves_an_incident_unconfirmed(answer):
+    engine, table, _ = changed(ACCEPTED + 20)
+    say(engine, *answer)
+    assert engine.incident(0).unconfirmed
+    assert engine.changes(0).sensors == ("s1",)
+    scores = engine.step(readings(table[ACCEPTED + 20 : 2400], ACCEPTED + 20))
+    assert next(news.reason for news in scores.news if news.phase == "close") == "unconfirmed"
+
+
+def test_what_was_said_before_patience_ran_out_is_no_answer_to_that():
+    engine, table, _ = changed(1700)
+    say(engine, "label", "new valve")
+    engine.step(readings(table[1700:2400], 1700))
+    number = engine.changes(0).unconfirmed
+    [point, _] = say(engine, "label", "new valve")
+    assert (dict(point.tags)["id"], point.fields["unconfirmed"]) == (str(number), False)
+
+
+def test_a_later_incident_does_not_answer_an_unconfirmed_one_and_normal_answers_both():
+    engine, table, scores = changed(2400)
+    first = scores.news[-1].incident.number
+    table[2600:2660, 3] += 25.0
+    scores = engine.step(readings(table[2400:2650], 2400))
+    second = engine.incident(0)
+    assert (second.number, second.unconfirmed, second.sensors[0].sensor) == (first + 1, False, "s3")
+    assert engine.changes(0) == Changes(("s1",), first, lasting=True)
+    [named] = incident_points(say(engine, "label", "knock"))
+    assert dict(named.tags)["id"] == str(second.number)
+    assert engine.changes(0).unconfirmed == first
+    twin = restored(engine)
+    engine.step(readings(table[2650:2900], 2650))
+    for one, phase in ((engine, None), (twin, "close")):  # the second has closed, and is still open
+        answered, *rest = incident_points(say(one, "normal"))
+        assert dict(answered.tags) == {"id": str(first), "machine": "m"}
+        assert answered.fields == {"phase": "update", "unconfirmed": False, "reason": "normal"}
+        assert [point.fields["phase"] for point in rest] == ([] if phase is None else [phase])
+        assert one.changes(0) == Changes((), 0, lasting=False)
+
+
+def test_where_no_incident_was_open_nothing_is_unconfirmed_and_the_state_says_that_it_changed():
+    engine, table, scores = changed(2000, rule=MachineRule(alert=Alert(hold="1h")))
+    assert not scores.news
+    assert scores.state[-1] == MachineState.CHANGED
+    assert engine.changes(0) == Changes(("s1",), 0, lasting=True)
+    engine.step(readings(table[2000:2600], 2000))
+    assert engine.changes(0) == Changes((), 0, lasting=False)
+
+
+def test_mqtt_says_of_an_incident_that_it_is_unconfirmed_and_of_the_machine_how_many_sensors_have_changed():
+    engine, table, _ = changed(1700)
+    scores = engine.step(readings(table[1700 : ACCEPTED + 20], 1700))
+    announced = Announcer("spikewatch").of(engine.points(scores), lambda machine: engine.incident(0), SECOND)
+    told = {one.topic.rpartition("/")[2]: json.loads(one.payload) for one in announced}
+    assert (told["incident"]["phase"], told["incident"]["unconfirmed"]) == ("update", True)
+    assert (told["state"]["state"], told["state"]["changed"]) == ("changed", 1)
+    assert told["state"]["incident"]["unconfirmed"] is True
+
+
+def test_a_sensor_that_says_nothing_in_the_row_in_which_patience_runs_out_is_named_too():
+    whole, table, _ = changed(2400)
+    row, given = np.repeat(np.arange(2400), 4), readings(table[:2400])
+    heard = (given.line != 1) | (row < ACCEPTED) | (row > ACCEPTED + 5)
+    engine = impatient()
+    scores = engine.step(Readings(*(column[heard] for column in given)))
+    [update] = [news for news in scores.news if news.incident.unconfirmed and news.phase == "update"]
+    assert START + ACCEPTED * SECOND <= update.time_ns <= START + (ACCEPTED + 5) * SECOND
+    assert engine.changes(0) == whole.changes(0)
+    assert engine.changes(0).sensors == ("s1",)
+
+
+@settings(max_examples=8)
+@given(cuts=st.lists(st.integers(1700, 2500), max_size=6), restart=st.booleans())
+@example([ACCEPTED, ACCEPTED + 1, ACCEPTED + 2, 1900, 2300], True)
+def test_an_unconfirmed_incident_is_the_same_whatever_the_batches_and_restarts(cuts, restart):
+    whole, table, scores = changed(2600)
+    engine, news = impatient(), []
+    news += engine.step(readings(table[:1500])).news[:0]
+    for begin, end in itertools.pairwise([1500, *sorted(cuts), 2600]):
+        news += engine.step(readings(table[begin:end], begin)).news
+        if restart:
+            other = engine_of(0, rule=lambda name: MachineRule(alert=Alert(close="1m")))
+            other.fleet.restore(engine.fleet.snapshot())
+            engine = other
+    assert tuple(news) == scores.news
+    assert same(engine, whole)
+    assert engine.changes(0) == whole.changes(0)
+    assert say(engine, "normal") == say(whole, "normal")
+
+
+def test_a_snapshot_from_before_there_were_unconfirmed_incidents_has_none():
+    engine, _, _ = changed(2400)
+    arrays = engine.fleet.snapshot()
+    for gone in ("incident_machines.unconfirmed", "incident_lines.unconfirmed"):
+        del arrays[gone]
+    names = json.loads(arrays["names"].tobytes())
+    arrays["names"] = np.frombuffer(json.dumps({**names, "format": names["format"] - 1}).encode(), np.uint8)
+    other = Engine()
+    other.fleet.restore(arrays)
+    assert other.changes(0) == Changes((), 0, lasting=False)

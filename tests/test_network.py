@@ -12,7 +12,7 @@ from encoders import rate
 from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.fleet import SnapshotError, leaves
-from pipeline.network import clock, condition, context, evidence, evolving, layers, rank
+from pipeline.network import clock, condition, context, evidence, evolving, layers, rank, resolution
 from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState
 
@@ -21,6 +21,7 @@ SECOND = 1_000_000_000
 PAGE = layers.Params(
     condition=condition.Params(settle=300.0, growth=0.3),
     evidence=evidence.Params(settle=math.inf, patience_least=math.inf),
+    resolution=resolution.Params(proof=0.0, begin=math.inf),
 )
 BY_COUNT = PAGE._replace(clock=clock.Params(by_time=False))
 
@@ -277,10 +278,14 @@ LEARNED = {
     "delta.baseline", "delta.scale", "delta.low", "delta.high", "rank.tails",
     *(f"{name}.{field}" for name in ("levels", "pattern", "changes") for field in evolving.State._fields),
     "coupling.weights", "coupling.usual", "condition.mean", "condition.variance", "condition.delays",
-    "expectation.own", "expectation.mean", "expectation.variance", "expectation.gain", "expectation.covariance",
+    "expectation.own", "expectation.mean", "expectation.variance", "expectation.low", "expectation.high",
+    "expectation.gain", "expectation.covariance",
     "expectation.precision", "modes.centre", "modes.rows", "modes.size", "modes.size_new",
     "evidence.size", "evidence.size_new", "evidence.spread", "evidence.energy",
+    *(f"resolution.{name}" for name in ("readings", "moves", "rises", "step", "jump", "left")),
 }  # fmt: skip
+# Of these, what the other machine need not change: a range is seldom left, a smaller step is rare.
+SELDOM = {"value.low", "value.high", "expectation.low", "expectation.high", "resolution.step"}
 LEARNED_BY_MACHINES = {
     *(f"condition.{name}" for name in ("strength", "born", "recruited", "vigilance", "usual")),
     *(f"modes.{name}" for name in ("use", "recruited", "vigilance")),
@@ -288,7 +293,7 @@ LEARNED_BY_MACHINES = {
 GOES_ON = {
     "clock.seen", "activity.reference", "activity.activity", "delta.compressed", "traces.level", "traces.trace",
     "traces.rough", "persistence.membrane", "coupling.trace", "coupling.error", "condition.trace", "rarity",
-    "expectation.used", "expectation.real", "expectation.residual", "evidence.membrane",
+    "expectation.used", "expectation.real", "expectation.residual", "evidence.membrane", "resolution.value",
 }  # fmt: skip
 
 
@@ -335,8 +340,7 @@ def test_freezing_changes_no_bit_of_what_was_learned_while_traces_go_on_and_othe
     mine, others = slice(0, 3), slice(3, 6)
     for name in LEARNED:
         assert not changed(f"lines.{name}", mine), name
-        # A range is seldom left, and no limit need be hit by the other machine.
-        assert changed(f"lines.{name}", others) or name in {"value.low", "value.high"}, name
+        assert changed(f"lines.{name}", others) or name in SELDOM, name
     for name in GOES_ON:
         assert changed(f"lines.{name}", mine), name
     for name in LEARNED_BY_MACHINES:
@@ -371,14 +375,49 @@ def test_a_power_of_two_as_change_of_unit_changes_no_event_and_the_state_by_roun
 def levels(table, engine=None, frozen=()):
     """Level of each line after each row, as the compiled network says it; it learns nothing in the `frozen` rows."""
     engine = engine or engine_with(table.shape[1], layers.Params())
+    return watched(table, engine, frozen)[0]
+
+
+def watched(table, engine, frozen):
+    """Level of each line after each row, and for how many rows it has been in alarm."""
     found = engine.fleet.state.lines.evidence
-    result = []
+    said = []
     for t, values in enumerate(table.tolist()):
         (engine.freeze if t in frozen else engine.resume)(0)
         engine.judge(row_of(values, (t + 1) * SECOND))
         engine.judge(Readings.none(), last=True)
-        result.append(found.level[: table.shape[1]].copy())
-    return np.array(result)
+        said.append((found.level[: table.shape[1]].copy(), found.alarm[: table.shape[1]].copy()))
+    return np.array(said).transpose(1, 0, 2)
+
+
+def assert_the_twin_agrees(table, frozen):
+    """Return the twin that has said the same as the compiled network in every row; neither accepts a change."""
+    lines = table.shape[1]
+    twin = naive_expectation.NaiveExpectation(lines)
+    theirs = []
+    for t, values in enumerate(table):
+        twin.learning = t not in frozen
+        theirs.append((twin.step(values), twin.alarm.copy()))
+    theirs, alarm = np.array(theirs).transpose(1, 0, 2)
+    accepts_nothing = evidence.Params(regime=math.inf, patience_least=math.inf)
+    engine = engine_with(lines, layers.Params(clock=clock.Params(by_time=False), evidence=accepts_nothing))
+    ours, rows = watched(table, engine, frozen)
+    assert theirs.max() > 1.0, "the faults must raise alarms for the test to mean something"
+    np.testing.assert_array_equal(rows, alarm)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+    state = engine.fleet.state.lines
+    same = {
+        "usual": (state.evidence.usual, twin.usual),
+        "low": (state.expectation.low, twin.low),
+        "high": (state.expectation.high, twin.high),
+        "moves": (state.resolution.moves, twin.resolution.moves),
+        "step": (state.resolution.step, twin.resolution.grain),
+        "jump": (state.resolution.jump, twin.resolution.jump),
+        "left": (state.resolution.left, twin.resolution.left),
+    }
+    for name, (mine, its) in same.items():
+        np.testing.assert_allclose(mine[:lines], its, rtol=1e-6, atol=1e-9, err_msg=name)
+    return twin
 
 
 @pytest.mark.parametrize("frozen", [range(0), range(100, 300), range(1000, 1250)])
@@ -387,18 +426,34 @@ def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sens
     table[700:760, 1] = np.nan
     table[900:903, 0] += 40.0
     table[1100:1300, 2] += np.linspace(0.0, 15.0, 200)
-    twin = naive_expectation.NaiveExpectation(4)
-    theirs = []
-    for t, values in enumerate(table):
-        twin.learning = t not in frozen
-        theirs.append(twin.step(values))
-    theirs = np.array(theirs)
-    accepts_nothing = evidence.Params(regime=math.inf, patience_least=math.inf)
-    params = layers.Params(clock=clock.Params(by_time=False), evidence=accepts_nothing)
-    ours = levels(table, engine_with(4, params), frozen)
-    assert theirs.max() > 1.0, "the faults must raise alarms for the test to mean something"
+    twin = assert_the_twin_agrees(table, frozen)
     assert twin.blamed > 0 or frozen, "and one line blamed in another's place"
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+def of_every_kind(rows, seed):
+    """A machine whose lines are: two ordinary ones, a copy, a set point, a valve, a coarse sensor and a counter."""
+    rng = np.random.default_rng(seed)
+    ordinary = machine_with_modes(rows, 3, seed)
+    set_point = np.where(np.arange(rows) < 1300, 70.0, 75.0)
+    valve = np.zeros(rows)
+    for begin in rng.choice(rows - 30, 14, replace=False):
+        valve[begin : begin + rng.integers(3, 30)] = 1.0
+    coarse = 4.0 * np.round(ordinary[:, 2] / 4.0)
+    counter = np.cumsum(rng.integers(0, 4, rows)) % 900.0
+    return np.column_stack([ordinary[:, :2], ordinary[:, 1], set_point, valve, coarse, counter])
+
+
+@pytest.mark.parametrize("frozen", [range(0), range(1250, 1400), range(1500, 1700)])
+def test_the_compiled_expectation_equals_its_naive_twin_for_what_holds_repeats_rounds_and_counts(frozen):
+    table = of_every_kind(2200, 3)
+    table[850:900, 4] = np.nan
+    table[1000:1040, 6] = np.nan
+    table[np.random.default_rng(0).random(table.shape) < 0.02] = np.nan
+    table[1600:1603, 0] += 40.0
+    table[1800:1900, 5] += 24.0
+    table[2000:, 0] += np.linspace(0.0, 20.0, 200)
+    twin = assert_the_twin_agrees(table, frozen)
+    assert twin.resolution.counters.tolist() == [False] * 6 + [True]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,12 +1,20 @@
 """What a machine is in: learning, ready, drifting, changed, frozen, fault, silent."""
 
+import json
+
 import numpy as np
 import pytest
 from machines import SECOND, START, engine_of, live, machine_with_modes, plant, readings, restored
+from typer.testing import CliRunner
 
 from pipeline import scoring
+from pipeline.cli import app
+from pipeline.commands import Command
+from pipeline.config import Alert, MachineRule
+from pipeline.console import views
+from pipeline.journal import Journal
 from pipeline.records import Machine
-from pipeline.scoring import MachineState
+from pipeline.scoring import MachineState, Severity
 from pipeline.silence import INTERVALS, LEAST_NS
 
 LONG = LEAST_NS // SECOND + 60  # seconds in which a machine of one row a second becomes silent
@@ -110,6 +118,109 @@ def test_neither_a_held_fault_nor_a_change_that_was_accepted_is_drift():
     assert (scores.state == MachineState.CHANGED).any()
     assert not (scores.state == MachineState.DRIFTING).any()
     assert max(abs(shift.sigmas) for shift in engine.summaries()[0].shifts) < 0.2
+
+
+BRIEF = MachineRule(alert=Alert(close="1m"))
+CHANGE = 2500  # row
+
+
+def of_a_change(rows=7000):
+    """A machine whose second sensor changes for good."""
+    table = machine_with_modes(rows, 4, 3)
+    table[CHANGE:, 1] += 12.0
+    return table
+
+
+def until_accepted(engine, table):
+    """Live until patience, of 2,000 rows in alarm, has run out, and 200 rows more; returns how many those are."""
+    engine.step(readings(table[: CHANGE + 2000]))
+    assert not engine.changes(0).lasting
+    for row in range(CHANGE + 2000, len(table), 100):
+        engine.step(readings(table[row : row + 100], row))
+        if engine.changes(0).sensors:
+            engine.step(readings(table[row + 100 : row + 300], row + 100))
+            return row + 300
+    raise AssertionError("it is never accepted")
+
+
+def attention(engine):
+    """What the list of machines and the machine's own page say that it needs, and why."""
+    [listed] = views.glance(engine, "", "", 0, 10).machines
+    page = views.page(views.details(engine, 0))
+    for name in ("attention", "changed", "unconfirmed", "severity", "incident"):
+        assert listed[name] == page[name], name
+    return page["attention"], page["changed"], page["unconfirmed"]
+
+
+def test_while_one_sensor_is_changed_a_fault_of_another_is_a_fault_and_the_change_waits_for_an_answer():
+    table = of_a_change()
+    engine = engine_of(4, rule=lambda name: BRIEF)
+    begin = until_accepted(engine, table)
+    end = begin + 60
+    table[begin:end, 3] += 25.0
+    summary = engine.summaries()[0]
+    assert (summary.state, summary.severity) == (MachineState.CHANGED, Severity.NORMAL)
+    number = engine.changes(0).unconfirmed
+    assert attention(engine) == ("changed", ("s1",), number)
+    twin = restored(engine)
+
+    fault = engine.step(readings(table[begin:end], begin))
+    assert (fault.state[10:] == MachineState.FAULT).all()
+    assert (fault.cause[10:] == 3).all()
+    assert (fault.severity[10:] == Severity.CRITICAL).all()
+    assert set(fault.changed.tolist()) == {1}
+    assert attention(engine) == ("critical", ("s1",), number)
+    assert engine.incident(0).sensors[0].sensor == "s3"
+    points = engine.points(fault)
+    assert {point.fields["changed"] for point in points if point.measurement == "machine"} == {1}
+    assert {
+        (dict(point.tags)["sensor"], point.fields["changed"]) for point in points if point.measurement == "sensor"
+    } == {("s0", False), ("s1", True), ("s2", False), ("s3", False)}
+
+    calm = engine.step(readings(table[end:], end))
+    assert next(news.reason for news in calm.news if news.phase == "close") == "calm"
+    assert calm.state[-1] == MachineState.READY, "the network has been quiet for long enough"
+    assert calm.changed[-1] == 0
+    assert attention(engine) == ("changed", ("s1",), number), "and nobody has answered"
+    assert views.glance(engine, "", "changed", 0, 10).found == 1
+    assert [(one["changed"], one["unconfirmed"]) for one in views.unconfirmed(engine)] == [(("s1",), number)]
+
+    again = twin.step(readings(table[begin:end], begin))
+    assert again.news == fault.news
+    later = restored(twin)
+    later.step(readings(table[end:], end))
+    for one in (engine, later, restored(later)):
+        assert attention(one) == ("changed", ("s1",), number)
+        one.apply(Command("normal", Machine("m"), "", "anna", "cli", START))
+        assert attention(one) == ("ready", (), None)
+        assert views.unconfirmed(one) == []
+
+
+def test_a_change_is_to_be_confirmed_also_of_a_machine_that_is_frozen_or_silent():
+    engine = engine_of(4, rule=lambda name: BRIEF)
+    table = of_a_change()
+    begin = until_accepted(engine, table)
+    number = engine.changes(0).unconfirmed
+    engine.freeze(0)
+    engine.step(readings(table[begin : begin + 20], begin))
+    assert engine.summaries()[0].state is MachineState.FROZEN
+    assert attention(engine) == ("changed", ("s1",), number)
+    assert asked(engine, (0, LONG)) != []
+    assert attention(engine) == ("changed", ("s1",), number)
+
+
+def test_the_list_of_machines_names_sensors_that_have_changed(tmp_path):
+    engine = engine_of(4)
+    (tmp_path / "data").mkdir()
+    journal = Journal(tmp_path / "data" / "journal.sqlite")
+    lines = [(line, *name) for line, name in enumerate(engine.fleet.lines)]
+    journal.commit(readings(of_a_change()), list(enumerate(engine.fleet.machines)), lines)
+    journal.close()
+    (tmp_path / "c.yaml").write_text(f"data: {tmp_path / 'data'}\n")
+    command = ["machines", "--config", str(tmp_path / "c.yaml")]
+    assert "s1 (unconfirmed)" in CliRunner(env={"COLUMNS": "200"}).invoke(app, command).output
+    (told,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
+    assert (told["changed"], told["unconfirmed"] > 0) == (["s1"], True)
 
 
 def test_the_shift_and_its_pace_are_those_of_the_sensor():

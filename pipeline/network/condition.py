@@ -86,13 +86,13 @@ def fresh_machines(params: Params, population: evolving.Params, slots: int, real
 
 
 @inlined
-def follow(params: Params, lines: Lines, line: int, seen: float, elapsed: float, value: float) -> None:
-    """Let a line's trace take in a reading, and place it against the baseline."""
+def follow(params: Params, lines: Lines, line: int, seen: float, elapsed: float, value: float, unsure: float) -> None:
+    """Let a line's trace take in a reading, and place it against the baseline; `unsure`: variance beyond its own."""
     if seen == 0.0:
         lines.trace[line] = value
         lines.mean[line] = value
     lines.trace[line] += leak(1.0 / min(seen + 1.0, params.trace), elapsed) * (value - lines.trace[line])
-    sigmas = (lines.trace[line] - lines.mean[line]) / deviation(lines.variance[line], lines.mean[line])
+    sigmas = (lines.trace[line] - lines.mean[line]) / deviation(lines.variance[line] + unsure, lines.mean[line])
     lines.sigmas[line] = sigmas if seen > 20.0 else 0.0
 
 

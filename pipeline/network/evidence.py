@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined
-from pipeline.network import expectation, modes
+from pipeline.network import expectation, modes, resolution
 
 MEMBRANES = 4
 NEW, MIDDLE, LONG, ENERGY = range(MEMBRANES)
@@ -69,14 +69,16 @@ class Lines(NamedTuple):
     witness: NDArray[np.int64]  # membrane with the largest level
     shut: NDArray[np.bool_]
     alarms: NDArray[np.float64]  # faded number of times the line was shut
+    alarm: NDArray[np.float64]  # rows the line has been in alarm
+    calm: NDArray[np.float64]  # rows until a line whose change was accepted is ready again; 0 if none was
 
 
 class Machines(NamedTuple):
     """One entry per machine."""
 
     joint: NDArray[np.float64]  # rows that more than half of the lines have been off
-    alarm: NDArray[np.float64]  # rows the machine has been in alarm
-    calm: NDArray[np.float64]  # rows until a changed machine is ready again; 0 if nothing was accepted
+    alarm: NDArray[np.float64]  # rows the machine as a whole has been in alarm
+    calm: NDArray[np.float64]  # rows until that is ready again after a change was accepted; 0 if none was
     given: NDArray[np.float64]  # rows that the prior of its kind counts as; 0 without one
     patience_ns: NDArray[np.float64]  # set by the operator; 0 for the default, infinite for never
 
@@ -99,6 +101,8 @@ def fresh_lines(params: Params, lines: int) -> Lines:
         witness=np.zeros(lines, np.int64),
         shut=np.zeros(lines, np.bool_),
         alarms=each(),
+        alarm=each(),
+        calm=each(),
     )
 
 
@@ -123,34 +127,64 @@ def clip(value: float, most: float) -> float:
 
 
 @inlined
+def white(tau: float) -> float:
+    """Mean square of a membrane of this time constant that hears noise of variance 1, each value for itself."""
+    return 1.0 / (2.0 * tau - 1.0)
+
+
+@inlined
+def rest(lines: Lines, line: int) -> None:
+    """Forget what was gathered against a line: its membranes are where they usually are."""
+    for k in range(ENERGY):
+        lines.membrane[line, k] = 0.0
+    lines.membrane[line, ENERGY] = math.exp(lines.energy[line]) - 0.1
+    lines.level[line] = lines.alarm[line] = 0.0
+    lines.shut[line] = False
+
+
+@inlined
 def weigh(
     params: Params,
     lines: Lines,
     known: expectation.Lines,
     mode: modes.Lines,
     mode_params: modes.Params,
+    held: resolution.Lines,
+    held_params: resolution.Params,
     line: int,
     features: int,
+    far: float,
     moded: bool,
     room: bool,
     frozen: bool,
 ) -> None:
     """Weigh a line's residual of a complete row: its level, and whether it is shut; then learn, unless frozen.
 
-    `features`: of the line's cohort. `moded`: whether the line's mode is known. `room`: whether it may be shut.
+    `features`: of the line's cohort. `far`: how uncertain what is expected of it is, in usual residuals. `moded`:
+    whether the line's mode is known. `room`: whether it may be shut.
     """
     c = line
+    if resolution.counts(held_params, held, c):  # nothing is expected of it
+        rest(lines, c)
+        return
     own, residual, innovation = known.own[c], known.residual[c], known.innovation[c]
+    rounding = expectation.in_units(known, c, resolution.rounding(held, c))
+    standing = expectation.in_units(known, c, resolution.unexplained(held_params, held, c))
+    grain = stands = 0.0  # the two as shares of what is usual
     if own > params.warm:
         j = mode.winner[c]
         rows = float(mode.rows[c, j]) if moded else 0.0
         size = modes.usual(mode_params, rows, float(mode.size[c, j]), lines.size[c], not moded)
         size_new = modes.usual(mode_params, rows, float(mode.size_new[c, j]), lines.size_new[c], not moded)
         floor = params.floor * math.sqrt(known.variance[c]) + 1e-9 * abs(known.real[c, 0]) + 1e-12
-        lines.usual[c] = math.sqrt(max(size, lines.size[c])) + floor
-        lines.usual_new[c] = math.sqrt(max(size_new, lines.size_new[c])) + floor
+        least, unsure = resolution.holds(held, c, held_params.long) * standing, (1.0 + far) ** 2
+        size = unsure * max(size, least) + rounding
+        size_new = unsure * max(size_new, least) + rounding
+        lines.usual[c] = math.sqrt(max(size, lines.size[c] + rounding)) + floor
+        lines.usual_new[c] = math.sqrt(max(size_new, lines.size_new[c] + rounding)) + floor
         off = residual / (math.sqrt(size) + floor)
         new = innovation / (math.sqrt(size_new) + floor)
+        grain, stands = rounding / max(size, 1e-300), standing / max(size, 1e-300)
     else:
         off = new = 0.0
     added = (clip(new, params.cap[NEW]), clip(off, params.cap[MIDDLE]), clip(off, params.cap[LONG]))
@@ -161,10 +195,15 @@ def weigh(
     energy = math.log(lines.membrane[c, ENERGY] + 0.1)
 
     if own > params.settle:
-        level = (energy - lines.energy[c]) / (math.sqrt(lines.spread[c, ENERGY]) + 0.1) / params.limit[ENERGY]
+        held_off = stands * resolution.holds(held, c, params.tau[ENERGY])
+        least = math.log(held_off + grain + 0.1)  # energy of rounding, and of standing where it holds
+        spread = math.sqrt(max(lines.spread[c, ENERGY], held_off)) + 0.1
+        level = (energy - max(lines.energy[c], least)) / spread / params.limit[ENERGY]
         lines.witness[c] = ENERGY
         for k in range(ENERGY):
-            reached = abs(lines.membrane[c, k]) / math.sqrt(lines.spread[c, k] + 1e-9) / params.limit[k]
+            square = max(lines.spread[c, k], stands * resolution.holds(held, c, params.tau[k]))
+            square += grain * white(params.tau[k])
+            reached = abs(lines.membrane[c, k]) / math.sqrt(square + 1e-9) / params.limit[k]
             if reached > level:
                 level = reached
                 lines.witness[c] = k
@@ -176,7 +215,7 @@ def weigh(
             lines.alarms[c] *= 1.0 - 1.0 / params.alarm_memory
         if lines.shut[c]:
             lines.shut[c] = level >= params.open_at
-        elif level > 1.0 and room:
+        elif level > 1.0 and room and lines.calm[c] == 0.0:
             lines.shut[c] = True
             lines.alarms[c] += 0.0 if frozen else 1.0
 
@@ -185,7 +224,7 @@ def weigh(
     gate = 1.0
     if lines.shut[c]:
         gate = min(params.gate_least * (1.0 + params.recurrence * max(lines.alarms[c] - 1.0, 0.0) ** 2), 1.0)
-    learn(params, lines, known, mode, mode_params, c, gate, energy, moded)
+    learn(params, lines, known, mode, mode_params, c, gate, energy, rounding, grain, moded)
 
 
 @inlined
@@ -198,41 +237,35 @@ def learn(
     line: int,
     gate: float,
     energy: float,
+    rounding: float,
+    grain: float,
     moded: bool,
 ) -> None:
     """Let sizes and spreads of a line take in a row, as far as the gate allows."""
     c = line
     own, residual, innovation = known.own[c], known.residual[c], known.innovation[c]
+    # What is exactly 0 could never grow: nothing is known better than to its rounding.
+    most, most_new = 9.0 * (lines.size[c] + rounding), 9.0 * (lines.size_new[c] + rounding)
     if own > params.warm and moded:
-        modes.learn(mode_params, mode, c, gate, residual, innovation, 9.0 * lines.size[c], 9.0 * lines.size_new[c])
+        modes.learn(mode_params, mode, c, gate, residual, innovation, most, most_new)
     if own < params.warm + 50.0:
-        rate = max(1.0 / own, 1.0 / 50.0)
+        rate = max(1.0 / max(own, 1.0), 1.0 / 50.0)
         lines.size[c] += rate * (residual * residual - lines.size[c])
         lines.size_new[c] += rate * (innovation * innovation - lines.size_new[c])
     else:
         rate = gate / min(own - params.warm, params.memory)
-        lines.size[c] += rate * (min(residual * residual, 9.0 * lines.size[c]) - lines.size[c])
-        lines.size_new[c] += rate * (min(innovation * innovation, 9.0 * lines.size_new[c]) - lines.size_new[c])
+        lines.size[c] += rate * (min(residual * residual, most) - lines.size[c])
+        lines.size_new[c] += rate * (min(innovation * innovation, most_new) - lines.size_new[c])
     if own > params.warm:
         rate = gate / min(own - params.warm, params.memory)
         more = 1.0 if own < params.settle else 0.0
         for k in range(ENERGY):
-            most = 9.0 * lines.spread[c, k] + more
+            most = 9.0 * (lines.spread[c, k] + grain * white(params.tau[k])) + more
             lines.spread[c, k] += rate * (min(lines.membrane[c, k] ** 2, most) - lines.spread[c, k])
         error = energy - lines.energy[c]
         lines.energy[c] += rate * clip(error, 1.0)
         most = 9.0 * lines.spread[c, ENERGY] + more
         lines.spread[c, ENERGY] += rate * (min(error * error, most) - lines.spread[c, ENERGY])
-
-
-@inlined
-def rest(lines: Lines, line: int) -> None:
-    """Forget what was gathered against a line: its membranes are where they usually are."""
-    for k in range(ENERGY):
-        lines.membrane[line, k] = 0.0
-    lines.membrane[line, ENERGY] = math.exp(lines.energy[line]) - 0.1
-    lines.level[line] = 0.0
-    lines.shut[line] = False
 
 
 @inlined
@@ -279,9 +312,27 @@ def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) ->
         lines.membrane[c, k] = 0.0
     lines.energy[c] = math.log(lines.membrane[c, ENERGY] + 0.1)
     lines.shut[c] = False
-    lines.level[c] = 0.0
+    lines.level[c] = lines.alarm[c] = 0.0
     known.own[c] = min(known.own[c], params.relearn)
     known.given[c] = 0.0
+
+
+@inlined
+def unconfirmed(level: float) -> float:
+    """What a level, or a state, counts whose change was accepted and not yet confirmed: never an alarm."""
+    return level / (1.0 + 2.0 * level)
+
+
+@inlined
+def told(lines: Lines, line: int) -> float:
+    """What a line's level counts in its machine's score."""
+    return unconfirmed(lines.level[line]) if lines.calm[line] > 0.0 else lines.level[line]
+
+
+@inlined
+def last(params: Params, alarm: float, level: float, held: bool) -> float:
+    """Rows in alarm after a row, given those before it."""
+    return alarm + 1.0 if level >= 1.0 or held or (alarm > 0.0 and level >= params.open_at) else 0.0
 
 
 @inlined

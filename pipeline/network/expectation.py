@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel, leak
+from pipeline.network import resolution
 
 COHORT = 16  # lines that expect each other
 FEATURES = 3  # of a line: its value and two traces
@@ -41,6 +42,9 @@ class Params(NamedTuple):
     doubt: float = 8.0  # usual residuals from which a reading is doubted
     teach: float = 10.0  # usual residuals a doubted reading may teach at most
     reach: float = 10.0  # deviations a line may be expected to lie off its mean, and a reading off it may teach
+    beyond: float = 0.4  # share of what a line has shown by which its expectation may lie outside of it
+    been: float = 4.0  # mean squared deviation of the others from which they are where they have not been
+    alike: float = 60.0  # rows running that say the same, as to that
     price: float = 9.0  # squared usual residuals that blaming one more line must explain
     farthest: float = 100.0  # squared usual residuals that one line counts for at most in that
 
@@ -58,6 +62,8 @@ class Lines(NamedTuple):
     real: NDArray[np.float64]  # (lines, FEATURES), features as they were read
     mean: NDArray[np.float64]  # (lines, FEATURES)
     variance: NDArray[np.float64]  # of the value
+    low: NDArray[np.float64]  # least and greatest value shown; one glitch widens what was shown by `beyond` at most
+    high: NDArray[np.float64]
     gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
     covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
     precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
@@ -77,6 +83,7 @@ class Scratch(NamedTuple):
     held: NDArray[np.bool_]  # (width,), replaced by what the others expect
     blamed: NDArray[np.bool_]  # (width,), left out on trial
     known: NDArray[np.bool_]  # (width,), with something expected of them
+    far: NDArray[np.float64]  # (width,), how uncertain what is expected of them is, in usual residuals
     scale: NDArray[np.float64]  # (features of a cohort,)
     matrix: NDArray[np.float64]  # (features of a cohort, features of a cohort)
     inverse: NDArray[np.float64]  # the same shape
@@ -106,6 +113,8 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         real=features(),
         mean=features(),
         variance=each(),
+        low=each(),
+        high=each(),
         gain=gain,
         covariance=np.zeros(joint, real),
         precision=np.zeros(joint, real),
@@ -127,6 +136,7 @@ def scratch(width: int) -> Scratch:
         np.empty(width, np.bool_),
         np.empty(width, np.bool_),
         np.empty(width, np.bool_),
+        np.empty(width),
         np.empty(n),
         np.empty((n, n)),
         np.empty((n, n)),
@@ -182,6 +192,24 @@ def bounded(x: float) -> float:
 
 
 @inlined
+def in_units(lines: Lines, line: int, variance: float) -> float:
+    """A variance of the sensor in the line's units; 0 for one that has never moved."""
+    return min(variance / lines.unit[line] / lines.unit[line], 1e300) if lines.unit[line] > 0.0 else 0.0
+
+
+@inlined
+def within(params: Params, lines: Lines, line: int, value: float) -> float:
+    """`value`, or the nearest to it that may be expected of the line: it has shown others like it.
+
+    What a prior says of its kind counts as shown while the line is young.
+    """
+    margin = params.beyond * (lines.high[line] - lines.low[line])
+    if lived(lines, line) < lines.given[line]:
+        margin = max(margin, params.reach * math.sqrt(lines.variance[line]))
+    return min(max(value, lines.low[line] - margin), lines.high[line] + margin)
+
+
+@inlined
 def replace(
     lines: Lines, line: int, begin: int, value: float, rate: NDArray[np.float64], before: NDArray[np.float64]
 ) -> None:
@@ -220,7 +248,7 @@ def predict(
     for p in range(size):
         c = roster[slot, first + p]
         if ticked[c]:
-            if not frozen:
+            if not frozen and lines.unit[c] > 0.0:  # what never moved says nothing of how it moves
                 lines.own[c] += 1.0
             x = (lines.value[c] - lines.offset[c]) / lines.unit[c] if lines.unit[c] > 0.0 else 0.0
             lines.real[c, 0] = bounded(x)
@@ -282,7 +310,8 @@ def predict(
         c, begin = roster[slot, first + culprit], culprit * FEATURES
         reach = params.reach * math.sqrt(lines.variance[c])
         off = lines.used[c, 0] - asked(lines, c, begin, weighted) - lines.mean[c, 0]
-        replace(lines, c, begin, lines.mean[c, 0] + min(max(off, -reach), reach), rate, before)
+        replaced = within(params, lines, c, lines.mean[c, 0] + min(max(off, -reach), reach))
+        replace(lines, c, begin, replaced, rate, before)
         for k in range(FEATURES):
             moved = lines.used[c, k] - lines.mean[c, k] - deviation[begin + k]
             deviation[begin + k] += moved
@@ -291,8 +320,19 @@ def predict(
                     # The precision matrix is symmetric: its column is read as the culprit's row.
                     weighted[p * FEATURES + m] += lines.precision[c, k, p * FEATURES + m] * moved
 
+    whole = 0.0
+    for i in range(features):
+        whole += deviation[i] * weighted[i]
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
+        scratch.far[first + p] = 0.0
+        if ticked[c] and lines.precision[c, 0, begin] > 0.0:
+            # Where the others have not been, nobody knows what they mean. A prediction is uncertain by their squared
+            # distance over the number of observations, if the law there is that of here; it need not be.
+            a, b, d = apart(lines, c, begin, weighted)
+            others = whole - a * weighted[begin] - b * weighted[begin + 1] - d * weighted[begin + 2]
+            beyond = max(others - params.been * (features - FEATURES), 0.0)
+            scratch.far[first + p] = beyond * params.alike / max(min(lines.own[c], params.memory), 1.0)
         lines.residual[c] = 0.0
         lines.innovation[c] = 0.0
         if not ticked[c]:  # what was expected of it is all the past it has
@@ -300,7 +340,8 @@ def predict(
                 lines.real[c, k] = lines.used[c, k]
             continue
         off = asked(lines, c, begin, weighted) if lines.precision[c, 0, begin] > 0.0 else deviation[begin]
-        lines.residual[c] = bounded(lines.real[c, 0] - (lines.used[c, 0] - off))
+        expected = within(params, lines, c, lines.used[c, 0] - off)
+        lines.residual[c] = bounded(lines.real[c, 0] - expected)
         # A value moves its own traces by their rates: the step along that direction which fits best.
         fit = norm = 0.0
         for k in range(FEATURES):
@@ -309,7 +350,8 @@ def predict(
                 pull += lines.precision[c, k, begin + m] * (lines.real[c, m] - lines.used[c, m])
                 norm += rate[begin + k] * lines.precision[c, k, begin + m] * rate[begin + m]
             fit += rate[begin + k] * pull
-        lines.innovation[c] = bounded(fit / norm) if norm > 0.0 else lines.residual[c]
+        new = lines.real[c, 0] - within(params, lines, c, lines.real[c, 0] - fit / norm) if norm > 0.0 else 0.0
+        lines.innovation[c] = bounded(new) if norm > 0.0 else lines.residual[c]
 
 
 @inlined
@@ -349,16 +391,25 @@ def learn(
         return
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
-        slow = 1.0 / min(lived(lines, c), params.memory)
+        if lines.unit[c] == 0.0:
+            continue
+        if ticked[c]:
+            widest = params.beyond * (lines.high[c] - lines.low[c])  # that one reading may add
+            if widest == 0.0:
+                lines.low[c], lines.high[c] = min(lines.real[c, 0], 0.0), max(lines.real[c, 0], 0.0)
+            else:
+                lines.low[c] = min(lines.low[c], max(lines.real[c, 0], lines.low[c] - widest))
+                lines.high[c] = max(lines.high[c], min(lines.real[c, 0], lines.high[c] + widest))
+        slow = 1.0 / max(min(lived(lines, c), params.memory), 1.0)
         for k in range(FEATURES):
             deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]
             lines.mean[c, k] += slow * deviation[begin + k]
     # Every line at its own pace, and still positive definite: each row and column is scaled before it is added to.
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
-        slow = 1.0 / min(lines.own[c], params.memory)
+        slow = 1.0 / max(min(lines.own[c], params.memory), 1.0)
         for q in range(size):
-            pace = 1.0 / min(lines.own[roster[slot, first + q]], params.memory)
+            pace = 1.0 / max(min(lines.own[roster[slot, first + q]], params.memory), 1.0)
             keep = math.sqrt((1.0 - slow) * (1.0 - pace))
             take = keep * math.sqrt(slow * pace)
             for k in range(FEATURES):
@@ -385,8 +436,17 @@ def leave_out(
     lines: Lines, roster: NDArray[np.int64], slot: int, first: int, size: int, p: int, weighted: NDArray[np.float64]
 ) -> None:
     """Move the features of the cohort's line `p` to what the others expect: its part of `weighted` becomes 0."""
-    c, begin = roster[slot, first + p], p * FEATURES
-    block = lines.precision[c, :, begin : begin + FEATURES]
+    c = roster[slot, first + p]
+    head, second, last = apart(lines, c, p * FEATURES, weighted)
+    for j in range(size * FEATURES):
+        weighted[j] -= lines.precision[c, 0, j] * head + lines.precision[c, 1, j] * second
+        weighted[j] -= lines.precision[c, 2, j] * last
+
+
+@inlined
+def apart(lines: Lines, line: int, begin: int, weighted: NDArray[np.float64]) -> tuple[float, float, float]:
+    """How far each feature of a line, which begin at `begin`, is from what the others expect."""
+    block = lines.precision[line, :, begin : begin + FEATURES]
     # Gaussian elimination of the line's own positive definite block, written out.
     f, g = float(block[1, 0]) / float(block[0, 0]), float(block[2, 0]) / float(block[0, 0])
     middle, corner = block[1, 1] - f * block[0, 1], block[2, 1] - g * block[0, 1]
@@ -395,9 +455,7 @@ def leave_out(
     last = (z - h * y) / (block[2, 2] - g * block[0, 2] - h * corner)
     second = (y - corner * last) / middle
     head = (weighted[begin] - block[0, 1] * second - block[0, 2] * last) / block[0, 0]
-    for j in range(size * FEATURES):
-        weighted[j] -= lines.precision[c, 0, j] * head + lines.precision[c, 1, j] * second
-        weighted[j] -= lines.precision[c, 2, j] * last
+    return head, second, last
 
 
 @inlined
@@ -478,16 +536,18 @@ def renew(
     slot: int,
     first: int,
     size: int,
+    held_params: resolution.Params,
+    held: resolution.Lines,
     scratch: Scratch,
 ) -> None:
-    """Invert the cohort's covariance, in units of its own deviations; lines that are too young stay out."""
+    """Invert the cohort's covariance, in units of its own deviations; lines too young, and counters, stay out."""
     features = size * FEATURES
     scale, matrix, inverse, block = scratch.scale, scratch.matrix, scratch.inverse, scratch.block
     for p in range(size):
         c = roster[slot, first + p]
         for k in range(FEATURES):
             variance = lines.covariance[c, k, p * FEATURES + k]
-            known = lines.own[c] >= params.begin and variance > 0.0
+            known = lines.own[c] >= params.begin and variance > 0.0 and not resolution.counts(held_params, held, c)
             scale[p * FEATURES + k] = 1.0 / math.sqrt(variance) if known else 0.0
     for p in range(size):
         c = roster[slot, first + p]
@@ -495,7 +555,9 @@ def renew(
             i = p * FEATURES + k
             for j in range(i + 1):
                 matrix[i, j] = lines.covariance[c, k, j] * scale[i] * scale[j]
-            matrix[i, i] += params.ridge + params.ridge_young * (features / lines.own[c]) ** 2
+            # Against chance: what holds its value is one observation for as long as it does.
+            young = max(features / max(lines.own[c], 1.0), size / max(held.moves[c], 1.0))
+            matrix[i, i] += params.ridge + params.ridge_young * young**2
             if scale[i] == 0.0:
                 matrix[i, i] += 1.0
     if not invert(matrix, inverse, features):

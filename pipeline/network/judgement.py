@@ -25,6 +25,7 @@ from pipeline.network import (
     output,
     quality,
     rank,
+    resolution,
     wear,
 )
 
@@ -41,6 +42,7 @@ class Joined(NamedTuple):
     drift: drift.Lines
     wear: wear.Lines
     quality: quality.Lines
+    resolution: resolution.Lines
     rarity: NDArray[np.floating]
     dendrite: NDArray[np.float64]
     frozen: NDArray[np.bool_]
@@ -58,6 +60,7 @@ class Joined(NamedTuple):
             lines.drift,
             lines.wear,
             lines.quality,
+            lines.resolution,
             lines.rarity,
             lines.dendrite,
             lines.frozen,
@@ -74,6 +77,7 @@ class Verdict(NamedTuple):
     state: float  # both together
     event_cause: int  # line with the most surprised dendrite
     state_cause: int  # line farthest from its expectation, or from its baseline, whichever says more
+    accepted: bool  # patience has run out with this row, of a line or of the machine as a whole
 
 
 class Account(NamedTuple):
@@ -92,6 +96,7 @@ class Account(NamedTuple):
     ageing: NDArray[np.float64]  # ... and is in this row, a `wear.Measured`; (entries, wear.COLUMNS)
     quality: NDArray[np.int64]  # of the line, see `quality.Quality`
     masked: NDArray[np.bool_]  # the line's readings have no part in the score from the next row on
+    changed: NDArray[np.bool_]  # a lasting change of the line was accepted, and it has not been quiet since
     lost_line: NDArray[np.int64]  # not of readings: lines that have become missing, one entry each ...
     lost_ns: NDArray[np.int64]  # ... and the time of the row since which they are
 
@@ -119,6 +124,7 @@ def account(lines: layers.Lines, entries: int) -> Account:
         ageing=np.empty((entries, wear.COLUMNS)),
         quality=whole(),
         masked=np.empty(entries, np.bool_),
+        changed=np.empty(entries, np.bool_),
         lost_line=np.empty(entries + len(lines.frozen), np.int64),  # once each, and again after a reading
         lost_ns=np.empty(entries + len(lines.frozen), np.int64),
     )
@@ -198,8 +204,11 @@ def expect(
                 known,
                 lines.modes,
                 params.modes,
+                lines.resolution,
+                params.resolution,
                 c,
                 members * expectation.FEATURES,
+                room.expectation.far[i],
                 moded,
                 shut < max(1, members // 2),
                 frozen,
@@ -225,13 +234,14 @@ def expect(
                 evidence.blame(params.evidence, found, known, roster, slot, first, members, frozen, culprit)
         for i in range(first, first + members):
             c = roster[slot, i]
-            if judged[c] and found.level[c] > highest:
-                highest, cause = found.level[c], c
-            if judged[c] and not found.shut[c] and not frozen:
+            if judged[c] and evidence.told(found, c) > highest:
+                highest, cause = evidence.told(found, c), c
+            counts = resolution.counts(params.resolution, lines.resolution, c)
+            if judged[c] and not found.shut[c] and not frozen and not counts:
                 news += drift.follow(
                     params.drift, lines.drift, known, roster, slot, first, members, i - first, elsewhere
                 )
-            if not frozen and not elsewhere and lines.drift.strays[c] == 0.0:
+            if not frozen and not elsewhere and not counts and lines.drift.strays[c] == 0.0:
                 wear.follow(params.drift, lines.wear, c, known.used[c, 0])
         expectation.learn(
             params.expectation,
@@ -252,7 +262,17 @@ def expect(
             c = roster[slot, i]
             renewal |= known.given[c] > 0.0 and known.precision[c, 0, (i - first) * expectation.FEATURES] == 0.0
         if renewal and not frozen:
-            expectation.renew(params.expectation, known, roster, slot, first, members, room.expectation)
+            expectation.renew(
+                params.expectation,
+                known,
+                roster,
+                slot,
+                first,
+                members,
+                params.resolution,
+                lines.resolution,
+                room.expectation,
+            )
     machines.drift.elsewhere[slot] = news > 0
     return highest, cause
 
@@ -280,14 +300,16 @@ def tell(
             continue
         account.line[entry] = c
         account.value[entry] = known.value[c]
-        account.level[entry] = found.level[c]
+        account.level[entry] = evidence.told(found, c)
         account.witness[entry] = found.witness[c]
         account.expected[entry] = account.usual[entry] = np.nan
-        if age[c] > params.output.warm:
+        if age[c] > params.output.warm and not resolution.counts(params.resolution, lines.resolution, c):
             off = known.residual[c] if size > 1 else known.innovation[c]
             usual = found.usual[c] if size > 1 else found.usual_new[c]
             if known.own[c] <= params.evidence.warm:  # not known by mode yet
                 usual = math.sqrt(found.size[c] if size > 1 else found.size_new[c])
+            rounding = expectation.in_units(known, c, resolution.rounding(lines.resolution, c))
+            usual = max(usual, math.sqrt(rounding))
             account.expected[entry] = known.offset[c] + known.unit[c] * (known.real[c, 0] - off)
             account.usual[entry] = known.unit[c] * usual
         entry += 1
@@ -367,6 +389,23 @@ def accept_lines(
 
 
 @inlined
+def accept_line(
+    params: layers.Params,
+    lines: Joined,
+    roster: NDArray[np.int64],
+    slot: int,
+    size: int,
+    line: int,
+) -> None:
+    """What one line does now is normal; what its machine's lines are to each other is commissioned anew."""
+    evidence.accept(params.evidence, lines.evidence, lines.expectation, line)
+    condition.accept(lines.condition, line)
+    for i in range(size):
+        drift.restart(params.drift, lines.drift, roster[slot, i])
+        wear.restart(params.drift, lines.wear, roster[slot, i])
+
+
+@inlined
 def accept(
     params: layers.Params,
     lines: Joined,
@@ -396,6 +435,7 @@ def confirm(
             lines.evidence.shut[c] = True
             lines.condition.trace[c] = lines.expectation.value[c]
         quality.trust(lines.quality, c)
+        lines.evidence.calm[c] = 0.0
     accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
     machines.evidence.calm[slot] = 0.0
 
@@ -456,11 +496,13 @@ def judge(
     machines.drift.drifting[slot] = False
     for i in range(size):
         machines.drift.drifting[slot] |= drift.moving(params.drift, lines.drift, roster[slot, i], limit)
-    state = strange
+    if machines.evidence.calm[slot] > 0.0:
+        strange = evidence.unconfirmed(strange)
+    state, accepted = strange, False
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)
         if not frozen:
-            watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
+            accepted = watch(params, lines, machines, slot, roster, size, state, float(rows), usual_ns)
 
     gate = machines.condition.gate[slot]
     weight = 0.0
@@ -498,7 +540,7 @@ def judge(
         state_cause = suspect
     surprise = output.surprise(params.output, best, size, oldest, params.rank.innate)
     event = output.step(params.output, machines.output, slot, elapsed, oldest, surprise)
-    return Verdict(surprise, event, strange, highest, state, event_cause, state_cause)
+    return Verdict(surprise, event, strange, highest, state, event_cause, state_cause, accepted)
 
 
 @inlined
@@ -512,23 +554,34 @@ def watch(
     state: float,
     rows: float,
     usual_ns: float,
-) -> None:
-    """Count how long a machine has been in alarm, and accept a regime or what has outlasted patience."""
-    found = machines.evidence
-    held, off = False, 0
+) -> bool:
+    """Count how long each line, and the machine as a whole, has been in alarm; accept what has outlasted patience.
+
+    What is accepted counts for no alarm until it has been quiet for a while. All else alarms as ever. Returns whether
+    anything was accepted.
+    """
+    found, machine = lines.evidence, machines.evidence
+    held, off, accepted = False, 0, False
     for i in range(size):
-        held |= lines.evidence.shut[roster[slot, i]]
-        off += lines.evidence.level[roster[slot, i]] > params.evidence.open_at
-    found.joint[slot] = found.joint[slot] + 1.0 if off > max(2, size // 2) else max(found.joint[slot] - 1.0, 0.0)
-    if state >= 1.0 or held or (found.alarm[slot] > 0.0 and state >= params.evidence.open_at):
-        found.alarm[slot] += 1.0
-    else:
-        found.alarm[slot] = 0.0
-    patience = evidence.patience(params.evidence, found, slot, rows - found.alarm[slot], usual_ns)
-    if found.joint[slot] > params.evidence.regime:
+        c = roster[slot, i]
+        held |= found.alarm[c] > 0.0
+        off += found.level[c] > params.evidence.open_at
+        found.alarm[c] = evidence.last(params.evidence, found.alarm[c], found.level[c], found.shut[c])
+        if found.alarm[c] > evidence.patience(params.evidence, machine, slot, rows - found.alarm[c], usual_ns):
+            accept_line(params, lines, roster, slot, size, c)
+            found.calm[c] = params.evidence.calm
+            accepted = True
+        elif found.calm[c] > 0.0 and found.level[c] < 1.0:
+            found.calm[c] -= 1.0
+    several = off > max(2, size // 2)
+    machine.joint[slot] = machine.joint[slot] + 1.0 if several else max(machine.joint[slot] - 1.0, 0.0)
+    if machine.joint[slot] > params.evidence.regime:
         accept_lines(params, lines, machines, slot, roster, size, params.evidence.open_at)
-    if found.alarm[slot] > patience:
+    machine.alarm[slot] = 0.0 if held else evidence.last(params.evidence, machine.alarm[slot], state, False)
+    if machine.alarm[slot] > evidence.patience(params.evidence, machine, slot, rows - machine.alarm[slot], usual_ns):
         accept(params, lines, machines, slot, roster, size, params.evidence.open_at)
-        found.calm[slot] = params.evidence.calm
-    elif found.calm[slot] > 0.0 and state < 1.0:
-        found.calm[slot] -= 1.0
+        machine.calm[slot] = params.evidence.calm
+        accepted = True
+    elif machine.calm[slot] > 0.0 and state < 1.0:
+        machine.calm[slot] -= 1.0
+    return accepted

@@ -33,6 +33,7 @@ from pipeline.network import (
     persistence,
     quality,
     rank,
+    resolution,
     traces,
     value,
     wear,
@@ -65,6 +66,7 @@ class Params(NamedTuple):
     drift: drift.Params = drift.Params()
     wear: wear.Params = wear.Params()
     quality: quality.Params = quality.Params()
+    resolution: resolution.Params = resolution.Params()
     persistence: persistence.Params = persistence.Params()
     output: output.Params = output.Params()
     context: context.Params = context.Params()
@@ -113,6 +115,7 @@ class Lines(NamedTuple):
     drift: drift.Lines
     wear: wear.Lines
     quality: quality.Lines
+    resolution: resolution.Lines
     persistence: persistence.State
     context: context.State  # empty where no dendrite hears it
     rarity: NDArray[np.floating]  # (lines, populations that run), -log10 p in the open or newest row: the explanation
@@ -162,6 +165,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         drift.fresh_lines(params.drift, lines, width, real),
         wear.fresh(lines),
         quality.fresh(lines),
+        resolution.fresh(lines),
         persistence.fresh(params.persistence, lines),
         context.fresh(params.context, params.rank, lines if remembers else 0, real),
         np.zeros((lines, populations), real),
@@ -179,6 +183,43 @@ def fresh_machines(params: Params, slots: int, real: type[np.floating]) -> Machi
         drift.fresh_machines(params.drift, slots),
         output.fresh(params.output, slots),
     )
+
+
+def adopt(params: Params, lines: Lines, roster: NDArray[np.int64], size: NDArray[np.int64]) -> None:
+    """Fill in what snapshots before format 5 did not know of their lines, as if every reading had moved.
+
+    A line whose usual residual is exactly 0 never moved but for a moment, and is begun anew. `roster[slot,
+    :size[slot]]` are a machine's lines.
+    """
+    known, held, found = lines.expectation, lines.resolution, lines.evidence
+    constant = (found.size == 0.0) & (known.own > params.evidence.warm)
+    for column in (known.own, known.unit, known.variance, known.residual, known.innovation, found.level):
+        column[constant] = 0.0
+    for table in (
+        known.used,
+        known.real,
+        known.mean,
+        known.covariance,
+        known.precision,
+        found.membrane,
+        found.spread,
+    ):
+        table[constant] = 0.0
+    for slot in range(len(size)):
+        for place, line in enumerate(roster[slot, : size[slot]].tolist()):
+            if constant[line]:
+                first = place - place % expectation.COHORT
+                mates = roster[slot, first : min(first + expectation.COHORT, size[slot])]
+                own = slice((place - first) * expectation.FEATURES, (place - first + 1) * expectation.FEATURES)
+                known.covariance[mates, :, own] = known.precision[mates, :, own] = 0.0
+    known.offset[constant] = known.value[constant]
+    found.shut[constant] = False
+    unit = np.where(known.unit > 0.0, known.unit, 1.0)
+    known.low[:] = np.where(known.unit > 0.0, (lines.value.low - known.offset) / unit, 0.0)
+    known.high[:] = np.where(known.unit > 0.0, (lines.value.high - known.offset) / unit, 0.0)
+    held.value[:] = known.value
+    held.readings[:] = held.moves[:] = known.own
+    held.rises[:] = known.own / 2.0
 
 
 class Felt(NamedTuple):

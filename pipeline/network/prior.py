@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.network import evidence, expectation
+from pipeline.network import evidence, expectation, resolution
 
 ROWS = 2000.0  # of experience that a prior counts as; by measurement, docs/decisions.md
 FEATURES = expectation.FEATURES
@@ -91,6 +91,7 @@ def give(
     earlier: list[tuple[str, int]],
     known: expectation.Lines,
     found: evidence.Lines,
+    held: resolution.Lines,
 ) -> None:
     """Let a line that has seen nothing begin with what is known of its kind's `sensor`, if anything is.
 
@@ -101,6 +102,8 @@ def give(
     own = prior.sensors.index(sensor)
     known.unit[line] = 2.0 ** np.floor(np.log2(np.sqrt(prior.covariance[own, own, 0, 0])))
     known.own[line] = known.given[line] = ROWS
+    held.readings[line] = held.moves[line] = ROWS  # of sensors that move with every reading
+    held.rises[line] = ROWS / 2.0
     place = len(earlier)
     first = place - place % expectation.COHORT
     for q, (other, there) in enumerate([*earlier[first:], (sensor, line)]):

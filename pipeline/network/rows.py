@@ -20,7 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import inlined, kernel
-from pipeline.network import clock, condition, coupling, evidence, expectation, judgement, layers, quality, wear
+from pipeline.network import (
+    clock,
+    condition,
+    coupling,
+    evidence,
+    expectation,
+    judgement,
+    layers,
+    quality,
+    resolution,
+    wear,
+)
 
 WAIT = 16
 GROWING = 20.0
@@ -72,6 +83,7 @@ class Closed(NamedTuple):
     lost: NDArray[np.int64]  # entry of the account's lost lines after the row's last one
     doubted: NDArray[np.bool_]  # the quality of a line has changed, or whether it is masked
     masked: NDArray[np.int64]  # lines whose readings have no part in the score from the next row on
+    accepted: NDArray[np.bool_]  # patience has run out with this row: what alarmed is now a change to be confirmed
 
 
 def fresh_lines(lines: int) -> Lines:
@@ -123,6 +135,7 @@ def closed(rows: int) -> Closed:
         lost=whole(),
         doubted=np.empty(rows, np.bool_),
         masked=whole(),
+        accepted=np.empty(rows, np.bool_),
     )
 
 
@@ -188,12 +201,16 @@ def mask(
         now = few and known.doubt[c] > 0.0
         changed |= now != known.masked[c]
         if now and not known.masked[c]:
+            if network_lines.evidence.shut[c] and not network_lines.frozen[c]:
+                # What nonsense raised is no alarm that returns, which would have to be larger to count.
+                network_lines.evidence.alarms[c] = max(network_lines.evidence.alarms[c] - 1.0, 0.0)
             evidence.rest(network_lines.evidence, c)
             network_lines.condition.trace[c] = expectation.heard(network_lines.expectation, c)
         known.masked[c] = now
         masked += now
         if lines.missed[c] == 0:
             account.masked[entry] = now
+            account.changed[entry] = network_lines.evidence.calm[c] > 0.0
             entry += 1
     return masked, changed
 
@@ -244,12 +261,15 @@ def close(
     out.off[row] = verdict.off
     out.state[row] = verdict.state
     out.changed[row] = network_machines.evidence.calm[slot] > 0.0
+    for i in range(machines.size[slot]):
+        out.changed[row] |= network_lines.evidence.calm[machines.roster[slot, i]] > 0.0
     out.drifting[row] = network_machines.drift.drifting[slot]
     out.gate[row] = network_machines.condition.gate[slot]
     out.age[row] = experience(network_machines, machines, slot)
     out.lines[row] = machines.size[slot]
     out.event_cause[row] = verdict.event_cause
     out.state_cause[row] = verdict.state_cause
+    out.accepted[row] = verdict.accepted
     out.spikes[row] = machines.spikes[slot]
     lost = out.lost[row - 1] if row > 0 else 0
     doubted = False
@@ -258,7 +278,8 @@ def close(
         before = network_lines.quality.verdict[c]
         if network_lines.quality.masked[c]:  # the machine as a whole is where the others say that the line is
             value = expectation.heard(network_lines.expectation, c)
-            condition.follow(params.condition, network_lines.condition, c, lines.age[c], elapsed, value)
+            unsure = resolution.unsure(params.resolution, network_lines.resolution, c)
+            condition.follow(params.condition, network_lines.condition, c, lines.age[c], elapsed, value, unsure)
         if lines.ticked[c]:
             account.quality[entry] = quality.hear(
                 params.quality,
@@ -369,7 +390,14 @@ def step(
                 network_lines.rarity[c, k] = rarity[i, k]
             if not network_lines.quality.masked[c]:
                 coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
-                condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i])
+                known = network_lines.expectation
+                residual, shut = known.residual[c] * known.unit[c], network_lines.evidence.shut[c]
+                frozen = network_lines.frozen[c]
+                resolution.follow(
+                    params.resolution, network_lines.resolution, c, frozen, seen[i], x[i], residual, shut
+                )
+                unsure = resolution.unsure(params.resolution, network_lines.resolution, c)
+                condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i], unsure)
             expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])
             machines.spikes[s] += spikes[i]
             if seen[i] + 1.0 > machines.oldest[s]:

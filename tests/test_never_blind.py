@@ -1,0 +1,160 @@
+"""Promise 9: whatever happened before, a new fault on any other sensor still raises an alarm, and soon."""
+
+import numpy as np
+import pytest
+from machines import machine_with_modes
+
+from pipeline.engine import Engine
+from pipeline.fleet import leaves
+from pipeline.network import layers, resolution
+from pipeline.records import Machine, Readings
+from pipeline.scoring import MachineState
+
+SECOND = 1_000_000_000
+ROWS = 7_000
+FAULT = slice(6_000, 6_300)
+SOON = 100  # rows
+
+
+def scores_of(table, engine=None):
+    """Engine and scores after the table's rows; a sensor is named after its column."""
+    engine = engine or Engine()
+    for column in range(table.shape[1]):
+        engine.fleet.number(Machine("m"), f"s{column}")
+    row, line = np.nonzero(np.isfinite(table))
+    ends = np.append(row[1:] != row[:-1], True)
+    readings = Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], ends)
+    return engine, engine.step(readings)
+
+
+def with_a_fifth(values, seed=5):
+    """A machine of four ordinary sensors, of which s1 breaks, and a fifth."""
+    table = np.column_stack([machine_with_modes(ROWS, 5, seed)[:, :4], values])
+    table[FAULT, 1] += 8.0
+    return table
+
+
+def constant(*moves):
+    """A set point of 55 that is something else in so many rows from a row on: (row, rows, value)."""
+    values = np.full(ROWS, 55.0)
+    for row, rows, value in moves:
+        values[row : row + rows] = value
+    return values
+
+
+def broken_before(kind):
+    """The fifth sensor with a past of its own."""
+    own = machine_with_modes(ROWS, 5, 5)[:, 4]
+    if kind == "a lasting change, accepted":
+        own[1500:] += 12.0
+    elif kind == "stuck and masked":
+        own[2000:] = own[2000]
+    elif kind == "lost":
+        own[3000:] = np.nan
+    elif kind == "alarm after alarm":
+        for row in range(1500, 5500, 400):
+            own[row : row + 60] += 12.0
+    else:
+        raise ValueError(kind)
+    return own
+
+
+HISTORIES = {
+    "it never moves": constant(),
+    "it moves for one row": constant((3000, 1, 65.0)),
+    "it moves for three rows": constant((3000, 3, 65.0)),
+    "it moves for a while": constant((3000, 400, 65.0)),
+    "it moves for good, a little": constant((3000, ROWS, 55.5)),
+    "it moves for good, by much": constant((3000, ROWS, 1500.0)),
+    "it opens now and then": constant(*((row, 30, 65.0) for row in range(3000, ROWS, 700))),
+    "it counts": np.cumsum(np.arange(ROWS) % 7 < 4).astype(float) % 2000,
+} | {
+    kind: broken_before(kind)
+    for kind in ("a lasting change, accepted", "stuck and masked", "lost", "alarm after alarm")
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_whatever_one_sensor_did_a_fault_of_another_is_found_soon_held_and_named(history):
+    _, scores = scores_of(with_a_fifth(HISTORIES[history]))
+    alarm = scores.severity > 0
+    assert alarm[FAULT.start : FAULT.start + SOON].any()
+    assert alarm[FAULT].mean() > 0.8
+    named = scores.cause[FAULT][alarm[FAULT]]
+    assert (named == 1).mean() > 0.8
+    assert (scores.state[FAULT][alarm[FAULT]] == MachineState.FAULT).mean() > 0.8
+
+
+@pytest.mark.parametrize("history", [name for name in HISTORIES if name.startswith("it ")])
+def test_what_a_constant_or_a_counter_does_is_an_event_and_no_lasting_alarm(history):
+    table = with_a_fifth(HISTORIES[history])
+    table[FAULT, 1] -= 8.0
+    _, scores = scores_of(table)
+    _, without = scores_of(table[:, :4])
+    assert (scores.severity[2900:] > 0).sum() - (without.severity[2900:] > 0).sum() <= SOON
+
+
+def test_while_one_sensor_is_changed_and_unconfirmed_another_is_in_fault():
+    # The fifth goes on changing, so that what was accepted of it is never quiet for long.
+    table = with_a_fifth(broken_before("a lasting change, accepted"))
+    table[5000:, 4] += 0.01 * np.arange(ROWS - 5000)
+    _, scores = scores_of(table)
+    at = np.flatnonzero(scores.changed)
+    assert len(at), "a change must have been accepted"
+    fault = scores.state[FAULT] == MachineState.FAULT
+    assert fault.mean() > 0.8
+    assert (scores.cause[FAULT][fault] == 1).mean() > 0.8
+
+
+def test_a_snapshot_from_before_this_was_known_loads_and_its_constant_sensor_is_begun_anew():
+    table = with_a_fifth(HISTORIES["it moves for one row"])
+    before, _ = scores_of(table[:5000])
+    arrays = before.fleet.snapshot()
+    # As it was written by the format before: without what is new, and pinned by a spread of exactly nothing.
+    new = [path for path in arrays if path.startswith("lines.resolution.")]
+    new += ["lines.expectation.low", "lines.expectation.high", "lines.evidence.alarm", "lines.evidence.calm"]
+    for path in new:
+        del arrays[path]
+    arrays["names"] = np.frombuffer(arrays["names"].tobytes().replace(b'"format": 5', b'"format": 4'), np.uint8)
+    for name in ("size", "size_new"):
+        arrays[f"lines.evidence.{name}"][4] = 0.0
+    arrays["lines.expectation.own"][:] = 5000.0
+    restored = Engine()
+    restored.fleet.restore(arrays)
+    known, held = restored.fleet.state.lines.expectation, restored.fleet.state.lines.resolution
+    assert known.own[:5].tolist() == [5000.0] * 4 + [0.0]
+    assert known.unit[4] == 0.0
+    assert (held.moves[:4] == 5000.0).all()
+    assert (known.low[:4] < known.high[:4]).all()
+    assert all(np.isfinite(leaf).all() for path, leaf in leaves(restored.fleet.state.lines.expectation))
+    rest = table[5000:]
+    row, line = np.nonzero(np.isfinite(rest))
+    ends = np.append(row[1:] != row[:-1], True)
+    time_ns = (5000 + row + 1) * SECOND
+    scores = restored.step(Readings(np.zeros(row.size, np.int64), line, time_ns, rest[row, line], ends))
+    fault = slice(FAULT.start - 5000, FAULT.stop - 5000)
+    assert (scores.severity[fault] > 0).mean() > 0.8
+    assert (scores.severity[: fault.start] > 0).mean() < 0.05
+
+
+def test_a_constant_that_moves_by_as_much_as_squares_can_hold_leaves_every_score_a_number():
+    table = with_a_fifth(constant((3000, 1, 1e150), (3001, 1, -1e150), (3500, 1, 1e-300)))
+    _, scores = scores_of(table)
+    assert np.isfinite(scores.score).all()
+
+
+def test_a_counter_is_recognised_and_a_slow_sine_is_none_once_it_has_come_back():
+    t = np.arange(4000.0)
+    table = np.column_stack([t % 1500, np.floor(t / 3), np.sin(t / 300), 0.5 + 0.0 * t, (t // 50) % 2])
+    engine, _ = scores_of(table)
+    held, params = engine.fleet.state.lines.resolution, layers.Params().resolution
+    assert [bool(resolution.counts(params, held, line)) for line in range(5)] == [True, True, False, False, False]
+
+
+def test_a_band_is_never_narrower_than_the_step_of_its_sensor():
+    valve = constant(*((row, 30, 65.0) for row in range(500, ROWS, 300)))
+    engine, scores = scores_of(with_a_fifth(valve)[:3000])
+    told = engine.explain(scores, np.arange(2000, 3000))
+    band = (told.high - told.low)[told.line == 4]
+    assert np.isfinite(band).all()
+    assert band.min() >= 10.0
