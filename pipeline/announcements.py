@@ -63,6 +63,7 @@ def incident_fields(incident: Incident | None) -> dict[str, Any] | None:
         "acknowledged": incident.acknowledged,
         "class": incident.label,
         "confidence": incident.confidence,
+        "unconfirmed": incident.unconfirmed,
     }
 
 

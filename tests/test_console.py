@@ -159,6 +159,53 @@ def test_normal_ends_the_incident_and_what_the_machine_does_now_raises_no_alarm_
 
 
 @pytest.mark.servers
+def test_an_incident_that_nobody_answered_waits_through_a_restart_and_is_settled_by_an_answer(tmp_path):
+    changed, accepted, fault = 800, 1600, 1790  # rows; the machine is as patient as it was old
+    table = machine_with_modes(2000, 4, 3)
+    table[changed:, 1] += 12.0
+    table[fault:, 3] += 25.0
+    with Plant(tmp_path / "plant", machines=[{"alert": {"close": "1m"}}]) as plant:
+        plant.send("press-1", table[:accepted])
+        assert plant.machine("press-1")["unconfirmed"] is None
+        plant.send("press-1", table[accepted : accepted + 20], accepted)
+        machine = plant.machine("press-1")
+        number = machine["incident"]["number"]
+        assert (machine["incident"]["unconfirmed"], machine["unconfirmed"], machine["changed"]) == (
+            True,
+            number,
+            ["s1"],
+        )
+        plant.send("press-1", table[accepted + 20 : fault], accepted + 20)
+        assert plant.stop() == 0
+        plant.start()
+        until(lambda: plant.machine("press-1"), "the console answers")
+        machine = plant.machine("press-1")
+        assert (machine["attention"], machine["incident"], machine["unconfirmed"]) == ("changed", None, number)
+        [listed] = plant.get("/api/machines?attention=changed")[1]["machines"]
+        assert (listed["changed"], listed["unconfirmed"]) == (["s1"], number)
+        until(lambda: plant.get("/api/incidents")[1]["past"], "what waited for delivery is in the store")
+        _, found, _ = plant.get("/api/incidents")
+        assert (found["past"][0]["reason"], found["past"][0]["unconfirmed"]) == ("unconfirmed", True)
+        [waiting] = found["unconfirmed"]
+        assert (waiting["machine"], waiting["unconfirmed"], waiting["changed"]) == ("press-1", number, ["s1"])
+
+        plant.send("press-1", table[fault : fault + 50], fault)
+        machine = plant.machine("press-1")
+        assert (machine["attention"], machine["unconfirmed"]) == ("critical", number)
+        assert machine["incident"]["sensors"][0]["sensor"] == "s3"
+        assert plant.tell("press-1", "normal")[0] == 200
+        machine = plant.machine("press-1")
+        assert (machine["unconfirmed"], machine["changed"], machine["incident"]) == (None, [], None)
+        _, found, _ = plant.get("/api/incidents")
+        assert found["unconfirmed"] == []
+        assert [(one["number"], one["reason"], one["unconfirmed"]) for one in found["past"][:2]] == [
+            (str(number + 1), "normal", False),
+            (str(number), "normal", False),
+        ]
+        assert found["past"][1]["peak"] > 0.99, "what was known of it is still told"
+
+
+@pytest.mark.servers
 def test_every_route_is_described_and_every_description_is_answered(plant):
     paths = described()["paths"]
     served = {

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from machines import machine_with_modes
 from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect, sync_playwright
 from servers import free_port, program, until
@@ -117,7 +118,7 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     page.goto(plant.url)
     row = page.locator("#machines .machine")
     expect(row.locator(".pill")).to_have_text("▲critical")
-    expect(row).to_contain_text("s1 98 % high")
+    expect(row).to_contain_text("s1 99 % high")
     page.get_by_role("link", name="press-1").click()
     incident = page.locator("#incident")
     expect(incident).to_contain_text("Incident 2: critical")
@@ -198,6 +199,61 @@ def test_what_is_said_to_be_normal_raises_no_alarm_any_more_and_the_keyboard_is_
     go_on(plant, 300)
     machine = plant.machine("press-1")
     assert (machine["attention"], machine["incident"]) == ("ready", None)
+
+
+@pytest.mark.servers
+def test_a_change_that_nobody_confirmed_is_shown_beside_a_later_fault_and_says_what_to_do(tmp_path, page: Page):
+    table = machine_with_modes(2000, 4, 3)
+    table[800:, 1] += 12.0  # the machine is as patient as it was old
+    table[1790:, 3] += 25.0
+    with Plant(tmp_path / "plant", machines=[{"alert": {"close": "1m"}}]) as plant:
+        plant.send("press-1", table[:1620])
+        page.goto(plant.url)
+        row = page.locator("#machines .machine")
+        expect(row).to_contain_text("s1: offset for long. changed: s1 (unconfirmed).")
+        plant.send("press-1", table[1620:1790], 1620)
+        expect(row.locator(".pill")).to_have_text("◆changed")
+        expect(row).to_contain_text("changed: s1 (unconfirmed)")
+        expect(row).to_contain_text(
+            "press Normal if this is how it should be, otherwise repair it and press Repaired"
+        )
+        page.get_by_role("link", name="press-1").click()
+        card = page.locator("#unconfirmed")
+        expect(card).to_contain_text("Incident 2 is unconfirmed")
+        expect(card).to_contain_text("changed: s1 (unconfirmed)")
+        expect(card).to_contain_text(
+            "Press Normal if this is how it should be. Otherwise repair it and press Repaired."
+        )
+        expect(card).not_to_contain_text("Another alarm")
+        expect(page.locator("#incident")).to_have_count(0)
+        expect(page.locator("tr", has_text="◆ changed").locator("th")).to_have_text("s1")
+
+        plant.send("press-1", table[1790:1850], 1790)
+        expect(page.locator("#incident")).to_contain_text("Incident 3: critical")
+        expect(card).to_contain_text("Another alarm of this machine is open")
+        page.get_by_role("link", name="Machines", exact=True).click()
+        expect(row.locator(".pill")).to_have_text("▲critical")
+        expect(row).to_contain_text("changed: s1 (unconfirmed)")
+
+        page.get_by_role("link", name="Incidents").click()
+        expect(page.locator("#open .card")).to_have_count(1)
+        waiting = page.locator("#unconfirmed .card")
+        expect(waiting).to_contain_text("changed: s1 (unconfirmed)")
+        expect(page.locator("section", has_text="Past incidents").locator("tbody tr").first).to_contain_text(
+            "unconfirmed"
+        )
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, "on a phone, too"
+        page.set_viewport_size({"width": 1280, "height": 860})
+        waiting.get_by_role("button", name="Normal").click()
+        page.locator("dialog").get_by_role("button", name="Normal").click()
+        page.get_by_label("Token").fill(plant.token)
+        page.locator("dialog").get_by_role("button", name="Unlock").click()
+        expect(page.locator("#toasts")).to_contain_text("normal: done")
+        expect(waiting).to_have_count(0)
+        expect(page.locator("#open .card")).to_have_count(0)
+        past = page.locator("section", has_text="Past incidents").locator("tbody")
+        expect(past).not_to_contain_text("unconfirmed")
 
 
 @pytest.mark.servers

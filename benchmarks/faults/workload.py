@@ -161,11 +161,11 @@ class Comparison(NamedTuple):
 
 
 FIELDS = {
-    "machine": ("score", "severity", "state", "learned", "cause", "spikes", "masked", "why"),
-    "sensor": ("value", "expected", "low", "high", "score", "share", "quality", "masked"),
+    "machine": ("score", "severity", "state", "learned", "cause", "spikes", "masked", "changed", "why"),
+    "sensor": ("value", "expected", "low", "high", "score", "share", "quality", "masked", "changed"),
     "incident": (
         "phase", "severity", "peak", "cause", "sensors", "why", "class", "confidence", "started", "ended",
-        "acknowledged", "reason",
+        "acknowledged", "unconfirmed", "reason",
     ),
     "ageing": ("shift", "moved", "per_day", "per_day_unit", "offset", "gain"),
 }  # fmt: skip

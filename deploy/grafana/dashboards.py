@@ -465,8 +465,8 @@ def one_machine() -> build.Dashboard:
             rows(
                 "Quality of its sensors",
                 "good, or what is wrong with the sensor itself; a masked one has no part in the machine's score.",
-                last('last("quality") AS "quality", "masked", "value"', "sensor", of_sensor, '"sensor"'),
-                ("sensor", "quality", "masked", "value", "Time"),
+                last('last("quality") AS "quality", "masked", "changed", "value"', "sensor", of_sensor, '"sensor"'),
+                ("sensor", "quality", "masked", "changed", "value", "Time"),
                 "sensor",
                 7,
             ),

@@ -123,6 +123,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     engine = as_committed(configured(config))
     summaries = engine.summaries()
     trust = [engine.quality(slot) for slot in range(len(summaries))]
+    changes = [engine.changes(slot) for slot in range(len(summaries))]
     if as_json:
         rows = [
             {
@@ -133,13 +134,14 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
                 "severity": one.severity.name,
                 "shifts": [shift._asdict() for shift in one.shifts],
                 "quality": [each.told() for each in sensors],
+                **changed.told(),
             }
-            for one, sensors in zip(summaries, trust, strict=True)
+            for one, sensors, changed in zip(summaries, trust, changes, strict=True)
         ]
         out.print_json(json.dumps(rows))
         return
-    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity", "bad sensors")
-    for one, sensors in zip(summaries, trust, strict=True):
+    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity", "bad sensors", "changed")
+    for one, sensors, changed in zip(summaries, trust, changes, strict=True):
         state = one.state.word
         if one.state is MachineState.LEARNING:
             state += f" {100 * one.learned:.0f} %"
@@ -156,6 +158,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
             f"{one.score:.4f}",
             one.severity.name.lower(),
             ", ".join(f"{each.sensor} ({each.says})" for each in sensors if not each.fine),
+            changed.says,
         )
     out.print(table)
 

@@ -323,16 +323,28 @@ class Api:
                 newer = list(self._events.values())
             self._remember(history.events(self._store))
             self._remember(newer)
-        found = self._briefly("incidents", lambda: self._ask(views.open_incidents))
+        found, waiting = self._briefly(
+            "incidents", lambda: self._ask(lambda engine: (views.open_incidents(engine), views.unconfirmed(engine)))
+        )
         with self._events_lock:
             points = list(self._events.values())
         past: dict[tuple[str, str], dict[str, Any]] = {}
         for point in sorted((one for one in points if one.measurement == "incident"), key=lambda one: one.time_ns):
             one = views.past(point)
-            past[one["id"], one["number"]] = one
+            key = one["id"], one["number"]
+            if one["phase"] == "update" and one["reason"]:  # answered after it had closed
+                one = {**past[key], "reason": one["reason"], "unconfirmed": False} if key in past else one
+            past[key] = one
         closed = sorted((one for one in past.values() if one["phase"] == "close"), key=lambda one: -one["ended_s"])
         said = sorted((one for one in points if one.measurement == "command"), key=lambda one: -one.time_ns)
-        return json({"open": found, "past": closed[:200], "said": [views.said(point) for point in said[:100]]})
+        return json(
+            {
+                "open": found,
+                "unconfirmed": waiting,
+                "past": closed[:200],
+                "said": [views.said(point) for point in said[:100]],
+            }
+        )
 
     def health(self, request: Request) -> Response:
         """See the route of this name."""

@@ -62,7 +62,9 @@ ROUTES = (
         "GET",
         "/api/machines",
         "machines",
-        "Machines, those first that need attention, with their open incidents and the course of their scores.",
+        "Machines, those first that need attention, with their open incidents and the course of their scores. "
+        "`changed`: sensors with a lasting change that was accepted and is not confirmed; `unconfirmed`: number of "
+        "the incident that waits for an answer (normal, repaired, rollback or label), null for none.",
         (
             Parameter("search", "part of the name"),
             Parameter("attention", "only those that need this: critical, warning, changed, silent, ..."),
@@ -70,7 +72,13 @@ ROUTES = (
             Parameter("limit", "machines at most; 100 unless told, 500 at most", WHOLE),
         ),
     ),
-    Route("GET", "/api/machines/{id}", "machine", "One machine in full.", (ID,)),
+    Route(
+        "GET",
+        "/api/machines/{id}",
+        "machine",
+        "One machine in full, with its sensors; `changed` and `unconfirmed` as in the list.",
+        (ID,),
+    ),
     Route(
         "GET",
         "/api/machines/{id}/rows",
@@ -101,7 +109,12 @@ ROUTES = (
         (ID,),
         COMMAND,
     ),
-    Route("GET", "/api/incidents", "incidents", "Open incidents, past ones and what people said, newest first."),
+    Route(
+        "GET",
+        "/api/incidents",
+        "incidents",
+        "Open incidents, machines with an unconfirmed one, past ones and what people said, newest first.",
+    ),
     Route("GET", "/api/health", "health", "The service's own counters, and whether broker and database are reached."),
     Route("GET", "/api/config", "configuration", "The configuration file, and what is wrong with it."),
     Route("GET", "/api/openapi.json", "openapi", "This description."),

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
-from pipeline.engine import Engine, Summary, Trust
+from pipeline.engine import Changes, Engine, Summary, Trust
 from pipeline.incidents import Incident
 from pipeline.network import POPULATIONS
-from pipeline.records import Floats, Ints, Machine, Point
+from pipeline.records import Bools, Floats, Ints, Machine, Point
 from pipeline.scoring import MachineState, Severity
 
 # What a machine needs, most urgent first; by this the page is sorted.
@@ -30,6 +30,7 @@ _OF_STATE = {
     MachineState.SILENT: "silent",
 }
 RANK = np.array([ATTENTION.index(_OF_STATE[state]) for state in MachineState])
+CHANGED = ATTENTION.index("changed")  # something has, and nobody has confirmed it
 SENSOR = ATTENTION.index("sensor")  # one of its sensors is bad
 DIGITS = 6  # of a number in a chart
 SENSORS_SHOWN = 8  # where nobody says which
@@ -57,6 +58,13 @@ def machine_of(text: str) -> Machine:
     return Machine(unquote(name), tuple(sorted((unquote(key), unquote(value)) for key, _, value in pairs)))
 
 
+def ranked(state: Ints, severity: Ints, doubtful: Bools, unsettled: Bools) -> Ints:
+    """What machines need, as places in ATTENTION: whichever comes first."""
+    rank = np.where(doubtful, np.minimum(RANK[state], SENSOR), RANK[state])
+    rank = np.where(unsettled, np.minimum(rank, CHANGED), rank)
+    return np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
+
+
 class Glance(NamedTuple):
     """All machines in a few numbers each, in order of attention, and those of one page of them in full."""
 
@@ -79,9 +87,8 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
     severity = np.maximum(
         np.maximum(state.scoring.severity[:count], 0), np.where(open_, incident.severity[:count], 0)
     )
-    doubtful = engine.doubtful()
-    rank = np.where(doubtful, np.minimum(RANK[states], SENSOR), RANK[states])
-    rank = np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
+    doubtful, unsettled = engine.doubtful(), engine.unsettled()
+    rank = ranked(states, severity, doubtful, unsettled)
     since_ns = np.where(open_, incident.began_ns[:count], 0)
     numbers = np.bincount(rank, minlength=len(ATTENTION)).tolist()
     chosen = np.arange(count)
@@ -108,6 +115,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
             "incident": told(engine.incident(slot)),
             "bad": [one.told() for one in engine.quality(slot) if not one.fine] if doubtful[slot] else [],
+            **engine.changes(slot).told(),
         }
         for slot in slots
     ]
@@ -131,6 +139,7 @@ def told(incident: Incident | None) -> dict[str, Any] | None:
         "snoozed_until_s": incident.snoozed_until_ns / 1e9 if incident.snoozed_until_ns else None,
         "class": incident.label,
         "confidence": incident.confidence,
+        "unconfirmed": incident.unconfirmed,
     }
 
 
@@ -144,6 +153,7 @@ class Details(NamedTuple):
     critical: float
     has_baseline: bool  # that it could be rolled back to
     trust: tuple[Trust, ...]  # in its sensors
+    changes: Changes
 
 
 def details(engine: Engine, slot: int) -> Details:
@@ -157,6 +167,7 @@ def details(engine: Engine, slot: int) -> Details:
         float(scoring.critical[slot]),
         before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
         engine.quality(slot),
+        engine.changes(slot),
     )
 
 
@@ -164,13 +175,13 @@ def page(one: Details) -> dict[str, Any]:
     """One machine in full."""
     summary = one.summary
     severity = max(summary.severity, summary.incident.severity if summary.incident else Severity.NORMAL)
-    attention = RANK[summary.state] if all(one.fine for one in one.trust) else min(RANK[summary.state], SENSOR)
-    attention = min(attention, 2 - severity) if severity else attention
+    doubtful = not all(each.fine for each in one.trust)
+    (attention,) = ranked(*map(np.atleast_1d, (summary.state, severity, doubtful, one.changes.lasting)))
     return {
         "id": identity(summary.machine),
         "name": summary.machine.name,
         "tags": dict(summary.machine.tags),
-        "attention": ATTENTION[int(attention)],
+        "attention": ATTENTION[attention],
         "state": summary.state.word,
         "severity": severity.name.lower(),
         "score": summary.score,
@@ -183,6 +194,7 @@ def page(one: Details) -> dict[str, Any]:
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
         "sensors": [each.told() for each in one.trust],
+        **one.changes.told(),
     }
 
 
@@ -277,6 +289,7 @@ def past(point: Point) -> dict[str, Any]:
         **{key: fields_of.get(key, "") for key in ("phase", "peak", "cause", "sensors", "why", "class", "reason")},
         "confidence": fields_of.get("confidence", 0.0),
         "acknowledged": fields_of.get("acknowledged", False),
+        "unconfirmed": fields_of.get("unconfirmed", False),
     }
 
 
@@ -294,6 +307,21 @@ def open_incidents(engine: Engine) -> list[dict[str, Any]]:
             "incident": told(engine.incident(slot)),
         }
         for slot in slots[worst][:OPEN_SHOWN].tolist()
+    ]
+
+
+def unconfirmed(engine: Engine) -> list[dict[str, Any]]:
+    """Runs on the main thread. Machines with an unconfirmed incident, open or not."""
+    fleet = engine.fleet
+    slots = np.flatnonzero(fleet.state.incident_machines.unconfirmed[: len(fleet.machines)])
+    return [
+        {
+            "machine": fleet.machines[slot].name,
+            "id": identity(fleet.machines[slot]),
+            "tags": dict(fleet.machines[slot].tags),
+            **engine.changes(slot).told(),
+        }
+        for slot in slots[:OPEN_SHOWN].tolist()
     ]
 
 

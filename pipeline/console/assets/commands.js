@@ -49,9 +49,9 @@ async function say(id, verb, done) {
 }
 
 // Buttons of a machine; `update(machine)` shows those that make sense now.
-export function buttons(id, done) {
+export function buttons(id, done, verbs = Object.keys(VERBS)) {
   const all = Object.fromEntries(
-    Object.entries(VERBS).map(([verb, [title, means]]) => [
+    Object.entries(VERBS).filter(([verb]) => verbs.includes(verb)).map(([verb, [title, means]]) => [
       verb,
       h("button", { type: "button", title: means, data: { verb }, onclick: () => say(id, verb, done) }, title),
     ]),

@@ -16,7 +16,7 @@ export const ATTENTION = {
 export const MEANS = {
   critical: "in alarm, urgent: look at the sensor that is named",
   warning: "in alarm: look at the sensor that is named",
-  changed: "a lasting change was accepted: confirm it with Normal, or look",
+  changed: "a lasting change that nobody has confirmed: press Normal if this is how it should be, otherwise repair it and press Repaired",
   silent: "nothing heard for long: look at its power and network",
   sensor: "a sensor cannot be believed: mend it",
   frozen: "somebody stopped its learning: resume it",
@@ -62,6 +62,14 @@ export function duration(seconds) {
 export const isBad = (one) => one.quality !== "good" || one.masked;
 export const trust = (one) => [one.quality, one.masked && "masked"].filter(Boolean).join(", ");
 export const doubts = (sensors) => sensors.filter(isBad).map((one) => `${one.sensor} is ${trust(one)}.`).join(" ");
+
+// What has changed for good and is not confirmed.
+export const changes = ({ changed, unconfirmed }) =>
+  changed.length || unconfirmed ? `changed: ${changed.join(", ") || "the machine as a whole"}${unconfirmed ? " (unconfirmed)" : ""}` : "";
+// What to do about an unconfirmed incident; `another`: whether another one of the machine is open.
+export const toConfirm = (another) =>
+  "The alarm lasted so long that the change is now taken as normal, but nobody has confirmed that. Press Normal if this is how it should be. Otherwise repair it and press Repaired." +
+  (another ? " Another alarm of this machine is open: Normal and Repaired answer that one too, so deal with it first." : "");
 
 // A score says most by its distance from 1, so as many digits as it takes to see that.
 export const score = (value) => {

@@ -2,7 +2,7 @@
 import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
-import { blame, captures, duration, moment, percent, pill, score } from "./format.js";
+import { blame, captures, changes, duration, moment, percent, pill, score, toConfirm } from "./format.js";
 
 const link = (id, words) => h("a", { class: "name", href: `#/machines/${encodeURIComponent(id)}` }, words);
 
@@ -11,15 +11,34 @@ function openRow(item, refresh) {
   const sensors = h("span", { class: "strong" });
   const why = h("span", { class: "muted" });
   const when = h("span", { class: "muted small number" });
+  const hint = h("p", {}, toConfirm(false));
   const answers = buttons(item.id, refresh);
-  const element = h("li", { class: "card" }, h("div", { class: "bar" }, status, link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), answers);
+  const element = h("li", { class: "card" }, h("div", { class: "bar" }, status, link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), hint, answers);
   element.update = ({ incident }) => {
     element.className = `card incident ${incident.severity}`;
     status.update(incident.severity);
     text(sensors, incident.sensors.slice(0, 3).map(blame).join(", "));
     text(why, `${incident.why}${incident.class ? ` · ${incident.class}, ${percent(incident.confidence)} sure` : ""}`);
-    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}`);
+    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}`);
+    attribute(hint, "hidden", incident.unconfirmed ? null : "");
     answers.update({ incident, has_baseline: false, frozen: false });
+  };
+  return element;
+}
+
+// Of an incident that has closed.
+function unconfirmedRow(item, refresh) {
+  const which = h("span", { class: "strong" });
+  const when = h("span", { class: "muted small number" });
+  const why = h("span", { class: "muted" });
+  const what = h("p", {});
+  const answers = buttons(item.id, refresh, ["normal", "repaired"]);
+  const element = h("li", { class: "card incident changed" }, h("div", { class: "bar" }, pill("changed"), link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, which, " ", why), what, answers);
+  element.update = ({ past, another, ...one }) => {
+    text(which, changes(one));
+    text(when, [`incident ${one.unconfirmed}`, past && `began ${moment(past.started_s)}, lasted ${duration(past.ended_s - past.started_s)}, peak ${score(past.peak)}`].filter(Boolean).join(", "));
+    text(why, past ? past.why : "");
+    text(what, toConfirm(another));
   };
   return element;
 }
@@ -41,18 +60,25 @@ function cells(first, many) {
 
 export function incidents(place) {
   const open = h("ul", { class: "incidents", id: "open" });
+  const waiting = h("ul", { class: "incidents", id: "unconfirmed" });
   const calm = h("p", { class: "empty" }, "No open incident. When a machine is in alarm, it is here, with what it is and your answers.");
   const past = tableOf("Past incidents", ["Machine", "No.", "Began", "Lasted", "Worst", "Peak", "Sensors", "Class", "Ended by"]);
   const said = tableOf("What people said", ["Machine", "When", "What", "Who", "By way of"]);
   text(past.none, "None yet.");
   text(said.none, "Nothing yet.");
-  place.replaceChildren(h("h1", {}, "Incidents"), open, calm, past.element, said.element);
+  place.replaceChildren(h("h1", {}, "Incidents"), open, calm, waiting, past.element, said.element);
 
   async function refresh() {
     const found = await read("/api/incidents");
     learnClasses([...found.past.map((one) => one.class), ...found.open.map((one) => one.incident.class)]);
     document.title = `Incidents (${found.open.length})`;
     list(open, found.open, (one) => `${one.id}#${one.incident.number}`, (one) => openRow(one, refresh));
+    const known = new Map(found.past.map((one) => [`${one.id}#${one.number}`, one]));
+    const key = (one) => `${one.id}#${one.unconfirmed}`;
+    const still = new Set(found.open.map((one) => `${one.id}#${one.incident.number}`));
+    const alarmed = new Set(found.open.map((one) => one.id));
+    const closed = found.unconfirmed.filter((one) => !still.has(key(one)));
+    list(waiting, closed.map((one) => ({ ...one, past: known.get(key(one)), another: alarmed.has(one.id) })), key, (one) => unconfirmedRow(one, refresh));
     attribute(calm, "hidden", found.open.length ? "" : null);
     attribute(past.none, "hidden", found.past.length ? "" : null);
     attribute(past.table, "hidden", found.past.length ? null : "");

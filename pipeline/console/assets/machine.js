@@ -3,7 +3,7 @@ import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { blame, calm, captures, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, trust } from "./format.js";
+import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, toConfirm, trust } from "./format.js";
 
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -45,7 +45,7 @@ function incidentCard() {
   const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, title, h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
   element.update = (incident, now_s) => {
     element.className = `card incident ${incident.severity}`;
-    text(title, `Incident ${incident.number}: ${incident.severity}`);
+    text(title, `Incident ${incident.number}: ${incident.severity}${incident.unconfirmed ? ", unconfirmed" : ""}`);
     text(why, incident.why);
     list(parts, incident.sensors, (part) => part.sensor, () => {
       const name = h("span", { class: "strong" });
@@ -66,6 +66,20 @@ function incidentCard() {
     facts.at.update(moment(incident.peak_s));
     facts.label.update(incident.class ? `${incident.class}, ${percent(incident.confidence)} sure` : "not known");
     facts.state.update(incident.snoozed_until_s ? `snoozed until ${moment(incident.snoozed_until_s)}` : incident.acknowledged ? "acknowledged" : "by nobody yet");
+  };
+  return element;
+}
+
+// Of an incident that ended, or will, because it lasted.
+function unconfirmedCard() {
+  const title = h("h2", {});
+  const which = h("p", { class: "why" });
+  const what = h("p", {});
+  const element = h("section", { class: "card incident changed", id: "unconfirmed", "aria-label": "Unconfirmed incident" }, title, which, what);
+  element.update = (one) => {
+    text(title, `Incident ${one.unconfirmed} is unconfirmed`);
+    text(which, changes(one));
+    text(what, toConfirm(one.incident && !one.incident.unconfirmed));
   };
   return element;
 }
@@ -114,6 +128,7 @@ export function machine(place, id) {
   const facts = { score: fact("score"), sensors: fact("sensors"), readings: fact("readings"), newest: fact("newest reading") };
   const answers = buttons(id, () => refresh());
   const incident = h("div", { class: "incident-place" });
+  const unconfirmed = h("div", {});
   const charts = h("div", { class: "charts", id: "charts" });
   const scorePlace = h("section", { class: "card chart wide" });
   const rasterPlace = h("section", { class: "card chart wide" });
@@ -128,6 +143,7 @@ export function machine(place, id) {
   let selected = "";
   let chosen = null;
   let agedAgain = 0;
+  let changed = [];
   let drawn = { key: "", list: [], score: null, raster: null };
 
   place.replaceChildren(
@@ -136,6 +152,7 @@ export function machine(place, id) {
     means,
     answers,
     incident,
+    unconfirmed,
     h("div", { class: "bar tools" }, h("h2", {}, "Live"), spans),
     charts,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
@@ -166,7 +183,8 @@ export function machine(place, id) {
       text(own, now ? score(now.score) : "–");
       text(share, now && now.share !== null ? percent(now.share) : "–");
       const doubt = isBad(one);
-      text(quality, doubt ? `▲ ${trust(one)}` : "good");
+      const change = changed.includes(one.sensor) ? "◆ changed" : "";
+      text(quality, [doubt ? `▲ ${trust(one)}` : change ? "" : "good", change].filter(Boolean).join(", "));
       attribute(quality, "class", doubt ? "number bad-text" : "number muted");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
@@ -239,7 +257,11 @@ export function machine(place, id) {
     document.title = `${one.name}: ${one.attention}`;
     text(tags, captures(one.tags));
     status.update(one.attention, one.learned);
-    text(means, `${one.frozen && one.attention !== "frozen" ? "Frozen. " : ""}${calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention]}${one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : ""}. ${doubts(one.sensors)}`);
+    const needs = calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention];
+    const which = one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : "";
+    const told = one.unconfirmed && one.attention === "changed" && !one.incident; // by its card
+    const change = one.unconfirmed ? "" : changes(one);
+    text(means, [one.frozen && one.attention !== "frozen" && "Frozen.", !told && `${needs}${which}.`, change && `${change}.`, doubts(one.sensors)].filter(Boolean).join(" "));
     facts.score.update(score(one.score));
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));
@@ -247,6 +269,9 @@ export function machine(place, id) {
     answers.update(one);
     const card = only(incident, one.incident ? "open" : "none", () => (one.incident ? incidentCard() : null));
     if (one.incident) card.update(one.incident, one.newest_s);
+    const waiting = only(unconfirmed, one.unconfirmed ? "waiting" : "none", () => (one.unconfirmed ? unconfirmedCard() : null));
+    if (one.unconfirmed) waiting.update(one);
+    changed = one.changed;
     list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
     draw();
     if (Date.now() >= agedAgain) {

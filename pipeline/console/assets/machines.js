@@ -1,7 +1,7 @@
 // All machines, those first that need attention.
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, doubts, duration, MEANS, moment, nines, pill, score } from "./format.js";
+import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, nines, pill, score } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
@@ -58,10 +58,11 @@ function row(machine) {
     text(flag, incident?.snoozed_until_s ? "snoozed" : incident?.acknowledged ? "acknowledged" : calm(incident, one.newest_s));
     text(since, incident ? `for ${duration(one.newest_s - incident.started_s)}` : "");
     text(from, incident ? `since ${moment(incident.started_s)}` : "");
-    text(sensor, incident?.sensors.length ? incident.sensors.slice(0, 2).map(blame).join(", ") : "");
+    const change = changes(one);
+    text(sensor, incident ? incident.sensors.slice(0, 2).map(blame).join(", ") : change);
     const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % sure). ` : "";
     const says = incident ? `${label}${incident.why}.` : one.attention === "ready" ? "" : `${MEANS[one.attention]}.`;
-    text(why, `${says} ${doubts(one.bad)}`.trim());
+    text(why, [says, incident && change && `${change}.`, doubts(one.bad)].filter(Boolean).join(" "));
     text(peak, score(incident ? incident.peak : one.score));
     text(peakSays, incident ? `peak; now ${score(one.score)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
     course.update(one.course);
