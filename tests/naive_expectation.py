@@ -300,7 +300,7 @@ class NaiveExpectation:
         for c in range(self.n):
             if c == culprit or not (self.shut[c] or self.level[c] > 0.6):
                 continue
-            noticed, self.alarm[culprit] = max(noticed, self.level[c]), max(self.alarm[culprit], self.alarm[c])
+            noticed = max(noticed, self.level[c])
             was_shut = self.shut[c]
             self.rest(c)
             if was_shut:

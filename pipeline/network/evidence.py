@@ -280,7 +280,7 @@ def blame(
     frozen: bool,
     culprit: int,
 ) -> None:
-    """Shut one line of a cohort in place of all others: what they seemed to be off was its doing, and its alarm."""
+    """Shut one line of a cohort in place of all others, which it had led astray; its own patience begins here."""
     noticed = lines.level[culprit]
     for i in range(first, first + size):
         c = roster[slot, i]

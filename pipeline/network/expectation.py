@@ -27,6 +27,7 @@ from pipeline.network import resolution
 COHORT = 16  # lines that expect each other
 FEATURES = 3  # of a line: its value and two traces
 SWEEPS = 8  # rounds in which lines left out together come to agree with each other
+FORGOTTEN = 1e-30  # variance, in squared units, of a line that has not moved for so long that float32 runs out
 FARTHEST = 1e9  # units a value may lie from where its line began, or from what is expected: keeps float32 finite
 
 
@@ -547,7 +548,8 @@ def renew(
         c = roster[slot, first + p]
         for k in range(FEATURES):
             variance = lines.covariance[c, k, p * FEATURES + k]
-            known = lines.own[c] >= params.begin and variance > 0.0 and not resolution.counts(held_params, held, c)
+            known = lines.own[c] >= params.begin and variance > FORGOTTEN
+            known &= not resolution.counts(held_params, held, c)
             scale[p * FEATURES + k] = 1.0 / math.sqrt(variance) if known else 0.0
     for p in range(size):
         c = roster[slot, first + p]
