@@ -44,7 +44,8 @@ def learned(
     Sensors that never moved say nothing about their kind and are left out. Those of different cohorts have never
     been compared, and count as unrelated.
     """
-    if not lines or min(known.own[line] for line in lines) < ROWS:
+    experience = [known.own[line] for line in lines if known.unit[line] > 0.0]  # of those that ever moved
+    if not experience or min(experience) < ROWS:
         return None
     n = len(lines)
     covariance = np.zeros((n, n, FEATURES, FEATURES))
