@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import kernel
+from pipeline.network import evidence
 from pipeline.records import Bools, Floats, Ints
 
 EVENT_UNIT = 1.7  # size of an event that scores 0.99, where one sensor is all there is
@@ -85,8 +86,8 @@ def event_score(size: Floats, lines: Ints) -> Floats:
 
 
 def state_score(state: Floats, lines: Ints) -> Floats:
-    """Score of a machine's raw state, given the number of its lines."""
-    return 1.0 - 10.0 ** (-2.0 * np.where(lines == 1, state / (1.0 + 2.0 * state), state))
+    """Score of a machine's raw state, given the number of its lines: of one alone it raises no alarm."""
+    return 1.0 - 10.0 ** (-2.0 * np.where(lines == 1, evidence.short_of_alarm(state), state))
 
 
 @kernel

@@ -26,7 +26,7 @@ class NaiveResolution:
         """Take in the readings of the lines that are `here`; `residual` is that of the row before."""
         again = here & ~np.isnan(self.value)
         move = np.where(again, x - self.value, 0.0)
-        self.value = np.where(here, x, self.value)
+        self.value = np.where(np.isnan(x), self.value, x)
         if not learning:
             return
         moved = move != 0
@@ -147,7 +147,7 @@ class NaiveExpectation:
             leave_to_the_others(c)
         v = (self.used - self.mean).ravel()
         residual = np.where(here, self.real[:, 0] - self.within(self.used[:, 0] - off()), 0.0)
-        innovation, self.residual = residual.copy(), residual
+        innovation, self.residual = residual.copy(), np.where(here, residual, self.residual)
         self.real[~here] = self.used[~here]
         for c in np.flatnonzero(here):
             own = slice(3 * c, 3 * c + 3)

@@ -17,7 +17,7 @@ ALLOWED = {
     "pipeline.config_file": {"pipeline.config", "pipeline.config_checks"},
     "pipeline.payloads": {"pipeline.records", "pipeline.config", "pipeline.topics"},
     "pipeline.network": {"encoders"},
-    "pipeline.scoring": {"encoders", "pipeline.records"},
+    "pipeline.scoring": {"encoders", "pipeline.records", "pipeline.network"},
     "pipeline.silence": {"pipeline.records"},
     "pipeline.explanation": {"pipeline.records", "pipeline.network", "pipeline.scoring"},
     "pipeline.ageing": set(),

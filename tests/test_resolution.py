@@ -1,6 +1,7 @@
 """What holds its value, counts or speaks coarsely: its moves are no fault, nobody knows it better than it says."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -172,8 +173,8 @@ def test_the_largest_values_that_are_let_in_leave_every_score_finite(kind):
 
 def test_even_values_that_are_not_let_in_leave_a_line_s_resolution_finite():
     known = resolution.fresh(1)
-    for row, value in enumerate([0.0, 1e300, -1e300, 1e-300, 1e300]):
-        resolution.follow(PARAMS, known, 0, False, float(row), value, -value, False)
+    for before, value in pairwise([0.0, 1e300, -1e300, 1e-300, 1e300]):
+        resolution.follow(PARAMS, known, 0, False, before, value, -value, False)
         for field in known:
             assert np.isfinite(field).all()
         figures = (resolution.rounding(known, 0), resolution.unexplained(PARAMS, known, 0))

@@ -15,7 +15,7 @@ Limits are counts of own spreads, found as a plateau on development data (`docs/
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ MEMBRANES = 4
 NEW, MIDDLE, LONG, ENERGY = range(MEMBRANES)
 SAYS = ("came suddenly", "offset for some time", "offset for long", "too rough or too still")  # what a person reads
 NANOSECONDS_PER_DAY = 86_400e9
+Level = TypeVar("Level", float, NDArray[np.float64])
 
 
 class Params(NamedTuple):
@@ -318,15 +319,15 @@ def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) ->
 
 
 @inlined
-def unconfirmed(level: float) -> float:
-    """What a level, or a state, counts whose change was accepted and not yet confirmed: never an alarm."""
+def short_of_alarm(level: Level) -> Level:
+    """What a level or a state counts that may not raise an alarm: always less than a half of one."""
     return level / (1.0 + 2.0 * level)
 
 
 @inlined
 def told(lines: Lines, line: int) -> float:
     """What a line's level counts in its machine's score."""
-    return unconfirmed(lines.level[line]) if lines.calm[line] > 0.0 else lines.level[line]
+    return short_of_alarm(float(lines.level[line])) if lines.calm[line] > 0.0 else float(lines.level[line])
 
 
 @inlined

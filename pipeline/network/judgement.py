@@ -497,7 +497,7 @@ def judge(
     for i in range(size):
         machines.drift.drifting[slot] |= drift.moving(params.drift, lines.drift, roster[slot, i], limit)
     if machines.evidence.calm[slot] > 0.0:
-        strange = evidence.unconfirmed(strange)
+        strange = evidence.short_of_alarm(strange)
     state, accepted = strange, False
     if size > 1:
         state = math.sqrt(strange * strange + highest * highest)

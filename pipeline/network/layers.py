@@ -217,7 +217,6 @@ def adopt(params: Params, lines: Lines, roster: NDArray[np.int64], size: NDArray
     unit = np.where(known.unit > 0.0, known.unit, 1.0)
     known.low[:] = np.where(known.unit > 0.0, (lines.value.low - known.offset) / unit, 0.0)
     known.high[:] = np.where(known.unit > 0.0, (lines.value.high - known.offset) / unit, 0.0)
-    held.value[:] = known.value
     held.readings[:] = held.moves[:] = known.own
     held.rises[:] = known.own / 2.0
 

@@ -36,7 +36,6 @@ class Params(NamedTuple):
 class Lines(NamedTuple):
     """One entry per line; values in the sensor's unit."""
 
-    value: NDArray[np.float64]  # newest
     readings: NDArray[np.float64]  # so far, the first not counted
     moves: NDArray[np.float64]  # of these, that were not equal to the one before
     rises: NDArray[np.float64]  # of the moves, that went up
@@ -52,20 +51,21 @@ def fresh(lines: int) -> Lines:
 
 @inlined
 def follow(
-    params: Params, lines: Lines, line: int, frozen: bool, seen: float, value: float, residual: float, shut: bool
+    params: Params, lines: Lines, line: int, frozen: bool, before: float, value: float, residual: float, shut: bool
 ) -> None:
-    """Take in a reading; `residual`: of the one before it, in the sensor's unit. A `shut` line teaches no size."""
+    """Take in a reading that is not the line's first, after one of `before` with this residual, in the sensor's unit.
+
+    A `shut` line teaches no size, a `frozen` one nothing.
+    """
     c = line
-    up = value > lines.value[c]
-    far = min(abs(value - lines.value[c]), FARTHEST) if seen > 0.0 else 0.0
-    lines.value[c] = value
-    if frozen or seen == 0.0:
+    if frozen:
         return
     lines.readings[c] += 1.0
-    if far == 0.0:
+    if value == before:
         return
+    far = min(abs(value - before), FARTHEST)
     lines.moves[c] += 1.0
-    lines.rises[c] += up
+    lines.rises[c] += value > before
     lines.step[c] = far if lines.step[c] == 0.0 else min(lines.step[c], far)
     if not shut:
         rate = 1.0 / min(lines.moves[c], params.memory)

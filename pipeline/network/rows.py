@@ -391,11 +391,17 @@ def step(
             if not network_lines.quality.masked[c]:
                 coupling.follow(params.coupling, network_lines.coupling, c, seen[i], elapsed[i], sigmas[i])
                 known = network_lines.expectation
-                residual, shut = known.residual[c] * known.unit[c], network_lines.evidence.shut[c]
-                frozen = network_lines.frozen[c]
-                resolution.follow(
-                    params.resolution, network_lines.resolution, c, frozen, seen[i], x[i], residual, shut
-                )
+                if seen[i] > 0.0:
+                    resolution.follow(
+                        params.resolution,
+                        network_lines.resolution,
+                        c,
+                        network_lines.frozen[c],
+                        known.value[c],
+                        x[i],
+                        known.residual[c] * known.unit[c],
+                        network_lines.evidence.shut[c],
+                    )
                 unsure = resolution.unsure(params.resolution, network_lines.resolution, c)
                 condition.follow(params.condition, network_lines.condition, c, seen[i], elapsed[i], x[i], unsure)
             expectation.follow(network_lines.expectation, c, seen[i], elapsed[i], x[i])
