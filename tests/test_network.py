@@ -293,7 +293,7 @@ LEARNED_BY_MACHINES = {
 GOES_ON = {
     "clock.seen", "activity.reference", "activity.activity", "delta.compressed", "traces.level", "traces.trace",
     "traces.rough", "persistence.membrane", "coupling.trace", "coupling.error", "condition.trace", "rarity",
-    "expectation.used", "expectation.real", "expectation.residual", "evidence.membrane",
+    "expectation.used", "expectation.real", "expectation.residual", "evidence.membrane", "resolution.off",
 }  # fmt: skip
 
 

@@ -158,3 +158,13 @@ def test_a_band_is_never_narrower_than_the_step_of_its_sensor():
     band = (told.high - told.low)[told.line == 4]
     assert np.isfinite(band).all()
     assert band.min() >= 10.0
+
+
+def test_a_valve_that_is_read_in_every_second_row_is_known_as_well_as_one_in_every_row():
+    valve = constant(*((row, 30, 65.0) for row in range(500, ROWS, 300)))
+    seldom = np.where(np.arange(ROWS) % 2 == 0, valve, np.nan)
+    left = []
+    for values in (valve, seldom):
+        engine, _ = scores_of(with_a_fifth(values)[:5000])
+        left.append(engine.fleet.state.lines.resolution.left[4])
+    assert left[1] > 0.5 * left[0] > 0.0

@@ -174,7 +174,8 @@ def test_the_largest_values_that_are_let_in_leave_every_score_finite(kind):
 def test_even_values_that_are_not_let_in_leave_a_line_s_resolution_finite():
     known = resolution.fresh(1)
     for before, value in pairwise([0.0, 1e300, -1e300, 1e-300, 1e300]):
-        resolution.follow(PARAMS, known, 0, False, before, value, -value, False)
+        known.off[0] = -value
+        resolution.follow(PARAMS, known, 0, False, before, value, False)
         for field in known:
             assert np.isfinite(field).all()
         figures = (resolution.rounding(known, 0), resolution.unexplained(PARAMS, known, 0))

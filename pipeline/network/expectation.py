@@ -68,7 +68,7 @@ class Lines(NamedTuple):
     gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
     covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
     precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
-    residual: NDArray[np.float64]  # of the newest reading that was judged, against the others
+    residual: NDArray[np.float64]  # against the others
     innovation: NDArray[np.float64]  # against the others and the line's own past
 
 
@@ -334,6 +334,8 @@ def predict(
             others = whole - a * weighted[begin] - b * weighted[begin + 1] - d * weighted[begin + 2]
             beyond = max(others - params.been * (features - FEATURES), 0.0)
             scratch.far[first + p] = beyond * params.alike / max(min(lines.own[c], params.memory), 1.0)
+        lines.residual[c] = 0.0
+        lines.innovation[c] = 0.0
         if not ticked[c]:  # what was expected of it is all the past it has
             for k in range(FEATURES):
                 lines.real[c, k] = lines.used[c, k]

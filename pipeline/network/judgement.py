@@ -197,6 +197,7 @@ def expect(
             c = roster[slot, i]
             if not judged[c]:
                 continue
+            lines.resolution.off[c] = known.residual[c] * known.unit[c]
             shut -= found.shut[c]
             evidence.weigh(
                 params.evidence,

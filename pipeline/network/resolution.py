@@ -41,7 +41,8 @@ class Lines(NamedTuple):
     rises: NDArray[np.float64]  # of the moves, that went up
     step: NDArray[np.float64]  # smallest move; 0 before one
     jump: NDArray[np.float64]  # mean square of the moves
-    left: NDArray[np.float64]  # mean squared residual at the end of a hold
+    off: NDArray[np.float64]  # residual of the newest reading that was judged, which need not be of the newest row
+    left: NDArray[np.float64]  # mean square of that at the end of a hold
 
 
 def fresh(lines: int) -> Lines:
@@ -50,13 +51,8 @@ def fresh(lines: int) -> Lines:
 
 
 @inlined
-def follow(
-    params: Params, lines: Lines, line: int, frozen: bool, before: float, value: float, residual: float, shut: bool
-) -> None:
-    """Take in a reading that is not the line's first, after one of `before` with this residual, in the sensor's unit.
-
-    A `shut` line teaches no size, a `frozen` one nothing.
-    """
+def follow(params: Params, lines: Lines, line: int, frozen: bool, before: float, value: float, shut: bool) -> None:
+    """Take in a reading after one of `before`. A `shut` line teaches no size, a `frozen` one nothing."""
     c = line
     if frozen:
         return
@@ -70,7 +66,8 @@ def follow(
     if not shut:
         rate = 1.0 / min(lines.moves[c], params.memory)
         lines.jump[c] += rate * (far * far - lines.jump[c])
-        lines.left[c] += rate * (min(residual * residual, FARTHEST**2) - lines.left[c])
+        off = min(abs(lines.off[c]), FARTHEST)
+        lines.left[c] += rate * (off * off - lines.left[c])
 
 
 @inlined

@@ -399,7 +399,6 @@ def step(
                         network_lines.frozen[c],
                         known.value[c],
                         x[i],
-                        known.residual[c] * known.unit[c],
                         network_lines.evidence.shut[c],
                     )
                 unsure = resolution.unsure(params.resolution, network_lines.resolution, c)
