@@ -160,7 +160,7 @@ def test_normal_ends_the_incident_and_what_the_machine_does_now_raises_no_alarm_
 
 @pytest.mark.servers
 def test_an_incident_that_nobody_answered_waits_through_a_restart_and_is_settled_by_an_answer(tmp_path):
-    changed, accepted, fault = 800, 1600, 1790  # rows; the machine is as patient as it was old
+    changed, accepted, fault = 960, 1600, 1790  # rows; patient for two thirds of what it has lived through
     table = machine_with_modes(2000, 4, 3)
     table[changed:, 1] += 12.0
     table[fault:, 3] += 25.0

@@ -95,12 +95,12 @@ def test_a_snooze_acknowledges_until_its_time_is_over():
 
 def test_normal_closes_the_incident_and_the_same_readings_score_low_from_there_on():
     table = life()
-    engine, _ = live(table[:2500])
-    before = engine.step(readings(table[2500:2600], 2500))
+    engine, _ = live(table[:2200])
+    before = engine.step(readings(table[2200:2300], 2200))
     [closed, _] = say(engine, "normal")
     assert closed.fields["phase"] == "close"
     assert closed.fields["reason"] == "normal"
-    after = engine.step(readings(table[2600:], 2600))
+    after = engine.step(readings(table[2300:], 2300))
     assert before.score.min() > 0.99
     assert np.median(after.score) < 0.95
     assert (after.severity > 0).mean() < 0.01
@@ -108,15 +108,15 @@ def test_normal_closes_the_incident_and_the_same_readings_score_low_from_there_o
 
 def test_repaired_closes_the_incident_and_rollback_brings_the_old_scores_back():
     table = life()
-    engine, _ = live(table[:2500])
+    engine, _ = live(table[:2200])
     number = engine.incident(0).number
     points = say(engine, "repaired")
     assert [point.fields["reason"] for point in incident_points(points)] == ["repaired"]
-    young = engine.step(readings(table[2500:2900], 2500))
+    young = engine.step(readings(table[2200:2600], 2200))
     assert set(young.state[:90].tolist()) == {MachineState.LEARNING}
     assert not (young.severity[:100] > 0).any()
     say(engine, "rollback")
-    old = engine.step(readings(table[2900:3000], 2900))
+    old = engine.step(readings(table[2600:2700], 2600))
     assert (old.severity > 0).mean() > 0.9
     assert engine.incident(0).number > number
 

@@ -33,10 +33,10 @@ def test_normal_ends_an_alarm_and_leaves_nothing_to_confirm_and_a_new_fault_is_s
 def test_normal_confirms_a_change_that_was_accepted():
     table = machine_with_modes(3700, 4, 5)
     table[1500:, 2] += 12.0
-    engine, scores = live(table[:3300])
+    engine, scores = live(table[:2700])
     assert scores.state[-1] == MachineState.CHANGED
     engine.normal(0)
-    scores = engine.step(readings(table[3300:], 3300))
+    scores = engine.step(readings(table[2700:], 2700))
     assert set(scores.state.tolist()) == {MachineState.READY}
 
 

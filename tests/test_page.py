@@ -204,7 +204,7 @@ def test_what_is_said_to_be_normal_raises_no_alarm_any_more_and_the_keyboard_is_
 @pytest.mark.servers
 def test_a_change_that_nobody_confirmed_is_shown_beside_a_later_fault_and_says_what_to_do(tmp_path, page: Page):
     table = machine_with_modes(2000, 4, 3)
-    table[800:, 1] += 12.0  # the machine is as patient as it was old
+    table[960:, 1] += 12.0  # accepted after two thirds of what the machine has lived through
     table[1790:, 3] += 25.0
     with Plant(tmp_path / "plant", machines=[{"alert": {"close": "1m"}}]) as plant:
         plant.send("press-1", table[:1620])

@@ -121,7 +121,7 @@ def test_neither_a_held_fault_nor_a_change_that_was_accepted_is_drift():
 
 
 BRIEF = MachineRule(alert=Alert(close="1m"))
-CHANGE = 2500  # row
+CHANGE = 3200  # row
 
 
 def of_a_change(rows=7000):

@@ -49,7 +49,8 @@ class Params(NamedTuple):
     alarm_memory: float = 10_000.0  # an alarm is forgotten with this time constant
     regime: float = 150.0  # rows that more than half of the lines must be off, to be a new regime
     patience: float = 2000.0  # rows of alarm until a change is accepted ...
-    patience_young: float = 500.0  # ... or as many as the machine was old, if fewer, but not fewer than these ...
+    patience_young: float = 2 / 3  # ... or this share of what the machine had lived through, if fewer ...
+    patience_first: float = 400.0  # ... of which no fewer than these count ...
     patience_days: float = 7.0  # ... or this time, if shorter ...
     patience_least: float = 150.0  # ... but at least so many rows
     relearn: float = 1000.0  # after that a line learns as if it were so many rows old
@@ -342,4 +343,5 @@ def patience(params: Params, machines: Machines, slot: int, rows: float, usual_n
     if machines.patience_ns[slot] > 0.0:
         return max(machines.patience_ns[slot] / max(usual_ns, 1.0), 1.0)
     time = params.patience_days * NANOSECONDS_PER_DAY / max(usual_ns, 1.0)
-    return max(min(params.patience, max(rows, params.patience_young), time), params.patience_least)
+    lived = max(params.patience_young * rows, params.patience_first)
+    return max(min(params.patience, lived, time), params.patience_least)
