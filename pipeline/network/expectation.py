@@ -68,7 +68,7 @@ class Lines(NamedTuple):
     gain: NDArray[np.float64]  # (lines, FEATURES), from the precision-weighted deviation to the residual
     covariance: NDArray[np.floating]  # (lines, FEATURES, FEATURES * cohort)
     precision: NDArray[np.floating]  # the same shape; the cohort's inverse covariance
-    residual: NDArray[np.float64]  # against the others
+    residual: NDArray[np.float64]  # against the others; 0 of a line that was not judged in the newest row
     innovation: NDArray[np.float64]  # against the others and the line's own past
 
 

@@ -52,7 +52,10 @@ def fresh(lines: int) -> Lines:
 
 @inlined
 def follow(params: Params, lines: Lines, line: int, frozen: bool, before: float, value: float, shut: bool) -> None:
-    """Take in a reading after one of `before`. A `shut` line teaches no size, a `frozen` one nothing."""
+    """Take in a reading after one of `before`, the end of a hold if they differ.
+
+    A `shut` line teaches no size, a `frozen` one nothing.
+    """
     c = line
     if frozen:
         return
