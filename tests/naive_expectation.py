@@ -327,7 +327,9 @@ class NaiveExpectation:
         deviation = (self.used - self.mean).ravel()
         slow = 1 / np.clip(self.own, 1, 6000)
         self.show(here)
-        self.mean += slow[:, None] * deviation.reshape(n, 3)
+        off = self.used[:, 0] - np.where(here, self.real[:, 0] - residual, self.used[:, 0])
+        moves = slow.min() * deviation.reshape(n, 3) + ((slow - slow.min()) * off)[:, None]
+        self.mean[self.unit > 0] += moves[self.unit > 0]
         read = (1 - slow) * (self.variance + slow * deviation[::3] ** 2) + slow * self.size * self.shut
         self.variance = np.where(here, read, self.variance)
         pace = np.repeat(slow, 3)

@@ -6,7 +6,7 @@ from machines import machine_with_modes
 
 from pipeline.engine import Engine
 from pipeline.fleet import leaves
-from pipeline.network import layers, resolution
+from pipeline.network import evidence, layers, resolution
 from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState
 
@@ -21,10 +21,15 @@ def scores_of(table, engine=None):
     engine = engine or Engine()
     for column in range(table.shape[1]):
         engine.fleet.number(Machine("m"), f"s{column}")
-    row, line = np.nonzero(np.isfinite(table))
+    return engine, engine.step(readings_of(table))
+
+
+def readings_of(table, begin=0):
+    """The readings of the table's rows from `begin` on, a row each second."""
+    row, line = np.nonzero(np.isfinite(table[begin:]))
     ends = np.append(row[1:] != row[:-1], True)
-    readings = Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], ends)
-    return engine, engine.step(readings)
+    row += begin
+    return Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], ends)
 
 
 def with_a_fifth(values, seed=5):
@@ -168,3 +173,37 @@ def test_a_valve_that_is_read_in_every_second_row_is_known_as_well_as_one_in_eve
         engine, _ = scores_of(with_a_fifth(values)[:5000])
         left.append(engine.fleet.state.lines.resolution.left[4])
     assert left[1] > 0.5 * left[0] > 0.0
+
+
+def on_and_off(rows, standing_from, seed):
+    """A machine of four sensors that follow one load, on for 700 rows of 1,000 and off from a row on."""
+    rng = np.random.default_rng(seed)
+    on = (np.arange(rows) % 1000 < 700) & (np.arange(rows) < standing_from)
+    load = on * (1 + 0.001 * rng.normal(size=rows).cumsum())
+    return np.outer(load, [3.0, 4.0, 5.0, 6.0]) + 0.1 * rng.normal(size=(rows, 4))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_while_a_machine_stands_still_no_sensor_is_led_astray_by_those_whose_change_was_accepted(seed):
+    table = on_and_off(8_500, 6_700, seed)
+    engine, _ = scores_of(table[:6_600])
+    lines = engine.fleet.state.lines
+    for line in range(3):
+        evidence.accept(lines.evidence, lines.expectation, line)
+    scores = engine.step(readings_of(table, 6_600))
+    assert (scores.severity[200:] > 0).sum() == 0
+    expected = lines.expectation.value - lines.expectation.residual * lines.expectation.unit
+    assert np.abs(expected - table[-1]).max() < 0.6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_a_lasting_change_of_a_sensor_a_fault_of_the_same_sensor_is_held(seed):
+    rng = np.random.default_rng(seed)
+    rows = 8_000
+    load = np.sin(2 * np.pi * np.arange(rows) / 288) + 0.1 * rng.normal(size=rows).cumsum() / 30
+    table = np.outer(load, np.arange(1.0, 7.0)) + 0.2 * rng.normal(size=(rows, 6))
+    table[3_000:, 2] += 0.9 * load[3_000:]  # it follows the load by 1.3 of what it did
+    table[7_500:7_800, 2] += 3.0
+    _, scores = scores_of(table)
+    assert (scores.severity[6_500:7_500] > 0).mean() < 0.02
+    assert (scores.severity[7_500:7_800] > 0).mean() > 0.9

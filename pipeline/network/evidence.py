@@ -9,7 +9,7 @@ that what keeps returning must be larger to count: recurrence makes familiar, du
 A line in alarm is *shut*: it no longer teaches what is normal, and the others do not hear it. At most half of a
 cohort can be shut, so that a machine never judges itself by its own expectations alone. Many lines off at once are
 no broken sensor but a new regime, and a state that outlasts patience is a change that only a person can judge: both
-are *accepted* (see `accept`): the machine learns again from there and says "changed" instead of alarming for ever.
+are *accepted* (see `accept`): the machine learns on from there and says "changed" instead of alarming for ever.
 
 Limits are counts of own spreads, found as a plateau on development data (`docs/decisions.md`).
 """
@@ -53,7 +53,7 @@ class Params(NamedTuple):
     patience_first: float = 400.0  # ... but that share is never fewer than these ...
     patience_days: float = 7.0  # ... or this time, if shorter ...
     patience_least: float = 150.0  # ... but at least so many rows
-    relearn: float = 1000.0  # after that a line learns as if it were so many rows old
+    relearn: float = 60.0  # rows that the offset of an accepted change is known from
     calm: float = 500.0  # rows without alarm until a changed machine is ready again
 
 
@@ -304,7 +304,7 @@ def blame(
 
 @inlined
 def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) -> None:
-    """This is how the line is now: open it, take its present offset as none, and learn on from there faster."""
+    """This is how the line is now: open it, and take its present offset as none; the next rows say it better."""
     c = line
     for k in range(expectation.FEATURES):
         known.mean[c, k] += known.residual[c]
@@ -315,8 +315,7 @@ def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) ->
     lines.energy[c] = math.log(lines.membrane[c, ENERGY] + 0.1)
     lines.shut[c] = False
     lines.level[c] = lines.alarm[c] = 0.0
-    known.own[c] = min(known.own[c], params.relearn)
-    known.given[c] = 0.0
+    known.given[c] = max(known.given[c], known.own[c] - params.relearn)
 
 
 @inlined

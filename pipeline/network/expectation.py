@@ -57,8 +57,8 @@ class Lines(NamedTuple):
     elapsed: NDArray[np.float64]  # usual intervals before it
     offset: NDArray[np.float64]  # first reading
     unit: NDArray[np.float64]  # power of two below the first movement; 0 before one
-    own: NDArray[np.float64]  # rows learned from; set back when a change is accepted
-    given: NDArray[np.float64]  # of these, that its kind's prior counts as; they say nothing about its mean
+    own: NDArray[np.float64]  # rows learned from
+    given: NDArray[np.float64]  # of these, that say nothing of its mean: of its kind, or before a change was accepted
     used: NDArray[np.float64]  # (lines, FEATURES), features as the others hear them
     real: NDArray[np.float64]  # (lines, FEATURES), features as they were read
     mean: NDArray[np.float64]  # (lines, FEATURES)
@@ -173,8 +173,14 @@ def believe(lines: Lines, line: int) -> None:
 
 @inlined
 def lived(lines: Lines, line: int) -> float:
-    """Rows that a line has learned from by itself."""
+    """Rows that a line's mean is known from."""
     return lines.own[line] - lines.given[line]
+
+
+@inlined
+def pace(params: Params, rows: float) -> float:
+    """Share of a row that is taken in after so many rows: that of a plain mean at first, later forgetting."""
+    return 1.0 / max(min(rows, params.memory), 1.0)
 
 
 @inlined
@@ -390,6 +396,9 @@ def learn(
                 replace(lines, c, begin, lines.mean[c, 0] + math.copysign(limit, off), rate, before)
     if frozen:
         return
+    common = 1.0
+    for p in range(size):
+        common = min(common, pace(params, lived(lines, roster[slot, first + p])))
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
         if lines.unit[c] == 0.0:
@@ -401,18 +410,21 @@ def learn(
             else:
                 lines.low[c] = min(lines.low[c], max(lines.real[c, 0], lines.low[c] - widest))
                 lines.high[c] = max(lines.high[c], min(lines.real[c, 0], lines.high[c] + widest))
-        slow = 1.0 / max(min(lived(lines, c), params.memory), 1.0)
+        # All means move at the pace of the oldest line: if some moved faster, the rest would be expected elsewhere
+        # though nothing has changed. A younger line catches up by what the others leave unexplained of it.
+        off = lines.used[c, 0] - (lines.real[c, 0] - lines.residual[c])
+        catching_up = pace(params, lived(lines, c)) - common
         for k in range(FEATURES):
             deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]
-            lines.mean[c, k] += slow * deviation[begin + k]
+            lines.mean[c, k] += common * deviation[begin + k] + catching_up * off
     # Every line at its own pace, and still positive definite: each row and column is scaled before it is added to.
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
-        slow = 1.0 / max(min(lines.own[c], params.memory), 1.0)
+        slow = pace(params, lines.own[c])
         for q in range(size):
-            pace = 1.0 / max(min(lines.own[roster[slot, first + q]], params.memory), 1.0)
-            keep = math.sqrt((1.0 - slow) * (1.0 - pace))
-            take = keep * math.sqrt(slow * pace)
+            other = pace(params, lines.own[roster[slot, first + q]])
+            keep = math.sqrt((1.0 - slow) * (1.0 - other))
+            take = keep * math.sqrt(slow * other)
             for k in range(FEATURES):
                 row = take * deviation[begin + k]
                 for m in range(FEATURES):
