@@ -189,7 +189,7 @@ def test_while_a_machine_stands_still_no_sensor_is_led_astray_by_those_whose_cha
     engine, _ = scores_of(table[:6_600])
     lines = engine.fleet.state.lines
     for line in range(3):
-        evidence.accept(lines.evidence, lines.expectation, line)
+        evidence.accept(engine.fleet.params.evidence, lines.evidence, lines.expectation, line)
     scores = engine.step(readings_of(table, 6_600))
     assert (scores.severity[200:] > 0).sum() == 0
     expected = lines.expectation.value - lines.expectation.residual * lines.expectation.unit

@@ -557,12 +557,12 @@ def renew(
     features = size * FEATURES
     scale, matrix, inverse, block = scratch.scale, scratch.matrix, scratch.inverse, scratch.block
     for p in range(size):
-        c = roster[slot, first + p]
+        c, begin = roster[slot, first + p], p * FEATURES
+        known = lines.own[c] >= params.begin and not resolution.counts(held_params, held, c)
+        for k in range(FEATURES):  # a line takes part with all of them or with none
+            known &= lines.covariance[c, k, begin + k] > FORGOTTEN
         for k in range(FEATURES):
-            variance = lines.covariance[c, k, p * FEATURES + k]
-            known = lines.own[c] >= params.begin and variance > FORGOTTEN
-            known &= not resolution.counts(held_params, held, c)
-            scale[p * FEATURES + k] = 1.0 / math.sqrt(variance) if known else 0.0
+            scale[begin + k] = 1.0 / math.sqrt(lines.covariance[c, k, begin + k]) if known else 0.0
     for p in range(size):
         c = roster[slot, first + p]
         for k in range(FEATURES):
