@@ -281,17 +281,20 @@ def part_d() -> None:
 
 
 def part_e(quick: bool) -> None:
-    """Cost and size by number of sensors, early and late in a long life."""
+    """Cost and size by number of sensors and what they send, early and late in a long life."""
     million = 1_000_000
     print("(e) the engine, one core, ten machines     us/reading   after       bytes a sensor   after")
-    for sensors in (1, 2, 4, 8, 16):
-        readings = 10 * million if sensors == SENSORS and not quick else million
+    for sensors, kind in [(n, "noise") for n in (1, 2, 4, 8, 16)] + [
+        (n, kind) for n in (1, 2, 8) for kind in ("constant", "stopped")
+    ]:
+        readings = 10 * million if (sensors, kind) == (SENSORS, "noise") and not quick else million
         engine = fleet_of(10, sensors)
         rows = 4_000 // (10 * sensors)
-        values = np.random.default_rng(1).normal(size=2 * rows * 10 * sensors)
+        noise = np.random.default_rng(1).normal(size=2 * rows * 10 * sensors)
         spent, sizes = [], []
         for at in range(0, readings // (10 * sensors), rows):
-            one = batch(range(10), rows, at, np.roll(values, -7 * at), sensors)
+            still = kind == "constant" or (kind == "stopped" and at >= readings // (20 * sensors))
+            one = batch(range(10), rows, at, np.full_like(noise, 5.0) if still else np.roll(noise, -7 * at), sensors)
             begin = time.thread_time()
             engine.step(one)
             spent.append((time.thread_time() - begin) / len(one.line))
@@ -299,7 +302,7 @@ def part_e(quick: bool) -> None:
                 sizes.append(state_bytes(engine) / (10 * sensors))
         tenth = len(spent) // 10
         early, late = (1e6 * float(np.median(part)) for part in (spent[tenth : 2 * tenth], spent[-tenth:]))
-        name = f"{sensors} sensors, {readings / million:.0f} million readings"
+        name = f"{sensors} of {kind}, {readings / million:.0f} million readings"
         print(f"    {name:36} {early:10.2f} {late:11.2f} {sizes[0]:16,.0f} {sizes[-1]:11,.0f}")
 
 

@@ -457,8 +457,18 @@ class Engine:
         share = np.nan_to_num(told.share)
         usual_ns = state.row_machines.usual_ns
         alarm = 0
+        tells = (scores.severity > 0) | (scores.score >= machines.clear[scores.slot]) | accepted
+        # In later rows too: a slow sensor need not have a reading in the row in which its change is accepted.
+        tells |= scores.changed > 0
+        quiet_until: dict[int, int] = {}
         for number in looked_at.tolist():
             slot, time_ns = int(scores.slot[number]), int(scores.time_ns[number])
+            if not tells[number]:
+                if slot not in quiet_until:
+                    quiet_until[slot] = incidents.quiet_until(machines, slot, float(usual_ns[slot]))
+                if time_ns <= quiet_until[slot]:
+                    continue
+            quiet_until.pop(slot, None)
             severity, score = int(scores.severity[number]), float(scores.score[number])
             over, was_open = bool(accepted[number]), machines.open[slot]
             for phase in incidents.row(machines, slot, time_ns, score, severity, over, float(usual_ns[slot])):
@@ -485,7 +495,6 @@ class Engine:
                 else:
                     yield News(slot, time_ns, phase, self._incident(slot))
             if (was_open or machines.open[slot]) and incidents.unconfirmed(machines, slot):
-                # In later rows too: a slow sensor need not have a reading in the row in which its change is accepted.
                 entries = slice(scores.until[number - 1] if number else 0, scores.until[number])
                 lines.unconfirmed[scores.account.line[entries][scores.account.changed[entries]]] = True
             alarm += severity > 0

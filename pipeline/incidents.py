@@ -2,8 +2,8 @@
 
 An alarm begins an incident once it has lasted for `hold`; pauses shorter than `close` belong to it, and so do rows
 that score at least `clear`. A warning that nobody has acknowledged becomes critical after `escalate`. Pure; all times
-are those of the data, so a replay makes the same incidents. What lies between two rows costs nothing: only rows of
-machines that are in alarm, or have an incident, are looked at.
+are those of the data, so a replay makes the same incidents. What lies between two rows costs nothing, and few rows
+are looked at: alarms, and the first one after a time at which something is due.
 
 An alarm that nobody judges ends all the same when the network's patience runs out. Its incident is then
 *unconfirmed*, also after it has closed, until a person says `normal`, `repaired`, `rollback` or, naming it, `label`.
@@ -23,6 +23,8 @@ from pipeline.scoring import Severity
 INTERVALS = 20  # usual sampling intervals that a pause may always have, however short `close` is
 NAMED = 5  # sensors that an incident names at most ...
 LEAST = 0.05  # ... and the share from which it does
+FOREVER = np.iinfo(np.int64).max
+CRITICAL = int(Severity.CRITICAL)  # looked up in every row in alarm
 
 
 class Part(NamedTuple):
@@ -142,6 +144,29 @@ def interesting(machines: Machines, slot: Ints, severity: Ints) -> Ints:
     return np.flatnonzero(concerned | alarmed[slot])
 
 
+def quiet_until(machines: Machines, slot: int, usual_ns: float) -> int:
+    """Time up to which rows that are no alarm change nothing for the machine's incident, if it has one."""
+    until = FOREVER
+    if machines.began_ns[slot]:
+        until = int(machines.alarm_ns[slot]) + pause(machines, slot, usual_ns)
+        if machines.snoozed_ns[slot]:
+            until = min(until, int(machines.snoozed_ns[slot]) - 1)
+        if escalates(machines, slot):
+            until = min(until, int(machines.began_ns[slot] + machines.escalate_ns[slot]) - 1)
+    return until
+
+
+def pause(machines: Machines, slot: int, usual_ns: float) -> int:
+    """Nanoseconds without an alarm that still belong to the machine's incident."""
+    return max(int(machines.close_ns[slot]), int(INTERVALS * usual_ns))
+
+
+def escalates(machines: Machines, slot: int) -> bool:
+    """Whether the machine's incident will become critical unless somebody acknowledges it."""
+    below = 0 < machines.severity[slot] < CRITICAL
+    return bool(below and not machines.acknowledged[slot] and machines.escalate_ns[slot] > 0)
+
+
 def row(
     machines: Machines, slot: int, time_ns: int, score: float, severity: int, accepted: bool, usual_ns: float
 ) -> Iterator[str]:
@@ -164,7 +189,7 @@ def row(
         machines.unconfirmed[slot] = machines.number[slot]
     if severity or score >= machines.clear[slot]:
         machines.alarm_ns[slot] = time_ns
-    elif time_ns - machines.alarm_ns[slot] > max(machines.close_ns[slot], INTERVALS * usual_ns):
+    elif time_ns - machines.alarm_ns[slot] > pause(machines, slot, usual_ns):
         if open_:
             yield "close"
         forget(machines, slot)
@@ -174,9 +199,8 @@ def row(
     if awake:
         machines.snoozed_ns[slot], machines.acknowledged[slot] = 0, False
     level = severity
-    attended = machines.acknowledged[slot]
-    if machines.severity[slot] and not attended and time_ns - began >= machines.escalate_ns[slot] > 0:
-        level = Severity.CRITICAL
+    if escalates(machines, slot) and time_ns - began >= machines.escalate_ns[slot]:
+        level = CRITICAL
     risen = level > machines.severity[slot]
     machines.severity[slot] = max(level, machines.severity[slot])
     if severity:

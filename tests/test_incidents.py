@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, live, machine_with_modes, readings, restored, same
 
+from pipeline import incidents
 from pipeline.announcements import Announcer
 from pipeline.commands import Command, CommandError, read
 from pipeline.config import Alert, MachineRule
@@ -355,3 +356,34 @@ def test_a_snapshot_from_before_there_were_unconfirmed_incidents_has_none():
     other = Engine()
     other.fleet.restore(arrays)
     assert other.changes(0) == Changes((), 0, lasting=False)
+
+
+ONE_ROW = st.tuples(
+    st.integers(1, 200),  # seconds after the row before
+    st.sampled_from([0.1, 0.1, 0.1, 0.5, 0.95, 0.995]),  # score
+    st.sampled_from([0, 0, 0, 0, 0, 300]),  # snoozed for so many seconds before the row
+)
+
+
+@example(rows=[(200, 0.995, 0)] * 3 + [(50, 0.1, 0)], hold=0, escalate=400)
+@example(rows=[(10, 0.995, 0), (150, 0.1, 100), (150, 0.1, 0)], hold=0, escalate=0)
+@given(rows=st.lists(ONE_ROW, max_size=60), hold=st.sampled_from([0, 100]), escalate=st.sampled_from([0, 400]))
+def test_a_row_that_is_passed_over_would_have_changed_nothing(rows, hold, escalate):
+    each, few = incidents.fresh_machines(1), incidents.fresh_machines(1)
+    for machines in (each, few):
+        machines.hold_ns[0], machines.close_ns[0] = hold * SECOND, 250 * SECOND
+        machines.escalate_ns[0], machines.clear[0] = escalate * SECOND, 0.5
+    now = START
+    for step, score, snooze in rows:
+        for machines in (each, few):
+            if snooze and machines.open[0]:
+                machines.snoozed_ns[0], machines.acknowledged[0] = now + snooze * SECOND, True
+        now += step * SECOND
+        severity = int(Severity.WARNING) * (score > 0.9)
+        phases = list(incidents.row(each, 0, now, score, severity, False, SECOND))
+        if severity or score >= 0.5 or now > incidents.quiet_until(few, 0, SECOND):
+            assert list(incidents.row(few, 0, now, score, severity, False, SECOND)) == phases
+        else:
+            assert phases == []
+        for name in incidents.Machines._fields:
+            assert getattr(each, name)[0] == getattr(few, name)[0], name
