@@ -83,7 +83,7 @@ ALLOWED = {
 ONE_DOOR = {"paho": "pipeline.mqtt", "amqtt": "pipeline.broker", "influxdb_client": "pipeline.sinks.influxdb",
             "pandas": "pipeline.tables", "yaml": "pipeline.config_file", "typer": "pipeline.cli",
             "matplotlib": "pipeline.picture", "starlette": "pipeline.console", "uvicorn": "pipeline.console",
-            "prometheus_client": "pipeline.console.metrics"}  # fmt: skip
+            "prometheus_client": "pipeline.console.metrics", "urllib3": "pipeline.sinks.http"}  # fmt: skip
 
 
 def imports():

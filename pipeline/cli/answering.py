@@ -2,9 +2,7 @@
 
 import json
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +13,10 @@ from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, fail, out
 from pipeline.commands import ARGUMENTS, VERBS, Command, CommandError, checked
 from pipeline.config import Config, ConfigError, read_secret
 from pipeline.records import Machine
+from pipeline.sinks.http import Http
 
 WAIT_S = 10.0
+MOST_BYTES = 1 << 21  # of an answer: 500 machines, of which one takes some hundred bytes
 
 
 def _token(tree: Config) -> str:
@@ -36,24 +36,28 @@ def _token(tree: Config) -> str:
 def _asked(tree: Config, path: str, body: dict[str, str] | None = None) -> Any:
     """What the service answers; the end of the program where it does not."""
     base = f"http://{tree.console.host}:{tree.console.port}"
-    request = urllib.request.Request(base + path)  # noqa: S310  # http, as written above
+    headers, content = {}, None
     if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("content-type", "application/json")
-        request.add_header("authorization", f"Bearer {_token(tree)}")
+        content = json.dumps(body).encode()
+        headers = {"content-type": "application/json", "authorization": f"Bearer {_token(tree)}"}
+    http = Http(WAIT_S, WAIT_S, MOST_BYTES)
     try:
-        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        text = error.read().decode("utf-8", "replace")
-        try:
-            reason = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            reason = text[:200]
-        fail(f"{base}: {error.code}: {reason}", 1)
-    except (urllib.error.URLError, OSError) as error:
-        why = getattr(error, "reason", error)
-        fail(f"no service at {base} ({why}); is it running, and are these its console.host and console.port?", 1)
+        answer = http.request("GET" if content is None else "POST", base + path, content, headers)
+    except OSError as error:
+        fail(
+            f"no service at {base} ({error}); is it running, and are these its console.host and console.port?",
+            1,
+        )
+    finally:
+        http.clear()
+    try:
+        said = json.loads(answer.data)
+        if answer.status == 200:
+            return said
+        reason = said["error"]
+    except (ValueError, KeyError, TypeError):
+        reason = answer.data[:200].decode("utf-8", "replace") or answer.reason
+    fail(f"{base}: {answer.status}: {reason}", 1)
 
 
 @app.command(epilog="Commands: " + "; ".join(f"{verb}: {what}" for verb, what in VERBS.items()))
