@@ -26,9 +26,10 @@ from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 5  # of a snapshot; raised when a field changes its meaning
+FORMAT = 6  # of a snapshot; raised when a field changes its meaning
 OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
 RESOLUTION_SINCE = 5  # the format that knows how finely a sensor speaks, and how often it moves
+SETTLED_SINCE = 6  # the format that knows from how many rows a sensor's mean is known
 BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
 
 
@@ -416,6 +417,9 @@ class Fleet:
         if names["format"] < RESOLUTION_SINCE:
             rows_ = self.state.row_machines
             layers.adopt(self.params, self.state.lines, rows_.roster, rows_.size)
+        if names["format"] < SETTLED_SINCE:
+            known = self.state.lines.expectation
+            known.settled[:] = known.own - known.given
         try:
             self.memory = recognition.Memory.of(arrays)
         except ValueError as error:

@@ -1,5 +1,7 @@
 """Promise 9: whatever happened before, a new fault on any other sensor still raises an alarm, and soon."""
 
+import json
+
 import numpy as np
 import pytest
 from machines import machine_with_modes
@@ -111,16 +113,28 @@ def test_while_one_sensor_is_changed_and_unconfirmed_another_is_in_fault():
     assert (scores.cause[FAULT][fault] == 1).mean() > 0.8
 
 
+def of_format(arrays, number):
+    """Let a snapshot say that it was written in another format."""
+    names = json.loads(arrays["names"].tobytes())
+    arrays["names"] = np.frombuffer(json.dumps({**names, "format": number}).encode(), np.uint8)
+
+
 def test_a_snapshot_from_before_this_was_known_loads_and_its_constant_sensor_is_begun_anew():
     table = with_a_fifth(HISTORIES["it moves for one row"])
     before, _ = scores_of(table[:5000])
     arrays = before.fleet.snapshot()
     # As it was written by the format before: without what is new, and pinned by a spread of exactly nothing.
     new = [path for path in arrays if path.startswith("lines.resolution.")]
-    new += ["lines.expectation.low", "lines.expectation.high", "lines.evidence.alarm", "lines.evidence.calm"]
+    new += [
+        "lines.expectation.low",
+        "lines.expectation.high",
+        "lines.expectation.settled",
+        "lines.evidence.alarm",
+        "lines.evidence.calm",
+    ]
     for path in new:
         del arrays[path]
-    arrays["names"] = np.frombuffer(arrays["names"].tobytes().replace(b'"format": 5', b'"format": 4'), np.uint8)
+    of_format(arrays, 4)
     for name in ("size", "size_new"):
         arrays[f"lines.evidence.{name}"][4] = 0.0
     arrays["lines.expectation.own"][:] = 5000.0
@@ -207,3 +221,27 @@ def test_after_a_lasting_change_of_a_sensor_a_fault_of_the_same_sensor_is_held(s
     _, scores = scores_of(table)
     assert (scores.severity[6_500:7_500] > 0).mean() < 0.02
     assert (scores.severity[7_500:7_800] > 0).mean() > 0.9
+
+
+def test_a_snapshot_of_format_5_loads_and_goes_on_to_the_bit():
+    table = on_and_off(3_000, 3_000, 0)
+    engine, _ = scores_of(table[:2_000])
+    arrays = engine.fleet.snapshot()
+    del arrays["lines.expectation.settled"]
+    of_format(arrays, 5)
+    restored = Engine()
+    restored.fleet.restore(arrays)
+    rest = readings_of(table, 2_000)
+    assert (restored.step(rest).score == engine.step(rest).score).all()
+
+
+def test_after_an_accepted_change_nobody_is_expected_far_outside_of_what_the_sensor_has_shown():
+    table = on_and_off(3_100, 3_100, 1)
+    engine, _ = scores_of(table[:3_000])
+    lines = engine.fleet.state.lines
+    evidence.accept(engine.fleet.params.evidence, lines.evidence, lines.expectation, 0)
+    table[3_000:, 1:] += 60.0  # all others go where the machine has never been
+    engine.step(readings_of(table[:3_004], 3_000))
+    shown = table[:3_004, 0]
+    expected = lines.expectation.value[0] - lines.expectation.residual[0] * lines.expectation.unit[0]
+    assert expected - shown.max() < 0.5 * np.ptp(shown)

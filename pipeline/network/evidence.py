@@ -53,7 +53,7 @@ class Params(NamedTuple):
     patience_first: float = 400.0  # ... but that share is never fewer than these ...
     patience_days: float = 7.0  # ... or this time, if shorter ...
     patience_least: float = 150.0  # ... but at least so many rows
-    relearn: float = 60.0  # rows that the offset of an accepted change is known from
+    resettle: float = 60.0  # rows that the mean of a line is known from when its change is accepted, at most
     calm: float = 500.0  # rows without alarm until a changed machine is ready again
 
 
@@ -315,7 +315,7 @@ def accept(params: Params, lines: Lines, known: expectation.Lines, line: int) ->
     lines.energy[c] = math.log(lines.membrane[c, ENERGY] + 0.1)
     lines.shut[c] = False
     lines.level[c] = lines.alarm[c] = 0.0
-    known.given[c] = max(known.given[c], known.own[c] - params.relearn)
+    known.settled[c] = min(known.settled[c], params.resettle)
 
 
 @inlined

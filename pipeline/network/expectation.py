@@ -58,7 +58,8 @@ class Lines(NamedTuple):
     offset: NDArray[np.float64]  # first reading
     unit: NDArray[np.float64]  # power of two below the first movement; 0 before one
     own: NDArray[np.float64]  # rows learned from
-    given: NDArray[np.float64]  # of these, that say nothing of its mean: of its kind, or before a change was accepted
+    given: NDArray[np.float64]  # of these, that its kind's prior counts as; they say nothing about its mean
+    settled: NDArray[np.float64]  # rows that its mean is known from; few when a change has been accepted
     used: NDArray[np.float64]  # (lines, FEATURES), features as the others hear them
     real: NDArray[np.float64]  # (lines, FEATURES), features as they were read
     mean: NDArray[np.float64]  # (lines, FEATURES)
@@ -110,6 +111,7 @@ def fresh_lines(params: Params, lines: int, width: int, real: type[np.floating])
         unit=each(),
         own=each(),
         given=each(),
+        settled=each(),
         used=features(),
         real=features(),
         mean=features(),
@@ -173,7 +175,7 @@ def believe(lines: Lines, line: int) -> None:
 
 @inlined
 def lived(lines: Lines, line: int) -> float:
-    """Rows that a line's mean is known from."""
+    """Rows that a line has learned from by itself."""
     return lines.own[line] - lines.given[line]
 
 
@@ -257,6 +259,7 @@ def predict(
         if ticked[c]:
             if not frozen and lines.unit[c] > 0.0:  # what never moved says nothing of how it moves
                 lines.own[c] += 1.0
+                lines.settled[c] += 1.0
             x = (lines.value[c] - lines.offset[c]) / lines.unit[c] if lines.unit[c] > 0.0 else 0.0
             lines.real[c, 0] = bounded(x)
             lines.used[c, 0] = lines.real[c, 0]
@@ -398,7 +401,7 @@ def learn(
         return
     common = 1.0
     for p in range(size):
-        common = min(common, pace(params, lived(lines, roster[slot, first + p])))
+        common = min(common, pace(params, lines.settled[roster[slot, first + p]]))
     for p in range(size):
         c, begin = roster[slot, first + p], p * FEATURES
         if lines.unit[c] == 0.0:
@@ -413,7 +416,7 @@ def learn(
         # All means move at the pace of the oldest line: if some moved faster, the rest would be expected elsewhere
         # though nothing has changed. A younger line catches up by what the others leave unexplained of it.
         off = lines.used[c, 0] - (lines.real[c, 0] - lines.residual[c])
-        catching_up = pace(params, lived(lines, c)) - common
+        catching_up = pace(params, lines.settled[c]) - common
         for k in range(FEATURES):
             deviation[begin + k] = lines.used[c, k] - lines.mean[c, k]
             lines.mean[c, k] += common * deviation[begin + k] + catching_up * off
