@@ -283,7 +283,7 @@ def part_d() -> None:
 def part_e(quick: bool) -> None:
     """Cost and size by number of sensors and what they send, early and late in a long life."""
     million = 1_000_000
-    print("(e) the engine, one core, ten machines     us/reading   after       bytes a sensor   after")
+    print("(e) the engine, one core, ten machines          us/reading   after       bytes a sensor   after")
     for sensors, kind in [(n, "noise") for n in (1, 2, 4, 8, 16)] + [
         (n, kind) for n in (1, 2, 8) for kind in ("constant", "stopped")
     ]:
@@ -302,8 +302,8 @@ def part_e(quick: bool) -> None:
                 sizes.append(state_bytes(engine) / (10 * sensors))
         tenth = len(spent) // 10
         early, late = (1e6 * float(np.median(part)) for part in (spent[tenth : 2 * tenth], spent[-tenth:]))
-        name = f"{sensors} of {kind}, {readings / million:.0f} million readings"
-        print(f"    {name:36} {early:10.2f} {late:11.2f} {sizes[0]:16,.0f} {sizes[-1]:11,.0f}")
+        name = f"{sensors} sensors, {kind}, {readings / million:.0f} million readings"
+        print(f"    {name:41} {early:10.2f} {late:11.2f} {sizes[0]:16,.0f} {sizes[-1]:11,.0f}")
 
 
 def main() -> None:

@@ -457,13 +457,13 @@ class Engine:
         share = np.nan_to_num(told.share)
         usual_ns = state.row_machines.usual_ns
         alarm = 0
-        tells = (scores.severity > 0) | (scores.score >= machines.clear[scores.slot]) | accepted
+        matters = (scores.severity > 0) | (scores.score >= machines.clear[scores.slot]) | accepted
         # In later rows too: a slow sensor need not have a reading in the row in which its change is accepted.
-        tells |= scores.changed > 0
+        matters |= scores.changed > 0
         quiet_until: dict[int, int] = {}
         for number in looked_at.tolist():
             slot, time_ns = int(scores.slot[number]), int(scores.time_ns[number])
-            if not tells[number]:
+            if not matters[number]:
                 if slot not in quiet_until:
                     quiet_until[slot] = incidents.quiet_until(machines, slot, float(usual_ns[slot]))
                 if time_ns <= quiet_until[slot]:

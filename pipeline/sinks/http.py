@@ -65,7 +65,7 @@ class Http:
         self._pools.pool_classes_by_scheme = _watched(lambda used: self._exchange.uses(used))
 
     def request(
-        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **_: Any
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One exchange; raises OSError, in a few words, where there was no answer or none in time."""
         from urllib3.exceptions import HTTPError
@@ -123,7 +123,7 @@ def _watched(uses: Any) -> dict[str, Any]:
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
-    class Told:
+    class Watched:
         def _new_conn(self) -> socket.socket:
             made: socket.socket = super()._new_conn()  # type: ignore[misc]
             uses(made)
@@ -134,10 +134,10 @@ def _watched(uses: Any) -> dict[str, Any]:
                 uses(self.sock)  # type: ignore[attr-defined]
             super().request(*given, **named)  # type: ignore[misc]
 
-    class Plain(Told, HTTPConnection):
+    class Plain(Watched, HTTPConnection):
         pass
 
-    class Secure(Told, HTTPSConnection):
+    class Secure(Watched, HTTPSConnection):
         pass
 
     class PlainPool(urllib3.HTTPConnectionPool):

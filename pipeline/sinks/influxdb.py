@@ -64,7 +64,10 @@ class Writing(Http):
     def request(
         self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **_: Any
     ) -> Answer:
-        """The answer where the points are stored; else raises Unreachable or Refused."""
+        """The answer where the points are stored; else raises Unreachable or Refused.
+
+        What else influxdb-client asks of its own connection pool has no meaning here.
+        """
         try:
             answer = super().request(method, url, body, headers)
         except OSError as error:
