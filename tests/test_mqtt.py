@@ -353,3 +353,16 @@ def test_a_broker_that_falls_silent_is_left(mosquitto, receive, monkeypatch, cap
     mosquitto.process.send_signal(signal.SIGCONT)
     until(lambda: receiver.connected, "connected again")
     assert 'reason="no answer"' in caplog.text
+
+
+def test_what_could_not_be_handed_over_while_the_broker_was_away_is_not_waited_for(mosquitto):
+    with Publisher(Broker.of(mosquitto.url, client_id="tester", protocol=4), window=3) as publisher:
+        mosquitto.stop()
+        until(lambda: not publisher._up.is_set(), "the broker's going is noticed")
+        for _ in range(5):
+            with pytest.raises(PublishError, match="went away"):
+                publisher.publish("plant/m/s", b"1")
+        mosquitto.start()
+        until(publisher._up.is_set, "connected again")
+        publisher.publish("plant/m/s", b"2")
+        publisher.drain(timeout_s=10.0)

@@ -54,7 +54,10 @@ class Publisher:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Hand over one message; waits while the window is full. Raises PublishError if the broker went away."""
-        if not self._window.acquire(timeout=30.0) or not self._up.is_set():
+        taken = self._window.acquire(timeout=30.0)
+        if not taken or not self._up.is_set():
+            if taken:  # what was not handed over is not waited for
+                self._window.release()
             raise PublishError("the broker went away while publishing")
         self._client.publish(topic, payload, qos=1)
 
