@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUALITY_DATA ?= benchmarks/quality/data
 
 .PHONY: run test lint bench faults quality ablations clean
@@ -46,16 +47,21 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "installing python3-venv"; \
 		$$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
+# Compiling the network takes longest and needs few of the packages, so it goes on beside the installing of the others.
+# If it fails here, the service does it and says why. Modules are compiled by Python when they are first used.
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) --no-compile numba msgspec pyyaml
+	@echo "compiling the network beside it (a minute or two, once)"
+	@$(BIN)/python -c 'from pipeline.engine import compile_network; compile_network()' 2>/dev/null & \
+		$(PIP) --no-compile -e . && wait
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: $(VENV)/.dev
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(PIP) -e '.[bench]'
 	@touch $@
 
 clean: ## remove what the commands above have set up; never your data
