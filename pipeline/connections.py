@@ -7,11 +7,13 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from pipeline.config import Config, ConfigError, duration_ns, read_secret
-from pipeline.data_folder import store_path
+from pipeline.data_folder import broker_port_path, store_path
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+
+USUAL_PORT = 1883  # of MQTT without TLS
 
 
 def status_topic(config: Config) -> str:
@@ -48,6 +50,14 @@ def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedd
         receive_maximum=mqtt.receive_maximum,
         protocol=5 if mqtt.url else 4,
     )
+
+
+def embedded_port(config: Config) -> int:
+    """Where the embedded broker listens: as the service with this data folder wrote down, else the usual port."""
+    try:
+        return int(broker_port_path(config).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return USUAL_PORT
 
 
 def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 0) -> Callable[[], Broker]:

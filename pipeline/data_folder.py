@@ -50,6 +50,11 @@ def store_path(config: Config) -> Path:
     return Path(config.data) / "store.sqlite"
 
 
+def broker_port_path(config: Config) -> Path:
+    """Where a running service says at which port its embedded broker listens."""
+    return Path(config.data) / "broker.port"
+
+
 def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
     """The engine at the journal's last commit, and that commit's sequence number."""
 

@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -21,7 +22,6 @@ from rich.live import Live
 from pipeline.board import Board
 from pipeline.broker import free_port
 from pipeline.config import Config, unix_ns
-from pipeline.data_folder import store_path
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
 from pipeline.records import Point
@@ -62,6 +62,12 @@ class Demo:
         self.service: Service | None = None
         self.failure = ""
 
+    def opened(self, broker: str, page: str | None) -> None:
+        """The broker listens, and the page answers."""
+        self._console.print(
+            f"Its broker: {broker}\nThe console: {page or 'its port was taken meanwhile'}", markup=False
+        )
+
     def begin(self, service: Service, port: int) -> None:
         """The service is up: let the recordings play."""
         self.service = service
@@ -82,7 +88,13 @@ class Demo:
 
     def _watch(self, player: "subprocess.Popen[str]") -> None:
         """When the recordings are through, wait until the service has caught up, then stop."""
-        _, said = player.communicate()
+        said: str | None = None
+        while said is None:
+            try:
+                _, said = player.communicate(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                if self._stop.is_set():
+                    player.kill()  # before the broker goes, which would wait for it; it has nothing to lose
         if player.returncode and not self._stop.is_set():
             self.failure = said.strip()
         assert self.service is not None  # noqa: S101  # for the type checker: begin() set it
@@ -104,10 +116,10 @@ class Demo:
                 self._console.print(self.board)
 
     def end(self) -> None:
-        """Stop the player, if it is still at it."""
-        if self._player is not None and self._player.poll() is None:
-            self._player.terminate()
-            self._player.wait(5)
+        """End the player, if it is still at it."""
+        if self._player is not None:
+            self._player.kill()
+            self._player.wait()
 
     def __rich__(self) -> object:
         return self.board or "starting: the first start compiles the network, about a minute"
@@ -118,25 +130,29 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
-    folder = Path("spikewatch-data") / time.strftime("demo-%Y%m%d-%H%M%S")
-    page = msgspec.structs.replace(Config().console, port=free_port(Config().console.port))
-    config = msgspec.structs.replace(
-        Config(), data=str(folder), store=msgspec.structs.replace(Config().store, keep="5000w"), console=page
-    )
-    logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
-    console.print(
-        f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
-        f"(for trying out; a plant uses a real one).\nThe console: http://{page.host}:{page.port} (to answer "
-        f"a machine there: the token in {folder}/console.token)",
-        markup=False,
-    )
-    demo = Demo(console, chosen, seconds, stop)
-    live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
-    try:
-        with live:
-            serve(config, {}, stop, demo.begin)
-    finally:
-        demo.end()
+    with tempfile.TemporaryDirectory(prefix="spikewatch-demo-") as folder:
+        console_settings = msgspec.structs.replace(Config().console, port=free_port(Config().console.port))
+        config = msgspec.structs.replace(
+            Config(),
+            data=folder,
+            store=msgspec.structs.replace(Config().store, keep="5000w"),
+            console=console_settings,
+        )
+        logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
+        console.print(
+            f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
+            f"(for trying out; a plant uses a real one).\nTo answer a machine in the console: the token in "
+            f"{folder}/console.token. Ctrl-C ends it and removes this folder.",
+            markup=False,
+            soft_wrap=True,
+        )
+        demo = Demo(console, chosen, seconds, stop)
+        live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
+        try:
+            with live:
+                serve(config, {}, stop, demo.begin, on_open=demo.opened)
+        finally:
+            demo.end()
     if demo.failure:
         raise DemoError(f"the replay ended early: {demo.failure}")
     if demo.board is None or demo.service is None:
@@ -147,10 +163,9 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         total = len(read_labels(chosen[0].parent / "labels.json")[name])
         console.print(f"{name}: alarms in {hits} of {total} recorded events", markup=False)
     console.print(
-        f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored.\n"
-        f"  store      {store_path(config)} (SQLite; points of `machine` and `sensor`)\n"
-        f"  networks   {folder}/networks-*.snapshot, journal {folder}/journal.sqlite\n"
-        "  your plant copy deploy/spikewatch.example.yaml, set mqtt.url to your broker and influxdb.url to your\n"
-        "             InfluxDB, then: spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
+        f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored; the demo's "
+        "data is removed.\nYour own plant: spikewatch init listens to your broker and writes plant.yaml, then\n"
+        "  spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
         markup=False,
+        soft_wrap=True,
     )

@@ -12,13 +12,14 @@ from pathlib import Path
 from pipeline.announcements import command_filters
 from pipeline.broker import EmbeddedBroker
 from pipeline.config import Config, read_secret
-from pipeline.connections import broker_now, open_sink, status_of
+from pipeline.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.console import Server, Status, make_token
-from pipeline.data_folder import store_path
+from pipeline.data_folder import broker_port_path, store_path
 from pipeline.engine import compile_network
 from pipeline.health import Liveness, Watchdog, notifier
 from pipeline.mqtt import Receiver
 from pipeline.service import Service
+from pipeline.stopping import Stopped, at_once
 from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")
@@ -64,9 +65,11 @@ def serve(
     stop: threading.Event,
     on_start: Callable[[Service, int], None] | None = None,
     config_path: Path | None = None,
+    on_open: Callable[[str, str | None], None] | None = None,
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
 
+    `on_open` gets the addresses of the broker and of the console (None if none) before the network is compiled.
     `config_path`: the file that `config` was read from, for the console to show.
     """
     failures: list[threading.ExceptHookArgs] = []
@@ -76,40 +79,49 @@ def serve(
         stop.set()
 
     threading.excepthook = fail  # a service that only looks alive is worse than one that ends: its outbox is intact
-    embedded = EmbeddedBroker() if config.mqtt.url is None else None
-    port = 0 if embedded is None else embedded.start()
+    embedded = EmbeddedBroker(USUAL_PORT) if config.mqtt.url is None else None
+    told: Path | None = None  # where the port is written down
     console: Server | None = None
     notify, liveness = notifier(environ), Liveness()
     watchdog = Watchdog(liveness, notify, stop)
     watchdog.status = lambda: "restoring what was learned"
     try:
         watchdog.start()
-        if embedded is not None:
-            log.warning(
-                'broker.embedded url=mqtt://127.0.0.1:%d note="for trying out: not built for load or crashes; '
-                'set mqtt.url to use a real broker"',
-                port,
+        with at_once(stop):
+            port = 0
+            if embedded is not None:
+                port = embedded.start()
+                log.warning(
+                    'broker.embedded url=mqtt://127.0.0.1:%d note="for trying out: not built for load or crashes; '
+                    'set mqtt.url to use a real broker"',
+                    port,
+                )
+            service = Service(config, open_sink(config, environ), liveness)
+            if embedded is not None:
+                told = broker_port_path(config)
+                told.write_text(f"{port}\n", encoding="ascii")
+            templates = [parse(source.topic) for source in config.mqtt.sources]
+            topics = [
+                (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
+            ]
+            topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates)]
+            limits = config.limits
+            receiver = Receiver(
+                broker_now(config, environ, port),
+                topics,
+                limits.queue_messages,
+                limits.queue_bytes,
+                limits.message_bytes,
+                status_of(config, datetime.now(UTC)),
+                service.arrived_ns,
             )
-        service = Service(config, open_sink(config, environ), liveness)
-        templates = [parse(source.topic) for source in config.mqtt.sources]
-        topics = [
-            (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
-        ]
-        topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates)]
-        limits = config.limits
-        receiver = Receiver(
-            broker_now(config, environ, port),
-            topics,
-            limits.queue_messages,
-            limits.queue_bytes,
-            limits.message_bytes,
-            status_of(config, datetime.now(UTC)),
-            service.arrived_ns,
-        )
-        console = open_console(config, environ, config_path, service, receiver, port)
-        watchdog.status = lambda: "compiling the network"
-        log.info('network.compiling note="about a minute at the first start, then from the cache"')
-        compile_network()
+            console = open_console(config, environ, config_path, service, receiver, port)
+            if on_open is not None:
+                broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
+                on_open(broker, None if console is None else console.url)
+            watchdog.status = lambda: "compiling the network"
+            log.info('network.compiling note="about a minute at the first start, then from the cache"')
+            compile_network()
         if on_start is not None:
             on_start(service, port)
         receiver.start()
@@ -123,7 +135,11 @@ def serve(
             service.run(receiver, stop)
         finally:
             receiver.stop()
+    except Stopped:  # before it began
+        log.info("stopped")
     finally:
+        if told is not None:
+            told.unlink(missing_ok=True)
         if console is not None:
             console.stop()
         watchdog.stop()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import asdict
 
-from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out, progress_bar, until_stopped
+from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out, progress_bar
 from pipeline.config import Config, ConfigError, duration_ns
 from pipeline.config_file import parsed
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
+from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.tap import Told
@@ -61,7 +62,7 @@ def simulate(
 
     Example: spikewatch simulate --url mqtt://127.0.0.1:1883 --fault bearing --machine press-03 --after 60s
     """
-    from pipeline.connections import broker_of
+    from pipeline.connections import broker_of, embedded_port
     from pipeline.mqtt import Broker, Publisher, PublishError
     from pipeline.replay import play
     from pipeline.simulation import messages
@@ -91,7 +92,10 @@ def simulate(
         fail(f"--fault: {error}")
     own = f"spikewatch-simulate-{os.getpid()}"
     try:
-        broker = broker_of(tree, os.environ, own, 1883) if url is None else Broker.of(url, client_id=own, protocol=4)
+        if url is None:
+            broker = broker_of(tree, os.environ, own, embedded_port(tree))
+        else:
+            broker = Broker.of(url, client_id=own, protocol=4)
     except (ValueError, ConfigError) as error:
         fail(str(error))
     broken = "nothing breaks" if fault is None else f"{machine} gets {fault} after {after}"
@@ -109,7 +113,7 @@ def simulate(
             sent = play(schedule, publisher.publish, stop=stop, progress=bar)
             publisher.drain()
     except PublishError as error:
-        fail(str(error), 1)
+        fail(f"{error}{NOT_SET if url is None and tree.mqtt.url is None else ''}", 1)
     err.print(f"{sent} messages published", markup=False)
 
 
@@ -128,7 +132,7 @@ def tap(
 
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
-    from pipeline.connections import broker_of
+    from pipeline.connections import broker_of, embedded_port
     from pipeline.listening import listen
     from pipeline.payloads import Decoder
     from pipeline.tap import in_words, tell
@@ -136,8 +140,10 @@ def tap(
     tree = configured(config)
     decoder = Decoder(tree.mqtt.sources, tree.times, tree.limits.message_bytes)
     shown = readings = ignored = 0
+    url = tree.mqtt.url or f"mqtt://127.0.0.1:{embedded_port(tree)}"
+    err.print(f"{topic} at {url}; Ctrl-C ends it", markup=False, soft_wrap=True)
     try:
-        broker = broker_of(tree, os.environ, tree.mqtt.client_id, 1883)
+        broker = broker_of(tree, os.environ, tree.mqtt.client_id, embedded_port(tree))
         with until_stopped() as stop:
             for message in listen(broker, [topic], seconds, stop):
                 told = tell(message, decoder.decode(message), tree.mqtt.client_id)
@@ -150,7 +156,7 @@ def tap(
                 if shown >= count:
                     break
     except (OSError, ConfigError) as error:
-        fail(f"{tree.mqtt.url or 'mqtt://127.0.0.1:1883'}: {error}", 1)
+        fail(f"{url}: {error}{NOT_SET if tree.mqtt.url is None else ''}", 1)
     err.print(f"{shown} messages, {readings} readings; {ignored} messages with something ignored", markup=False)
     if not shown:
         fail(f"no message on {topic}: is anybody publishing, and may we read it?", 1)
@@ -259,6 +265,7 @@ def init(
         out.print(line, markup=False, soft_wrap=True)
 
 
+NOT_SET = " (mqtt.url is not set, so this is the embedded broker: does spikewatch run with this data folder?)"
 MOST_HEARD = 200_000  # messages, which bounds the memory
 LEFT_OUT_SHOWN = 10
 

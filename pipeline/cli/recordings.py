@@ -21,9 +21,9 @@ from pipeline.cli.terminal import (
     listed,
     out,
     progress_bar,
-    until_stopped,
 )
-from pipeline.config import Config, MachineRule, match_rule
+from pipeline.config import Config, ConfigError, MachineRule, match_rule
+from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.network import layers
@@ -418,7 +418,8 @@ def rounded_up(threshold: float) -> float:
 @app.command()
 def replay(
     inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
-    url: Annotated[str, typer.Option(help="Broker, mqtt://host:port.")] = "mqtt://127.0.0.1:1883",
+    url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
+    config: ConfigPath = None,
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
     speed: Annotated[float, typer.Option(help="Times real time; inf for as fast as possible.")] = math.inf,
     within: Annotated[float, typer.Option(help="Instead of --speed: seconds every file is played in.")] = 0.0,
@@ -429,17 +430,26 @@ def replay(
 
     Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
     """
+    from pipeline.connections import broker_of, embedded_port
     from pipeline.mqtt import Broker, Publisher, PublishError
     from pipeline.replay import interleave, paced, play
     from pipeline.tables import TableError, read_table
 
-    excluded = listed(exclude)
+    excluded, own = listed(exclude), f"spikewatch-replay-{os.getpid()}"
+    tree = configured(config)
+    try:
+        if url is None:
+            broker = broker_of(tree, os.environ, own, embedded_port(tree))
+        else:
+            broker = Broker.of(url, client_id=own, protocol=4)
+    except (ValueError, ConfigError) as error:
+        fail(str(error))
     try:
         tables = [read_table(path, time_column, excluded) for path in inputs]
         total = sum(len(table.stamps) for table in tables)
         with (
             until_stopped() as stop,
-            Publisher(Broker.of(url, client_id=f"spikewatch-replay-{os.getpid()}", protocol=4)) as publisher,
+            Publisher(broker) as publisher,
             progress_bar("rows published", total) as bar,
         ):
             schedule = paced(tables, topic, within) if within > 0 else interleave(tables, topic, speed)
@@ -447,7 +457,7 @@ def replay(
             publisher.drain()
     except (TableError, PublishError) as error:
         fail(str(error))
-    err.print(f"{sent} messages published to {url}")
+    err.print(f"{sent} messages published to {broker.host}:{broker.port}", markup=False)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -19,10 +20,10 @@ from pipeline.cli.terminal import (
     fail,
     out,
     set_up_logs,
-    until_stopped,
 )
-from pipeline.config import ConfigError
+from pipeline.config import Config, ConfigError
 from pipeline.config_file import load
+from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.ageing import Ageing, Forecast
@@ -44,13 +45,18 @@ def run(config: ConfigPath = None) -> None:
         err.print(str(error), markup=False, soft_wrap=True)
         show_problems(config)
         raise typer.Exit(2) from None
+    with until_stopped() as stop:
+        served(tree, config, stop)
+
+
+def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
+    """Run the service; the end of the program with the reason where it cannot be."""
     from pipeline.data_folder import DataFolderBusy
     from pipeline.journal import JournalError
     from pipeline.serving import serve
 
     try:
-        with until_stopped() as stop:
-            serve(tree, os.environ, stop, config_path=config)
+        serve(tree, os.environ, stop, config_path=config)
     except (DataFolderBusy, JournalError) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
@@ -80,13 +86,13 @@ def demo(
 
     Example: spikewatch demo --seconds 60
     """
-    from pipeline.demo import DemoError, play_demo
+    with until_stopped() as stop:
+        from pipeline.demo import DemoError, play_demo
 
-    try:
-        with until_stopped() as stop:
+        try:
             play_demo(out, files, seconds, stop)
-    except DemoError as error:
-        fail(str(error), 1)
+        except (DemoError, OSError) as error:
+            fail(str(error), 1)
 
 
 @app.command()

@@ -2,10 +2,8 @@
 
 import logging
 import os
-import signal
 import sqlite3
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,18 +65,6 @@ def set_up_logs() -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
     logging.getLogger("spikewatch").setLevel(logging.INFO)
-
-
-@contextmanager
-def until_stopped() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the service ends in order."""
-    stop = threading.Event()
-    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,0 +1,129 @@
+"""Ctrl-C and SIGTERM, once and twice, at every stage: nothing hangs, nothing is left over, no traceback is shown."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from servers import free_port, until
+
+ROOT = Path(__file__).parent.parent
+ONCE, TWICE = (signal.SIGINT,), (signal.SIGINT, signal.SIGTERM)
+NOISE = ("Traceback", "Error", "Task was destroyed", "never retrieved", "Exception ignored")
+END_S = 20.0  # with all that a busy machine needs; it takes about two
+
+
+class Program:
+    """A running command, what it has said so far, and its own folders."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder, self.temporary, self._log = folder / "cwd", folder / "tmp", folder / "log"
+        for each in (self.folder, self.temporary):
+            each.mkdir()
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline", *arguments],
+                stdout=log, stderr=log, cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), **environment},
+            )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def says(self, text: str) -> "re.Match[str]":
+        """Wait until the program says what matches."""
+        until(lambda: re.search(text, self.said) or self.process.poll() is not None, text, 60)
+        found = re.search(text, self.said)
+        assert found, self.said
+        return found
+
+    def end(self, signals: tuple[signal.Signals, ...]) -> int:
+        """Send signals and wait; its exit code."""
+        for number in signals:
+            self.process.send_signal(number)
+        return self.process.wait(END_S)
+
+
+@contextmanager
+def program(folder: Path, *arguments: str, **environment: str):
+    """A program that does not outlive the test."""
+    one = Program(folder, *arguments, **environment)
+    try:
+        yield one
+    finally:
+        one.process.kill()
+        one.process.wait()
+
+
+def commands():
+    """The command lines of all processes."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+
+
+def tidy(one: Program) -> None:
+    """Nothing is left of a demonstration, and nothing was said that only we understand."""
+    assert not [noise for noise in NOISE if noise in one.said], one.said
+    assert list(one.folder.iterdir()) == []
+    assert list(one.temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("signals", [ONCE, TWICE])
+def test_a_demonstration_that_is_stopped_while_it_plays_leaves_nothing_behind(tmp_path, signals):
+    with program(tmp_path / "a", "demo", "--seconds", "120") as one:
+        broker = one.says(r"mqtt://127\.0\.0\.1:\d+")[0]
+        one.says("machine-temperature")
+        until(lambda: any(broker in line for line in commands()), "the player plays")
+        assert one.end(signals) in ({0} if signals == ONCE else {130, 143}), one.said
+        tidy(one)
+        until(lambda: not any(broker in line for line in commands()), "the player is gone", 5)
+
+
+@pytest.mark.parametrize("signals", [ONCE, TWICE])
+def test_a_demonstration_that_is_stopped_while_it_begins_leaves_nothing_behind(tmp_path, signals):
+    with program(tmp_path / "a", "demo") as one:
+        one.says("Playing 3 recorded machines")
+        assert one.end(signals) in ({0} if signals == ONCE else {130, 143}), one.said
+        tidy(one)
+
+
+def test_ctrl_c_while_the_parts_are_loaded_says_nothing(tmp_path):
+    with program(tmp_path / "a", "demo") as one:
+        until(lambda: "numpy" in Path(f"/proc/{one.process.pid}/maps").read_text(), "the first library is loaded")
+        assert one.end(ONCE) in {-signal.SIGINT, 130, 0}
+        tidy(one)
+
+
+@pytest.mark.parametrize("signals", [ONCE, (signal.SIGTERM,), TWICE])
+def test_a_service_that_is_stopped_while_it_compiles_ends_at_once(tmp_path, signals):
+    config = tmp_path / "plant.yaml"
+    config.write_text(f"console: {{port: {free_port()}}}\n")
+    with program(tmp_path / "a", "run", "-c", str(config), NUMBA_CACHE_DIR=str(tmp_path / "cache")) as one:
+        one.says("network.compiling")
+        began = time.monotonic()
+        code = one.end(signals)
+        assert time.monotonic() - began < END_S / 2, "compiling takes a minute"
+        assert code in ({130, 143} if signals == TWICE else {0}), one.said
+        assert not [noise for noise in NOISE if noise in one.said], one.said
+        assert not (one.folder / "spikewatch-data" / "broker.port").exists()
+
+
+def test_two_demonstrations_at_once_have_a_broker_and_a_page_each(tmp_path):
+    with program(tmp_path / "a", "demo") as one, program(tmp_path / "b", "demo") as other:
+        for text in (r"mqtt://127\.0\.0\.1:\d+", r"http://127\.0\.0\.1:\d+"):
+            assert one.says(text)[0] != other.says(text)[0]
+        for each in (one, other):
+            each.says("machine-temperature")
+        for each in (one, other):
+            assert each.end(ONCE) == 0
+            tidy(each)
