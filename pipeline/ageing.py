@@ -64,19 +64,28 @@ def forecast(limit: float, mean: float, level: float, error: float, per_day: flo
     """
     away = math.copysign(1.0, limit - mean)
     left, pace = away * (limit - level), away * per_day
-    sure = pace * pace - (SPREAD * per_day_error) ** 2
+    if left == 0.0 == error:
+        return Forecast(limit, 0.0, 0.0, 0.0)
+    # In units in which the larger of each pair is 1: the square of a small number may be 0, that of a large one none.
+    length, speed = max(abs(left), error), max(abs(pace), per_day_error) or 1.0
+    unit = length / speed  # days
+    if not (math.isfinite(length) and math.isfinite(speed)):
+        return Forecast(limit, None, None, None)
+    left, error, pace, unsure = left / length, error / length, pace / speed, per_day_error / speed
+    sure = pace * pace - (SPREAD * unsure) ** 2
     reach = left * left - (SPREAD * error) ** 2
     root = math.sqrt(max((left * pace) ** 2 - sure * reach, 0.0))
-    latest = (left * pace + root) / sure if sure > 0.0 and pace > 0.0 else None
+    latest = unit * ((left * pace + root) / sure) if sure > 0.0 and pace > 0.0 else None
     if left <= 0.0:
         return Forecast(limit, 0.0, 0.0, 0.0 if reach >= 0.0 else planned(latest))
+    nearer = left * pace + root
     if reach <= 0.0:
         earliest: float | None = 0.0
-    elif pace <= 0.0 <= sure:
+    elif pace <= 0.0 <= sure or nearer <= 0.0:
         earliest = None
     else:
-        earliest = reach / (left * pace + root)  # the nearer root, without the difference of two large numbers
-    likely = left / pace if pace > SURE * per_day_error else None
+        earliest = unit * (reach / nearer)  # the nearer root, without the difference of two large numbers
+    likely = unit * (left / pace) if pace > SURE * unsure else None
     return Forecast(limit, planned(likely), planned(earliest), None if likely is None else planned(latest))
 
 
@@ -88,13 +97,16 @@ def planned(days: float | None) -> float | None:
 def told(sensor: str, measured: Sequence[float], limit: float | None) -> Ageing:
     """What is known of a sensor: `measured` has the fields of a `wear.Measured`, of one line."""
     known, deviation, mean, moved, lag, error, pace, pace_error, gain, usual_ns = measured
-    if known < 1.0 or not all(map(math.isfinite, (deviation, mean, moved, error, pace, pace_error))):
+    if known < 1.0 or not deviation > 0.0:
         return Ageing(sensor, min(known, 0.999))
     rows_per_day = DAY_NS / usual_ns if usual_ns > 0.0 else 0.0
     per_day, per_day_error = pace * rows_per_day, pace_error * rows_per_day
     spoken_of = math.isfinite(gain)
     shown = gain if spoken_of else 1.0
-    level = mean + moved + pace * lag
+    level, offset = mean + moved + pace * lag, mean + moved - shown * mean
+    figures = (deviation, moved / deviation, moved, error, per_day / deviation, per_day, per_day_error, offset, level)
+    if not all(map(math.isfinite, figures)):
+        return Ageing(sensor, min(known, 0.999))
     return Ageing(
         sensor,
         1.0,
@@ -104,7 +116,7 @@ def told(sensor: str, measured: Sequence[float], limit: float | None) -> Ageing:
         per_day / deviation,
         per_day,
         per_day_error,
-        mean + moved - shown * mean,
+        offset,
         gain if spoken_of else None,
         level,
         None

@@ -82,7 +82,9 @@ def sensors(account: Account, until: Ints, rows: Ints, score: Floats, voice: Int
 
 def populations(weights: Sequence[float], rarity: Sequence[float]) -> dict[str, float]:
     """Share of each population in a line's surprise, by name; empty for a line without any."""
-    cubes = [weight * max(one, 0.0) ** 3 for weight, one in zip(weights, rarity, strict=False)]
+    rarest, heaviest = max((0.0, *rarity)) or 1.0, max((0.0, *weights)) or 1.0  # a cube may be beyond every number
+    pairs = zip(weights, rarity, strict=False)
+    cubes = [(weight / heaviest) * (max(one, 0.0) / rarest) ** 3 for weight, one in pairs]
     total = sum(cubes)
     return {name: cube / total for name, cube in zip(NAMES, cubes, strict=False)} if total > 0.0 else {}
 

@@ -133,7 +133,7 @@ def gather(x: Floats, low: Floats, high: Floats, columns: int = COLUMNS) -> Colu
     if len(x) == 0:
         return Columns(x, low, high)
     if len(x) > 2 * columns and x[-1] > x[0]:
-        number = np.minimum(((x - x[0]) * (columns / (x[-1] - x[0]))).astype(np.int64), columns - 1)
+        number = np.minimum(((x - x[0]) / (x[-1] - x[0]) * columns).astype(np.int64), columns - 1)
         begin = np.concatenate(([0], np.flatnonzero(np.diff(number)) + 1))
         gathered = Columns(x[begin], np.minimum.reduceat(low, begin), np.maximum.reduceat(high, begin))
     else:
@@ -186,7 +186,7 @@ def _dots(ax: Axes, days: Floats, values: Floats, here: Bools, score: Floats, si
     rows = np.flatnonzero(here)
     if len(rows) == 0:
         return
-    number = ((days[rows] - days[0]) * (COLUMNS / ((days[-1] - days[0]) or 1.0))).astype(np.int64)
+    number = ((days[rows] - days[0]) / ((days[-1] - days[0]) or 1.0) * COLUMNS).astype(np.int64)
     order = np.lexsort((-score[rows], number))
     worst: Ints = rows[order][np.append(True, np.diff(number[order]) > 0)]
     ax.plot(days[worst], values[worst], "o", color=ALARM, markersize=size, markeredgewidth=0, zorder=5, clip_on=False)

@@ -435,6 +435,8 @@ def replay(
     from pipeline.replay import interleave, paced, play
     from pipeline.tables import TableError, read_table
 
+    if not speed > 0.0:
+        fail(f"--speed: {speed:g} is not above 0")
     excluded, own = listed(exclude), f"spikewatch-replay-{os.getpid()}"
     tree = configured(config)
     try:
