@@ -1,12 +1,20 @@
-"""The live table of the terminal: every machine, what it is doing, and what happened last."""
+"""The live table of the terminal: every machine, what it is doing, and what happened last.
+
+It fits the terminal: machine, state, score and severity are never cut, and of the other columns those are shown that
+there is room for. Widths do not depend on what is in the columns, so nothing jumps; only a machine's name makes its
+column wider. The newest event comes first, so that it is the oldest that there is no room for.
+"""
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
-from rich.console import Group, RenderableType
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +23,14 @@ from pipeline.evaluation import Label
 from pipeline.scoring import MachineState, Severity
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
-EVENTS = 12  # shown
+EVENTS = 40  # kept
+EVENT_LINES = 6  # at least; a machine more or less says less than what just happened
+GAP = 2  # between columns
+ALWAYS = {"machine": 7, "state": 14, "score": 6, "severity": 10}  # widths
+CAUSE_MOST = 30
+IF_ROOM = {"cause": 14, "alarms": 6, "time of the data": 19, "readings/s": 10}  # widths; those first that say most
+RIGHT = {"score", "alarms", "readings/s"}
+NARROW = 100  # below, events do without the year
 QUIET_ROWS = 10  # alarms closer than this belong together, as on the scoreboard
 SHOW_ALARM_S = 2.0  # an alarm stays visible at least this long, however fast the replay
 
@@ -23,6 +38,15 @@ SHOW_ALARM_S = 2.0  # an alarm stays visible at least this long, however fast th
 def moment(time_ns: int) -> str:
     """A time as people read it, UTC."""
     return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class Event(NamedTuple):
+    """Something that happened to a machine."""
+
+    word: str
+    colour: str
+    time_ns: int
+    text: Text
 
 
 class Row:
@@ -51,7 +75,7 @@ class Board:
         self._labels = labels
         self._rows: dict[int, Row] = {}
         self._hits: set[tuple[str, Label]] = set()
-        self._events: deque[Text] = deque(maxlen=EVENTS)
+        self._events: deque[Event] = deque(maxlen=EVENTS)  # newest first
         self._counted: dict[int, int] = {}
         self._counted_at = time.monotonic()
 
@@ -74,7 +98,7 @@ class Board:
             row.rows += 1
             if learned >= 1.0 > row.learned:
                 name = self._engine.fleet.machines[slot].name
-                self._events.append(Text.assemble((" READY    ", "black on green"), f" {moment(time_ns)}  {name}"))
+                self._events.appendleft(Event("READY", "black on green", time_ns, Text(name)))
             row.learned, row.time_ns, row.state = learned, time_ns, MachineState(state)
             if severity:
                 self._alarm(row, scores, number)
@@ -95,47 +119,108 @@ class Board:
         if row.quiet < QUIET_ROWS and not new_hit:
             return
         row.alarms += 1
-        text = Text.assemble(
-            (f" {severity.name:<8} ", COLOURS[severity]),
-            f" {moment(time_ns)}  {name}  {scores.score[number]:.4f}  ",
-            self._engine.why(scores, np.array([number]))[0],
-        )
+        text = Text(f"{name}  {scores.score[number]:.4f}  {self._engine.why(scores, np.array([number]))[0]}")
         if label is not None:
             text.append(f"   <- recorded: {label.what}", "bold magenta")
-        self._events.append(text)
+        self._events.appendleft(Event(severity.name, COLOURS[severity], time_ns, text))
 
     @property
     def hits(self) -> dict[str, int]:
         """Recorded failures in which an alarm was raised, by machine."""
         return {name: sum(hit[0] == name for hit in self._hits) for name in self._labels}
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         self._measure()
-        table = Table(title="Spikewatch", expand=False)
-        for column in ("machine", "state", "time of the data", "readings/s", "score", "severity", "cause", "alarms"):
-            table.add_column(column, justify="right" if column in {"readings/s", "score", "alarms"} else "left")
-        for slot, row in sorted(self._rows.items()):
-            state = f"learning {100 * row.learned:3.0f} %" if row.state is MachineState.LEARNING else row.state.word
-            colour = COLOURS[row.severity] if row.learned >= 1.0 else "dim"
-            table.add_row(
-                self._engine.fleet.machines[slot].name,
-                state,
-                moment(row.time_ns),
-                f"{row.rate:,.0f}",
-                f"{row.score:.4f}",
-                Text(f" {row.severity.name.lower()} ", colour),
-                row.cause,
-                str(row.alarms),
+        # A line less than the terminal has: the cursor waits below. A file has room for everything.
+        room = options.size.height - 1 if console.is_terminal else 10**6
+        rows = sorted(self._rows.items(), key=itemgetter(0))
+        most = max(room - 4 - EVENT_LINES, 1)
+        shown = rows
+        if len(rows) > most:  # those that were in alarm last, in their usual order
+            shown = sorted(sorted(rows, key=lambda entry: (entry[1].quiet, entry[0]))[: most - 1], key=itemgetter(0))
+        table = self._table(shown, options.max_width)
+        yield table
+        if len(shown) < len(rows):
+            room -= 1
+            yield Text(f"and {len(rows) - len(shown)} more machines", "dim")
+        yield Text("what happened, newest first:", "dim")
+        room -= len(console.render_lines(table, options, pad=False)) + 1
+        for place, event in enumerate(list(self._events)):
+            line = described(event, options.max_width)
+            room -= len(console.render_lines(line, options, pad=False))
+            if room < 0 and place:
+                return
+            yield line
+
+    def _table(self, rows: Sequence[tuple[int, Row]], width: int) -> Table:
+        """These machines, by slot, in as many columns as there is room for."""
+        names = {slot: self._engine.fleet.machines[slot].name for slot, _ in rows}
+        widths = columns(max(map(len, names.values()), default=0), width)
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for column, wide in widths.items():
+            table.add_column(
+                column,
+                width=wide,
+                justify="right" if column in RIGHT else "left",
+                overflow="fold" if column in ALWAYS else "ellipsis",
+                no_wrap=column not in ALWAYS,
             )
-        return Group(table, Text("what happened, newest last:", "dim"), *self._events)
+        for slot, row in rows:
+            state = f"learning {100 * row.learned:3.0f} %" if row.state is MachineState.LEARNING else row.state.word
+            cells = {
+                "machine": Text(names[slot]),
+                "state": Text(state),
+                "score": Text(f"{row.score:.4f}"),
+                "severity": Text(
+                    f" {row.severity.name.lower()} ", COLOURS[row.severity] if row.learned >= 1.0 else "dim"
+                ),
+                "cause": Text(row.cause),
+                "alarms": Text(str(row.alarms)),
+                "time of the data": Text(moment(row.time_ns)),
+                "readings/s": Text(f"{row.rate:,.0f}"),
+            }
+            table.add_row(*(cells[column] for column in widths))
+        return table
 
     def _measure(self) -> None:
         """Readings per second of every machine since the last look, at least a second ago."""
         now = time.monotonic()
         if now - self._counted_at < 1.0:
             return
-        for slot, row in self._rows.items():
+        for slot, row in list(self._rows.items()):  # the service's thread adds machines
             sensors = max(int(self._engine.fleet.state.row_machines.size[slot]), 1)
             row.rate = (row.rows - self._counted.get(slot, 0)) * sensors / (now - self._counted_at)
             self._counted[slot] = row.rows
         self._counted_at = now
+
+
+def columns(longest: int, width: int) -> dict[str, int]:
+    """Columns, with their widths, in so wide a terminal; `longest` is the length of the longest name of a machine.
+
+    >>> columns(8, 60)
+    {'machine': 8, 'state': 14, 'score': 6, 'severity': 10, 'cause': 14}
+    """
+    found = dict(ALWAYS)
+    left = width - sum(found.values()) - GAP * (len(found) - 1)
+    wider = min(max(longest - found["machine"], 0), max(left, 0))  # a longer name is folded
+    found["machine"] += wider
+    left -= wider
+    for column, wide in IF_ROOM.items():
+        if left < wide + GAP:
+            break
+        found[column] = wide
+        left -= wide + GAP
+    if "cause" in found:
+        found["cause"] = min(found["cause"] + left, CAUSE_MOST)
+    return found
+
+
+def described(event: Event, width: int) -> Table:
+    """An event as a line, or more where it is long: its text never runs under its time."""
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_column(width=10)
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    said = moment(event.time_ns)
+    line.add_row(Text(f" {event.word:<8} ", event.colour), said[5:] if width < NARROW else said, event.text)
+    return line

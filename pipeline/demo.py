@@ -65,7 +65,9 @@ class Demo:
     def opened(self, broker: str, page: str | None) -> None:
         """The broker listens, and the page answers."""
         self._console.print(
-            f"Its broker: {broker}\nThe console: {page or 'its port was taken meanwhile'}", markup=False
+            f"The broker: {broker} (embedded, for trying out)\n"
+            f"The console: {page or 'not available, another program took its port meanwhile'}",
+            markup=False,
         )
 
     def begin(self, service: Service, port: int) -> None:
@@ -140,9 +142,8 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         )
         logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
         console.print(
-            f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT through an embedded broker "
-            f"(for trying out; a plant uses a real one).\nTo answer a machine in the console: the token in "
-            f"{folder}/console.token. Ctrl-C ends it and removes this folder.",
+            f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT; Ctrl-C ends it.\n"
+            f"Console token (to answer a machine): {folder}/console.token",
             markup=False,
             soft_wrap=True,
         )
@@ -164,8 +165,8 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         console.print(f"{name}: alarms in {hits} of {total} recorded events", markup=False)
     console.print(
         f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored; the demo's "
-        "data is removed.\nYour own plant: spikewatch init listens to your broker and writes plant.yaml, then\n"
-        "  spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
+        "data is removed.\nYour own plant: `spikewatch init` listens to your broker and writes plant.yaml;\n"
+        "then: spikewatch check -c plant.yaml && spikewatch run -c plant.yaml",
         markup=False,
         soft_wrap=True,
     )
