@@ -58,6 +58,11 @@ def test_one_that_never_began_can_be_stopped():
     EmbeddedBroker(0).stop()
 
 
+@pytest.mark.parametrize("command", ["simulate", "tap", "replay"])
+def test_the_help_says_how_the_port_is_found(command):
+    assert "broker.port" in CliRunner().invoke(app, [command, "--help"]).output
+
+
 def test_without_a_service_the_usual_port_is_tried(tmp_path):
     assert embedded_port(Config(data=str(tmp_path))) == USUAL_PORT
     (tmp_path / "broker.port").write_text("nonsense")

@@ -60,7 +60,12 @@ def simulate(
 
     With --speed 60 an hour of history passes in a minute, with times of its own, and is followed by the present.
 
-    Example: spikewatch simulate --url mqtt://127.0.0.1:1883 --fault bearing --machine press-03 --after 60s
+    The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
+    with the same data folder: it writes its port there, in broker.port.
+
+    Example: spikewatch simulate --fault bearing --machine press-03 --after 60s
+
+    Example: spikewatch simulate --url mqtt://broker.plant.local:1883
     """
     from pipeline.connections import broker_of, embedded_port
     from pipeline.mqtt import Broker, Publisher, PublishError
@@ -129,6 +134,11 @@ def tap(
 
     Listens as a client of its own; a running service loses nothing to it. Topics that no source of the configuration
     matches are shown too, as ignored. With --json a line of JSON per message. Ends with 1 where no message came.
+
+    The broker is the configuration's mqtt.url, else the embedded broker of the service that runs with the same data
+    folder: it writes its port there, in broker.port.
+
+    Example: spikewatch tap --count 20
 
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """

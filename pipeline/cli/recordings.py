@@ -428,6 +428,9 @@ def replay(
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
 
+    The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
+    with the same data folder: it writes its port there, in broker.port.
+
     Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
     """
     from pipeline.connections import broker_of, embedded_port
