@@ -7,6 +7,7 @@ outbox to the database. Now and then a snapshot of all networks lets the journal
 Start: newest good snapshot + journal since then = the state at the last commit, bit by bit.
 """
 
+import errno
 import logging
 import queue
 import socket
@@ -17,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -138,6 +140,7 @@ class Service:
         self._poison: Counter[str] = Counter()  # by cause, kept as dead letters
         self._full_groups = 0  # that were named
         self._lag_s = 0.0  # longest time between arrival and commit since it was last told
+        self._exhausted = False  # no file could be opened when it was last tried
 
     def ask(self, question: Callable[[Engine], T], timeout_s: float = 5.0) -> T:
         """What a question to the engine gives, asked on the main thread between two batches; for any other thread.
@@ -248,7 +251,7 @@ class Service:
                     return
                 if not messages and self.delivery.done != self._settled:
                     self._commit(None, [], stop)
-                with self.liveness.waiting_for("disk"):
+                with self.liveness.waiting_for("disk"), self._files_may_run_out(stop):
                     if self.delivery.damaged:
                         self._salvage(self.delivery.damaged)
                     now = time.monotonic()
@@ -259,11 +262,30 @@ class Service:
                         self._announce(silent)
                         self._tidy()
                     self._keep_snapshots(now)
-            self._snapshot_to_its_end()  # an older one, still on its way
-            self._snapshot()  # only here, where the networks are at the last commit and not beyond
+            with self._files_may_run_out(stop):
+                self._snapshot_to_its_end()  # an older one, still on its way
+                self._snapshot()  # only here, where the networks are at the last commit and not beyond
         finally:
             with self.liveness.waiting_for("disk"):
                 self._close()
+
+    @contextmanager
+    def _files_may_run_out(self, stop: threading.Event) -> Iterator[None]:
+        """Where no more files can be opened: say so once and wait. What is not done in here is done the next time."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if not self._exhausted:
+                note = "raise the limit (LimitNOFILE, ulimit -n) or find who holds them; trying again"
+                log.error('files.exhausted reason="%s" note="%s"', error.strerror, note)
+            self._exhausted = True
+            stop.wait(DISK_RETRY_S)
+        else:
+            if self._exhausted:
+                log.warning("files.back")
+            self._exhausted = False
 
     def _process(self, messages: Sequence[Message], stop: threading.Event) -> bool:
         """Score messages and commit everything they caused; False if stopped before it could be committed."""
@@ -492,7 +514,8 @@ class Service:
             self._wishes.get()[1].set_exception(TimeoutError(STOPPED))
         self._deliver.set()
         self._thread.join(timeout=5.0)
-        self._snapshot_to_its_end()
+        with self._files_may_run_out(self._deliver):
+            self._snapshot_to_its_end()
         if self.delivery.done != self._settled:
             self._commit(None, [], self._deliver)
         self._journal.close()

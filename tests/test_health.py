@@ -17,6 +17,7 @@ from servers import Mosquitto, until
 
 from pipeline.config import Config
 from pipeline.connections import open_sink
+from pipeline.console.connection import CONNECTIONS
 from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Announcement, Message
@@ -138,6 +139,12 @@ def test_systemd_s_patience_is_longer_than_ours_so_that_the_stacks_are_logged_fi
     assert settings["Type"] == "notify"
     assert float(settings["WatchdogSec"]) > PATIENCE_S + 2 * TICK_S
     assert settings["Restart"] == "always"
+
+
+def test_systemd_lets_the_service_open_more_files_than_the_console_takes_and_none_that_select_cannot_wait_for():
+    unit = (Path(__file__).parent.parent / "deploy" / "systemd" / "spikewatch.service").read_text().splitlines()
+    [limit] = [int(line.partition("=")[2]) for line in unit if line.startswith("LimitNOFILE=")]
+    assert 4 * CONNECTIONS <= limit <= 1024
 
 
 class Nothing:

@@ -165,6 +165,7 @@ class Api:
         self._events_lock = threading.Lock()
         self._seed_due = 0.0  # when the store is read again, by the monotonic clock
         self.recent = Recent(backend.engine) if backend is not None else None
+        self.connections: Callable[[], dict[str, int]] = dict  # counters of the server
 
     def router(self) -> Router:
         """All routes, and the page."""
@@ -351,8 +352,10 @@ class Api:
         if self._status is None:
             return json({"safe_mode": True})
         status = self._briefly("health", self._status)
-        kept = self.recent.counters() if self.recent else {}
-        return json({"safe_mode": False, **status._asdict(), "figures": {**status.figures, **kept}})
+        return json({"safe_mode": False, **status._asdict(), "figures": {**status.figures, **self._own_figures()}})
+
+    def _own_figures(self) -> dict[str, int]:
+        return {**(self.recent.counters() if self.recent else {}), **self.connections()}
 
     def configuration(self, request: Request) -> Response:
         """See the route of this name."""
@@ -381,7 +384,6 @@ class Api:
             return self._ask(lambda engine: views.glance(engine, "", "", 0, 0))
 
         attention = self._briefly("attention", find).counts
-        kept = self.recent.counters() if self.recent else {}
-        figures = {**status.figures, **kept}
+        figures = {**status.figures, **self._own_figures()}
         text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None)
         return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

@@ -18,6 +18,7 @@ GAUGES = {
     "queue": "Messages received and not yet scored",
     "queue_bytes": "The same in bytes",
     "watched": "Machines whose every row is kept for the console",
+    "connections": "Connections to the console that are open",
 }
 HELP = {
     "messages": "Messages taken from the broker",

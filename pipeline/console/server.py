@@ -1,10 +1,13 @@
 """The console's own thread: a small HTTP server on a port that may be taken, which stops nobody else."""
 
+import asyncio
 import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -12,12 +15,29 @@ from starlette.exceptions import HTTPException
 
 from pipeline.config import Console
 from pipeline.console.api import Api, Backend, Status, failed
+from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door
 
 log = logging.getLogger("spikewatch.console")
 
-CONNECTIONS = 100  # at a time; more are told to come back
+BACKLOG = 256  # connections that the system holds until they are taken
+UNREAD_BYTES = 131_072  # that the system holds of an answer
 SHUTDOWN_S = 2
+COMPLAINTS = 20  # that are told, of different causes
+
+
+class OneByOne(uvicorn.Server):
+    """Takes connections one at a time, so that none is open that has not been counted.
+
+    asyncio takes as many in one go as may be waiting. It does so also where the process has no descriptor left, with
+    an error and a further try for each.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
 
 class Server:
@@ -38,7 +58,10 @@ class Server:
         self._api = Api(backend, status, store, config_path, environ)
         handled = {HTTPException: failed, TimeoutError: failed}
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
-        self._server = uvicorn.Server(
+        room = Room()
+        self._api.connections = room.counters
+        self._complaints: set[str] = set()
+        self._server = OneByOne(
             uvicorn.Config(
                 Door(app, settings.host, token),
                 log_config=None,
@@ -46,10 +69,10 @@ class Server:
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                http="h11",
+                http=cast(type[asyncio.Protocol], partial(Connection, room)),
                 loop="asyncio",
+                backlog=1,
                 server_header=False,
-                limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
         )
@@ -70,8 +93,10 @@ class Server:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)  # of each connection that it takes
         try:
             listener.bind((settings.host, settings.port))
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
             reason = error.strerror or error
@@ -85,9 +110,20 @@ class Server:
 
     def _run(self) -> None:
         try:
-            self._server.run(sockets=[self._socket] if self._socket else None)
+            asyncio.run(self._serve())
         except Exception:  # whatever it is, the service is worth more than its page
             log.exception("console.failed")
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._complain)
+        await self._server.serve(sockets=[self._socket] if self._socket else None)
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """One line per cause: whoever can make it happen once can make it happen a thousand times a second."""
+        reason = str(context.get("exception") or context["message"])
+        if reason not in self._complaints and len(self._complaints) < COMPLAINTS:
+            self._complaints.add(reason)
+            log.warning('console.trouble what="%s" reason="%s" note="told once"', context["message"], reason)
 
     def stop(self) -> None:
         """Answer no more."""
