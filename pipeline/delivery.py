@@ -4,6 +4,10 @@ The one place where a write is retried. A sink only says what happened: `Unreach
 points again; `Refused` means a point in the batch is bad, and halving the batch finds it, so that a bad point stops
 nobody but itself.
 
+A refusal may also mean that the target is wrong: a wrong path or port refuses everything. So a point is buried only
+where the target takes others of its measurement, before and after it. Where it takes none of a measurement, these
+points wait in the outbox and the others go on; where it takes nothing at all, that is an outage.
+
 After an outage whoever looks wants to see now before then: points that are new go first, and what had gathered, the
 backlog, follows in what time they leave, at a limited rate, so that a database that has just come back is not run
 over.
@@ -15,12 +19,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.journal import Outbox
+from pipeline.progress import Progress, Range, minus, remember, remembered, union
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, Unreachable
-from pipeline.sqlite_files import is_damage
+from pipeline.sinks.lines import line
+from pipeline.sqlite_files import beside, is_damage
 
 log = logging.getLogger("spikewatch.delivery")
 
@@ -29,9 +37,18 @@ IDLE_S = 0.2  # between looks into an empty outbox
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 LONGEST_ASKED_S = 3600.0  # whatever a database asks us to wait
 RETRY_S = 1.0  # after a journal that cannot be read now
+HELD_S = 2.0  # between pieces of the backlog, where some were refused and wait
+SAMPLES = 8  # points that are tried one by one to find out whether the target takes any of their measurement
 MOST_RANGES = 16
-Range = tuple[int, int]  # outbox ids above the one and up to the other
 Batches = list[tuple[int, list[Point]]]
+
+
+class Outcome(NamedTuple):
+    """Of an offer."""
+
+    known: bool  # whether it is known which of the points are stored
+    held: Sequence[Point] = ()  # refused, and to be offered again
+    wait_s: float = 0.0  # for how long the database wants to be left alone
 
 
 class Delivery:
@@ -59,16 +76,51 @@ class Delivery:
         self._clock = clock
         self._wait_s = 0.0
         self._reasons: set[str] = set()
-        self._todo: tuple[Range, ...] = ()  # the backlog, oldest first
+        self._accepted: dict[str, Point] = {}  # of each measurement, the newest point that was stored
+        self._stored: set[int] = set()  # of the points that are offered, those that were stored, by id()
+        self._held: dict[str, str] = {}  # measurements of which no point is accepted, and why
+        self._todo: tuple[Range, ...] = ()  # the backlog, in the order in which it is offered
         self._live = 0  # outbox id up to which everything else is delivered or buried
         self._arriving = True  # whether what waits now has gathered while nobody delivered
         self._due = 0.0  # by `clock`: when the next piece of the backlog may go
-        self.done: tuple[Range, ...] = ()  # delivered or buried; replaced as a whole, for other threads to read
+        # Held while batches are taken from the outbox, and by the writer from reading `progress` to the end of its
+        # transaction, so that no batch is evicted and offered at the same time.
+        self.lock = threading.Lock()
+        self._unsure = self._unsure_of_earlier_lives()  # offered, and not known to be stored or not
+        self._fresh: tuple[Range, ...] = ()  # of those, what is offered now for the first time
+        self._leaving: tuple[Range, ...] = ()  # of those, what is only to be noted by the writer
+        self.progress = Progress(offered=self._unsure)
         self.delivered = 0
         self.buried = 0
         self.retries = 0
         self.away: str | None = None  # why the database cannot be reached now
         self.damaged: str | None = None  # why the outbox cannot be read; None again when it is mended
+
+    def _unsure_of_earlier_lives(self) -> tuple[Range, ...]:
+        path, newest = beside(self._journal, ".offered"), 0
+        with suppress(sqlite3.Error, OSError):  # no file yet
+            outbox = Outbox(self._journal)
+            newest = outbox.newest()  # ids above will be given anew
+            outbox.close()
+        unsure = minus(remembered(path), [(newest, 2**62)])
+        remember(path, unsure)
+        return unsure
+
+    @property
+    def done(self) -> tuple[Range, ...]:
+        """Outbox ids of what is delivered or buried."""
+        return self.progress.done
+
+    @property
+    def trouble(self) -> str | None:
+        """Why points wait: the database is away, or takes none of a measurement."""
+        return self.away or next(iter(self._held.values()), None)
+
+    def settled(self, progress: Progress) -> None:
+        """The writer, which has the lock, has committed what this said."""
+        if self.progress.left and self.progress.left is progress.left:
+            self._unsure, self._leaving = minus(self._unsure, self._leaving), ()
+            self._tell(self.progress.done, (), self.progress.points)
 
     def step(self) -> float:
         """Deliver one batch; returns how long to wait before the next step, in seconds."""
@@ -76,9 +128,11 @@ class Delivery:
             if self._outbox is None:
                 self._outbox = Outbox(self._journal)
             self.damaged = None
-            live = self._outbox.peek(self._live, BATCH_POINTS)
+            if self.progress.left:  # what is still in the outbox of these batches would be offered again
+                return IDLE_S
+            live = self._take(self._outbox, self._live)
             if live:
-                return self._deliver(live)
+                return self._deliver(self._outbox, live)
             if not self._todo:
                 self._arriving = False
                 return IDLE_S
@@ -94,81 +148,185 @@ class Delivery:
                 self.damaged = str(error)
             return RETRY_S
 
-    def _deliver(self, batches: Batches) -> float:
+    def _take(self, outbox: Outbox, above: int, upto: int | None = None) -> Batches:
+        """Batches to be offered; from now on none of them is evicted."""
+        with self.lock:
+            found = outbox.peek(above, BATCH_POINTS)
+            batches = [(number, points) for number, points in found if upto is None or number <= upto]
+            if batches:
+                taken = (above, batches[-1][0])
+                self._fresh = minus([taken], self._unsure)
+                self._unsure = union((*self._unsure, taken))
+                self._tell(self.progress.done, (), self.progress.points)
+        return batches
+
+    def _tell(self, done: tuple[Range, ...], left: tuple[tuple[int, Sequence[Point]], ...], points: int) -> None:
+        offered = union((*done, *self._unsure))
+        if offered != self.progress.offered:
+            remember(beside(self._journal, ".offered"), offered)
+        self.progress = Progress(done, offered, left, points)
+
+    def _deliver(self, outbox: Outbox, batches: Batches) -> float:
         """Deliver the oldest points that are not of the backlog, unless they turn out to be one themselves."""
-        wait_s = self._offer(batches)
-        if wait_s:
+        outcome = self._offer(batches)
+        if not outcome.known:
             self._arriving = True
-            return wait_s
-        upto = batches[-1][0]
-        if self._arriving:
-            self._arriving = False
-            newest = self._outbox.newest() if self._outbox else 0
+            return outcome.wait_s
+        above, upto = self._live, batches[-1][0]
+        todo, live = self._todo, upto
+        if outcome.held:
+            todo = _later(todo, (above, upto))
+        if self._arriving or outcome.wait_s:
+            newest = outbox.newest()
             if newest > upto:
-                self._place((*self._todo, (upto, newest)), newest)
+                todo, live = _later(todo, (upto, newest)), newest
                 log.info("delivery.backlog batches=%d points_per_s=%.0f", newest - upto, self._backlog_rate)
-                return 0.0
-        self._place(self._todo, upto)
-        return 0.0
+        self._arriving = outcome.wait_s > 0.0
+        self._place(todo, live, (above, upto), batches, outcome.held)
+        return outcome.wait_s
 
     def _deliver_backlog(self, outbox: Outbox) -> float:
         (above, upto), *later = self._todo
-        batches = [(number, points) for number, points in outbox.peek(above, BATCH_POINTS) if number <= upto]
-        wait_s = self._offer(batches)
-        if wait_s:
+        batches = self._take(outbox, above, upto)
+        outcome = self._offer(batches)
+        if not outcome.known:
             self._arriving = True
-            return wait_s
-        self._due = self._clock() + sum(len(points) for _, points in batches) / self._backlog_rate
+            return outcome.wait_s
         reached = batches[-1][0] if batches else upto
-        left = ((reached, upto),) if reached < upto else ()
-        self._place((*left, *later), self._live)
-        return 0.0
+        todo = (*(((reached, upto),) if reached < upto else ()), *later)
+        self._due = self._clock() + sum(len(points) for _, points in batches) / self._backlog_rate
+        if outcome.held:
+            todo = _later(todo, (above, reached))
+            self._due = max(self._due, self._clock() + HELD_S)
+        self._place(todo, self._live, (above, reached), batches, outcome.held)
+        return outcome.wait_s
 
-    def _place(self, todo: tuple[Range, ...], live: int) -> None:
-        """Remember what is still to be delivered; everything else up to `live` is done."""
+    def _place(
+        self, todo: tuple[Range, ...], live: int, known: Range, batches: Batches, held: Sequence[Point]
+    ) -> None:
+        """Remember what is still to be delivered; everything else up to `live` is done.
+
+        `known` is the range of the batches whose outcome is known; of their points, `held` are still to be delivered.
+        """
         if len(todo) > MOST_RANGES:  # of a database that comes and goes; offering points twice stores them once
-            todo = ((todo[0][0], todo[-1][1]),)
-        self._todo, self._live = todo, live
-        edges = [0, *(edge for between in todo for edge in between), live]
-        self.done = tuple((above, upto) for above, upto in zip(edges[::2], edges[1::2], strict=True) if above < upto)
+            todo = ((min(todo)[0], max(upto for _, upto in todo)),)
+        waiting = {id(point) for point in held}
+        left = tuple(
+            (number, rest)
+            for number, points in batches
+            if held and len(rest := [point for point in points if id(point) in waiting]) < len(points)
+        )
+        finished = sum(len(points) for _, points in batches) - len(held)
+        with self.lock:
+            self._todo, self._live = todo, live
+            done = minus([(0, live)], todo)
+            # What is refused now may all the same have been stored when it was offered before.
+            certain = self._fresh if held else (known,)
+            self._unsure = minus(self._unsure, certain)
+            # Batches that are done and yet to be offered again, as above, are not certain to be in the outbox.
+            again = minus(self.progress.done, done)
+            self._leaving = certain if left else ()
+            self._unsure = union((*self._unsure, *again, *self._leaving))
+            self._tell(done, left, self.progress.points + finished)
 
-    def _offer(self, batches: Batches) -> float:
-        """Write points to the sink; returns 0, or for how long it wants to be left alone."""
+    def _offer(self, batches: Batches) -> Outcome:
+        """Write points to the sink."""
+        points = [point for _, batch in batches for point in batch]
+        if not points:
+            return Outcome(known=True)
+        before = dict(self._held)
         try:
-            self._write([point for _, points in batches for point in points])
+            held, bad = self._write(points)
         except Unreachable as error:
-            self.retries += 1
-            if self.away is None:
-                log.warning('delivery.away reason="%s" note="points wait in the outbox"', error)
-            self.away = str(error)
-            self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
-            return max(min(error.retry_after_s or 0.0, LONGEST_ASKED_S), self._wait_s * (0.5 + 0.5 * self._jitter()))
+            return Outcome(known=False, wait_s=self._wait(error))
+        if len(held) == len(points):
+            reason = f"{self._held[held[0].measurement]} (every point is refused; is this the right target?)"
+            return Outcome(known=True, held=held, wait_s=self._wait(Unreachable(reason)))
         if self.away is not None:
             log.warning("delivery.back")
             self.away = None
         self._wait_s = 0.0
-        return 0.0
-
-    def _write(self, points: Sequence[Point]) -> None:
-        """Write points, halving down to the bad ones. Points are idempotent, so writing some twice is harmless."""
-        if not points:
-            return
-        try:
-            self._sink.write(points)
-            self.delivered += len(points)
-        except Refused as error:
-            if len(points) > 1:
-                middle = len(points) // 2
-                self._write(points[:middle])
-                self._write(points[middle:])
-                return
-            reason = str(error)
+        for kind, reason in self._held.items():
+            if kind not in before:
+                note = "none of its points is accepted; they wait"
+                log.warning('delivery.held measurement=%s reason="%s" note="%s"', kind, reason, note)
+        for reason, point in bad:
             kind = reason[:40]
             if kind not in self._reasons and len(self._reasons) < 100:
                 self._reasons.add(kind)
-                log.warning('delivery.refused reason="%s" point=%s', reason, points[0].measurement)
-            self._bury(reason, points[0])
-            self.buried += 1
+                log.warning('delivery.refused reason="%s" point=%s', reason, point.measurement)
+            self._bury(reason, point)
+        self.buried += len(bad)
+        self.delivered += len(points) - len(held) - len(bad)
+        return Outcome(known=True, held=held)
+
+    def _wait(self, error: Unreachable) -> float:
+        """For how long to leave the database alone."""
+        self.retries += 1
+        if self.away is None:
+            log.warning('delivery.away reason="%s" note="points wait in the outbox"', error)
+        self.away = str(error)
+        self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
+        return max(min(error.retry_after_s or 0.0, LONGEST_ASKED_S), self._wait_s * (0.5 + 0.5 * self._jitter()))
+
+    def _write(self, points: Sequence[Point]) -> tuple[list[Point], list[tuple[str, Point]]]:
+        """Write points; returns those that are refused and must wait, and those that are bad, with the reasons.
+
+        Points are idempotent, so writing some twice is harmless. Raises Unreachable.
+        """
+        held: list[Point] = []
+        bad: list[tuple[str, Point]] = []
+        self._stored.clear()
+        if self._taken(points) is None:
+            return held, bad
+        for kind in dict.fromkeys(point.measurement for point in points):
+            own = [point for point in points if point.measurement == kind]
+            reason = self._taken(own)
+            if reason is None:
+                continue
+            takes = self._takes(kind, own)
+            refused = self._halve(own) if takes else [(reason, point) for point in own]
+            refused = [(reason, point) for reason, point in refused if id(point) not in self._stored]
+            # Asked again afterwards, for the target may have become a wrong one while the batch was halved.
+            if not refused or (takes and self._takes(kind, own)):
+                bad += refused
+                continue
+            held += [point for _, point in refused]
+            self._held[kind] = refused[0][0]
+        return held, bad
+
+    def _taken(self, points: Sequence[Point]) -> str | None:
+        """Write points, all or none; returns why they were refused."""
+        try:
+            self._sink.write(points)
+        except Refused as error:
+            return str(error)
+        self._stored.update(map(id, points))
+        newest = {point.measurement: point for point in points}
+        self._accepted |= newest
+        if self._held:
+            self._held = {kind: reason for kind, reason in self._held.items() if kind not in newest}
+        return None
+
+    def _takes(self, kind: str, points: Sequence[Point]) -> bool:
+        """Whether the target takes any point of this measurement: one that it took before, or some of these."""
+        known = self._accepted.get(kind)
+        some = points[:: -max(len(points) // SAMPLES, 1)][:SAMPLES]
+        for point in (known, *some):
+            # A point without a line is sent to nobody, so nobody takes it.
+            if point is not None and line(point) is not None and self._taken([point]) is None:
+                return True
+        return False
+
+    def _halve(self, points: Sequence[Point]) -> list[tuple[str, Point]]:
+        """Write points that are refused together, halving down to the bad ones; returns these."""
+        reason = self._taken(points)
+        if reason is None:
+            return []
+        if len(points) == 1:
+            return [(reason, points[0])]
+        middle = len(points) // 2
+        return self._halve(points[:middle]) + self._halve(points[middle:])
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set and the outbox is empty or the database is away."""
@@ -183,3 +341,10 @@ class Delivery:
         if self._outbox is not None:
             self._outbox.close()
         self._sink.close()
+
+
+def _later(todo: tuple[Range, ...], one: Range) -> tuple[Range, ...]:
+    """Put a range at the end of a backlog."""
+    if todo and todo[-1][1] == one[0]:
+        return (*todo[:-1], (todo[-1][0], one[1]))
+    return (*todo, one)

@@ -7,8 +7,9 @@ Promises, and what keeps them:
    with everything or not at all. A message is acknowledged only after `commit` has returned.
 2. *State can be rebuilt.* Readings, and what people said to machines, stay until a snapshot covers them (`prune`), so
    newest snapshot + `replay` is the state at the last commit.
-3. *Nothing grows without bound.* The outbox holds at most so many bytes, and no more than it has when the disk has
-   only the reserve left; when it is full the oldest batches go first, counted. Dead letters are bounded too.
+3. *Nothing grows without bound.* The outbox holds at most so many bytes; when it is full, the oldest batches go
+   first, counted, but none that is on its way to the database. Where the disk is full, see `make_room`. Dead letters
+   are bounded too.
 4. *Never silently wrong.* Every row has a checksum over all that it says. A damaged file is set aside by name and all
    rows that are whole move to a new one. What is gone is said: commits are numbered, readings name the ones before
    them, and the last number is also kept in a file beside.
@@ -47,6 +48,7 @@ from pipeline.journal_file import (
     upgrade,
     witness,
 )
+from pipeline.progress import Progress, Range
 from pipeline.records import Machine, Point, Readings
 from pipeline.sqlite_files import Damaged, aside, beside, is_damage, move, remove
 
@@ -57,6 +59,9 @@ DEAD_BYTES = 4_096  # of one
 SEEN_BYTES = 6 * 65_535  # of recent messages, which may come again
 CHECKED_BYTES = 64 << 20  # a larger file is not read whole at every start; its rows are checked when they are used
 SHED = 10  # where the disk is full, the oldest tenth of the outbox goes
+ROW_POINTS = 2_000  # of one batch of the outbox
+ROW_BYTES = 256  # as small a batch is never divided: a point by itself takes a hundred
+NOTHING = Progress()
 
 
 class JournalError(Exception):
@@ -88,6 +93,7 @@ class Journal:
         self.dropped = 0  # points that left a full outbox undelivered
         self.waiting = self.waiting_bytes = 0  # points in the outbox, and what they take
         self.readings_bytes = 0  # what may be replayed
+        self._known_points = 0  # of those that are done, how many have left the outbox
         self._idle = False  # whether the newest commit had no messages
         self._limit = outbox_bytes
         self._reserve = beside(path, ".reserve")
@@ -198,17 +204,21 @@ class Journal:
         beside(self.path, ".ready").rename(self.path)
         return name
 
-    def salvage(self, reason: str) -> None:
+    def salvage(self, reason: str, progress: Progress = NOTHING) -> None:
         """The file has turned out to be damaged: go on with a new one that has all that is whole.
 
+        Points that are gone with it are counted as dropped, but for those that are done according to `progress`.
         Raises OSError or sqlite3.OperationalError where there is no room for the new one; the old one then stays.
         """
-        waiting, gathered = self.waiting, self._gather()
+        waiting, known, gathered = self.waiting, self._known_points, self._gather()
         self._database.close()
         log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), reason, gathered)
         self._database = self._open()
         self._count()
-        self.dropped += max(waiting - self.waiting, 0)
+        with self._transaction():
+            self._settle(progress)
+        self.dropped += max(waiting - (progress.points - known) - self.waiting, 0)
+        self._known_points = progress.points
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
@@ -245,7 +255,7 @@ class Journal:
         machines: Sequence[tuple[int, Machine]] = (),
         lines: Sequence[tuple[int, int, str]] = (),
         points: Sequence[Point] = (),
-        delivered: Sequence[tuple[int, int]] = (),
+        progress: Progress = NOTHING,
         dead: Sequence[Dead] = (),
         seen: bytes = b"",
         arrived_ns: int = 0,
@@ -253,13 +263,13 @@ class Journal:
     ) -> int:
         """Keep one batch, all of it or nothing; returns its sequence number, 0 where there is nothing to replay.
 
-        `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `delivered` are the
-        outbox ids (above, up to) that the delivery thread is done with. `seen` is what the batch's messages are
+        `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `progress` is what
+        the delivery thread says; see there for its lock. `seen` is what the batch's messages are
         recognised by when they come again, `arrived_ns` the time of arrival of the newest. `command` was applied in
         the place of readings: a batch has the one or the other.
         """
         with self._transaction() as database:
-            self._settle(delivered)
+            self._settle(progress)
             self._bury(dead)
             for slot, machine in machines:
                 insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
@@ -282,14 +292,16 @@ class Journal:
                 insert(database, "commands", (sequence, self._last_replayed, content))
                 self.readings_bytes += len(content)
             if points:
-                number += 1
-                blob = pack_points(points)
-                limit = self._limit if self._free() > self._reserve_bytes else min(self._limit, self.waiting_bytes)
-                insert(database, "outbox", (number, len(points), blob))
-                self.waiting += len(points)
-                self.waiting_bytes += len(blob)
-                self._shed(max(limit, len(blob)))
+                for part, blob in self._parts(points):
+                    number += 1
+                    insert(database, "outbox", (number, len(part), blob))
+                    self.waiting += len(part)
+                    self.waiting_bytes += len(blob)
+                self._shed(self._limit, progress.offered)
+                # A database that fails in a new way each time has been offered everything: the bound comes first.
+                self._shed(2 * self._limit, ())
         self._last_id = number
+        self._known_points = progress.points
         self.accepted += len(points)
         if sequence > self.last:
             self.last = sequence
@@ -300,28 +312,58 @@ class Journal:
         self._last_replayed = sequence
         return sequence
 
-    def _settle(self, delivered: Sequence[tuple[int, int]]) -> None:
-        for above, upto in delivered:
-            [(count, size)] = self._database.execute(
-                "SELECT sum(count), sum(length(points)) FROM outbox WHERE id > ? AND id <= ?", (above, upto)
-            )
-            if count is not None:
-                self._database.execute("DELETE FROM outbox WHERE id > ? AND id <= ?", (above, upto))
-                self.waiting -= count
-                self.waiting_bytes -= size
+    def _parts(self, points: Sequence[Point]) -> Iterator[tuple[Sequence[Point], bytes]]:
+        """Points in batches that are small beside the whole outbox, so that none has to go for a few bytes."""
+        for begin in range(0, len(points), ROW_POINTS):
+            part = points[begin : begin + ROW_POINTS]
+            blob = pack_points(part)
+            if len(blob) > max(self._limit // SHED, ROW_BYTES) and len(part) > 1:
+                middle = len(part) // 2
+                yield from self._parts(part[:middle])
+                yield from self._parts(part[middle:])
+            else:
+                yield part, blob
 
-    def _shed(self, limit: int) -> None:
-        """Make room in the outbox: the oldest batches go, and are counted."""
-        while self.waiting_bytes > max(limit, 0):
-            [(oldest, count, size)] = self._database.execute(
-                "SELECT id, count, length(points) FROM outbox ORDER BY id LIMIT 1"
-            )
-            self._database.execute("DELETE FROM outbox WHERE id = ?", (oldest,))
+    def _settle(self, progress: Progress) -> None:
+        """Let go of what is done."""
+        for above, upto in progress.done:
+            self._remove("id > ? AND id <= ?", (above, upto))
+        for number, points in progress.left:
+            if self._remove("id = ?", (number,)) and points:
+                blob = pack_points(points)
+                insert(self._database, "outbox", (number, len(points), blob))
+                self.waiting += len(points)
+                self.waiting_bytes += len(blob)
+
+    def _remove(self, which: str, ids: tuple[int, ...]) -> int:
+        """Remove batches from the outbox; returns how many points."""
+        [(count, size)] = self._database.execute(
+            f"SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox WHERE {which}", ids
+        )
+        if count:
+            self._database.execute(f"DELETE FROM outbox WHERE {which}", ids)
             self.waiting -= count
             self.waiting_bytes -= size
+        return int(count)
+
+    def _shed(self, limit: int, offered: Sequence[Range]) -> None:
+        """Make room in the outbox: the oldest batches go, and are counted; not the newest, nor any of `offered`."""
+        oldest = 0
+        while self.waiting_bytes > limit:
+            row = self._database.execute(
+                "SELECT id FROM outbox WHERE id > ? AND id < (SELECT max(id) FROM outbox) ORDER BY id LIMIT 1",
+                (oldest,),
+            ).fetchone()
+            if row is None:
+                break
+            [oldest] = row
+            kept = [upto for above, upto in offered if above < oldest <= upto]
+            if kept:
+                oldest = kept[0]
+                continue
             if self.dropped == 0:
                 log.warning("outbox.full bytes=%d policy=drop_oldest", limit)
-            self.dropped += count
+            self.dropped += self._remove("id = ?", (oldest,))
 
     def _bury(self, dead: Sequence[Dead]) -> None:
         """Keep what was refused for a person to look at; only the newest are kept."""
@@ -333,12 +375,12 @@ class Journal:
                 insert(self._database, "dead", row)
             self._database.execute("DELETE FROM dead WHERE id <= ?", (number - DEAD_LETTERS,))
 
-    def make_room(self, covered: int, delivered: Sequence[tuple[int, int]], dead: Sequence[Dead]) -> bool:
-        """The disk is full: give up the reserve, and what is done with, else the oldest tenth of the outbox.
+    def make_room(self, covered: int, progress: Progress, dead: Sequence[Dead]) -> bool:
+        """The disk is full: give up the reserve and what is done with; only then the oldest tenth of the outbox.
 
-        Done with are points that were `delivered`, with their `dead` letters, and readings up to batch `covered`,
-        which the newest snapshot holds. False where nothing was left to give up. Raises sqlite3.OperationalError
-        where not even that can be written down.
+        Done with are points that are delivered according to `progress`, with their `dead` letters, and readings up to
+        batch `covered`, which the newest snapshot holds. False where nothing was left to give up. Raises
+        sqlite3.OperationalError where not even that can be written down.
         """
         gave = self._reserve.exists()
         self._reserve.unlink(missing_ok=True)
@@ -348,11 +390,12 @@ class Journal:
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         with self._transaction():
-            self._settle(delivered)
+            self._settle(progress)
             self._bury(dead)
             self._forget(covered)
-            if before == self.waiting_bytes + self.readings_bytes:
-                self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1)
+            if not gave and before == self.waiting_bytes + self.readings_bytes:
+                self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1, progress.offered)
+        self._known_points = progress.points
         return gave or before > self.waiting_bytes + self.readings_bytes
 
     def _free(self) -> int:

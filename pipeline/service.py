@@ -29,12 +29,13 @@ from pipeline.commands import Command, CommandError, read
 from pipeline.config import Config, duration_ns
 from pipeline.connections import status_topic
 from pipeline.data_folder import Writing, claim, journal_path, restore
-from pipeline.delivery import Delivery, Range
+from pipeline.delivery import Delivery
 from pipeline.engine import Engine, Scores
 from pipeline.health import Liveness, figures
 from pipeline.incidents import Incident
 from pipeline.journal import Dead, Journal
 from pipeline.payloads import Decoder
+from pipeline.progress import Progress
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
@@ -123,7 +124,7 @@ class Service:
         self._writing: Writing | None = None  # a snapshot on its way to the disk
         self._dead: queue.SimpleQueue[Dead] = queue.SimpleQueue()
         self.delivery = Delivery(journal_path(config), sink, self._bury, limits.backlog_rate)
-        self._settled: tuple[Range, ...] = ()  # what the journal knows of the delivery
+        self._settled = self.delivery.progress  # what the journal knows of the delivery
         self._deliver = threading.Event()  # set: no more points will come
         self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
         self.listeners: list[
@@ -249,7 +250,7 @@ class Service:
                 self._fulfil(stop)
                 if self._beyond:
                     return
-                if not messages and self.delivery.done != self._settled:
+                if not messages and self._unsettled():
                     self._commit(None, [], stop)
                 with self.liveness.waiting_for("disk"), self._files_may_run_out(stop):
                     if self.delivery.damaged:
@@ -375,10 +376,14 @@ class Service:
         lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
         complained = False
         while True:
-            done = self.delivery.done  # before the dead letters: what is done has been buried
-            dead += [self._dead.get() for _ in range(self._dead.qsize())]
             try:
-                sequence = self._journal.commit(rows, machines, lines, points, done, dead, seen, arrived_ns, command)
+                with self.delivery.lock:
+                    progress = self.delivery.progress  # before the dead letters: what is done has been buried
+                    dead += [self._dead.get() for _ in range(self._dead.qsize())]
+                    sequence = self._journal.commit(
+                        rows, machines, lines, points, progress, dead, seen, arrived_ns, command
+                    )
+                    self._settle(progress)
                 break
             except sqlite3.DatabaseError as error:
                 damaged = is_damage(error, self._journal.path)
@@ -389,7 +394,7 @@ class Service:
                 if not complained:
                     log.error('journal.away reason="%s" note="nothing is acknowledged until it is back"', error)
                     complained = True
-                if not damaged and is_full(error, self._journal.path) and self._make_room(done, dead):
+                if not damaged and is_full(error, self._journal.path) and self._make_room(dead):
                     continue
                 if stop.wait(DISK_RETRY_S):
                     for letter in dead:  # the last commit, if there is one, takes them
@@ -398,14 +403,27 @@ class Service:
         if complained:
             log.warning("journal.back dropped=%d", self._journal.dropped)
         self._machines, self._lines = len(fleet.machines), len(fleet.lines)
-        self._settled = done
         self._sequence = sequence or self._sequence
         return True
 
-    def _make_room(self, done: Sequence[Range], dead: list[Dead]) -> bool:
+    def _unsettled(self) -> bool:
+        """Whether the delivery is done with something that is still in the journal."""
+        progress = self.delivery.progress
+        return progress.done != self._settled.done or bool(progress.left)
+
+    def _settle(self, progress: Progress) -> None:
+        """The journal has committed what the delivery said; to be called with its lock."""
+        self._settled = progress
+        self.delivery.settled(progress)
+
+    def _make_room(self, dead: list[Dead]) -> bool:
         """The disk is full: let go of what is least needed. False where nothing was left to let go of."""
         try:
-            gave = self._journal.make_room(self._covered, done, dead)
+            with self.delivery.lock:
+                progress = self.delivery.progress
+                dead += [self._dead.get() for _ in range(self._dead.qsize())]
+                gave = self._journal.make_room(self._covered, progress, dead)
+                self._settle(progress)
         except sqlite3.DatabaseError as error:
             return is_damage(error, self._journal.path) and self._salvage(str(error))
         dead.clear()
@@ -417,7 +435,10 @@ class Service:
         False where there is no room for that now.
         """
         try:
-            self._journal.salvage(reason)
+            with self.delivery.lock:
+                progress = self.delivery.progress
+                self._journal.salvage(reason, progress)
+                self._settle(progress)
         except (sqlite3.OperationalError, OSError) as error:
             if not self._unmended:
                 log.error('journal.damaged reason="%s" salvage="%s" note="trying again"', reason, error)
@@ -516,7 +537,7 @@ class Service:
         self._thread.join(timeout=5.0)
         with self._files_may_run_out(self._deliver):
             self._snapshot_to_its_end()
-        if self.delivery.done != self._settled:
+        if self._unsettled():
             self._commit(None, [], self._deliver)
         self._journal.close()
         self._lock.close()

@@ -47,7 +47,7 @@ def open_console(
             config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
             receiver.connected,
             config.influxdb.url if config.influxdb else "embedded store",
-            service.delivery.away,
+            service.delivery.trouble,
             lies,
         )
 

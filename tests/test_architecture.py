@@ -55,10 +55,16 @@ ALLOWED = {
     "pipeline.picture": {"pipeline.records", "pipeline.tables", "pipeline.evaluation"},
     "pipeline.sqlite_files": set(),
     "pipeline.journal_file": {"pipeline.records", "pipeline.sqlite_files"},
-    "pipeline.journal": {"pipeline.records", "pipeline.commands", "pipeline.sqlite_files", "pipeline.journal_file"},
+    "pipeline.progress": {"pipeline.records"},
+    "pipeline.journal": {
+        "pipeline.records", "pipeline.commands", "pipeline.sqlite_files", "pipeline.journal_file",
+        "pipeline.progress",
+    },
     "pipeline.snapshots": set(),
     "pipeline.sinks": {"pipeline.records", "pipeline.sqlite_files"},
-    "pipeline.delivery": {"pipeline.records", "pipeline.journal", "pipeline.sinks", "pipeline.sqlite_files"},
+    "pipeline.delivery": {
+        "pipeline.records", "pipeline.journal", "pipeline.progress", "pipeline.sinks", "pipeline.sqlite_files",
+    },
     "pipeline.arrival": set(),
     "pipeline.mqtt": {"pipeline.records", "pipeline.arrival"},
     "pipeline.redelivery": {"pipeline.records"},

@@ -87,7 +87,8 @@ def delivered(journal: Journal, server: InfluxDB) -> int:
     began = time.monotonic()
     while journal.waiting:
         delivery.step()
-        journal.commit(None, delivered=delivery.done)
+        journal.commit(None, progress=delivery.progress)
+        delivery.settled(delivery.progress)
     delivery.close()
     seconds = time.monotonic() - began
     print(f"  delivered {delivery.delivered:,} in {seconds:.0f} s, {len(dead)} refused", flush=True)
