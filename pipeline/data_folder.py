@@ -5,6 +5,7 @@ Newest good snapshot + journal since then = the state at the last commit, bit by
 
 import fcntl
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import IO, Any
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from pipeline.commands import Command, CommandError
 from pipeline.config import Config, duration_ns, match_rule
 from pipeline.engine import Engine
-from pipeline.fleet import Fleet, SnapshotError
+from pipeline.files import PRIVATE_FILE, make_folder, open_private, open_to_others
+from pipeline.fleet import Fleet, LaterFormatError, SnapshotError
 from pipeline.journal import Journal
 from pipeline.prior_file import priors_of
 from pipeline.records import Ints, Machine, Readings
-from pipeline.snapshots import Snapshots
+from pipeline.snapshots import LaterVersionError, Snapshots, later
+from pipeline.sqlite_files import beside
 
 log = logging.getLogger("spikewatch")
 
@@ -29,15 +32,43 @@ class DataFolderBusy(Exception):
 
 
 def claim(folder: Path) -> IO[str]:
-    """Hold the data folder while the file that is returned is open; raises DataFolderBusy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("w")
+    """Hold the data folder while the file that is returned is open; raises DataFolderBusy, or OSError.
+
+    The lock is for the owner's account only: any account that may read it could hold it as well.
+    """
+    make_folder(folder)
+    warn_of_others(folder)
+    lock = os.fdopen(open_private(folder / "lock", os.O_RDWR), "w")
+    os.fchmod(lock.fileno(), PRIVATE_FILE)  # an earlier version left it to the umask
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         raise DataFolderBusy(f"{folder}: another spikewatch runs with this data folder (key: data)") from None
     return lock
+
+
+def warn_of_others(folder: Path) -> None:
+    """Say what other accounts can read of a data folder that was there before, or was made by an earlier version."""
+    if not open_to_others(folder):
+        return
+    loose = sorted(path.name for path in folder.iterdir() if path.is_file() and open_to_others(path))
+    files = f" files={','.join(loose[:8])}" if loose else ""
+    log.warning(
+        'data.open folder=%s mode=%o%s note="other accounts can look into it; chmod -R go= %s ends that"',
+        *(folder, folder.stat().st_mode & 0o777, files, folder),
+    )
+
+
+def say_if_missing(config: Config, snapshots: Snapshots) -> None:
+    """Say so where there are snapshots and no journal: somebody has removed it, or restored half a copy."""
+    path, covered = journal_path(config), snapshots.sequences()
+    if covered and not path.exists() and not beside(path, ".ready").exists():
+        log.error(
+            'journal.missing file=%s snapshot=%d note="what was accepted after that snapshot, and what waited for'
+            ' delivery, is gone; a new journal is begun"',
+            *(path, covered[0]),
+        )
 
 
 def journal_path(config: Config) -> Path:
@@ -56,8 +87,12 @@ def broker_port_path(config: Config) -> Path:
 
 
 def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
-    """The engine at the journal's last commit, and that commit's sequence number."""
+    """The engine at the journal's last commit, and that commit's sequence number.
 
+    Raises LaterVersionError where a later version has written a snapshot; OSError where no snapshot can be reached
+    and the journal does not go back to its beginning, so that going on would be to go on without what was learned.
+    """
+    snapshots.refuse_later()
     priors = priors_of(config.machines)
 
     def unlearned() -> Engine:
@@ -81,10 +116,15 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             engine.fleet.restore(arrays)
             sequence = covered
             break
+        except LaterFormatError as error:
+            raise LaterVersionError(later(snapshots.file(covered), *error.args)) from None
         except SnapshotError as error:
             snapshots.set_aside(covered, str(error))
             unreadable = max(unreadable, covered)
             engine = unlearned()
+    if not sequence and snapshots.unreached and not journal.goes_back_to(0):
+        raise next(iter(snapshots.unreached.values()))
+    snapshots.set_aside_unreached()
     name_the_rest(engine.fleet, journal)
     slots = np.array([slot for slot, _ in engine.fleet.lines], np.int64)
     replayed = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import Config, ConfigError, duration_ns
+from pipeline.files import make_folder
 from pipeline.inspection import Stats
 from pipeline.inspection import stats as stats_of
 from pipeline.mqtt import Broker, Greeting, Publisher, PublishError, Receiver, greet
@@ -225,7 +226,7 @@ def kept_of(broker: Broker, topic: str, count: int) -> int:
 def of_disk(folder: Path, traffic: Traffic | None) -> Iterator[Finding]:
     """How fast the disk synchronises, which bounds how many batches a second are committed."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             began = time.monotonic()
             for _ in range(SYNCHRONISATIONS):

@@ -68,6 +68,10 @@ class SnapshotError(Exception):
     """A snapshot does not fit this version; set it aside and start from an older one."""
 
 
+class LaterFormatError(SnapshotError):
+    """A later version took the snapshot: it must not be set aside."""
+
+
 def fresh(params: layers.Params, slots: int, lines: int, width: int, real: type[np.floating]) -> State:
     """State of machines that have seen nothing."""
     return State(
@@ -99,8 +103,10 @@ def named(machines: list[Machine], lines: list[tuple[int, str]]) -> Array:
 
 
 def read_names(arrays: dict[str, Array]) -> dict[str, Any]:
-    """What `named` wrote; raises SnapshotError where another version did."""
+    """What `named` wrote; raises SnapshotError where another version did, LaterFormatError where a later one."""
     names: dict[str, Any] = json.loads(arrays["names"].tobytes())
+    if names["format"] > FORMAT:
+        raise LaterFormatError(f"format {names['format']}", f"formats {OLDEST} to {FORMAT}")
     if not OLDEST <= names["format"] <= FORMAT:
         raise SnapshotError(f"snapshot of format {names['format']}, this version reads {OLDEST} to {FORMAT}")
     return names

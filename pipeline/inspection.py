@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.journal_file import CHAIN, SCHEMA, TABLES, VERSION, checksum, connect, unpack, unpack_points, witness
 from pipeline.records import Machine, Point
-from pipeline.snapshots import Snapshots, UnreadableError, read_arrays, sequence_of
+from pipeline.snapshots import LaterVersionError, Snapshots, UnreadableError, read_arrays, sequence_of
 
 PAGE_ROWS = 200
 
@@ -34,6 +34,8 @@ def findings(folder: Path, progress: Callable[[int], None] = lambda rows: None) 
     for path in sorted(folder.glob("networks-*.snapshot")) + sorted(folder.glob("networks-*.npz")):
         try:
             read_arrays(path, sequence_of(path))
+        except LaterVersionError as error:
+            yield str(error)  # begins with the file
         except (UnreadableError, OSError) as error:
             yield f"{path}: {error}"
     if store.exists():

@@ -29,6 +29,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.commands import Command
+from pipeline.files import make_folder, open_private
 from pipeline.journal_file import (
     CHAIN,
     NEW_IN_2,
@@ -105,7 +106,7 @@ class Journal:
                 how = "start the service, it upgrades" if version < VERSION else "a newer spikewatch wrote it"
                 raise JournalError(f"{path}: of version {version}, not {VERSION}: {how}")
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if beside(path, ".ready").exists():
             self._swap()
         try:
@@ -409,7 +410,8 @@ class Journal:
             return
         if self._free() > 2 * self._reserve_bytes:
             try:
-                with self._reserve.open("wb") as file:
+                self._reserve.unlink(missing_ok=True)  # a link to nowhere, which does not exist either
+                with os.fdopen(open_private(self._reserve, os.O_WRONLY), "wb") as file:
                     os.posix_fallocate(file.fileno(), 0, self._reserve_bytes)
             except OSError:
                 self._reserve.unlink(missing_ok=True)
@@ -468,6 +470,11 @@ class Journal:
                 yield sequence, unpack(content)
             else:
                 yield sequence, msgspec.json.decode(content, type=Command)
+
+    def goes_back_to(self, sequence: int) -> bool:
+        """Whether everything after this sequence number is here, as far as can be told from where it begins."""
+        [(first,)] = self._database.execute(f"SELECT min(previous) FROM ({CHAIN}) WHERE sequence > ?", (sequence,))
+        return first is not None and int(first) <= sequence
 
     def prune(self, upto: int) -> None:
         """Forget readings up to this sequence number, which a snapshot on disk covers, and messages long gone."""

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
 from pipeline.sqlite_files import beside, remove
 
@@ -63,7 +64,9 @@ def insert(database: sqlite3.Connection, table: str, row: Row) -> None:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a journal's file, whatever is in it."""
+    """Open a journal's file, whatever is in it; one that is made is for our account only, and so is its log."""
+    if not read_only:
+        make_private(path)
     database = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
         uri=True,
@@ -190,7 +193,7 @@ def bear_witness(path: Path, sequence: int) -> None:
     """
     number = struct.pack("<q", sequence)
     with suppress(OSError):  # a full disk: the next commit tries again
-        descriptor = os.open(beside(path, ".last"), os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = open_private(beside(path, ".last"), os.O_WRONLY)
         try:
             os.pwrite(descriptor, number + struct.pack("<I", zlib.crc32(number)), 0)
         finally:

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -28,7 +28,7 @@ from pipeline.announcements import Announcer, is_own, topic_of
 from pipeline.commands import Command, CommandError, read
 from pipeline.config import Config, duration_ns
 from pipeline.connections import status_topic
-from pipeline.data_folder import Writing, claim, journal_path, restore
+from pipeline.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.delivery import Delivery
 from pipeline.engine import Engine, Scores
 from pipeline.health import Liveness, figures
@@ -106,14 +106,17 @@ class Service:
             return topic == status or is_own(config.mqtt.client_id, topic)
 
         self._decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes, own)
-        self._lock = claim(Path(config.data))
-        self._snapshots = Snapshots(Path(config.data))
+        self._limits = limits = config.limits
         self._snapshot_every_s = duration_ns(config.snapshot_every) / 1e9
         self._snapshot_due = 0.0  # by the monotonic clock
-        self._limits = config.limits
-        limits = config.limits
-        self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
-        self.engine, self._sequence = restore(config, self._journal, self._snapshots)
+        with ExitStack() as opened:  # closed again where one of them fails
+            self._lock = opened.enter_context(claim(Path(config.data)))
+            self._snapshots = Snapshots(Path(config.data))
+            say_if_missing(config, self._snapshots)
+            self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
+            opened.callback(self._journal.close)
+            self.engine, self._sequence = restore(config, self._journal, self._snapshots)
+            opened.pop_all()
         self._covered = max(self._snapshots.sequences(), default=0)  # by the newest snapshot that is on the disk
         self._unmended = False  # the journal is damaged, and there is no room to mend it
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not

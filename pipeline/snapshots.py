@@ -1,7 +1,8 @@
 """Snapshots on disk: the state of all networks at one moment, so that a restart need not replay a life.
 
 A snapshot is written beside, synchronised and renamed, so a file with the right name is whole. The newest
-`GENERATIONS` are kept; one that cannot be read is set aside by name and the one before it is used.
+`GENERATIONS` are kept; one that cannot be read is set aside by name and the one before it is used. One of a later
+version is neither used nor touched.
 
 The file, version 3: the line `spikewatch snapshot 3`, the length of a JSON header as 8 bytes, the header (journal
 sequence; name, type and shape of every array), the arrays' bytes one after the other, and the BLAKE2b digest of all
@@ -10,9 +11,12 @@ that. Version 2 was numpy's .npz. What the arrays mean is versioned by `pipeline
 
 import errno
 import hashlib
+import io
 import logging
 import math
 import os
+import re
+import stat
 import struct
 from pathlib import Path
 from typing import IO, Any
@@ -21,11 +25,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.files import NotRegularError, make_folder, open_private, open_regular
+
 log = logging.getLogger("spikewatch.snapshots")
 
 GENERATIONS = 3
 KEPT_ASIDE = 3
-MAGIC = b"spikewatch snapshot 3\n"
+VERSION = 3
+MAGIC = b"spikewatch snapshot %d\n" % VERSION
+_ANY_VERSION = re.compile(rb"spikewatch snapshot ([1-9][0-9]{0,5})\n")
 DIGEST_BYTES = 32
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,6 +47,10 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
 
 class UnreadableError(Exception):
     """A file is not the snapshot that was written."""
+
+
+class LaterVersionError(Exception):
+    """A later version of the program wrote a snapshot: it must not be set aside, nor gone without."""
 
 
 class Hashing:
@@ -65,18 +77,43 @@ def write_arrays(file: IO[bytes], sequence: int, arrays: Arrays) -> None:
     file.write(out.digest.digest())
 
 
-def read_arrays(path: Path, sequence: int) -> Arrays:
-    """Read a snapshot of any version; raises UnreadableError, or OSError where the file cannot be reached."""
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            return read_version_2(path)
-        if os.fstat(file.fileno()).st_size < len(MAGIC) + 8 + DIGEST_BYTES:
-            raise UnreadableError("it is too short")
-        file.seek(0)
-        data = file.read()
+def later_version(data: bytes) -> int | None:
+    """The version of a snapshot that a later program wrote; None for any other."""
+    found = _ANY_VERSION.match(data)
+    if found is None or int(found[1]) <= VERSION:
+        return None
+    flipped = [byte ^ ours for byte, ours in zip(data, MAGIC, strict=False) if byte != ours]
+    if len(flipped) == 1 and flipped[0].bit_count() == 1 and fits(MAGIC + data[len(MAGIC) :]):
+        return None  # one of ours, damaged just there
+    return int(found[1])
+
+
+def fits(data: bytes) -> bool:
+    """Whether the digest at the end is that of all before it."""
     body, digest = memoryview(data)[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() != digest:
+    return hashlib.blake2b(body, digest_size=DIGEST_BYTES).digest() == digest
+
+
+def read_arrays(path: Path, sequence: int) -> Arrays:
+    """Read a snapshot of any version up to this one.
+
+    Raises UnreadableError, LaterVersionError, or OSError where the file cannot be reached.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read()
+    except NotRegularError as error:
+        raise UnreadableError(f"it is {error.strerror}") from None
+    version = later_version(data)
+    if version is not None:
+        raise LaterVersionError(later(path, f"version {version}", f"versions up to {VERSION}"))
+    if not data.startswith(MAGIC):
+        return read_version_2(data)
+    if len(data) < len(MAGIC) + 8 + DIGEST_BYTES:
+        raise UnreadableError("it is too short")
+    if not fits(data):
         raise UnreadableError("it fails its checksum")
+    body = memoryview(data)[:-DIGEST_BYTES]
     begin = len(MAGIC) + 8
     (length,) = struct.unpack("<Q", body[begin - 8 : begin])
     header = msgspec.json.decode(body[begin : begin + length], type=Header)
@@ -91,13 +128,11 @@ def read_arrays(path: Path, sequence: int) -> Arrays:
     return arrays
 
 
-def read_version_2(path: Path) -> Arrays:
+def read_version_2(data: bytes) -> Arrays:
     """Numpy's .npz; each member has a checksum, what stands around them has none."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except OSError:
-        raise
     except Exception as error:  # a damaged zip file or header makes any exception there is
         raise UnreadableError(str(error) or type(error).__name__) from None
 
@@ -109,8 +144,9 @@ class Snapshots:
         """`read_only` is for a look beside a running service: nothing is changed."""
         self._folder = folder
         self._read_only = read_only
+        self.unreached: dict[int, OSError] = {}  # snapshots that could not be read, and why
         if not read_only:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
 
     def write(self, sequence: int, arrays: Arrays) -> None:
         """Keep the state after the journal's batch `sequence` in the place of the oldest generation.
@@ -130,7 +166,7 @@ class Snapshots:
             self._recycle(kept.pop())
             self._write(sequence, arrays)
         for old in self._paths()[GENERATIONS:]:
-            old.unlink()
+            remove(old)
 
     @property
     def _beside(self) -> Path:
@@ -138,13 +174,16 @@ class Snapshots:
         return self._folder / "networks.tmp"
 
     def _recycle(self, path: Path) -> None:
-        if not self._beside.exists() or path.stat().st_size > self._beside.stat().st_size:
+        size = reusable(self._beside)
+        if size is None or path.stat().st_size > size:
             path.replace(self._beside)
         else:
             path.unlink()
 
     def _write(self, sequence: int, arrays: Arrays) -> None:
-        with os.fdopen(os.open(self._beside, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        if reusable(self._beside) is None:
+            remove(self._beside)
+        with os.fdopen(open_private(self._beside, os.O_RDWR), "r+b") as file:
             write_arrays(file, sequence, arrays)
             file.truncate()
             file.flush()
@@ -160,20 +199,43 @@ class Snapshots:
         """What the snapshots on disk cover, newest first."""
         return [sequence_of(path) for path in self._paths()]
 
+    def file(self, sequence: int) -> Path:
+        """Where one snapshot is."""
+        return self._path(sequence)
+
     def size(self, sequence: int) -> int:
         """Bytes of one snapshot."""
         return self._path(sequence).stat().st_size
 
+    def refuse_later(self) -> None:
+        """Raise LaterVersionError where a later version wrote one of them: with the others it would be lost."""
+        for path in self._paths():
+            try:
+                with open_regular(path) as file:
+                    if _ANY_VERSION.match(file.read(len(MAGIC) + 5)) is None:
+                        continue
+                    file.seek(0)
+                    version = later_version(file.read())
+            except OSError:
+                continue  # `read` says so
+            if version is not None:
+                raise LaterVersionError(later(path, f"version {version}", f"versions up to {VERSION}"))
+
     def read(self, sequence: int) -> Arrays | None:
         """The arrays of one snapshot; None, and the file set aside, where it is not what was written.
 
-        Raises OSError where the file cannot be reached: that says nothing of what is in it.
+        None as well where the file cannot be reached, which says nothing of what is in it: it stays, and is among
+        `unreached`. Raises LaterVersionError.
         """
+        path = self._path(sequence)
         try:
-            return read_arrays(self._path(sequence), sequence)
+            return read_arrays(path, sequence)
         except UnreadableError as error:
             self.set_aside(sequence, str(error))
-            return None
+        except OSError as error:
+            log.error('snapshot.unreached file=%s reason="%s" note="trying the one before"', path, error.strerror)
+            self.unreached[sequence] = error
+        return None
 
     def set_aside(self, sequence: int, reason: str) -> None:
         """Rename a snapshot that is of no use, so that nobody reads it again and a person can look at it."""
@@ -182,17 +244,54 @@ class Snapshots:
         path = self._path(sequence)
         aside = path.with_suffix(".corrupt")
         log.error('snapshot.corrupt set_aside=%s reason="%s"', aside, reason)
+        remove(aside)
         path.rename(aside)
         for old in sorted(self._folder.glob("networks-*.corrupt"), reverse=True)[KEPT_ASIDE:]:
-            old.unlink()
+            remove(old)
+
+    def set_aside_unreached(self) -> None:
+        """Set aside what could not be read, now that another has what it held."""
+        for sequence, error in self.unreached.items():
+            self.set_aside(sequence, str(error.strerror))
+        self.unreached.clear()
 
     def _path(self, sequence: int) -> Path:
-        return next(path for path in self._paths() if sequence_of(path) == sequence)
+        named = self._folder / f"networks-{sequence:012d}.snapshot"
+        return next((path for path in self._paths() if sequence_of(path) == sequence), named)
 
     def _paths(self) -> list[Path]:
         """All generations, newest first."""
         named = [path for path in self._folder.glob("networks-*") if path.suffix in {".snapshot", ".npz"}]
         return sorted((path for path in named if path.stem.removeprefix("networks-").isdecimal()), reverse=True)
+
+
+def later(path: Path, found: str, reads: str) -> str:
+    """What is said of a snapshot that a later program wrote."""
+    return (
+        f"{path}: of {found}; this spikewatch reads {reads}. Run the later one again, or go on without what"
+        f" only it has learned: move that file away"
+    )
+
+
+def reusable(path: Path) -> int | None:
+    """Bytes of a file whose blocks may be written over; None for a link, a folder, or what has another name too."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else None
+
+
+def remove(path: Path) -> None:
+    """Remove what has that name; a folder, which is none of ours, gets another."""
+    try:
+        path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):
+        if not path.is_dir():
+            raise
+        to = path.with_name(f"{path.name}.moved-{path.stat().st_ino}")
+        log.warning("snapshot.folder moved=%s to=%s", path, to)
+        path.rename(to)
 
 
 def sequence_of(path: Path) -> int:

@@ -54,10 +54,11 @@ def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
     from pipeline.data_folder import DataFolderBusy
     from pipeline.journal import JournalError
     from pipeline.serving import serve
+    from pipeline.snapshots import LaterVersionError
 
     try:
         serve(tree, os.environ, stop, config_path=config)
-    except (DataFolderBusy, JournalError) as error:
+    except (DataFolderBusy, JournalError, LaterVersionError) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
         fail(f"{tree.data}: {error} (key: data)", 1)  # not 2: when the disk has room again, another start may do

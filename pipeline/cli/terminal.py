@@ -91,7 +91,7 @@ def as_committed(tree: Config) -> "Engine":
     """The service's networks at its last commit. Reads the data folder only; the service may be running."""
     from pipeline.data_folder import journal_path, restore
     from pipeline.journal import Journal, JournalError
-    from pipeline.snapshots import Snapshots
+    from pipeline.snapshots import LaterVersionError, Snapshots
 
     if not journal_path(tree).exists():
         fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
@@ -99,8 +99,8 @@ def as_committed(tree: Config) -> "Engine":
         journal = Journal(journal_path(tree), read_only=True)
         engine, _ = restore(tree, journal, Snapshots(Path(tree.data), read_only=True))
         journal.close()
-    except JournalError as error:
+    except (JournalError, LaterVersionError) as error:
         fail(str(error), 1)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         fail(f"{tree.data}: {error}", 1)
     return engine

@@ -6,6 +6,7 @@ loopback), only names of loopback are answered to there, and a write that says i
 """
 
 import hmac
+import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
@@ -13,6 +14,10 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
+
+from pipeline.files import open_to_others, read_bounded
+
+log = logging.getLogger("spikewatch.console")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,7 +35,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 OPEN = ("/healthz", "/assets/", "/favicon.ico")  # answers that hold nothing of the plant
-SHORTEST_TOKEN = 16
+SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4_096
 
 
 def is_loopback(host: str) -> bool:
@@ -46,7 +51,13 @@ def make_token(path: Path) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        token = path.read_text(encoding="utf-8").strip()
+        token = read_bounded(path, LONGEST_TOKEN).decode("utf-8", "replace").strip()
+        if open_to_others(path):
+            log.warning(
+                'token.open file=%s mode=%o note="other accounts can read it, and so write through the API; remove'
+                ' the file and start again: a new one is made"',
+                *(path, path.stat().st_mode & 0o777),
+            )
         if len(token) >= SHORTEST_TOKEN:
             return token
         path.unlink()  # what is left of a start that was cut off

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.files import make_folder, make_private
 from pipeline.records import Point
 from pipeline.sinks.errors import Unreachable
 from pipeline.sqlite_files import Damaged, aside, is_damage, is_full, move
@@ -38,7 +39,7 @@ class Embedded:
 
     def __init__(self, path: Path, keep_ns: int = 30 * 86400 * 10**9, max_points: int = 5_000_000) -> None:
         """Open or create. Raises OSError where the folder cannot be made."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._path, self._keep_ns, self._max_points = path, keep_ns, max_points
         self._database: sqlite3.Connection | None = None  # opened by the thread that uses it
         self._series: dict[tuple[str, Tags], int] = {}
@@ -46,6 +47,7 @@ class Embedded:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
+            make_private(self._path)
             database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
             try:
                 database.execute("PRAGMA journal_mode = WAL")
