@@ -226,7 +226,10 @@ def test_accepted_means_delivered_or_counted(tmp_path_factory, plan, away):
     delivery = Delivery(folder / "journal.sqlite", sink, lambda reason, point: dead.append(point), jitter=lambda: 1.0)
     for _ in range(10):
         delivery.step()
-    assert {point.time_ns for point in sink.stored} == {point.time_ns for point in good}
+    held = {(point.measurement, point.tags, point.time_ns): point.fields for point in sink.stored}
+    assert held == {(point.measurement, point.tags, point.time_ns): point.fields for point in good}, (
+        "as a database has it"
+    )
     assert dead == bad
     assert (delivery.delivered, delivery.buried) == (len(good), len(bad))
     delivery.close()
