@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUALITY_DATA ?= benchmarks/quality/data
 
-.PHONY: run test lint bench faults quality ablations clean
+.PHONY: run test lint bench faults quality ablations golden clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -41,6 +41,9 @@ quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/q
 
 ablations: $(VENV)/.run ## what each population is worth, by the same scoreboard
 	@$(BIN)/python benchmarks/ablations.py --data $(QUALITY_DATA)
+
+golden: $(VENV)/.run ## what the network says, bit by bit, against tests/golden
+	@$(BIN)/python tests/golden/vectors.py check
 
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"

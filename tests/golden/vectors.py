@@ -1,0 +1,135 @@
+"""Golden vectors: what the network says of the lives in `scenarios.py`, row by row, as files to compare another with.
+
+    python tests/golden/vectors.py make      writes tests/golden/NAME.npz
+    python tests/golden/vectors.py check     compares with them; ends with 1 where one bit differs
+
+A file has the scores of the rows to look at, and a digest of each batch: of its readings, of all that is said of its
+rows and sensors, and of the numbers of its points. So the first batch that differs is known, and the files are small.
+One NaN is as another, and 0 as -0; all else is compared by its bits. Until the core has its own exponential and
+logarithm, the bits are those of one C library.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scenarios import Scenario, scenarios
+
+from pipeline.commands import Command
+from pipeline.engine import Engine, Scores
+from pipeline.records import Point, Readings
+from pipeline.sinks.lines import line
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parents[1] / "sample_data"
+ROWS = ("slot", "score", "severity", "state", "cause", "gate", "spikes", "masked", "changed")
+DIGEST_BYTES = 8
+Vector = dict[str, NDArray[np.generic]]
+
+
+def canonical(column: NDArray[np.generic]) -> bytes:
+    """The bytes of numbers, the same for equal ones."""
+    if np.issubdtype(column.dtype, np.floating):
+        column = np.where(np.isnan(column), np.nan, column.astype(np.float64) + 0.0)
+    else:
+        column = column.astype(np.int64)
+    return np.ascontiguousarray(column).tobytes()
+
+
+def digest(parts: list[bytes]) -> NDArray[np.uint8]:
+    """Of parts, one after the other."""
+    whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "little") + part)
+    return np.frombuffer(whole.digest(), np.uint8)
+
+
+def of_points(points: list[Point]) -> bytes:
+    """Points as they are sent, but for words: how something is said may change."""
+    told = [one._replace(fields={k: v for k, v in one.fields.items() if not isinstance(v, str)}) for one in points]
+    return "\n".join(str(line(point)) for point in told).encode()
+
+
+def of_scores(scores: Scores) -> list[bytes]:
+    """Everything that is said of rows and of their sensors."""
+    said = scores._asdict()
+    account = said.pop("account")
+    account = account._replace(ageing=account.ageing[account.aged])  # of the others it says nothing
+    del said["news"]  # is in the points
+    return [canonical(np.asarray(column)) for column in (*said.values(), *account)]
+
+
+def at_the_end(engine: Engine) -> bytes:
+    """What is known of each machine when its life is over."""
+    slots = range(len(engine.fleet.machines))
+    return repr([(engine.summary(slot)._replace(incident=None), engine.ageing(slot)) for slot in slots]).encode()
+
+
+def vector(scenario: Scenario) -> Vector:
+    """Live a scenario, and keep what the network says."""
+    engine = scenario.engine()
+    kept: list[Scores] = []
+    readings, rows, points = [], [], []
+    for step in scenario.steps():
+        if isinstance(step, Command):
+            readings.append(digest([repr(step).encode()]))
+            rows.append(digest([]))
+            points.append(digest([of_points(engine.apply(step))]))
+            continue
+        arranged = engine.arrange(step)
+        scores = engine.step(arranged)
+        kept.append(scores)
+        readings.append(digest([canonical(column) for column in arranged]))
+        rows.append(digest(of_scores(scores)))
+        points.append(digest([of_points(engine.points(scores))]))
+    scores = engine.finish()
+    kept.append(scores)
+    readings.append(digest([canonical(column) for column in Readings.none()]))
+    rows.append(digest(of_scores(scores)))
+    points.append(digest([of_points(engine.points(scores)), at_the_end(engine)]))
+    columns = {name: np.concatenate([np.asarray(getattr(one, name)) for one in kept]) for name in ROWS}
+    return {**columns, "readings": np.array(readings), "rows": np.array(rows), "points": np.array(points)}
+
+
+def differences(have: Vector, want: Vector) -> list[str]:
+    """Where two vectors differ, in words; nothing where they are the same."""
+    found = []
+    for name in want:
+        if have[name].shape != want[name].shape:
+            found.append(f"{name}: {len(have[name])} instead of {len(want[name])}")
+            continue
+        differs = have[name] != want[name]
+        if want[name].dtype.kind == "f":
+            differs &= ~(np.isnan(have[name]) & np.isnan(want[name]))
+        if differs.any():
+            first = int(np.flatnonzero(differs.reshape(len(differs), -1).any(axis=1))[0])
+            where = "batch" if name in ("readings", "rows", "points") else "row"
+            found.append(f"{name}: {int(differs.sum())} differ, first in {where} {first}")
+    return found
+
+
+def main(task: str) -> int:
+    """Make or check all vectors; returns how many differ."""
+    wrong = 0
+    for scenario in scenarios(SAMPLES):
+        path = HERE / f"{scenario.name}.npz"
+        have = vector(scenario)
+        alarms = int((have["severity"] > 0).sum())
+        print(f"{scenario.name:20} rows {len(have['score']):6} in alarm {alarms:5}", end=" ", flush=True)  # noqa: T201
+        if task == "make":
+            np.savez_compressed(path, **have)
+            print(f"{path.stat().st_size:8} bytes")  # noqa: T201
+            continue
+        with np.load(path) as file:
+            found = differences(have, dict(file))
+        wrong += bool(found)
+        print("; ".join(found) or "==")  # noqa: T201
+    return wrong
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["make"], ["check"]):
+        sys.exit(__doc__)
+    sys.exit(min(main(sys.argv[1]), 1))
