@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import yaml
 from machines import SECOND, START, machine_with_modes
@@ -83,16 +84,20 @@ class Plant:
 
     def send(self, machine: str, table: Any, first: int = 0, site: str = "a") -> None:
         """Publish rows, a second apart, of which the first is number `first`, and wait until they are scored."""
+        self.publish(f"plant/{site}/{machine}", table, first)
+        newest_s = (START + (first + len(table) - 1) * SECOND) / 1e9
+        until(lambda: self.machine(machine, site).get("newest_s", 0) >= newest_s - 1.5, f"{machine} is scored", 60)
+
+    def publish(self, topic: str, table: Any, first: int = 0) -> None:
+        """The same to any topic, without waiting for scores."""
         rows = [
             {"time": START + (first + at) * SECOND, **{f"s{sensor}": value for sensor, value in enumerate(row)}}
             for at, row in enumerate(table.tolist())
         ]
-        with Publisher(Broker.of(self.broker.url, client_id=f"{machine}-{first}", protocol=4)) as publisher:
+        with Publisher(Broker.of(self.broker.url, client_id=f"sender-{uuid4()}", protocol=4)) as publisher:
             for at in range(0, len(rows), MESSAGE_ROWS):
-                publisher.publish(f"plant/{site}/{machine}", json.dumps(rows[at : at + MESSAGE_ROWS]).encode())
+                publisher.publish(topic, json.dumps(rows[at : at + MESSAGE_ROWS]).encode())
             publisher.drain()
-        newest_s = rows[-1]["time"] / 1e9
-        until(lambda: self.machine(machine, site).get("newest_s", 0) >= newest_s - 1.5, f"{machine} is scored", 60)
 
     def get(self, path: str, **headers: str) -> tuple[int, Any, dict[str, str]]:
         """Status, content and headers of an answer."""

@@ -12,6 +12,7 @@ ALLOWED = {
     "encoders": set(),
     "pipeline.records": set(),
     "pipeline.topics": {"pipeline.records"},
+    "pipeline.identity": {"pipeline.records"},
     "pipeline.config": {"pipeline.files"},
     "pipeline.config_checks": {"pipeline.config", "pipeline.topics", "pipeline.prior_file"},
     "pipeline.config_file": {"pipeline.config", "pipeline.config_checks", "pipeline.files"},
@@ -83,8 +84,8 @@ ALLOWED = {
     "pipeline.connections": {"pipeline.config", "pipeline.data_folder", "pipeline.mqtt", "pipeline.sinks"},
     "pipeline.console": {
         "pipeline.records", "pipeline.config", "pipeline.config_file", "pipeline.commands", "pipeline.engine",
-        "pipeline.explanation", "pipeline.files", "pipeline.incidents", "pipeline.network", "pipeline.scoring",
-        "pipeline.sinks",
+        "pipeline.explanation", "pipeline.files", "pipeline.identity", "pipeline.incidents", "pipeline.network",
+        "pipeline.scoring", "pipeline.sinks",
     },
     "pipeline.board": {"pipeline.engine", "pipeline.evaluation", "pipeline.scoring"},
 }  # fmt: skip

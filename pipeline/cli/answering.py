@@ -2,20 +2,29 @@
 
 import json
 import os
-import urllib.parse
+import re
+import shlex
+from collections.abc import Collection
+from contextlib import suppress
+from difflib import get_close_matches
 from getpass import getuser
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, fail, out
 from pipeline.commands import ARGUMENTS, VERBS, Command, CommandError, checked
 from pipeline.config import Config, ConfigError, read_secret
+from pipeline.identity import machine_of
 from pipeline.records import Machine
 from pipeline.sinks.http import Http
 
 WAIT_S = 10.0
+AT_ONCE = 500  # machines in an answer
+NEAR = 3  # names that are proposed for one that does not exist
 MOST_BYTES = 1 << 21  # of an answer: 500 machines, of which one takes some hundred bytes
 
 
@@ -60,9 +69,62 @@ def _asked(tree: Config, path: str, body: dict[str, str] | None = None) -> Any:
     fail(f"{base}: {answer.status}: {reason}", 1)
 
 
+def _machines(tree: Config, search: str) -> dict[str, str]:
+    """Names of the machines whose name holds `search`, by id."""
+    found: dict[str, str] = {}
+    for offset in count(0, AT_ONCE):
+        query = f"limit={AT_ONCE}&offset={offset}&search={quote(search, safe='')}"
+        answer = _asked(tree, f"/api/machines?{query}")
+        found |= {one["id"]: one["name"] for one in answer["machines"]}
+        if offset + AT_ONCE >= answer["found"]:
+            break
+    return found
+
+
+def near_to(called: str, known: Collection[str]) -> list[str]:
+    """Those of `known` that somebody may have meant.
+
+    >>> near_to("Press-3", ["press-03", "press-13", "robot"])
+    ['press-03']
+    """
+
+    def plain(text: str) -> str:
+        return re.sub(r"0+(?=\d)", "", text).casefold()
+
+    same = sorted(one for one in known if plain(one) == plain(called))
+    return same or get_close_matches(called, known, NEAR)
+
+
+def _machine(tree: Config, called: str) -> str:
+    """The id of the machine of this name, or of this id; the end of the program where it is not exactly one.
+
+    A name may look like the id of another machine, so what has no captures is taken for a name if there is one.
+    """
+    names = {called}
+    with suppress(ValueError):
+        names.add(machine_of(called).name)
+    found: dict[str, str] = {}
+    for name in names:
+        found |= _machines(tree, name)
+    fitting = {one for one, name in found.items() if name == called}
+    if ";" in called or not fitting:
+        fitting |= found.keys() & {called}
+    if len(fitting) > 1:
+        fail(
+            f"{len(fitting)} machines are called {called}; say which: {', '.join(map(shlex.quote, sorted(fitting)))}",
+            1,
+        )
+    if not fitting:
+        known = _machines(tree, "")
+        near = near_to(called, set(known.values())) or near_to(called, known)
+        meant = f"; did you mean {' or '.join(near)}?" if near else "" if known else "; there is none yet"
+        fail(f"no machine {called}{meant}", 1)
+    return fitting.pop()
+
+
 @app.command(epilog="Commands: " + "; ".join(f"{verb}: {what}" for verb, what in VERBS.items()))
 def tell(
-    machine: Annotated[str, typer.Argument(help="Its name; site=north/press-1 where two have the same.")],
+    machine: Annotated[str, typer.Argument(help="Its name; where two have the same, its id: 'press-1;site=north'.")],
     command: Annotated[str, typer.Argument(help=f"One of {', '.join(VERBS)}.")],
     argument: Annotated[
         str, typer.Argument(help="; ".join(f"{verb}: {what}" for verb, what in ARGUMENTS.items()))
@@ -78,20 +140,13 @@ def tell(
     Example: spikewatch tell press-1 snooze 2h --config plant.yaml
     """
     tree = configured(config)
-    *captures, name = machine.split("/") if "=" in machine else [machine]
     try:
-        checked(Command(command, Machine(name), argument, by))
+        checked(Command(command, Machine(machine), argument, by))
     except CommandError as error:
         fail(str(error))
-    wanted = dict(capture.partition("=")[::2] for capture in captures)
-    found = _asked(tree, f"/api/machines?limit=500&search={urllib.parse.quote(name, safe='')}")["machines"]
-    fitting = [one for one in found if one["name"] == name and wanted.items() <= one["tags"].items()]
-    if len(fitting) != 1:
-        near = ", ".join("/".join([*(f"{k}={v}" for k, v in one["tags"].items()), one["name"]]) for one in found[:8])
-        fail(f"{len(fitting)} machines are called {machine}" + (f"; there are {near}" if near else ""), 1)
-    [one] = fitting
+    found = _machine(tree, machine)
     body = {"verb": command, "argument": argument, "by": by or getuser(), "via": "cli"}
-    answer = _asked(tree, f"/api/machines/{urllib.parse.quote(one['id'], safe=';=%')}/command", body)
+    answer = _asked(tree, f"/api/machines/{found}/command", body)
     if as_json:
         out.print_json(json.dumps(answer))
         return

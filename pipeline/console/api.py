@@ -19,6 +19,7 @@ from pipeline.commands import VERBS, Command, CommandError
 from pipeline.console import configuration, history, metrics, routes, views
 from pipeline.console.recent import Recent, Table
 from pipeline.engine import Engine, Scores
+from pipeline.identity import machine_of
 from pipeline.records import Machine, Point
 
 ASSETS = Path(__file__).parent / "assets"
@@ -204,7 +205,10 @@ class Api:
         return self._service.ask(question, ASK_S)
 
     def _slot(self, request: Request) -> tuple[int, Machine]:
-        machine = views.machine_of(request.path_params["id"])
+        try:
+            machine = machine_of(request.path_params["id"])  # as it was sent: see `Door`
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
         slot = self._service.engine.fleet.slot(machine)
         if slot < 0:
             raise HTTPException(404, "there is no such machine")
@@ -266,9 +270,9 @@ class Api:
 
         table, cursor, goes_on = self.recent.look(slot, request.query_params.get("cursor", ""), older)
         known = [sensor for sensor, _ in details.lines]
-        asked = request.query_params.get("sensors", "")
+        asked = request.query_params.getlist("sensor")
         order = views.blamed(table, details.lines)
-        chosen = [one for one in asked.split(",") if one in known] if asked else order[: views.SENSORS_SHOWN]
+        chosen = [one for one in asked if one in known] if asked else order[: views.SENSORS_SHOWN]
         return json(
             {
                 "cursor": cursor,

@@ -10,6 +10,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer", "minimum": 0}
 OBJECT: Schema = {"type": "object"}
+NAMES: Schema = {"type": "array", "items": TEXT}
 
 
 class Parameter(NamedTuple):
@@ -35,7 +36,8 @@ class Route(NamedTuple):
 
 ID = Parameter(
     "id",
-    "name of the machine, and its captures: press-1;site=a (percent-encoded where they hold ; = or /)",
+    "of the machine, as it is in answers: its name and captures, percent-encoded once (press-1;site=a); it goes into "
+    "the path as it is",
     TEXT,
     "path",
 )
@@ -90,7 +92,7 @@ ROUTES = (
             Parameter(
                 "cursor", "of an earlier answer: only rows since then (`goes_on` says whether that was possible)"
             ),
-            Parameter("sensors", "names, separated by commas; the eight most to blame unless told"),
+            Parameter("sensor", "name of one; may be repeated. The eight most to blame unless told", NAMES),
         ),
     ),
     Route(

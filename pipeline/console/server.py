@@ -58,6 +58,7 @@ class Server:
         self._api = Api(backend, status, store, config_path, environ)
         handled = {HTTPException: failed, TimeoutError: failed}
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
+        app.router.redirect_slashes = False  # each thing has one address
         room = Room()
         self._api.connections = room.counters
         self._complaints: set[str] = set()

@@ -6,13 +6,13 @@ can; everything else works on those copies.
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
 from pipeline.engine import Changes, Engine, Summary, Trust
+from pipeline.identity import identity
 from pipeline.incidents import Incident
 from pipeline.network import POPULATIONS
 from pipeline.records import Bools, Floats, Ints, Machine, Point
@@ -35,27 +35,6 @@ SENSOR = ATTENTION.index("sensor")  # one of its sensors is bad
 DIGITS = 6  # of a number in a chart
 SENSORS_SHOWN = 8  # where nobody says which
 OPEN_SHOWN = 200  # incidents
-
-
-def identity(machine: Machine) -> str:
-    """A machine in an address: its name, and its captures where there are any.
-
-    >>> identity(Machine("press 1", (("site", "a"),)))
-    'press%201;site=a'
-    """
-    return ";".join(
-        [
-            quote(machine.name, safe=""),
-            *(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in machine.tags),
-        ]
-    )
-
-
-def machine_of(text: str) -> Machine:
-    """The machine that `identity` wrote so, if there is such a machine."""
-    name, *tags = text.split(";")
-    pairs = [tag.partition("=") for tag in tags]
-    return Machine(unquote(name), tuple(sorted((unquote(key), unquote(value)) for key, _, value in pairs)))
 
 
 def ranked(state: Ints, severity: Ints, doubtful: Bools, unsettled: Bools) -> Ints:

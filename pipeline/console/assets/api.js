@@ -1,4 +1,5 @@
 // The service's HTTP API. Reading is open on loopback; for a write, or from elsewhere, the token is sent.
+import { apiOf } from "./address.js";
 import { ask, h, toast } from "./dom.js";
 
 const TOKEN = "spikewatch.token";
@@ -62,7 +63,7 @@ export async function tell(id, verb, argument = "") {
   if (!unlocked() && !(await unlock())) return false;
   for (;;) {
     try {
-      await call(`/api/machines/${encodeURIComponent(id)}/command`, {
+      await call(`${apiOf(id)}/command`, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ verb, argument, by: by() }),

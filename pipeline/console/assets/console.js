@@ -1,4 +1,5 @@
 // The page: which part is shown, and that it is looked at once a second while somebody can see it.
+import { placeOf } from "./address.js";
 import { by, lock, read, unlock, unlocked } from "./api.js";
 import { configuration } from "./configuration.js";
 import { attribute, h, text } from "./dom.js";
@@ -55,13 +56,13 @@ async function starting(error) {
 
 function show() {
   if (location.hash.startsWith("#main")) return;
-  const [name = "", id = ""] = location.hash.replace(/^#\/?/, "").split("/");
+  const [name, id] = placeOf(location.hash);
   turn += 1;
   covered = false;
   page?.close();
   delete main.dataset.ready;
   const known = name === "machines" ? "" : name in PAGES ? name : "";
-  page = name === "machines" && id ? machine(main, decodeURIComponent(id)) : PAGES[known](main);
+  page = name === "machines" && id ? machine(main, id) : PAGES[known](main);
   for (const link of document.querySelectorAll("#pages a")) {
     attribute(link, "aria-current", link.dataset.page === (known || "machines") ? "page" : null);
   }

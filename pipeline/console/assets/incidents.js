@@ -1,10 +1,11 @@
 // Open incidents of all machines with their answers, what became of the past ones, and who said what.
+import { pageOf } from "./address.js";
 import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
 import { blame, captures, changes, duration, moment, percent, pill, score, toConfirm } from "./format.js";
 
-const link = (id, words) => h("a", { class: "name", href: `#/machines/${encodeURIComponent(id)}` }, words);
+const link = (id, words) => h("a", { class: "name", href: pageOf(id) }, words);
 
 function openRow(item, refresh) {
   const status = pill(item.incident.severity);

@@ -1,4 +1,5 @@
 // One machine: what it needs, the answers, and live charts.
+import { apiOf } from "./address.js";
 import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
@@ -120,7 +121,7 @@ function ageingTable() {
 }
 
 export function machine(place, id) {
-  const address = `/api/machines/${encodeURIComponent(id)}`;
+  const address = apiOf(id);
   const status = pill("learning", 0);
   const name = h("h1", {}, id);
   const tags = h("span", { class: "muted" });
@@ -235,7 +236,7 @@ export function machine(place, id) {
   }
 
   async function rows() {
-    const query = new URLSearchParams({ ...(cursor && { cursor }), ...(chosen && { sensors: chosen.join(",") }) });
+    const query = new URLSearchParams([...(cursor ? [["cursor", cursor]] : []), ...(chosen ?? []).map((sensor) => ["sensor", sensor])]);
     const more = await read(`${address}/rows?${query}`);
     all = more.goes_on && all ? joined(all, more) : more;
     cursor = more.cursor;

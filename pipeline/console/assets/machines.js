@@ -1,4 +1,5 @@
 // All machines, those first that need attention.
+import { pageOf } from "./address.js";
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
 import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, nines, pill, score } from "./format.js";
@@ -31,7 +32,7 @@ function spark() {
 function row(machine) {
   const status = pill(machine.attention, machine.learned);
   const flag = h("span", { class: "flag" });
-  const name = h("a", { class: "name", href: `#/machines/${encodeURIComponent(machine.id)}` }, machine.name);
+  const name = h("a", { class: "name", href: pageOf(machine.id) }, machine.name);
   const tags = h("span", { class: "muted small" }, captures(machine.tags));
   const since = h("span", { class: "number" });
   const from = h("span", { class: "muted small number" });
