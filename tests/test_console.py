@@ -1,27 +1,31 @@
 """The console's API on the real service: what it says, who may write, and what it must never do."""
 
+import asyncio
 import json
 import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import live, machine_with_modes, readings
 from plants import HEALTHY_ROWS, Plant, press
 from prometheus_client.parser import text_string_to_metric_families
 from servers import free_port, until
 
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, Console
 from pipeline.config_file import load
 from pipeline.console.api import ASSETS, Api
 from pipeline.console.configuration import hidden, problem
+from pipeline.console.door import Door
 from pipeline.console.recent import READINGS, ROWS, Recent, Ring
 from pipeline.console.routes import ROUTES, described
+from pipeline.console.server import Server
 from pipeline.records import Machine
 
 
@@ -108,6 +112,118 @@ def test_whoever_lacks_the_token_or_comes_from_another_page_changes_nothing(plan
     assert plant.request("POST", path, b"x" * 5000, **known)[0] == 413
     assert plant.request("POST", path, b'{"verb": "freeze", "sure": 1}', **known)[0] == 400
     assert plant.machine("press-2") == before
+
+
+NAMED = st.sampled_from(
+    ["127.0.0.1", "localhost", "[", "[::1]", "[::1", "a]b", "127.0.0.1:x", "\xbd", "//", "@", "x.y"]
+)
+ODD = st.one_of(NAMED, st.builds("http://{}".format, NAMED), st.text(st.characters(max_codepoint=255), max_size=12))
+
+
+@given(st.booleans(), st.sampled_from(["GET", "POST"]), st.lists(ODD, min_size=4, max_size=4))
+@example(True, "GET", ["[", "", "", ""])
+@example(False, "POST", ["127.0.0.1", "http://[", "", ""])
+def test_no_header_that_a_client_chooses_makes_the_door_fail(local, method, values):
+    async def within(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+
+    sent = []
+    names = (b"host", b"origin", b"sec-fetch-site", b"authorization")
+    headers = list(zip(names, [value.encode("latin-1") for value in values], strict=True))
+    scope = {"type": "http", "method": method, "path": "/api/x", "raw_path": b"/api/x", "headers": headers}
+    door = Door(within, "127.0.0.1" if local else "plant.example", "a-token-of-the-plant")
+    asyncio.run(door(scope, receive, send))
+    assert sent[0]["status"] in ({200, 400, 401, 403, 421} if method == "GET" and local else {400, 401, 403, 421})
+    if values[0] == "[":
+        assert sent[0]["status"] == 400
+
+
+TAIL = b"Host: 127.0.0.1\r\nConnection: close\r\n"
+POST = b"POST /api/machines/press-2;site=a/command HTTP/1.1\r\n"
+ODD_REQUESTS = (
+    b"GET / HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n",
+    b"GET /api/machines/ HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n",
+    POST + TAIL + b"Origin: http://[\r\nContent-Length: 0\r\n\r\n",
+    POST + TAIL + b"Authorization: Bearer \xff\xfe\r\nContent-Length: 0\r\n\r\n",
+    b"GET /api/machines/press-1 HTTP/1.0\r\n\r\n",
+    b"GET http://127.0.0.1/healthz HTTP/1.1\r\n" + TAIL + b"\r\n",
+    b"GET /%zz?%zz=%zz&;&=&limit=\xb2 HTTP/1.1\r\n" + TAIL + b"\r\n",
+    b"OPTIONS * HTTP/1.1\r\n" + TAIL + b"\r\n",
+    b"GET / HTTP/1.1\r\n" + TAIL + b"Upgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + TAIL + b"Content-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + TAIL + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+)
+QUERY = st.lists(
+    st.tuples(
+        st.sampled_from(["search", "attention", "offset", "limit", "cursor", "sensor"]),
+        st.one_of(
+            st.text(st.characters(codec="utf-8"), max_size=12),
+            st.sampled_from(["\u00b2", "-1", "1e9", "9" * 400, "1.9", "critical", "s1", "%"]),
+        ),
+    ),
+    max_size=5,
+)
+
+
+@pytest.mark.servers
+def test_no_request_whatever_it_holds_writes_a_traceback(plant):
+    before = len(plant.log)
+    for request in ODD_REQUESTS:
+        with socket.create_connection(("127.0.0.1", plant.port), timeout=20) as one:
+            one.sendall(request)
+            assert one.recv(65536).startswith(b"HTTP/1.1 "), request
+    cut_off = POST + TAIL + f"Authorization: Bearer {plant.token}\r\n".encode()
+    cut_off += b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", plant.port), timeout=20) as one:
+            one.sendall(cut_off)
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.sampled_from(["/api/machines", "/api/machines/press-1;site=a/rows", "/api/incidents"]), QUERY)
+    def asked(path, query):
+        assert plant.get(f"{path}?{urlencode(query)}")[0] in (200, 400)
+
+    @settings(deadline=None, max_examples=50)
+    @given(
+        st.binary(max_size=20)
+        | st.sampled_from([b'{"verb": "ack", "by": "\\ud800"}', b'{"verb":"label","argument":"\\u0000"}'])
+    )
+    def said(body):
+        known = {"authorization": f"Bearer {plant.token}", "content_type": "application/json"}
+        path = "/api/machines/press-2;site=a/command"
+        assert plant.request("POST", path, body, **known)[0] in (400, 409)
+
+    asked()
+    said()
+    until(lambda: plant.get("/healthz")[0] == 200, "it answers")
+    new = plant.log[before:]
+    assert "Traceback" not in new
+    assert "request_failed" not in new
+
+
+def test_a_request_that_fails_for_a_reason_nobody_thought_of_is_told_once_per_cause(tmp_path, monkeypatch, caplog):
+    port = free_port()
+    monkeypatch.setattr(Api, "openapi", lambda self, request: 1 // 0)
+    server = Server(Console(port=port), "", {}, tmp_path / "plant.yaml")
+    assert server.start()
+    plant = Plant(tmp_path / "unused")
+    plant.port = port
+    try:
+        for _ in range(5):
+            assert plant.get("/api/openapi.json")[0] == 500
+    finally:
+        server.stop()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 1
+    assert "ZeroDivisionError" in said[0]
+    assert not any(record.exc_info for record in caplog.records)
 
 
 @pytest.mark.servers

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
@@ -295,10 +295,13 @@ class Api:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise HTTPException(400, "the body is to be JSON (content-type: application/json)")
         body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > BODY_BYTES:
-                raise HTTPException(413, f"a command has at most {BODY_BYTES} bytes")
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > BODY_BYTES:
+                    raise HTTPException(413, f"a command has at most {BODY_BYTES} bytes")
+        except ClientDisconnect:
+            raise HTTPException(400, "the body was cut off") from None
         try:
             said = msgspec.json.decode(body, type=Said)
         except msgspec.MsgspecError as error:

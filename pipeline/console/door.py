@@ -8,6 +8,7 @@ loopback), only names of loopback are answered to there, and a write that says i
 import hmac
 import logging
 import os
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -35,6 +36,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 OPEN = ("/healthz", "/assets/", "/favicon.ico")  # answers that hold nothing of the plant
+COMPLAINTS = 20  # that are told, of different causes
 SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4_096
 
 
@@ -70,6 +72,14 @@ def make_token(path: Path) -> str:
     return token
 
 
+def same_place(origin: str, host: str) -> bool:
+    """Whether that origin is this host; what is no origin is not."""
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
+
+
 class Door:
     """Stands before the routes; answers by itself what may not come in."""
 
@@ -78,6 +88,7 @@ class Door:
         self._app = app
         self._local = is_loopback(host)
         self._token = token.encode()
+        self._complaints: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Its path is taken as it was sent: `%2F` and `%3B` in a name are no `/` and no `;`."""
@@ -100,19 +111,34 @@ class Door:
             await send_with_headers({"type": "http.response.start", "status": status, "headers": headers})
             await send_with_headers({"type": "http.response.body", "body": body})
             return
-        await self._app(scope, receive, send_with_headers)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            self._complain(error)  # it has been answered with 500
+
+    def _complain(self, error: Exception) -> None:
+        """One line per cause: whoever finds a request that fails can send it a thousand times a second."""
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(at.filename).name}:{at.lineno}"
+        if where not in self._complaints and len(self._complaints) < COMPLAINTS:
+            self._complaints.add(where)
+            log.error('console.request_failed at=%s reason="%r" note="told once"', where, error)
 
     def _refusal(self, scope: Scope) -> tuple[int, bytes]:
         """Status and reason; 0 for who may come in."""
         headers = {name.lower(): value for name, value in scope["headers"]}
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        try:
+            named = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return 400, b"the Host header is no host"
+        if self._local and not is_loopback(named):
             return 421, b"this is answered to the names of loopback only"
         reads = scope["method"] in ("GET", "HEAD")
         if reads and (self._local or scope["path"] == "/" or scope["path"].startswith(OPEN)):
             return 0, b""
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if origin and urlsplit(origin).netloc != host:
+        if origin and not same_place(origin, host):
             return 403, b"this request comes from another page"
         if headers.get(b"sec-fetch-site", b"same-origin") not in (b"same-origin", b"none"):
             return 403, b"this request comes from another page"
