@@ -94,6 +94,7 @@ class Delivery:
         self.buried = 0
         self.retries = 0
         self.away: str | None = None  # why the database cannot be reached now
+        self.away_since_ns = 0  # Unix time since when it cannot
         self.damaged: str | None = None  # why the outbox cannot be read; None again when it is mended
 
     def _unsure_of_earlier_lives(self) -> tuple[Range, ...]:
@@ -265,6 +266,7 @@ class Delivery:
         self.retries += 1
         if self.away is None:
             log.warning('delivery.away reason="%s" note="points wait in the outbox"', error)
+            self.away_since_ns = time.time_ns()
         self.away = str(error)
         self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
         return max(min(error.retry_after_s or 0.0, LONGEST_ASKED_S), self._wait_s * (0.5 + 0.5 * self._jitter()))

@@ -46,8 +46,10 @@ def open_console(
             service.ask(lambda engine: service.counters(receiver), timeout_s=2.0),
             config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
             receiver.connected,
+            receiver.since_ns / 1e9,
             config.influxdb.url if config.influxdb else "embedded store",
             service.delivery.trouble,
+            service.delivery.away_since_ns / 1e9 if service.delivery.away else None,
             lies,
         )
 

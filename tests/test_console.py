@@ -328,8 +328,8 @@ def test_every_route_is_described_and_every_description_is_answered(plant):
     }
     assert served == {(path, method.upper()) for path, operations in paths.items() for method in operations}
     assert len(served) == len(ROUTES)
-    for path in paths:
-        if "command" not in path:
+    for path, operations in paths.items():
+        if "get" in operations:
             assert plant.get(path.replace("{id}", "press-1;site=a"))[0] == 200, path
     assert plant.get("/api/openapi.json")[1]["paths"] == paths
 
@@ -344,6 +344,16 @@ def test_the_token_is_made_once_and_nobody_but_its_file_shows_it(plant):
     for route in ROUTES:
         answer = plant.get(route.path.replace("{id}", "press-1;site=a"))
         assert token not in json.dumps(answer)
+
+
+@pytest.mark.servers
+def test_a_token_can_be_tried_without_changing_anything(plant):
+    assert plant.request("POST", "/api/token", None)[0] == 401
+    assert plant.request("POST", "/api/token", None, authorization="Bearer wrong")[0] == 401
+    right = f"Bearer {plant.token}"
+    assert plant.request("POST", "/api/token", None, authorization=right)[:2] == (200, {"ok": True})
+    assert plant.request("POST", "/api/token", None, authorization=right, origin="http://elsewhere.example")[0] == 403
+    assert plant.get("/api/token", authorization=right)[0] == 405
 
 
 @pytest.mark.servers
@@ -418,6 +428,8 @@ def test_with_a_broken_configuration_the_page_says_what_is_wrong_and_nothing_els
         assert "hunter2" not in json.dumps(found)
         assert plant.get("/api/machines")[0] == 503
         assert plant.get("/healthz")[0] == 503
+        assert plant.get("/readyz")[:2] == (503, {"ready": False, "why": "safe mode"})
+        assert plant.request("POST", "/api/token", None, authorization="Bearer ")[0] == 401
         headers = {"authorization": "Bearer ", "content_type": "application/json"}
         assert plant.request("POST", "/api/machines/a/command", b"{}", **headers)[0] == 401
         assert not (tmp_path / "data").exists()
@@ -461,6 +473,7 @@ def test_a_console_beyond_loopback_asks_for_the_token_also_to_read(tmp_path, mon
         assert plant.get("/metrics")[0] == 401
         assert plant.get("/api/machines", authorization=f"Bearer {token}")[0] == 200
         assert plant.get("/healthz")[0] == 200
+        assert plant.get("/readyz")[:2] == (200, {"ready": True, "broker": True, "database": True})
         assert plant.get("/")[0] == 200
         assert plant.get("/assets/console.css")[0] == 200
         assert not (plant.folder / "data" / "console.token").exists()

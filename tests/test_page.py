@@ -128,7 +128,8 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     page.get_by_label("Token").fill("not-the-token")
     page.get_by_label("Your name").fill("anna")
     page.locator("dialog").get_by_role("button", name="Unlock").click()
-    expect(page.get_by_role("alert")).to_have_text("That token was refused.")
+    expect(page.locator("dialog").get_by_role("alert")).to_have_text("This is not the token.")
+    expect(page.locator("#unlock")).to_have_text("Unlock")
     assert not plant.machine("press-1")["incident"]["acknowledged"], "a wrong token changes nothing"
     page.get_by_label("Token").fill(plant.token)
     page.locator("dialog").get_by_role("button", name="Unlock").click()
@@ -256,6 +257,136 @@ def test_a_change_that_nobody_confirmed_is_shown_beside_a_later_fault_and_says_w
         expect(past).not_to_contain_text("unconfirmed")
 
 
+LEVEL = """() => {
+  const canvas = document.querySelector("#charts canvas");
+  const draw = canvas.getContext("2d");
+  const line = document.createElement("canvas").getContext("2d");
+  line.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+  line.fillRect(0, 0, 1, 1);
+  const wanted = line.getImageData(0, 0, 1, 1).data.slice(0, 3).join();
+  const { width, height } = canvas;
+  const data = draw.getImageData(0, 0, width, height).data;
+  for (let y = 0; y < height; y += 1)
+    for (let x = Math.round(width * 0.9); x < width; x += 1) {
+      const at = 4 * (y * width + x);
+      if (data[at + 3] === 255 && data.slice(at, at + 3).join() === wanted) return y;
+    }
+  return -1;
+}"""
+
+
+@pytest.mark.servers
+def test_the_score_of_a_machine_in_alarm_stays_within_its_chart_and_a_zoom_stays_until_it_is_reset(plant, page: Page):
+    page.goto(f"{plant.url}/#/machines/press-1;site=a")
+    charts = page.locator("#charts")
+    expect(charts.locator("canvas")).to_have_count(6)
+    scores = plant.get("/api/machines/press-1;site=a/rows")[1]["score"]
+    assert max(scores) > 0.99999, "where the range of the chart ended before"
+    assert page.evaluate(LEVEL) > 3, "the line is drawn below the upper edge of its chart"
+
+    reset = page.get_by_role("button", name="Reset zoom")
+    expect(reset).to_be_hidden()
+    box = charts.locator(".u-over").first.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 50, steps=4)
+    page.mouse.up()
+    expect(reset).to_be_visible()
+    zoom = charts.get_attribute("data-zoom")
+    begin, end = map(float, zoom.split())
+    times = plant.get("/api/machines/press-1;site=a/rows")[1]["time_s"][-400:]
+    assert (begin, end) == pytest.approx(
+        [times[0] + part * (times[-1] - times[0]) for part in (0.3, 0.6)], abs=3 + 0.01 * (times[-1] - times[0])
+    )
+    picture = charts.locator("canvas").first.evaluate("canvas => canvas.toDataURL()")
+    newest = charts.get_attribute("data-newest")
+    go_on(plant, 60)
+    expect(charts).not_to_have_attribute("data-newest", newest)
+    assert charts.get_attribute("data-zoom") == zoom, "new rows do not undo it"
+    assert charts.locator("canvas").first.evaluate("canvas => canvas.toDataURL()") == picture
+    page.emulate_media(color_scheme="dark")
+    expect(reset).to_be_visible()
+    reset.click()
+    expect(charts).to_have_attribute("data-zoom", "")
+    expect(reset).to_be_hidden()
+
+
+@pytest.mark.servers
+def test_the_page_says_since_when_nothing_is_known_and_never_that_all_is_well(tmp_path, page: Page):
+    with Plant(tmp_path / "plant") as plant:
+        plant.send("press-1", press(60, 2))
+        page.goto(f"{plant.url}/#/incidents")
+        expect(page.get_by_text("No open incident")).to_be_visible()
+        expect(page.locator(".sign.on")).to_have_text(["live", "broker", "database"])
+        banner = page.locator("#banner")
+        expect(banner).to_be_hidden()
+        assert plant.get("/readyz")[:2] == (200, {"ready": True, "broker": True, "database": True})
+
+        plant.broker.stop()
+        expect(banner).to_have_text(
+            re.compile(r"^The broker has been disconnected since \d\d:\d\d:\d\d: no new readings")
+        )
+        expect(page.locator("#live")).to_have_class("sign off")
+        expect(page.locator("#live")).to_have_text("no new readings")
+        expect(page.locator("#broker")).to_have_text("broker disconnected")
+        assert banner.bounding_box()["width"] == 1280
+        assert plant.get("/readyz")[:2] == (503, {"ready": False, "broker": False, "database": True})
+        assert plant.get("/healthz")[0] == 200, "a restart would mend nothing"
+        plant.broker.start()
+        expect(banner).to_be_hidden(timeout=30_000)
+        expect(page.locator("#live")).to_have_class("sign on")
+
+        os.kill(plant.process.pid, signal.SIGSTOP)  # it hangs
+        expect(page.locator("#live")).to_have_text("not connected", timeout=15_000)
+        expect(banner).to_have_text(
+            re.compile(r"^No connection to Spikewatch since \d\d:\d\d:\d\d\. What you see is from before")
+        )
+        assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
+        os.kill(plant.process.pid, signal.SIGCONT)
+        expect(banner).to_be_hidden(timeout=15_000)
+
+        assert plant.stop() == 0
+        expect(banner).to_have_text(re.compile("^No connection to Spikewatch since"))
+        expect(page.locator(".sign.on")).to_have_count(0)
+        for name in ("Service", "Incidents", "Machines"):
+            page.get_by_role("link", name=name, exact=True).click()
+            expect(page.locator("#skeleton")).to_be_visible()
+            expect(banner).to_contain_text("Nothing is known at present.")
+            assert page.locator("main").inner_text() == "", "no empty state before an answer"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("address", ["#/", "#/incidents", "#/service", "#/configuration", "#/machines/ur3-robot"])
+def test_before_the_first_answer_the_page_says_nothing_of_machines(demo, page: Page, address):
+    page.route("**/api/**", lambda route: None)  # no answer comes
+    page.goto(f"{demo}/{address}")
+    expect(page.locator("#skeleton")).to_be_visible()
+    assert page.locator("main").inner_text() == ""
+    expect(page.locator(".sign")).to_have_text(["connecting", "broker", "database"])
+    expect(page.locator(".sign.on")).to_have_count(0)
+    page.unroute_all(behavior="ignoreErrors")
+
+
+@pytest.mark.servers
+def test_a_token_is_tried_when_it_is_given_and_an_old_one_is_forgotten(demo, page: Page):
+    page.goto(demo)
+    page.evaluate("sessionStorage.setItem('spikewatch.token', 'of-an-earlier-service')")
+    page.reload()
+    expect(page.locator("#unlock")).to_have_text("Unlock")
+    page.locator("#unlock").click()
+    for wrong in ("any text", "\u2713", "of-an-earlier-service"):
+        page.get_by_label("Token").fill(wrong)
+        page.locator("dialog").get_by_role("button", name="Unlock").click()
+        expect(page.locator("dialog").get_by_role("alert")).to_have_text("This is not the token.")
+        expect(page.locator("#unlock")).to_have_text("Unlock")
+    where = page.locator("dialog code").inner_text()
+    page.get_by_label("Token").fill(Path(where).read_text().strip())
+    page.get_by_label("Your name").fill("anna")
+    page.locator("dialog").get_by_role("button", name="Unlock").click()
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.locator("#unlock")).to_have_text("Lock (anna)")
+
+
 @pytest.mark.servers
 def test_before_the_first_reading_the_page_says_what_to_publish(tmp_path, page: Page):
     with Plant(tmp_path / "plant") as plant:
@@ -284,7 +415,9 @@ def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_notices_when_it
 
         until(served, "the page is served", 60)
         page.goto(plant.url)
-        expect(page.get_by_role("alert")).to_contain_text("Safe mode: 1 problem")
+        expect(page.locator("main").get_by_role("alert")).to_contain_text("Safe mode: 1 problem")
+        expect(page.locator("#live")).to_have_text("safe mode")
+        expect(page.locator("#banner, #broker, #database").filter(visible=True)).to_have_count(0)
         expect(page.locator("#line-3")).to_contain_text("limits.machins: unknown key (did you mean machines?)")
         path.write_text(f"console: {{port: {port}}}\ndata: {tmp_path}/data\n")
         expect(page.locator("#configuration")).to_contain_text("Restart the service")

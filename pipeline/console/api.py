@@ -47,8 +47,10 @@ class Status(NamedTuple):
     figures: dict[str, float | int | str | bool]  # its counters
     broker: str  # where it is
     broker_reached: bool
+    broker_since_s: float  # Unix time since when it is reached, or is not
     database: str
     database_away: str | None  # why it cannot be reached
+    database_since_s: float | None  # Unix time since when it cannot
     token_file: str  # where the token for writing lies
 
 
@@ -379,6 +381,19 @@ class Api:
     def healthz(self, request: Request) -> Response:
         """See the route of this name."""
         self._briefly("healthz", lambda: self._ask(lambda engine: True))
+        return json({"ok": True})
+
+    def readyz(self, request: Request) -> Response:
+        """See the route of this name."""
+        if self._status is None:
+            return json({"ready": False, "why": "safe mode"}, 503)
+        status = self._briefly("health", self._status)
+        ready = status.broker_reached and status.database_away is None
+        found = {"ready": ready, "broker": status.broker_reached, "database": status.database_away is None}
+        return json(found, 200 if ready else 503)
+
+    def token(self, request: Request) -> Response:
+        """See the route of this name. Whoever has a wrong one does not come this far."""
         return json({"ok": True})
 
     def metrics(self, request: Request) -> Response:

@@ -35,7 +35,7 @@ HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-OPEN = ("/healthz", "/assets/", "/favicon.ico")  # answers that hold nothing of the plant
+OPEN = ("/healthz", "/readyz", "/assets/", "/favicon.ico")  # answers that hold nothing of the plant
 COMPLAINTS = 20  # that are told, of different causes
 SHORTEST_TOKEN, LONGEST_TOKEN = 16, 4_096
 

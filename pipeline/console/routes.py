@@ -120,7 +120,15 @@ ROUTES = (
     Route("GET", "/api/health", "health", "The service's own counters, and whether broker and database are reached."),
     Route("GET", "/api/config", "configuration", "The configuration file, and what is wrong with it."),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
-    Route("GET", "/healthz", "healthz", "200 where the service gets anywhere, else 503."),
+    Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),
+    Route("GET", "/healthz", "healthz", "200 where the service is alive, else 503: restart it then."),
+    Route(
+        "GET",
+        "/readyz",
+        "readyz",
+        "200 where readings come in and points go out: the service is alive, connected to the broker, and the "
+        "database is reached. Else 503, and which of them is not.",
+    ),
     Route("GET", "/metrics", "metrics", "The counters for Prometheus.", (), None, "text/plain"),
 )
 ERRORS: Mapping[str, str] = {

@@ -33,6 +33,7 @@ RANK = np.array([ATTENTION.index(_OF_STATE[state]) for state in MachineState])
 CHANGED = ATTENTION.index("changed")  # something has, and nobody has confirmed it
 SENSOR = ATTENTION.index("sensor")  # one of its sensors is bad
 DIGITS = 6  # of a number in a chart
+SCORE_DIGITS = 8  # behind the point: what tells is how near it is to 1
 SENSORS_SHOWN = 8  # where nobody says which
 OPEN_SHOWN = 200  # incidents
 
@@ -240,7 +241,7 @@ def chart(table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str],
     severity: Ints = table.rows["severity"].astype(np.int64)
     return {
         "time_s": np.round(table.time_ns / 1e9, 6).tolist(),
-        "score": rounded(table.rows["score"].astype(float)),
+        "score": np.round(table.rows["score"].astype(float), SCORE_DIGITS).tolist(),
         "severity": severity.tolist(),
         "cause": [names.get(one, "") for one in table.rows["cause"].astype(np.int64).tolist()],
         "spikes": table.rows["spikes"].tolist(),

@@ -102,6 +102,7 @@ class Receiver:
         self._lost = 0  # connections, in a row, that ended soon and without a reason
         self._retry_s = FIRST_RETRY_S
         self.connected = False
+        self.since_ns = time.time_ns()  # Unix time since when it is connected, or is not
         self.received = 0
         self.dropped = 0
         self.reconnects = 0
@@ -224,7 +225,7 @@ class Receiver:
             self._away(reason_of(error))
             return 0.0
         self._loop(client)
-        self.connected = False
+        self._set_connected(False)
         lasted_s = time.monotonic() - self._connected_at if self._connected_at else 0.0
         self._lost = self._lost + 1 if 0.0 < lasted_s < TAKEN_OVER_RETRY_S and not self._refusal else 0
         if self._lost >= SUSPICIOUS:  # MQTT 3.1.1 and Mosquitto 2.0 say nothing to the one who is pushed out
@@ -303,6 +304,11 @@ class Receiver:
         if sock is not None and not client.pending:
             select.select([sock], [sock] if client.want_write() else [], [], 0.1)
 
+    def _set_connected(self, connected: bool) -> None:
+        if connected != self.connected:
+            self.since_ns = time.time_ns()
+        self.connected = connected
+
     def _on_connect(
         self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
@@ -320,7 +326,7 @@ class Receiver:
             self._session += 1
         self._connection += 1
         self._connected_at = time.monotonic()
-        self.connected = True
+        self._set_connected(True)
         if self._status is not None:
             client.publish(self._status.topic, self._status.online, 1, True)
         self._outgoing.connected()
@@ -343,7 +349,7 @@ class Receiver:
     def _on_disconnect(
         self, client: Client, data: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self.connected = False
+        self._set_connected(False)
         if not self._refusal and flags.is_disconnect_packet_from_server:
             self._taken_over = reason.value == TAKEN_OVER
             self._refusal = f"closed by the broker: {reason}"

@@ -19,8 +19,7 @@ export class Refused extends Error {
 }
 
 async function call(path, options = {}) {
-  const headers = { ...options.headers };
-  if (unlocked()) headers.authorization = `Bearer ${kept(TOKEN)}`;
+  const headers = { ...(unlocked() && { authorization: `Bearer ${kept(TOKEN)}` }), ...options.headers };
   const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(WAIT_MS) });
   const content = await answer.json().catch(() => ({ error: answer.statusText }));
   if (!answer.ok) throw new Refused(answer.status, content.error ?? answer.statusText);
@@ -34,6 +33,23 @@ export function lock() {
   document.dispatchEvent(new Event("unlocked"));
 }
 
+// What the service says of a token: empty where it is the right one.
+async function wrongToken(token) {
+  if (!/^[\x21-\x7e]+$/.test(token)) return "This is not the token.";
+  try {
+    await call("/api/token", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+    return "";
+  } catch (error) {
+    if (error.status === 401) return "This is not the token.";
+    return error.status ? error.message : "The token could not be checked: no answer from the service.";
+  }
+}
+
+// A token that was kept may be an old one.
+export async function checkKept() {
+  if (unlocked() && (await wrongToken(kept(TOKEN))) === "This is not the token.") lock();
+}
+
 export async function unlock(why = "") {
   let lies = "console.token in the data folder";
   try {
@@ -44,12 +60,13 @@ export async function unlock(why = "") {
   const values = await ask(
     "Unlock",
     [
-      why ? h("p", { class: "bad-text", role: "alert" }, why) : null,
-      h("p", {}, "Reading is open; to answer a machine you need the token. It is in ", h("code", {}, lies), "."),
+      why ? h("p", {}, why) : null,
+      h("p", {}, "Commands to machines need the token. It is in ", h("code", {}, lies), "."),
       h("label", {}, "Token", h("input", { name: "token", type: "password", required: true, autocomplete: "off" })),
-      h("label", {}, "Your name", h("input", { name: "by", value: by(), maxlength: "64", autocomplete: "name", placeholder: "kept with what you say" })),
+      h("label", {}, "Your name", h("input", { name: "by", value: by(), maxlength: "64", autocomplete: "name", placeholder: "recorded with your commands" })),
     ].filter(Boolean),
     "Unlock",
+    (given) => wrongToken(given.token.trim()),
   );
   if (!values) return false;
   sessionStorage.setItem(TOKEN, values.token.trim());
@@ -76,7 +93,7 @@ export async function tell(id, verb, argument = "") {
         return false;
       }
       lock();
-      if (!(await unlock("That token was refused."))) return false;
+      if (!(await unlock("The token is no longer valid."))) return false;
     }
   }
 }

@@ -1,7 +1,8 @@
 // Charts of a machine over its time: score, a sensor in its expected band, and its populations as a raster of spikes.
-// All have the same width of axis and one cursor, so that what is above one another happened at one time.
+// All have the same width of axis and one cursor, so that what is above one another happened at one time. Which part of
+// it is shown is the page's to say (`state.zoomTo`, `update(shown, zoom)`): new rows come in every second.
 import { h, text } from "./dom.js";
-import { nines, number, score } from "./format.js";
+import { NINES, nines, number, score } from "./format.js";
 
 const AXIS = 78;
 const SYNC = "machine";
@@ -27,18 +28,38 @@ function axes(values, splits, more = {}) {
   ];
 }
 
-function make(place, options, data) {
+const CURSOR = {
+  // Charts are of different widths, so each has a selection of its own.
+  sync: { key: SYNC, filters: { pub: (event) => !["mousedown", "mouseup", "dblclick"].includes(event) } },
+  drag: { x: true, y: false, setScale: false },
+  points: { show: false },
+};
+const DRAGGED = 5; // pixels; less is a click
+
+function make(place, state, options, data) {
+  const selected = (one) => {
+    const { left, width } = one.select;
+    if (width < DRAGGED) return;
+    one.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    state.zoomTo(one.posToVal(left, "x"), one.posToVal(left + width, "x"));
+  };
   const chart = new uPlot(
     {
       width: Math.max(place.clientWidth, 200),
-      cursor: { sync: { key: SYNC }, drag: { x: true, y: false }, points: { show: false } },
+      cursor: { ...CURSOR, bind: { dblclick: () => () => state.zoomTo(null) } },
       legend: { show: false },
       padding: [8, 10, 0, 0],
       ...options,
+      hooks: { ...options.hooks, setSelect: [selected] },
     },
     data,
     place,
   );
+  chart.show = (columns, zoom) =>
+    chart.batch(() => {
+      chart.setData(columns, !zoom);
+      if (zoom) chart.setScale("x", { min: zoom.min, max: zoom.max });
+    });
   const resize = new ResizeObserver(() => chart.setSize({ width: Math.max(place.clientWidth, 200), height: options.height }));
   resize.observe(place);
   chart.end = () => {
@@ -78,8 +99,9 @@ function tint(chart, incident) {
   draw.restore();
 }
 
-const TICKS = [0, 1, 2, 3, 4];
-const NAMES = ["0", "0.9", "0.99", "0.999", "0.9999"];
+const USUAL = 4.4; // nines that are always in sight
+const TICKS = Array.from({ length: NINES + 1 }, (_, at) => at);
+const named = (level) => (level ? `0.${"9".repeat(level)}` : "0");
 
 export function scoreChart(place, state) {
   const says = h("span", { class: "number muted", "aria-live": "off" });
@@ -87,10 +109,11 @@ export function scoreChart(place, state) {
   place.append(h("header", {}, h("h3", {}, "Score"), says), body);
   const chart = make(
     body,
+    state,
     {
       height: 180,
-      scales: { x: { time: true }, y: { range: [0, 4.4] } },
-      axes: axes((_, splits) => splits.map((value) => NAMES[value] ?? ""), () => TICKS),
+      scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(USUAL, (high ?? 0) + 0.3)] } },
+      axes: axes((_, splits) => splits.map(named), (one) => TICKS.filter((level) => level <= one.scales.y.max)),
       series: [{}, { stroke: colour("--accent"), width: 1.6, fill: colour("--accent-soft"), spanGaps: true, points: { show: false } }],
       hooks: {
         drawClear: [(one) => tint(one, state.incident)],
@@ -110,9 +133,9 @@ export function scoreChart(place, state) {
     const last = at ?? data.score.length - 1;
     return last < 0 ? "" : `${score(data.score[last])}${data.cause[last] ? ` · ${data.cause[last]}` : ""}`;
   };
-  chart.update = (shown) => {
+  chart.update = (shown, zoom) => {
     data = shown;
-    chart.setData([shown.time_s, shown.score.map(nines)]);
+    chart.show([shown.time_s, shown.score.map(nines)], zoom);
     text(says, told(chart.cursor.idx));
   };
   return chart;
@@ -125,6 +148,7 @@ export function sensorChart(place, sensor, state) {
   const hidden = { stroke: "transparent", width: 0, spanGaps: true, points: { show: false } };
   const chart = make(
     body,
+    state,
     {
       height: 150,
       scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.06, high + (high - low) * 0.06]) } },
@@ -149,9 +173,10 @@ export function sensorChart(place, sensor, state) {
     const band = data.low[last] === null ? "" : `  expected ${number(data.expected[last])}  (${number(data.low[last])} … ${number(data.high[last])})`;
     return `${number(data.value[last])}${band}`;
   };
-  chart.update = (shown) => {
-    data = shown.sensors[sensor] ?? { value: [], low: [], high: [], expected: [] };
-    chart.setData([shown.time_s, data.low, data.high, data.expected, data.value]);
+  chart.update = (shown, zoom) => {
+    const none = shown.time_s.map(() => null);
+    data = shown.sensors[sensor] ?? { value: none, low: none, high: none, expected: none };
+    chart.show([shown.time_s, data.low, data.high, data.expected, data.value], zoom);
     text(says, told(chart.cursor.idx));
   };
   return chart;
@@ -167,6 +192,7 @@ export function raster(place, state) {
   let populations = [];
   const chart = make(
     body,
+    state,
     {
       height: 200,
       scales: { x: { time: true }, y: { range: () => [-0.5, Math.max(populations.length, 1) - 0.5] } },
@@ -206,11 +232,11 @@ export function raster(place, state) {
     const words = populations.filter((_, number) => bits & (1 << number)).map((one) => one.says);
     return words.join("; ") || (data?.fires.some(Boolean) ? "" : "none in these rows");
   };
-  chart.update = (shown, sensor) => {
+  chart.update = (shown, zoom, sensor) => {
     populations = shown.populations;
     data = { time_s: shown.time_s, fires: shown.sensors[sensor]?.fires ?? shown.time_s.map(() => 0) };
     text(title, `Spikes of ${sensor}`);
-    chart.setData([shown.time_s, shown.time_s.map(() => null)], true);
+    chart.show([shown.time_s, shown.time_s.map(() => null)], zoom);
     text(says, told(chart.cursor.idx));
   };
   return chart;

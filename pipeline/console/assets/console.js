@@ -1,49 +1,95 @@
 // The page: which part is shown, and that it is looked at once a second while somebody can see it.
 import { placeOf } from "./address.js";
-import { by, lock, read, unlock, unlocked } from "./api.js";
+import { by, checkKept, lock, read, unlock, unlocked } from "./api.js";
 import { configuration } from "./configuration.js";
 import { attribute, h, text } from "./dom.js";
+import { moment } from "./format.js";
 import { incidents } from "./incidents.js";
 import { machine } from "./machine.js";
 import { machines } from "./machines.js";
 import { service } from "./service.js";
 
 const EVERY_MS = 1000;
+const LATE_MS = 5000; // after which a service that does not answer is not reached
 const PAGES = { "": machines, incidents, service, configuration };
 const main = document.getElementById("main");
-const live = document.getElementById("live");
+const banner = document.getElementById("banner");
 let page = null;
 let timer = 0;
 let turn = 0;
-let covered = false; // a message stands where the page would be
+let asked = 0; // when the question was put that is not answered yet; 0 for none
+let fresh = Date.now(); // when what is shown was told
 
-function alive(good, words) {
-  text(live, words);
-  live.className = good ? "live on" : "live off";
+function sign(name, kind, words) {
+  const element = document.getElementById(name);
+  text(element, words);
+  element.className = `sign ${kind}`;
 }
+
+function warn(kind, words) {
+  text(banner, words);
+  banner.className = kind;
+  banner.hidden = !words;
+  document.body.classList.toggle("stale", kind === "lost");
+}
+
+// What is known of the service, its broker and its database.
+function connected(health) {
+  fresh = Date.now();
+  if (health.safe_mode) {
+    sign("live", "off", "safe mode");
+    warn("", "");
+    return;
+  }
+  const broker = health.broker_reached;
+  sign("live", broker ? "on" : "off", broker ? "live" : "no new readings");
+  sign("broker", broker ? "on" : "off", broker ? "broker" : "broker disconnected");
+  sign("database", health.database_away === null ? "on" : "off", health.database_away === null ? "database" : "database away");
+  warn("", broker ? "" : `The broker has been disconnected since ${moment(health.broker_since_s)}: no new readings arrive. The states below are from before that.`);
+}
+
+function unknown(words, warning) {
+  sign("live", "off", words);
+  sign("broker", "", "broker unknown");
+  sign("database", "", "database unknown");
+  const known = main.dataset.ready ? "What you see is from before that, and nothing newer is known." : "Nothing is known at present.";
+  if (warning) warn("lost", `${warning} since ${moment(fresh / 1000)}. ${known} Trying again every second.`);
+}
+
+const lost = () => unknown("not connected", "No connection to Spikewatch");
 
 async function look() {
   clearTimeout(timer);
   const mine = turn;
   if (!document.hidden) {
+    asked = Date.now();
     try {
-      await page.refresh();
-      alive(true, "live");
-      if (covered) return show();
+      const [health] = await Promise.all([read("/api/health"), page.refresh()]);
+      if (mine === turn) connected(health);
+      if (mine === turn && main.dataset.covered) return show();
     } catch (error) {
-      if (mine === turn) {
-        alive(false, error.status ? "waiting" : "not reached");
-        if (error.status === 401 && !document.getElementById("dialog").open) await unlock("Reading from here needs the token.");
-        if (error.status === 404) cover(h("p", { class: "empty" }, "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
-        if (error.status === 503) await starting(error);
-      }
+      if (mine === turn) await failed(error);
     }
+    asked = 0;
   }
   if (mine === turn) timer = setTimeout(look, EVERY_MS);
 }
 
+async function failed(error) {
+  if (!error.status) lost();
+  else if (error.status === 401) {
+    unknown("locked", "");
+    asked = 0;
+    if (!document.getElementById("dialog").open) await unlock("Reading from here needs the token.");
+  } else if (error.status === 404 || error.status === 400) cover(h("p", { class: "empty" }, "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
+  else {
+    unknown("waiting", main.dataset.ready ? "Spikewatch is starting or busy, and has not answered" : "");
+    if (error.status === 503) await starting(error);
+  }
+}
+
 function cover(message) {
-  covered = true;
+  main.dataset.covered = "true";
   main.replaceChildren(message);
 }
 
@@ -58,9 +104,9 @@ function show() {
   if (location.hash.startsWith("#main")) return;
   const [name, id] = placeOf(location.hash);
   turn += 1;
-  covered = false;
   page?.close();
   delete main.dataset.ready;
+  delete main.dataset.covered;
   const known = name === "machines" ? "" : name in PAGES ? name : "";
   page = name === "machines" && id ? machine(main, id) : PAGES[known](main);
   for (const link of document.querySelectorAll("#pages a")) {
@@ -79,6 +125,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 document.addEventListener("visibilitychange", () => !document.hidden && look());
+setInterval(() => asked && !document.hidden && Date.now() - asked > LATE_MS && lost(), EVERY_MS);
 addEventListener("hashchange", show);
 name();
+checkKept();
 show();

@@ -56,25 +56,39 @@ export function toast(message, bad = false) {
   setTimeout(() => element.remove(), bad ? 9000 : 5000);
 }
 
-// A question in the page's one dialog; gives the form's values, or null where it was dismissed.
-export function ask(title, body, action, kind = "") {
+// A question in the page's one dialog; gives the form's values, or null where it was dismissed. `wrong(values)` gives
+// what is wrong with them, if anything: then the dialog stays and says so.
+export function ask(title, body, action, wrong = null) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {
+    const complaint = h("p", { class: "bad-text", role: "alert", hidden: true });
     const form = h(
       "form",
       { method: "dialog" },
       h("h2", { id: "dialog-title" }, title),
       ...body,
+      complaint,
       h(
         "div",
         { class: "actions" },
         h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel"),
-        h("button", { type: "submit", class: `primary ${kind}` }, action),
+        h("button", { type: "submit", class: "primary" }, action),
       ),
     );
     let values = null;
-    form.addEventListener("submit", () => {
-      values = Object.fromEntries(new FormData(form));
+    form.addEventListener("submit", async (event) => {
+      const given = Object.fromEntries(new FormData(form));
+      if (wrong) {
+        event.preventDefault();
+        const button = form.querySelector(".primary");
+        button.disabled = true;
+        text(complaint, await wrong(given));
+        button.disabled = false;
+        attribute(complaint, "hidden", complaint.textContent ? null : "");
+        if (complaint.textContent || !form.isConnected) return;
+      }
+      values = given;
+      dialog.close();
     });
     dialog.addEventListener("close", () => resolve(values), { once: true });
     dialog.replaceChildren(form);

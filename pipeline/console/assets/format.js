@@ -76,7 +76,8 @@ export const score = (value) => {
   if (value === null || value === undefined) return "–";
   return (value >= 0.99995 ? Math.min(value, 0.999999).toFixed(6) : value.toFixed(4));
 };
-export const nines = (value) => -Math.log10(Math.max(1 - value, 1e-6));
+export const NINES = 7; // of a score at most; what is nearer to 1 is drawn there
+export const nines = (value) => -Math.log10(Math.max(1 - value, 10 ** -NINES));
 export const percent = (value) => `${Math.round(value * 100)} %`;
 
 export function number(value, digits = 4) {

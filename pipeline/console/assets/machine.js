@@ -137,8 +137,10 @@ export function machine(place, id) {
   const table = h("tbody", {});
   const ageing = ageingTable();
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
-  const state = { incident: null, warning: 0.99, critical: 0.999 };
+  const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
+  const state = { incident: null, warning: 0.99, critical: 0.999, zoomTo };
   let all = null;
+  let zoom = null; // from when to when the charts show, and the rows as they were when that was chosen
   let cursor = "";
   let span = 400;
   let selected = "";
@@ -154,7 +156,7 @@ export function machine(place, id) {
     answers,
     incident,
     unconfirmed,
-    h("div", { class: "bar tools" }, h("h2", {}, "Live"), spans),
+    h("div", { class: "bar tools" }, h("h2", {}, "Live"), h("div", { class: "choices" }, reset, spans)),
     charts,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
     ageing,
@@ -164,6 +166,7 @@ export function machine(place, id) {
     ...Object.entries(SPANS).map(([rows, title]) =>
       h("button", { type: "button", "aria-pressed": String(Number(rows) === span), onclick: (event) => {
         span = Number(rows);
+        zoom = null;
         for (const one of spans.children) attribute(one, "aria-pressed", String(one === event.target));
         draw();
       } }, title),
@@ -204,6 +207,12 @@ export function machine(place, id) {
     refresh();
   }
 
+  // Until it is reset, whatever comes in meanwhile; null resets it.
+  function zoomTo(min, max) {
+    zoom = min === null ? null : { min, max, rows: zoom?.rows ?? all };
+    draw();
+  }
+
   function build() {
     const key = Object.keys(all.sensors).join("\n");
     if (drawn.key === key && drawn.score) return;
@@ -220,12 +229,14 @@ export function machine(place, id) {
   function draw() {
     if (!all || !Object.keys(all.sensors).length || !all.time_s.length) return;
     build();
-    const shown = newest(all, span);
-    drawn.score.update(shown);
-    for (const chart of drawn.list) chart.update(shown);
+    attribute(reset, "hidden", zoom ? null : "");
+    const shown = zoom?.rows ?? newest(all, span);
+    drawn.score.update(shown, zoom);
+    for (const chart of drawn.list) chart.update(shown, zoom);
     const blamed = state.incident?.sensors[0]?.sensor;
     const sensor = [selected, blamed, all.order[0]].find((one) => one && all.sensors[one]) ?? Object.keys(all.sensors)[0];
-    drawn.raster.update(shown, sensor);
+    drawn.raster.update(shown, zoom, sensor);
+    charts.dataset.zoom = zoom ? `${zoom.min} ${zoom.max}` : "";
     charts.dataset.rows = String(all.time_s.length);
     charts.dataset.newest = String(all.time_s.at(-1));
   }
@@ -239,6 +250,7 @@ export function machine(place, id) {
     const query = new URLSearchParams([...(cursor ? [["cursor", cursor]] : []), ...(chosen ?? []).map((sensor) => ["sensor", sensor])]);
     const more = await read(`${address}/rows?${query}`);
     all = more.goes_on && all ? joined(all, more) : more;
+    if (zoom && !more.goes_on && more.time_s[0] <= zoom.min) zoom.rows = more; // with other sensors
     cursor = more.cursor;
     chosen ??= Object.keys(more.sensors);
     const blamed = state.incident?.sensors[0]?.sensor;
@@ -274,12 +286,12 @@ export function machine(place, id) {
     if (one.unconfirmed) waiting.update(one);
     changed = one.changed;
     list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
+    place.dataset.ready = "true"; // before it is drawn: what is hidden has no width
     draw();
     if (Date.now() >= agedAgain) {
       agedAgain = Date.now() + AGED_MS;
       read(`${address}/ageing`).then((aged) => ageing.update(aged.sensors), () => { agedAgain = 0; });
     }
-    place.dataset.ready = "true";
   }
 
   const scheme = matchMedia("(prefers-color-scheme: dark)");

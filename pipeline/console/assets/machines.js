@@ -2,10 +2,12 @@
 import { pageOf } from "./address.js";
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, nines, pill, score } from "./format.js";
+import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, NINES, nines, pill, score } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
+
+const height = (level) => 23 - (level / NINES) * 22;
 
 function spark() {
   const line = document.createElementNS(SVG, "polyline");
@@ -16,7 +18,7 @@ function spark() {
   picture.setAttribute("aria-hidden", "true");
   for (const level of [2, 3]) {
     const mark = document.createElementNS(SVG, "line");
-    const y = 23 - (level / 4) * 22;
+    const y = height(level);
     for (const [name, value] of Object.entries({ x1: 0, x2: 120, y1: y, y2: y })) mark.setAttribute(name, value);
     mark.setAttribute("class", level === 2 ? "warn" : "crit");
     picture.append(mark);
@@ -24,7 +26,7 @@ function spark() {
   picture.append(line);
   picture.update = (scores) => {
     const step = 120 / Math.max(scores.length - 1, 1);
-    line.setAttribute("points", scores.map((one, at) => `${(at * step).toFixed(1)},${(23 - (Math.min(nines(one), 4) / 4) * 22).toFixed(1)}`).join(" "));
+    line.setAttribute("points", scores.map((one, at) => `${(at * step).toFixed(1)},${height(nines(one)).toFixed(1)}`).join(" "));
   };
   return picture;
 }

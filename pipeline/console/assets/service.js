@@ -68,7 +68,7 @@ export function service(place) {
     h("div", { class: "grid two" }, broker, database),
     tiles,
     h("section", { class: "card" }, h("h2", {}, "Refused, by cause"), none, causes),
-    h("p", { class: "muted small" }, "For machines: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
+    h("p", { class: "muted small" }, "For machines: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/readyz" }, "/readyz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
   );
 
   async function refresh() {
