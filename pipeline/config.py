@@ -4,26 +4,44 @@ Parts receive their own branch, never the tree. `pipeline.config_file` reads it 
 finds what the types cannot say.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from pipeline.files import read_bounded
+
+
+class Problem(NamedTuple):
+    """One mistake of a configuration. It never holds a secret, nor a value that might be one."""
+
+    message: str  # what is wrong (what would be right)
+    key: str = ""  # path of the key, such as `mqtt.sources[0].topic`
+    file: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        """As a line, `FILE:LINE: key.path: message`; what is not known is left out."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
 
 class ConfigError(Exception):
-    """The configuration is wrong and the operator must change it; `problems` has one line for each.
+    """The configuration is wrong and the operator must change it: `problems`, one on each line of the text."""
 
-    A line reads `FILE:LINE: key.path: what is wrong (what would be right)`. It never holds a secret.
-    """
+    def __init__(self, problems: Sequence[Problem | str]) -> None:
+        self.problems = tuple(Problem(one) if isinstance(one, str) else one for one in problems)
+        super().__init__("\n".join(map(str, self.problems)))
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+
+class NoConfigError(ConfigError):
+    """There is no configuration to be wrong: the file cannot be read at all."""
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,26 +212,34 @@ class Hidden(str):
         return "'***'"
 
 
+MOST_SECRET_BYTES = 65_536
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,39}")  # as people name environment variables
+
+
 def read_secret(secret: Secret, environ: Mapping[str, str]) -> Hidden:
     """The secret's text, without line breaks around it. ConfigError, which does not hold it, where it is missing.
 
     Nor may it hold control characters: a library that cannot send them quotes them, and all that is around them.
+    What is named is not shown where it may be the secret itself, written where its name should be.
     """
     if secret.env is not None:
+        named = secret.env if _VARIABLE.fullmatch(secret.env) else "that env names"
         text = environ.get(secret.env, "")
         if not text:
-            raise ConfigError([f"the environment variable {secret.env} is not set"])
+            raise ConfigError([f"the environment variable {named} is not set"])
     else:
+        path = Path(secret.file or "")
+        named = str(path) if path.is_absolute() or os.path.exists(path) else "that file names"
         try:
-            text = Path(secret.file or "").read_text(encoding="utf-8")
+            text = read_bounded(path, MOST_SECRET_BYTES).decode()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise ConfigError([f"the file {secret.file} cannot be read: {why}"]) from None
+            raise ConfigError([f"the file {named} cannot be read: {why}"]) from None
     text = text.strip("\r\n")
     if not text:
-        raise ConfigError([f"the secret in {secret.env or secret.file} is empty"])
+        raise ConfigError([f"the secret in {named} is empty"])
     if not text.isprintable():
-        raise ConfigError([f"the secret in {secret.env or secret.file} holds a line break or control character"])
+        raise ConfigError([f"the secret in {named} holds a line break or control character"])
     return Hidden(text)
 
 
@@ -233,22 +259,24 @@ _UNITS_NS = {
     "d": 86_400_000_000_000,
     "w": 604_800_000_000_000,
 }
-_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d|w)")
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
+_PARTS = re.compile(rf"({_NUMBER}) ?(ms|s|m|h|d|w)")
+_DURATION = re.compile("".join(rf"(?:{_NUMBER} ?{unit} ?)?" for unit in ("w", "d", "h", "m", "s", "ms")))
 _LONGEST_NS = 100 * 365 * _UNITS_NS["d"]  # keeps sums with Unix times inside 64 bits
 
 
 def duration_ns(text: str) -> int:
-    """Nanoseconds of `10m`, `1.5h`, `500ms`; ValueError says what would be right.
+    """Nanoseconds of `10m`, `1.5h`, `2h30m`, `500ms`; ValueError says what would be right.
 
-    >>> duration_ns("1.5s")
-    1500000000
+    >>> duration_ns("1m1.5s")
+    61500000000
     """
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a duration (a number and one of {', '.join(_UNITS_NS)}: 30s, 10m, 7d)")
-    length = int(Decimal(found[1]) * _UNITS_NS[found[2]])
+    if not text or text != text.strip() or _DURATION.fullmatch(text) is None:
+        units = ", ".join(_UNITS_NS)
+        raise ValueError(f"{text[:40]!r} is not a duration (numbers with {units}, the longest first: 30s, 2h30m, 7d)")
+    length = sum(int(Decimal(number) * _UNITS_NS[unit]) for number, unit in _PARTS.findall(text))
     if length > _LONGEST_NS:
-        raise ValueError(f"{text!r} is longer than 100 years")
+        raise ValueError(f"{text[:40]!r} is longer than 100 years")
     return length
 
 

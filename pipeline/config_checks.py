@@ -3,14 +3,18 @@
 One function per kind of branch, in the table `CHECKS`; each gives (key, what is wrong) and never shows a secret.
 """
 
+import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 import msgspec
 
+from pipeline.addresses import MQTT, address, is_loopback
 from pipeline.config import (
     Alert,
     Config,
@@ -31,9 +35,13 @@ from pipeline.config import (
     read_secret,
     unix_ns,
 )
+from pipeline.files import read_bounded
 from pipeline.topics import parse
 
 Problems = Iterator[tuple[str, str]]
+
+MOST_PEM_BYTES = 1 << 20  # of a certificate, a key or all the authorities that are trusted
+LONGEST_NAME = 255  # bytes between two slashes of a path, on every file system in use
 
 
 def _check_secret(secret: Secret, environ: Mapping[str, str]) -> Problems:
@@ -43,16 +51,36 @@ def _check_secret(secret: Secret, environ: Mapping[str, str]) -> Problems:
     try:
         read_secret(secret, environ)
     except ConfigError as error:
-        yield "env" if secret.env is not None else "file", error.problems[0]
+        yield "env" if secret.env is not None else "file", error.problems[0].message
 
 
 def _check_tls(tls: Tls, environ: Mapping[str, str]) -> Problems:
+    unread = False
     for key in ("ca", "cert", "key"):
         name = getattr(tls, key)
-        if name is not None and not Path(name).is_file():
-            yield key, f"there is no file {name}"
+        if name is not None:
+            try:
+                read_bounded(Path(name), MOST_PEM_BYTES)
+            except OSError as error:
+                unread = True
+                yield key, f"the file {name} cannot be read: {error.strerror}"
     if (tls.cert is None) != (tls.key is None):
         yield ("cert" if tls.key is None else "key"), "cert and key go together"
+        return
+    if unread:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.ca is not None:
+        try:
+            context.load_verify_locations(tls.ca)
+        except OSError:  # of which ssl.SSLError is one
+            yield "ca", f"{tls.ca} holds no certificate (PEM)"
+    if tls.cert is not None:
+        try:
+            # Without a password it would ask for one, on the terminal, and wait.
+            context.load_cert_chain(tls.cert, tls.key, password="")
+        except OSError:
+            yield "cert", f"{tls.cert} and {tls.key} are not a certificate and its key (PEM, without a passphrase)"
 
 
 def _check_source(source: Source, environ: Mapping[str, str]) -> Problems:
@@ -82,13 +110,11 @@ def _check_source(source: Source, environ: Mapping[str, str]) -> Problems:
 
 def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
     if mqtt.url is not None:
-        url, wrong = _split_url(mqtt.url, ("mqtt", "mqtts"))
+        url, wrong = _split_url(mqtt.url, MQTT, "username, password: {env: NAME} or {file: PATH}")
         if wrong:
             yield "url", wrong
         elif url is not None and url.scheme == "mqtt":
-            if url.path or url.query:
-                yield "url", "has more than a host and a port (mqtt://host:1883)"
-            if mqtt.password is not None and not mqtt.insecure_password and not _is_loopback(url):
+            if mqtt.password is not None and not mqtt.insecure_password and not is_loopback(url):
                 yield "password", _CLEAR.format("mqtts://")
             if mqtt.tls != Tls():
                 yield "tls", "needs an mqtts:// url"
@@ -115,7 +141,8 @@ def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
 
 
 def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> Problems:
-    url, wrong = _split_url(influxdb.url, ("http", "https"))
+    theirs = "token" if influxdb.bucket is not None else "username, password"
+    url, wrong = _split_url(influxdb.url, ("http", "https"), f"{theirs}: {{env: NAME}} or {{file: PATH}}", path=True)
     if wrong:
         yield "url", wrong
     if influxdb.bucket is None and influxdb.database is None:
@@ -135,7 +162,7 @@ def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> Problems:
                 yield "token", "holds a character that no token has"
         except ConfigError:
             pass  # already told
-    if url is not None and url.scheme == "http" and not influxdb.insecure_password and not _is_loopback(url):
+    if url is not None and url.scheme == "http" and not influxdb.insecure_password and not is_loopback(url):
         for key in ("token", "password"):
             if getattr(influxdb, key) is not None:
                 yield key, _CLEAR.format("https://")
@@ -156,12 +183,30 @@ def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
     if rule.kind == "":
         yield "kind", "is empty (a word for machines that can be compared, such as press)"
     if rule.prior is not None:
-        from pipeline.prior_file import PriorError, read_prior  # here, as it brings the network's compiler with it
+        wrong = _prior_problem(rule.prior, _state_of(rule.prior))
+        if wrong:
+            yield "prior", f"{rule.prior} {wrong}"
 
-        try:
-            read_prior(Path(rule.prior))
-        except PriorError as error:
-            yield "prior", f"{rule.prior} {error}"
+
+@lru_cache(maxsize=64)
+def _prior_problem(name: str, state: tuple[int, ...]) -> str:
+    """What is wrong with a prior, once for however many rules that name it and as long as its file stays the same."""
+    from pipeline.prior_file import PriorError, read_prior  # here, as it brings the network's compiler with it
+
+    try:
+        read_prior(Path(name))
+    except PriorError as error:
+        return str(error)
+    return ""
+
+
+def _state_of(name: str) -> tuple[int, ...]:
+    """What changes with a file."""
+    try:
+        found = os.stat(name)  # every name that the system refuses is an OSError
+    except OSError as error:
+        return (error.errno or 0,)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode
 
 
 def _check_alert(alert: Alert, environ: Mapping[str, str]) -> Problems:
@@ -223,6 +268,8 @@ def _check_positive(part: msgspec.Struct, environ: Mapping[str, str] | None = No
 def _check_config(config: Config, environ: Mapping[str, str]) -> Problems:
     if not config.data:
         yield "data", "is empty (a folder to write to)"
+    elif any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(config.data).parts):
+        yield "data", f"has a name of more than {LONGEST_NAME} bytes in it"
     yield from _check_duration("snapshot_every", config.snapshot_every, positive=True)
     matches: dict[str, int] = {}
     for number, rule in enumerate(config.machines):
@@ -245,28 +292,14 @@ def _check_duration(key: str, text: str, positive: bool = False) -> Problems:
 _CLEAR = "would go over a clear connection (use {}, or say insecure_password: true)"
 
 
-def _split_url(text: str, schemes: tuple[str, ...]) -> tuple[SplitResult | None, str]:
-    """The parts of a URL, or what is wrong with it. The URL is not repeated: it may hold a password."""
-    right = f"({schemes[0]}://host or {schemes[1]}://host, with :port where it is not the usual one)"
+def _split_url(
+    text: str, schemes: tuple[str, ...], secrets_go: str, path: bool = False
+) -> tuple[SplitResult | None, str]:
+    """The parts of a URL, or what is wrong with it."""
     try:
-        url = urlsplit(text)
-        port = url.port  # ValueError where it is no port
-    except ValueError:
-        return None, f"is not a URL {right}"
-    if url.scheme not in schemes or not url.hostname or port == 0:
-        return None, f"is not a URL of the kind that is needed {right}"
-    if url.username is not None or url.password is not None:
-        return None, "holds a user or password, which have keys of their own: username, password: {env: NAME}"
-    return url, ""
-
-
-def _is_loopback(url: SplitResult) -> bool:
-    """Whether the connection never leaves this computer."""
-    host = url.hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return address(text, schemes, secrets_go, path), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {

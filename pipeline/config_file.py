@@ -6,15 +6,22 @@ Unknown and repeated keys are mistakes too, the former with the nearest known ke
 import difflib
 import re
 import types
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
 
-from pipeline.config import Config, ConfigError, Console, Secret
+from pipeline.config import Config, ConfigError, Console, InfluxDB, Mqtt, NoConfigError, Problem, Secret
 from pipeline.config_checks import CHECKS
+from pipeline.files import read_bounded
+
+MOST_BYTES = 1 << 20  # of a file; 10,000 rules for machines take two thirds of it
+MOST_VALUES = 100_000  # keys and values, an alias counted with all that it stands for
+MOST_TOLD = 100  # problems
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -23,15 +30,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     `environ` is where secrets are looked up. Relative paths in the file are relative to the working directory.
     Raises ConfigError with every problem that can be found on paper.
     """
-    if path is None:
-        return Config()
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
-    return parsed(text, str(path), environ)
+    return Config() if path is None else parsed(_text(path), str(path), environ)
 
 
 def parsed(text: str, name: str, environ: Mapping[str, str]) -> Config:
@@ -39,7 +38,7 @@ def parsed(text: str, name: str, environ: Mapping[str, str]) -> Config:
     reader = _Reader(name, environ)
     config = reader.config(text)
     if reader.problems:
-        raise ConfigError([text for _, text in sorted(reader.problems)])
+        raise ConfigError(reader.told())
     return config
 
 
@@ -47,17 +46,38 @@ def readable(path: Path, environ: Mapping[str, str]) -> Config:
     """What can be read of a wrong configuration, and defaults for the rest; for safe mode only."""
     reader = _Reader(str(path), environ)
     try:
-        config = reader.config(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
+        config = reader.config(_text(path))
+    except ConfigError:
         return Config()
-    wrong = any(": console" in text for _, text in reader.problems)
+    wrong = any(one.key.partition(".")[0] in ("console", "") for one in reader.problems)
     return msgspec.structs.replace(config, console=Console()) if wrong else config
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path, MOST_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise NoConfigError([Problem(f"cannot be read: {error.strerror}", file=str(path))]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(f"is not UTF-8 text (byte {error.start})", file=str(path))]) from None
 
 
 class _Yaml(yaml.SafeLoader):
     """YAML with the plain scalars of YAML 1.2: `no` is a name and not False, `10:30` is not 630, nothing a date."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML fills the class's own table
+    values = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """As PyYAML does; raises _TooManyError."""
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise _TooManyError(self.line + 1)
+        return super().compose_node(parent, index)
+
+
+class _TooManyError(Exception):
+    """More values than MOST_VALUES; the argument is the line."""
 
 
 for _tag, _pattern, _first in (
@@ -73,6 +93,7 @@ for _tag, _pattern, _first in (
 ):
     _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
+_TOO_MANY = f"more than {MOST_VALUES:,} keys and values, with all that the aliases stand for"
 _BAD: Any = object()
 _DESCRIBED: Mapping[Any, str] = {
     str: "text",
@@ -81,13 +102,23 @@ _DESCRIBED: Mapping[Any, str] = {
     bool: "true or false",
     tuple[float, float]: "a pair of numbers: [low, high]",
 }
+# What people write by habit, where it is not simply another place.
+_INSTEAD: Mapping[tuple[type, str], str] = {
+    **{(Mqtt, key): "the broker's host and port go into url: mqtt://host:1883" for key in ("host", "port", "broker")},
+    **{(InfluxDB, key): "host and port go into url: http://host:8086" for key in ("host", "port")},
+}
+_PLAIN_KEY = re.compile(r"[\w-]{1,40}")
 
 
 class _Reader:
-    """Builds the tree from YAML nodes, and collects every problem with its line on the way."""
+    """Builds the tree from YAML nodes, and collects every problem with its line on the way.
+
+    No problem shows a value of the wrong type, nor a key that is not a word: somebody may have written a password, or
+    a URL with one, where it does not belong.
+    """
 
     def __init__(self, file: str, environ: Mapping[str, str]) -> None:
-        self.problems: list[tuple[int, str]] = []
+        self.problems: list[Problem] = []
         self._file = file
         self._environ = environ
         self._lines: dict[str, int] = {"": 1}  # of every key and list entry, by its path
@@ -102,23 +133,38 @@ class _Reader:
             position = getattr(error, "position", None)  # of a character that YAML does not allow
             line = mark.line + 1 if mark else text.count("\n", 0, position) + 1
             # Not the error's own text: that quotes the line, which may hold a secret.
-            why = getattr(error, "problem", None) or getattr(error, "reason", None)
+            why = getattr(error, "problem", None) or getattr(error, "reason", None) or ""
+            why = re.sub(
+                r"(alias|anchor|handle) ('[^']*'|\"[^\"]*\")", r"\1", why
+            )  # a password may begin with * & or !
             self._add("", f"not YAML: {why}", line)
             return Config()
         except RecursionError:
             self._add("", "nested too deeply")
             return Config()
+        except _TooManyError as error:
+            self._add("", _TOO_MANY, *error.args)
+            return Config()
         if root is None or _is_null(root):
+            return Config()
+        values, line = _values(root)
+        if values is None or values > MOST_VALUES:
+            self._add("", "an alias stands for itself" if values is None else _TOO_MANY, line)
             return Config()
         config = self._build(Config, root, "")
         return Config() if config is _BAD else config
+
+    def told(self) -> list[Problem]:
+        """The problems in the order of the file; the first of very many."""
+        found = sorted(self.problems, key=lambda one: (one.line or 0, str(one)))
+        more = [Problem(f"and {len(found) - MOST_TOLD} more problems", file=self._file)] if found[MOST_TOLD:] else []
+        return found[:MOST_TOLD] + more
 
     def _add(self, path: str, what: str, line: int = 0) -> None:
         known = path
         while known not in self._lines:  # a default is not in the file, but what it belongs to is
             known = known[: max(known.rfind("."), known.rfind("["), 0)]
-        where = f"{self._file}:{line or self._lines[known]}:"
-        self.problems.append((line or self._lines[known], f"{where} {path}: {what}" if path else f"{where} {what}"))
+        self.problems.append(Problem(what, path, self._file, line or self._lines[known]))
 
     def _build(self, kind: Any, node: yaml.Node, path: str) -> Any:
         """The value of `node` as a `kind`, or _BAD with a problem added."""
@@ -154,7 +200,7 @@ class _Reader:
         """Keys and values of a mapping, with merge keys (`<<`) resolved; a key given twice is a problem."""
         own: dict[str, int] = {}
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or not key.value.isprintable() or "://" in key.value:
                 self._add(path, "a key must be plain text", key.start_mark.line + 1)
             elif key.value in own:
                 line = key.start_mark.line + 1
@@ -168,7 +214,7 @@ class _Reader:
             return {}
         items: dict[str, yaml.Node] = {}
         for key, value in node.value:  # merged keys come first, so that the mapping's own override them
-            if isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.value.isprintable() and "://" not in key.value:
                 items[key.value] = value
                 self._lines[_join(path, key.value)] = own.get(key.value, key.start_mark.line + 1)
         return items
@@ -182,9 +228,7 @@ class _Reader:
         for key, value in self._items(node, path).items():
             if key not in fields:
                 sound = False
-                near = difflib.get_close_matches(key, fields, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}"
-                self._add(_join(path, key), f"unknown key ({hint})")
+                self._unknown(kind, key, path)
             elif not _is_null(value):  # a key with nothing after it has its default
                 built = self._build(hints[key], value, _join(path, key))
                 if built is not _BAD:
@@ -205,24 +249,114 @@ class _Reader:
                 self._add(_join(path, key), what)
         return part
 
+    def _unknown(self, kind: type[msgspec.Struct], key: str, path: str) -> None:
+        fields = [field.name for field in msgspec.structs.fields(kind)]
+        near = difflib.get_close_matches(key, fields, n=1)
+        places = _places().get(key, [])
+        if kind is Secret and not near:  # it may be the secret
+            self._add(path, "expected either {env: NAME} or {file: PATH}")
+            return
+        if (kind, key) in _INSTEAD:
+            hint = _INSTEAD[kind, key]
+        elif near and (not places or difflib.SequenceMatcher(None, key, near[0]).ratio() > 0.8):
+            hint = f"did you mean {near[0]}?"
+        elif places:
+            hint = f"it belongs {' or '.join(places[:3])}"
+        else:
+            hint = f"known are {', '.join(fields)}"
+        self._add(_join(path, key) if _PLAIN_KEY.fullmatch(key) else path, f"unknown key ({hint})")
+
     def _leaf(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        single = isinstance(node, yaml.ScalarNode)
+        if get_origin(kind) is Literal:
+            wrong = f"is not one of {', '.join(map(str, get_args(kind)))}"
+        else:
+            wrong = f"is not {_DESCRIBED[kind]}" + (" (put it in quotes)" if kind is str and single else "")
+        if not single and not (get_origin(kind) is tuple and isinstance(node, yaml.SequenceNode)):
+            self._add(path, wrong)
+            return _BAD
         try:
             value = self._yaml.construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        except (
+            *(yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),
+        ):  # what PyYAML raises where a tag and a text do not go together
             self._add(path, "is not plain YAML")
             return _BAD
         if get_origin(kind) is Literal:
             for option in get_args(kind):
                 if value == option and type(value) is type(option):
                     return option
-            self._add(path, f"{_shown(value)} is not one of {', '.join(map(str, get_args(kind)))}")
+            self._add(path, wrong)
             return _BAD
         try:
-            return msgspec.convert(value, kind, strict=True)
+            built = msgspec.convert(value, kind, strict=True)
         except msgspec.ValidationError:
-            quoted = f" (write '{node.value}')" if kind is str and isinstance(node, yaml.ScalarNode) else ""
-            self._add(path, f"{_shown(value)} is not {_DESCRIBED[kind]}{quoted}")
+            self._add(path, wrong)
             return _BAD
+        odd = _odd(built, path) if kind is str else ""
+        if odd:
+            self._add(path, odd)
+            return _BAD
+        return built
+
+
+def _odd(text: str, path: str) -> str:
+    """What is wrong with a text, wherever it stands; empty where nothing is."""
+    if any(sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff" for sign in text):
+        return "holds a line break or control character"
+    if "://" in text and path.rpartition(".")[2] != "url":
+        return "is a URL, which belongs in mqtt.url or influxdb.url"
+    return ""
+
+
+def _values(root: yaml.Node) -> tuple[int | None, int]:
+    """How many values a node stands for, and the line of the first part that has more than MOST_VALUES.
+
+    An alias counts with all that it stands for; None where one stands for itself, with its line.
+    """
+    sizes: dict[int, int] = {}
+    begun: set[int] = set()
+    first = 0
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        own = id(node)
+        if own in sizes:
+            stack.pop()
+            continue
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        missing = [part for part in parts if id(part) not in sizes]
+        if not missing:
+            sizes[own] = min(1 + sum(sizes[id(part)] for part in parts), MOST_VALUES + 1)
+            first = first or (node.start_mark.line + 1 if sizes[own] > MOST_VALUES else 0)
+        elif own in begun:
+            return None, node.start_mark.line + 1
+        else:
+            begun.add(own)
+            stack.extend(missing)
+    return sizes[id(root)], first
+
+
+@cache
+def _places() -> Mapping[str, list[str]]:
+    """Where in the tree a key of this name is, for whoever has put it elsewhere."""
+    found: dict[str, list[str]] = defaultdict(list)
+
+    def walk(kind: Any, path: str) -> None:
+        for name, hint in get_type_hints(kind).items():
+            where = _join(path, name)
+            found[name].append(f"in {where}" if path else "at the left margin")
+            for part in (hint, *get_args(hint)):
+                if isinstance(part, type) and issubclass(part, msgspec.Struct) and part is not Secret:
+                    of = get_origin(hint)
+                    walk(part, where + ("[]" if of is tuple else ".NAME" if of is dict else ""))
+
+    walk(Config, "")
+    return found
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -231,11 +365,3 @@ def _is_null(node: yaml.Node) -> bool:
 
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path and key else path or key
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-# What a type does not say. Each check yields (key, what is wrong) of a part whose own keys are well typed.

@@ -4,13 +4,16 @@ Times are read as those of the recordings are. What is wrong is one error that n
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.evaluation import Label
+from pipeline.files import read_bounded
 from pipeline.tables import Table, times
 
+MOST_BYTES = 16 << 20  # a hundred thousand failures and more
 COLUMNS = ("start", "end", "file", "what")
 
 
@@ -58,7 +61,7 @@ def read_labels(path: Path, tables: Sequence[Table]) -> list[list[Label]]:
 
 def _lines(path: Path) -> list[Line]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_bounded(path, MOST_BYTES).decode("utf-8-sig"), newline="") as file:
             header = file.readline()
             separator = max(",;\t", key=header.count)
             names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import MachineRule, match_rule
+from pipeline.files import read_bounded
 from pipeline.network import evidence
 from pipeline.network.prior import FEATURES, Prior
 
+MOST_BYTES, MOST_SENSORS = 16 << 20, 512  # of a file; 256 sensors, the most a machine has by default, take 5 MB
 FORMAT = 1  # raised when a figure changes its meaning
 
 
@@ -46,7 +48,7 @@ def write_prior(path: Path, prior: Prior) -> None:
 def read_prior(path: Path) -> Prior:
     """The prior in a file; raises PriorError."""
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(read_bounded(path, MOST_BYTES))
     except OSError as error:
         raise PriorError(f"cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -58,6 +60,8 @@ def read_prior(path: Path) -> Prior:
     try:
         sensors = dict(tree["sensors"])
         names = tuple(sensors)
+        if len(names) > MOST_SENSORS:
+            raise PriorError(f"has more than {MOST_SENSORS} sensors")
         covariance = np.zeros((len(names), len(names), FEATURES, FEATURES))
         for own, sensor in enumerate(names):
             for other in range(own + 1):

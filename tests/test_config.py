@@ -1,6 +1,9 @@
 """The configuration: what loads, and what a person is told where it does not."""
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -14,6 +17,7 @@ from pipeline.config import (
     ConfigError,
     MachineRule,
     Mqtt,
+    NoConfigError,
     Secret,
     Sensor,
     duration_ns,
@@ -21,7 +25,7 @@ from pipeline.config import (
     read_secret,
     unix_ns,
 )
-from pipeline.config_file import _Reader, load
+from pipeline.config_file import MOST_BYTES, MOST_VALUES, _Reader, load
 from pipeline.network.prior import Prior
 from pipeline.prior_file import write_prior
 
@@ -39,9 +43,17 @@ def problems(path: Path, text: str) -> list[str]:
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load(path, ENVIRON)
-    assert str(caught.value) == "\n".join(caught.value.problems)
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
     assert "hunter" not in str(caught.value)
-    return [problem.replace(f"{path}", path.name) for problem in caught.value.problems]
+    return [str(problem).replace(f"{path}", path.name) for problem in caught.value.problems]
+
+
+def certificate(folder: Path, *options: str) -> None:
+    """client.pem with client.key, and ca.pem, which is the same; options are openssl's, for the key."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-subj", "/CN=client", *(options or ["-nodes"])]
+    command += ["-keyout", "client.key", "-out", "client.pem"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (folder / "ca.pem").write_bytes((folder / "client.pem").read_bytes())
 
 
 def test_no_file_is_the_defaults() -> None:
@@ -70,8 +82,7 @@ def test_the_example_loads_and_is_the_defaults_apart_from_what_it_adds() -> None
 
 def test_the_example_loads_with_every_setting_taken_in(plant: Path, tmp_path: Path) -> None:
     text = re.sub(r"(?m)^( *)#(?=(?:  )?\w+:(?: |$))", r"\1", EXAMPLE.read_text())
-    for name in ("ca.pem", "client.pem", "client.key"):
-        (tmp_path / name).touch()
+    certificate(tmp_path)
     known = Prior(("press-1",), ("a",), np.eye(3)[None, None], np.ones(1), np.ones(1), np.ones((1, 4)), np.zeros(1))
     write_prior(tmp_path / "press.prior.json", known)
     plant.write_text(text.replace("/etc/spikewatch", str(tmp_path)))
@@ -100,7 +111,7 @@ mqtt:
 
       payload: xml
 """
-    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: 'xml' is not one of number, json"]
+    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: is not one of number, json"]
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(plant: Path) -> None:
@@ -140,35 +151,45 @@ data: 5
         ("data: a\n---\ndata: b", "2: not YAML: but found another document"),
         ("[" * 5000, "1: nested too deeply"),
         ("- 1", "1: expected keys and values"),
-        ("data: !!python/object:os.system {}", "1: data: is not plain YAML"),
-        ("data: &a [*a]", "1: data: is not plain YAML"),
+        ("data: !!python/object:os.system {}", "1: data: is not text"),
+        ("data: !!int ''", "1: data: is not plain YAML"),
+        ("emit: {}\ndata: &a [*a]", "2: an alias stands for itself"),
         ("<<: 5", "1: `<<` needs an alias"),
         ("[a]: 1", "1: a key must be plain text"),
         # keys
         ("data: a\nemit: {}\ndata: b", "3: data: is already set in line 1"),
         ("limits: {machine: 4}", "1: limits.machine: unknown key (did you mean machines?)"),
+        ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url)"),
+        ("mqtt: {topic: 'a/#'}", "1: mqtt.topic: unknown key (it belongs in mqtt.sources[].topic)"),
+        ("mqtt: {data: x}", "1: mqtt.data: unknown key (it belongs at the left margin)"),
+        ("machines: [{limit: 7}]", "limit: unknown key (it belongs in machines[].sensors.NAME.limit)"),
+        (
+            "mqtt: {host: broker}",
+            "1: mqtt.host: unknown key (the broker's host and port go into url: mqtt://host:1883)",
+        ),
+        ("mqtt: {sources: [{topic: 'a/#', times: ts}]}", "times: unknown key (did you mean time?)"),
         ("store:\n  xyz: 1", "2: store.xyz: unknown key (known are keep, max_points)"),
         ("mqtt:\n  sources:\n    - payload: json", "3: mqtt.sources[0].topic: is missing"),
         ("influxdb: {bucket: b}", "1: influxdb.url: is missing"),
         # types
-        ("data: 5", "1: data: 5 is not text (write '5')"),
-        ("limits:\n  machines: '5'", "2: limits.machines: '5' is not a whole number"),
-        ("limits:\n  machines: 010", "2: limits.machines: '010' is not a whole number"),
-        ("mqtt: {insecure_password: yes}", "1: mqtt.insecure_password: 'yes' is not true or false"),
+        ("data: 5", "1: data: is not text (put it in quotes)"),
+        ("limits:\n  machines: '5'", "2: limits.machines: is not a whole number"),
+        ("limits:\n  machines: 010", "2: limits.machines: is not a whole number"),
+        ("mqtt: {insecure_password: yes}", "1: mqtt.insecure_password: is not true or false"),
         ("mqtt:\n- url: x", "1: mqtt: expected keys and values"),
         ("mqtt: {sources: plant/#}", "1: mqtt.sources: expected a list"),
         ("mqtt: {sources: [plant/#]}", "1: mqtt.sources[0]: expected keys and values"),
-        ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', qos: true}]}", "qos: True is not one of 0, 1"),
+        ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', qos: true}]}", "qos: is not one of 0, 1"),
         ("machines: [{sensors: [temp]}]", "1: machines[0].sensors: expected names and their settings"),
         (
             "machines:\n- match: press-*\n  prior: none.json",
             "3: machines[0].prior: none.json cannot be read: No such file",
         ),
-        ("machines: [{sensors: {t: {range: [1]}}}]", "range: [1] is not a pair of numbers: [low, high]"),
+        ("machines: [{sensors: {t: {range: [1]}}}]", "range: is not a pair of numbers: [low, high]"),
         # values
         ("data: ''", "1: data: is empty"),
         ("snapshot_every: 0s", "1: snapshot_every: must be longer than nothing"),
-        ("emit: {every: 10}", "1: emit.every: 10 is not text (write '10')"),
+        ("emit: {every: 10}", "1: emit.every: is not text (put it in quotes)"),
         ("emit: {every: 10 minutes}", "1: emit.every: '10 minutes' is not a duration"),
         ("store: {keep: 900w, max_points: 0}", "1: store.max_points: 0 is not above 0"),
         ("store: {keep: 9000w}", "1: store.keep: '9000w' is longer than 100 years"),
@@ -181,17 +202,62 @@ data: 5
         ("machines:\n- {}\n- {match: a}", "3: machines[1].match: is never reached: machines[0] matches"),
         ("mqtt: {client_id: 'a+b'}", "1: mqtt.client_id: our status is published below it"),
         ("mqtt: {client_id: 'hall/#'}", "1: mqtt.client_id: our status is published below it"),
-        ('mqtt: {client_id: "a\\0"}', "1: mqtt.client_id: our status is published below it"),
+        ('mqtt: {client_id: "a\\0"}', "1: mqtt.client_id: holds a line break or control"),
         ("mqtt: {client_id: $SYS}", "1: mqtt.client_id: our status is published below it"),
         ("mqtt: {receive_maximum: 65536}", "1: mqtt.receive_maximum: 65536 is not within 1 and 65535"),
         ("mqtt: {client_id: ''}", "1: mqtt.client_id: must not be empty"),
         ("mqtt: {sources: []}", "1: mqtt.sources: is empty"),
+        # a password may be in what was written, so none of it is repeated
+        ("mqtt: {insecure_password: hunter2}", "1: mqtt.insecure_password: is not true or false"),
+        ("mqtt: {url: ['mqtt://me:hunter2@broker']}", "1: mqtt.url: is not text"),
+        ("influxdb: {url: {u: hunter2}, bucket: b}", "1: influxdb.url: is not text"),
+        ("mqtt: {username: {password: hunter2}}", "1: mqtt.username: is not text"),
+        ("mqtt: {sources: [{topic: 'a/#', payload: hunter2}]}", "sources[0].payload: is not one of number, json"),
+        ("mqtt: {password: {hunter2}}", "1: mqtt.password: expected either {env: NAME} or"),
+        ("mqtt: {password: {env: [hunter2]}}", "1: mqtt.password.env: is not text"),
+        ("mqtt: {password: {env: hunter2}}", "password.env: the environment variable that env names is not set"),
+        ("mqtt: {password: {file: hunter2}}", "password.file: the file that file names cannot be read: No such"),
+        ("mqtt: {password: *hunter2}", "1: not YAML: found undefined alias"),
+        ("mqtt: {'mqtt://me:hunter2@broker': }", "1: mqtt: a key must be plain text"),
+        ("'me:hunter2@broker': 1", "1: unknown key (known are"),
+        ("data: mqtt://me:hunter2@broker", "1: data: is a URL, which belongs in mqtt.url or influxdb.url"),
+        ("mqtt: {tls: {key: 'https://me:hunter2@ca'}}", "1: mqtt.tls.key: is a URL"),
         # urls
         ("mqtt: {url: 'http://broker'}", "1: mqtt.url: is not a URL of the kind that is needed (mqtt://"),
         ("mqtt: {url: broker}", "1: mqtt.url: is not a URL of the kind"),
         ("mqtt: {url: 'mqtt://broker:99999'}", "1: mqtt.url: is not a URL"),
         ("mqtt: {url: 'mqtt://broker/x'}", "1: mqtt.url: has more than a host and a port"),
         ("mqtt: {url: 'mqtt://me:hunter2@broker'}", "1: mqtt.url: holds a user or password"),
+        *[
+            (f"mqtt: {{url: {json.dumps(url)}}}", f"1: mqtt.url: {what}")
+            for url, what in [
+                ("mqtts://me:hunter2@broker", "holds a user or password, which would be shown; they go to username"),
+                ("mqtts://broker?p=hunter2", "holds ? or #"),
+                ("mqtts://broker/hunter2", "has more than a host and a port"),
+                ("mqtt://broker#hunter2", "holds ? or #"),
+                ("mqtt://me:hun/hunter2@broker", "holds a user or password"),
+                ("mqtt://me:hunter2?@broker", "holds a user or password"),
+                ("mqtt://me:hunter2", "is not a URL"),
+                ("mqtt://me%3Ahunter2%40broker", "is not a URL"),
+                ("mqtt://broker hunter2", "is not a URL"),
+                ("mqtt://[hunter2]", "is not a URL"),
+                ("hunter2@broker", "is not a URL"),
+            ]
+        ],
+        *[
+            (f"influxdb: {{url: {json.dumps(url)}, bucket: b}}", f"1: influxdb.url: {what}")
+            for url, what in [
+                (
+                    "http://h/?u=admin&p=hunter2",
+                    "holds ? or #, after which a password would be shown; it goes to token:",
+                ),
+                ("https://h/x#hunter2", "holds ? or #"),
+                ("https://admin:hunter2@h", "holds a user or password, which would be shown; they go to token:"),
+                ("https://h/db;p=hunter2", "has a path with other signs"),
+                ("https://h/%3Fp=hunter2", "has a path with other signs"),
+            ]
+        ],
+        ("influxdb: {url: 'http://h?p=hunter2', database: d}", "it goes to username, password: {env: NAME}"),
         ("influxdb: {url: 'mqtt://x', bucket: b}", "1: influxdb.url: is not a URL of the kind"),
         # sources
         ("mqtt: {sources: [{topic: 'a/{machine}'}]}", "needs a level {sensor} in the topic"),
@@ -217,7 +283,10 @@ data: 5
             "influxdb: {url: 'http://db:8086', bucket: b, token: {env: INFLUX_TOKEN}}",
             "1: influxdb.token: would go over a clear connection (use https://, or say insecure_password: true)",
         ),
-        ("mqtt: {url: 'mqtts://broker', tls: {ca: /no/where}}", "1: mqtt.tls.ca: there is no file /no/where"),
+        (
+            "mqtt: {url: 'mqtts://broker', tls: {ca: /no/where}}",
+            "1: mqtt.tls.ca: the file /no/where cannot be read: No such file",
+        ),
         ("mqtt: {url: 'mqtt://broker', tls: {key: /dev/null}}", "1: mqtt.tls: needs an mqtts:// url"),
         # influxdb
         ("influxdb: {url: 'http://db'}", "1: influxdb: needs bucket (InfluxDB 2, 3, 1.8) or database"),
@@ -302,13 +371,24 @@ def test_the_first_rule_that_matches_counts() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0s", 0), ("250ms", 250_000_000), ("10m", 600 * 10**9), ("1.5 h", 5400 * 10**9), ("7d", 604_800 * 10**9)],
+    [
+        ("0s", 0),
+        ("250ms", 250_000_000),
+        ("10m", 600 * 10**9),
+        ("1.5 h", 5400 * 10**9),
+        ("7d", 604_800 * 10**9),
+        ("2h30m", 9000 * 10**9),
+        ("1d 12h", 129_600 * 10**9),
+        ("1m1.5s250ms", 61_750 * 10**6),
+    ],
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, expected: int) -> None:
     assert duration_ns(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "10", "-1s", "1h30m", "1 y", "1e3s", "١s", "200000d", "1s\n"])
+@pytest.mark.parametrize(
+    "text", ["", "10", "-1s", "30m1h", "1h1h", "1h 30", "1 y", " 1h", "1h ", "1e3s", "١s", "200000d", "1s\n"]
+)
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         duration_ns(text)
@@ -324,3 +404,112 @@ def test_a_time_without_a_zone_is_utc() -> None:
 @given(st.text(max_size=200))
 def test_any_text_loads_or_is_a_configuration_error(text: str) -> None:
     _Reader("any.yaml", {}).config(text)
+
+
+def expanding(line: str) -> str:
+    """A text in which every line stands for ten times the one before."""
+    return "".join(line.format(f"a{i + 1}", ", ".join([f"*a{i}"] * 10)) for i in range(9))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 [x]\n" + expanding("{0}: &{0} [{1}]\n"),
+        "a0: &a0 {x: 1}\n" + expanding("{0}: &{0} {{<<: [{1}]}}\n"),
+        "mqtt: {client_id: &a0 [x]}\n" + expanding("{0}: &{0} [{1}]\n") + "data: *a9\n",
+    ],
+)
+def test_aliases_that_stand_for_a_billion_values_are_refused_with_their_line(plant: Path, text: str) -> None:
+    [found] = problems(plant, text)
+    assert re.match(r"plant.yaml:[5-7]: more than 100,000 keys and values", found)
+
+
+def test_a_configuration_has_bounds_and_so_has_what_is_said_of_it(plant: Path) -> None:
+    found = problems(plant, "".join(f"key{number}: 1\n" for number in range(300)))
+    assert (len(found), found[-1]) == (101, "plant.yaml: and 200 more problems")
+    assert "more than 100,000 keys and values" in problems(plant, "data: [" + "1," * 120_000 + "]")[0]
+    assert problems(plant, "#" * 2_000_000) == ["plant.yaml: cannot be read: larger than 1,048,576 bytes"]
+
+
+def test_ten_thousand_machines_with_a_rule_of_their_own_fit_into_one_file(plant: Path) -> None:
+    rule = "- {{match: press-{}, alert: {{warning: 0.98, critical: 0.999}}}}\n"
+    text = "machines:\n" + "".join(rule.format(number) for number in range(10_000))
+    assert len(text) < MOST_BYTES
+    assert MOST_VALUES > 10_000 * 9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mqtt: {{password: {{file: {}}}}}",
+        "mqtt: {{url: 'mqtts://h', tls: {{ca: {}}}}}",
+        "mqtt: {{url: 'mqtts://h', tls: {{cert: {0}, key: {0}}}}}",
+        "console: {{token: {{file: {}}}}}",
+        "machines: [{{prior: {}}}]",
+    ],
+)
+def test_only_a_regular_file_of_some_size_is_read(plant: Path, tmp_path: Path, text: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    for name, why in (
+        ("/dev/zero", "not a regular"),
+        (f"{tmp_path}/pipe", "not a regular"),
+        (f"{tmp_path}/huge", "larger"),
+    ):
+        for found in problems(plant, text.format(name)):
+            assert "cannot be read" in found
+            assert why in found
+
+
+def test_a_configuration_that_is_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(NoConfigError, match="cannot be read: not a regular file"):
+            load(path, {})
+
+
+@pytest.mark.parametrize("sign", ["\\0", "\\n", "\\x07", "\\x7f", "\\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'data: "a{}b"',
+        'mqtt: {{username: "a{}b"}}',
+        'mqtt: {{password: {{file: "a{}b"}}}}',
+        'mqtt: {{url: "mqtts://h", tls: {{ca: "a{}b"}}}}',
+        'mqtt: {{sources: [{{topic: "a{}b/{{machine}}"}}]}}',
+        'machines: [{{prior: "a{}b"}}]',
+        'influxdb: {{url: "http://h", bucket: "a{}b"}}',
+    ],
+)
+def test_a_text_that_no_system_takes_is_refused_wherever_it_stands(plant: Path, text: str, sign: str) -> None:
+    [found] = problems(plant, text.format(sign))
+    assert found.isprintable()
+    assert "holds a line break or control character" in found
+
+
+def test_a_data_folder_whose_name_is_too_long_is_said_on_paper(plant: Path) -> None:
+    assert problems(plant, f"data: /x/{'a' * 256}") == ["plant.yaml:1: data: has a name of more than 255 bytes in it"]
+
+
+def test_certificates_are_tried_on_paper_and_an_encrypted_key_asks_nobody(plant: Path, tmp_path: Path) -> None:
+    certificate(tmp_path, "-passout", "pass:hunter2")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nhunter2\n")
+    names = ", ".join(
+        f"{key}: {tmp_path}/{name}" for key, name in (("ca", "ca.pem"), ("cert", "client.pem"), ("key", "client.key"))
+    )
+    ca, cert = problems(plant, f"mqtt: {{url: 'mqtts://broker', tls: {{{names}}}}}")
+    assert "mqtt.tls.ca: " in ca
+    assert "holds no certificate (PEM)" in ca
+    assert "mqtt.tls.cert: " in cert
+    assert "are not a certificate and its key (PEM, without a passphrase)" in cert
+
+
+def test_a_prior_that_many_rules_name_is_read_once(plant: Path, tmp_path: Path, monkeypatch) -> None:
+    read = []
+    monkeypatch.setattr("pipeline.prior_file.read_prior", lambda path: read.append(path))
+    (tmp_path / "press.json").write_text("{}")
+    rules = "".join(f"- {{match: press-{number}, prior: {tmp_path}/press.json}}\n" for number in range(50))
+    plant.write_text("machines:\n" + rules)
+    assert len(load(plant, {}).machines) == 50
+    assert len(read) == 1

@@ -17,7 +17,8 @@ import typer
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, fail, out
 from pipeline.commands import ARGUMENTS, VERBS, Command, CommandError, checked
-from pipeline.config import Config, ConfigError, read_secret
+from pipeline.config import MOST_SECRET_BYTES, Config, ConfigError, read_secret
+from pipeline.files import read_bounded
 from pipeline.identity import machine_of
 from pipeline.records import Machine
 from pipeline.sinks.http import Http
@@ -37,7 +38,9 @@ def _token(tree: Config) -> str:
             fail(f"console.token: {error}")
     path = Path(tree.data) / "console.token"
     try:
-        return path.read_text().strip()
+        return read_bounded(path, MOST_SECRET_BYTES).decode().strip()
+    except UnicodeDecodeError:
+        fail(f"{path}: is not text", 1)
     except OSError as error:
         fail(f"{path}: {error.strerror}; has the service run with this data folder, and may you read it?", 1)
 

@@ -1,13 +1,15 @@
 """How a broker is reached, and what a failure to reach it is called."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from pipeline.addresses import MQTT, address
+from pipeline.files import open_regular
 from pipeline.mqtt.client import LONGEST_BODY, BulkClient
 
 KEEPALIVE_S = 30
@@ -35,12 +37,10 @@ class Broker(NamedTuple):
 
     @classmethod
     def of(cls, url: str, **others: Any) -> "Broker":
-        """From `mqtt://host[:port]` or `mqtts://host[:port]`; raises ValueError for anything else."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
-            raise ValueError(f"{url}: not mqtt://host:port or mqtts://host:port")
+        """From `mqtt://host[:port]` or `mqtts://host[:port]`; ValueError, without the URL, for anything else."""
+        parts = address(url, MQTT, "mqtt.username and mqtt.password of a configuration (--config)")
         tls = parts.scheme == "mqtts"
-        return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, **others)
+        return cls(parts.hostname or "", parts.port or (8883 if tls else 1883), tls, **others)
 
     def client(self, *, clean: bool, manual_ack: bool, most_bytes: int = LONGEST_BODY) -> BulkClient:
         """A client that is not connected yet; raises OSError where a certificate cannot be read."""
@@ -56,7 +56,10 @@ class Broker(NamedTuple):
         if self.username is not None:
             client.username_pw_set(self.username, self.password)
         if self.tls:
-            client.tls_set(self.ca, self.cert, self.key)
+            for name in filter(None, (self.ca, self.cert, self.key)):
+                open_regular(Path(name)).close()  # OpenSSL would wait for whoever writes to a pipe
+            # Without a password it would ask for that of an encrypted key, on the terminal.
+            client.tls_set(self.ca, self.cert, self.key, keyfile_password="")
         return client
 
     def connect(self, client: Client, *, clean: bool) -> None:

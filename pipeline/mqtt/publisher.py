@@ -20,10 +20,14 @@ class Publisher:
     """Publishes at QoS 1 with a bounded window; a context manager."""
 
     def __init__(self, broker: Broker, window: int = 500) -> None:
+        """Raises PublishError where a certificate cannot be used."""
         self._broker = broker
         self._window = threading.Semaphore(window)
         self._size = window
-        self._client = broker.client(clean=True, manual_ack=False)
+        try:
+            self._client = broker.client(clean=True, manual_ack=False)
+        except OSError as error:
+            raise PublishError(f"mqtt.tls: {error}") from None
         self._client.max_inflight_messages_set(window)
         self._client.on_publish = lambda *_: self._window.release()
         self._up = threading.Event()
