@@ -32,6 +32,18 @@ NO_MACHINE = frozenset(("bridge", "availability"))  # second or later ones
 TO_MACHINES = frozenset(
     ("set", "get", "cmd", "cmnd", "command", "config")
 )  # last ones: said to machines, not by them
+# What any Spikewatch says (`pipeline.announcements`, `pipeline.connections`), never to be read back as readings.
+STATUS, STATUS_KEYS = "/status", {"state", "version", "since"}
+SAID: Mapping[str, set[str]] = {
+    "state": {"state", "incident", "time_ns"},
+    "incident": {"phase", "id", "time_ns"},
+    "ageing": {"time_ns"},  # of every sensor
+    "answer": {"command", "ok", "reason"},
+}
+AGEING = {
+    *("shift", "moved", "per_day", "per_day_unit", "offset", "gain", "time_ns"),
+    *("days_to_limit", "days_earliest", "days_latest"),
+}
 DAY_NS = 86_400 * 10**9
 YEAR_NS = 365 * DAY_NS
 
@@ -102,10 +114,15 @@ def _heard(messages: Iterable[Message], client_id: str) -> tuple[list[Topic], di
     """The topics that may hold readings, and why the others do not."""
     topics: dict[str, Topic] = {}
     left_out: dict[str, str] = {}
-    for message in messages:
+    kept = list(messages)
+    said = tuple({f"{client_id}/"} | {f"{one.topic[: -len(STATUS)]}/" for one in kept if _is_status(one)})
+    for message in kept:
         name = message.topic
         levels = tuple(name.split("/"))
-        if levels[0] in {*NOT_OURS, client_id} or NO_MACHINE & {*levels[1:]} or levels[-1] in TO_MACHINES:
+        if name.startswith(said) or _is_said(message):
+            left_out[name] = "what a Spikewatch says itself"
+            continue
+        if levels[0] in NOT_OURS or NO_MACHINE & {*levels[1:]} or levels[-1] in TO_MACHINES:
             left_out[name] = "not of a machine"
             continue
         payload = _payload(message.payload)
@@ -122,6 +139,27 @@ def _heard(messages: Iterable[Message], client_id: str) -> tuple[list[Topic], di
     for name in topics:
         left_out.pop(name, None)  # it once said something else
     return sorted(topics.values(), key=lambda one: one.levels), left_out
+
+
+def _is_status(message: Message) -> bool:
+    """Whether a Spikewatch says here that it is there; all that it says is below the same levels."""
+    if not message.topic.endswith(STATUS):
+        return False
+    found = _payload(message.payload)
+    return isinstance(found, dict) and found.get("state") == "online" and found.keys() == STATUS_KEYS
+
+
+def _is_said(message: Message) -> bool:
+    """Whether this is what a Spikewatch says of a machine, also one that is away and has left it with the broker."""
+    keys = SAID.get(message.topic.rpartition("/")[2])
+    if keys is None:
+        return False
+    found = _payload(message.payload)
+    if not isinstance(found, dict) or not found:
+        return False
+    if message.topic.endswith("/ageing"):  # by sensor
+        return all(isinstance(part, dict) and keys <= part.keys() <= AGEING for part in found.values())
+    return keys <= found.keys()
 
 
 def _payload(payload: bytes) -> Any:

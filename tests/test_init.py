@@ -2,18 +2,22 @@
 
 import json
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from servers import Mosquitto
 from typer.testing import CliRunner
 
+from pipeline.announcements import Announcer
 from pipeline.cli import app
+from pipeline.config import Config, Mqtt
 from pipeline.config_file import load, parsed
+from pipeline.connections import status_of
 from pipeline.mqtt import Broker, Publisher
 from pipeline.payloads import Decoder
 from pipeline.proposal import as_yaml, propose
-from pipeline.records import Message
+from pipeline.records import Machine, Message, Point
 
 NOW = 1_700_000_000_000_000_000
 NUMBERS = [
@@ -119,6 +123,37 @@ def test_what_cannot_be_used_is_left_out_and_says_why():
     assert found.left_out["x/y"] == "no number in it"
 
 
+def test_what_any_spikewatch_says_itself_is_never_proposed():
+    """Its own, that of another one whose status was heard, and what one that is away has left with the broker."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    said: list[tuple[str, bytes]] = []
+    for client_id in ("spikewatch", "hall/watch", "gone"):
+        machine = (("machine", "press-1"), ("site", "north"))
+        ageing = {"shift": 0.5, "moved": 1.0, "per_day": 0.1}
+        points = [
+            Point("machine", machine, {"state": "ready", "score": 0.5, "severity": 0}, NOW),
+            Point("incident", (("id", "7"), *machine), {"phase": "open", "severity": 1, "peak": 0.999}, NOW),
+            Point("ageing", (*machine, ("sensor", "temp")), ageing, NOW),
+        ]
+        announcer = Announcer(client_id)
+        announced = announcer.of(points, lambda machine: None, NOW)
+        announced.append(announcer.answer(Machine("press-1", (("site", "north"),)), "repaired", ""))
+        assert len(announced) == 4
+        said += [(one.topic, one.payload) for one in announced]
+        if client_id != "gone":
+            status = status_of(Config(mqtt=Mqtt(client_id=client_id)), since)
+            said += [(status.topic, status.online), (f"{client_id}/doctor", b"12")]
+    found = proposed(*said, *TELEMETRY)
+    assert [one.source.topic for one in found.proposals] == ["line/{machine}/telemetry"]
+    assert set(found.left_out) == {topic for topic, _ in said}
+
+
+def test_a_device_that_says_status_or_state_in_other_words_is_proposed():
+    states = [(f"tele/{name}/state", b'{"state": "ON", "power": 3}') for name in ("a", "b")]
+    status = [(f"pumps/{name}/status", b'{"state": "online", "pressure": 3}') for name in ("a", "b")]
+    assert [one["topic"] for one in sources(*states, *status)] == ["pumps/{machine}/status", "tele/{machine}/state"]
+
+
 def test_a_guess_from_one_machine_asks_to_be_checked():
     text = as_yaml(proposed(("plant/press/temp", b"1")), "mqtt://127.0.0.1")
     assert "please check: only one machine was heard" in text
@@ -197,4 +232,4 @@ def test_silence_writes_nothing(mosquitto: Mosquitto, tmp_path: Path):
     assert not path.exists()
     done = CliRunner().invoke(app, ["init", "--url", "http://nowhere", "--out", str(path)])
     assert done.exit_code == 2
-    assert "mqtt.url" in done.output
+    assert "--url: is not a URL of the kind" in done.output
