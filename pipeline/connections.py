@@ -8,12 +8,22 @@ import msgspec
 
 from pipeline.config import Config, ConfigError, duration_ns, read_secret
 from pipeline.data_folder import broker_port_path, store_path
+from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 
 USUAL_PORT = 1883  # of MQTT without TLS
+MOST_PORT_BYTES = 100  # of the file that says another
+
+
+def installed_version() -> str:
+    """As the package says; a copy of the sources that nobody has installed has none."""
+    try:
+        return version("spikewatch")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def status_topic(config: Config) -> str:
@@ -53,11 +63,15 @@ def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedd
 
 
 def embedded_port(config: Config) -> int:
-    """Where the embedded broker listens: as the service with this data folder wrote down, else the usual port."""
+    """Where the embedded broker listens: as the service with this data folder wrote down, else the usual port.
+
+    What a killed service wrote down is believed too: there may be somebody else's broker at the usual port.
+    """
     try:
-        return int(broker_port_path(config).read_text(encoding="ascii"))
+        port = int(read_bounded(broker_port_path(config), MOST_PORT_BYTES))
     except (OSError, ValueError):
         return USUAL_PORT
+    return port if 1 <= port <= 65_535 else USUAL_PORT
 
 
 def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 0) -> Callable[[], Broker]:
@@ -74,9 +88,5 @@ def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 
 
 def status_of(config: Config, since: datetime) -> Status:
     """What the broker tells others of us, retained; `since` is when this life began."""
-    try:
-        installed = version("spikewatch")
-    except PackageNotFoundError:
-        installed = "not installed"  # run from a copy of the sources
-    online = {"state": "online", "version": installed, "since": since.isoformat(timespec="seconds")}
+    online = {"state": "online", "version": installed_version(), "since": since.isoformat(timespec="seconds")}
     return Status(status_topic(config), msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))

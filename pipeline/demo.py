@@ -4,15 +4,19 @@ Only the pace is made up. The recordings are published by a process of their own
 through the same receiver, engine, journal and store as in a plant.
 """
 
+import fcntl
 import json
 import logging
+import os
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -24,11 +28,14 @@ from pipeline.broker import free_port
 from pipeline.config import Config, unix_ns
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
+from pipeline.files import open_regular
 from pipeline.records import Point
 from pipeline.service import Service
 from pipeline.serving import serve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
+PREFIX, LOCK = "spikewatch-demo-", "demo.lock"
+BEGINNING_S = 60.0  # within which a folder gets its lock
 PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw
 
 
@@ -127,12 +134,41 @@ class Demo:
         return self.board or "starting: the first start compiles the network, about a minute"
 
 
+@contextmanager
+def own_folder() -> Iterator[str]:
+    """A folder for one demonstration, removed at its end; what killed ones have left behind is removed first.
+
+    Each holds a lock for as long as it lives, which the system lets go of however it ends.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if left_behind(path):
+            shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, (Path(folder) / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def left_behind(path: Path) -> bool:
+    """Whether this is the folder of a demonstration of ours that lives no more."""
+    try:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        with open_regular(path / LOCK) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:  # of an earlier version, or killed, or just being made
+        return time.time() - found.st_mtime > BEGINNING_S
+    except OSError:
+        return False
+    return True
+
+
 def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:
     """Run the service on recordings until they are through or `stop` is set; raises DemoError."""
     chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
-    with tempfile.TemporaryDirectory(prefix="spikewatch-demo-") as folder:
+    with own_folder() as folder:
         console_settings = msgspec.structs.replace(Config().console, port=free_port(Config().console.port))
         config = msgspec.structs.replace(
             Config(),

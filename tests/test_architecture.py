@@ -84,7 +84,9 @@ ALLOWED = {
         "pipeline.records", "pipeline.config", "pipeline.engine", "pipeline.fleet", "pipeline.journal",
         "pipeline.snapshots", "pipeline.prior_file", "pipeline.commands", "pipeline.files", "pipeline.sqlite_files",
     },
-    "pipeline.connections": {"pipeline.config", "pipeline.data_folder", "pipeline.mqtt", "pipeline.sinks"},
+    "pipeline.connections": {
+        "pipeline.config", "pipeline.data_folder", "pipeline.files", "pipeline.mqtt", "pipeline.sinks",
+    },
     "pipeline.console": {
         "pipeline.records", "pipeline.config", "pipeline.config_file", "pipeline.commands", "pipeline.engine",
         "pipeline.explanation", "pipeline.files", "pipeline.identity", "pipeline.incidents", "pipeline.network",

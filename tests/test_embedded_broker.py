@@ -65,8 +65,9 @@ def test_the_help_says_how_the_port_is_found(command):
 
 def test_without_a_service_the_usual_port_is_tried(tmp_path):
     assert embedded_port(Config(data=str(tmp_path))) == USUAL_PORT
-    (tmp_path / "broker.port").write_text("nonsense")
-    assert embedded_port(Config(data=str(tmp_path))) == USUAL_PORT
+    for text in ("nonsense", "", "0", "-1", "65536", "1" * 5000):
+        (tmp_path / "broker.port").write_text(text)
+        assert embedded_port(Config(data=str(tmp_path))) == USUAL_PORT
 
 
 def test_simulate_replay_and_tap_find_it_in_the_data_folder_and_say_where(tmp_path):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out, progress_bar
-from pipeline.config import Config, ConfigError, duration_ns
+from pipeline.addresses import MQTT, address
+from pipeline.cli.terminal import AsJson, ConfigPath, app, broker_for, configured, err, fail, out, progress_bar
+from pipeline.config import Config, ConfigError, Tls, duration_ns
 from pipeline.config_file import parsed
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
 from pipeline.stopping import until_stopped
@@ -61,14 +62,13 @@ def simulate(
     With --speed 60 an hour of history passes in a minute, with times of its own, and is followed by the present.
 
     The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
-    with the same data folder: it writes its port there, in broker.port.
+    with the same data folder: it writes its port there, in broker.port. Ends with 1 where it cannot be reached.
 
     Example: spikewatch simulate --fault bearing --machine press-03 --after 60s
 
     Example: spikewatch simulate --url mqtt://broker.plant.local:1883
     """
-    from pipeline.connections import broker_of, embedded_port
-    from pipeline.mqtt import Broker, Publisher, PublishError
+    from pipeline.mqtt import Publisher, PublishError
     from pipeline.replay import play
     from pipeline.simulation import messages
 
@@ -96,13 +96,7 @@ def simulate(
     except ValueError as error:
         fail(f"--fault: {error}")
     own = f"spikewatch-simulate-{os.getpid()}"
-    try:
-        if url is None:
-            broker = broker_of(tree, os.environ, own, embedded_port(tree))
-        else:
-            broker = Broker.of(url, client_id=own, protocol=4)
-    except (ValueError, ConfigError) as error:
-        fail(str(error))
+    broker = broker_for(url, tree, own)
     broken = "nothing breaks" if fault is None else f"{machine} gets {fault} after {after}"
     err.print(
         f"{machines} machines on {topic} at {broker.host}:{broker.port}, {broken}; Ctrl-C ends it",
@@ -125,6 +119,7 @@ def simulate(
 @app.command()
 def tap(
     config: ConfigPath = None,
+    url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
     topic: Annotated[str, typer.Option(help="What to listen to: a filter with + and #.")] = "#",
     seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = math.inf,
     count: Annotated[int, typer.Option(min=1, help="Ends after so many messages.")] = 2**63 - 1,
@@ -135,8 +130,8 @@ def tap(
     Listens as a client of its own; a running service loses nothing to it. Topics that no source of the configuration
     matches are shown too, as ignored. With --json a line of JSON per message. Ends with 1 where no message came.
 
-    The broker is the configuration's mqtt.url, else the embedded broker of the service that runs with the same data
-    folder: it writes its port there, in broker.port.
+    The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
+    with the same data folder: it writes its port there, in broker.port.
 
     Example: spikewatch tap --count 20
 
@@ -148,12 +143,15 @@ def tap(
     from pipeline.tap import in_words, tell
 
     tree = configured(config)
+    if url is not None:
+        tree = reaching(tree, url)
     decoder = Decoder(tree.mqtt.sources, tree.times, tree.limits.message_bytes)
     shown = readings = ignored = 0
-    url = tree.mqtt.url or f"mqtt://127.0.0.1:{embedded_port(tree)}"
-    err.print(f"{topic} at {url}; Ctrl-C ends it", markup=False, soft_wrap=True)
+    port = embedded_port(tree) if tree.mqtt.url is None else 0
+    where = tree.mqtt.url or f"mqtt://127.0.0.1:{port}"
+    err.print(f"{topic} at {where}; Ctrl-C ends it", markup=False, soft_wrap=True)
     try:
-        broker = broker_of(tree, os.environ, tree.mqtt.client_id, embedded_port(tree))
+        broker = broker_of(tree, os.environ, tree.mqtt.client_id, port)
         with until_stopped() as stop:
             for message in listen(broker, [topic], seconds, stop):
                 told = tell(message, decoder.decode(message), tree.mqtt.client_id)
@@ -166,10 +164,20 @@ def tap(
                 if shown >= count:
                     break
     except (OSError, ConfigError) as error:
-        fail(f"{url}: {error}{NOT_SET if tree.mqtt.url is None else ''}", 1)
+        fail(f"{where}: {error}{NOT_SET if tree.mqtt.url is None else ''}", 1)
     err.print(f"{shown} messages, {readings} readings; {ignored} messages with something ignored", markup=False)
     if not shown:
         fail(f"no message on {topic}: is anybody publishing, and may we read it?", 1)
+
+
+def reaching(tree: Config, url: str) -> Config:
+    """The configuration with another broker, to which no user, password or certificate of this one is shown."""
+    mqtt = replace(tree.mqtt, url=url, username=None, password=None, tls=Tls())
+    try:
+        address(url, MQTT, "mqtt.username and mqtt.password of a configuration (--config)")
+    except ValueError as error:
+        fail(f"--url: {error}")
+    return replace(tree, mqtt=mqtt)
 
 
 @app.command()
@@ -214,6 +222,11 @@ def init(
             question = "Environment variable that holds its password (empty: none)"
             password_env = typer.prompt(question, default="", show_default=False, err=True) or None
 
+    try:
+        address(url, MQTT, "--username and --password-env")  # before it is used
+    except ValueError as error:
+        fail(f"--url: {error}")
+
     def checked(proposed: Proposed) -> tuple[str, Config]:
         """The text of the configuration, as it is read back; the end of the program where it would not be."""
         text = as_yaml(proposed, url or "", username, password_env, insecure_password)
@@ -222,7 +235,7 @@ def init(
         except ConfigError as error:
             fail(str(error))
 
-    _, tree = checked(Proposed((), {}))  # a wrong url is said before it is used
+    _, tree = checked(Proposed((), {}))
     heard = []
     try:
         with (

@@ -15,6 +15,7 @@ from pipeline.cli.terminal import (
     RulesPath,
     app,
     as_committed,
+    broker_for,
     configured,
     err,
     fail,
@@ -22,7 +23,7 @@ from pipeline.cli.terminal import (
     out,
     progress_bar,
 )
-from pipeline.config import Config, ConfigError, MachineRule, match_rule
+from pipeline.config import Config, MachineRule, match_rule
 from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
@@ -186,9 +187,22 @@ def score(
             fail(f"{path}: no numeric column but the time")
         what, rule = f"{number}/{len(inputs)}", match_rule(rules, stem)
         scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain)
-        write_scores(to / f"{stem}.csv", table, scored)
+        written = [to / f"{stem}.csv"]
+        write_scores(written[0], table, scored)
         if scored.explained is not None:
-            write_explanations(to / f"{stem}.explain.csv", table, scored.explained)
+            written.append(to / f"{stem}.explain.csv")
+            write_explanations(written[1], table, scored.explained)
+        out.print(f"{' and '.join(map(str, written))}: {in_short(scored)}", markup=False, soft_wrap=True)
+
+
+def in_short(scored: "Scored") -> str:
+    """How many rows there are, and how many of them are in alarm."""
+    from pipeline.scoring import Severity
+
+    learning = len(scored.ready) - int(scored.ready.sum())
+    warning, critical = (int((scored.severity == level).sum()) for level in (Severity.WARNING, Severity.CRITICAL))
+    rows = f"{len(scored.ready):,} rows, {learning:,} of them learning"
+    return f"{rows}; {warning:,} warning, {critical:,} critical"
 
 
 @app.command()
@@ -384,17 +398,20 @@ def proposed_alerts(found: "dict[str, Tuned]", rules: Sequence[MachineRule]) -> 
     """Thresholds as YAML to paste, each with what it was made from."""
     from pipeline.tuning import critical_of
 
-    lines = ["machines:"]
+    lines = []
+    short = [name for name, one in found.items() if one.allowed < 1.0]
+    if short:
+        lines.append(
+            "# too short a history for this budget, which allows not even one incident in it; take the threshold as a"
+            f" hint: {', '.join(map(json.dumps, short))}"
+        )
+    lines.append("machines:")
     for name, one in found.items():
         today = match_rule(rules, name).alert.warning
         about = (
             f"{one.history_s / 86_400:.1f} days: {one.now} incidents at {today:g}, {one.incidents} at this threshold"
         )
         lines.append(f"  # {about}; the budget allows {one.allowed:.1f}")
-        if one.allowed < 1.0:
-            lines.append(
-                "  # too short a history for this budget: it allows not even one incident, so take it as a hint"
-            )
         if one.threshold > 1.0:
             lines.append(
                 f"  # {name}: not even a threshold of 1 keeps the budget; spikewatch evaluate shows its alarms"
@@ -429,12 +446,11 @@ def replay(
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
 
     The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
-    with the same data folder: it writes its port there, in broker.port.
+    with the same data folder: it writes its port there, in broker.port. Ends with 1 where it cannot be reached.
 
     Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
     """
-    from pipeline.connections import broker_of, embedded_port
-    from pipeline.mqtt import Broker, Publisher, PublishError
+    from pipeline.mqtt import Publisher, PublishError
     from pipeline.replay import interleave, paced, play
     from pipeline.tables import TableError, read_table
 
@@ -442,13 +458,7 @@ def replay(
         fail(f"--speed: {speed:g} is not above 0")
     excluded, own = listed(exclude), f"spikewatch-replay-{os.getpid()}"
     tree = configured(config)
-    try:
-        if url is None:
-            broker = broker_of(tree, os.environ, own, embedded_port(tree))
-        else:
-            broker = Broker.of(url, client_id=own, protocol=4)
-    except (ValueError, ConfigError) as error:
-        fail(str(error))
+    broker = broker_for(url, tree, own)
     try:
         tables = [read_table(path, time_column, excluded) for path in inputs]
         total = sum(len(table.stamps) for table in tables)
@@ -460,8 +470,10 @@ def replay(
             schedule = paced(tables, topic, within) if within > 0 else interleave(tables, topic, speed)
             sent = play(schedule, publisher.publish, stop=stop, progress=bar)
             publisher.drain()
-    except (TableError, PublishError) as error:
+    except TableError as error:
         fail(str(error))
+    except PublishError as error:
+        fail(str(error), 1)
     err.print(f"{sent} messages published to {broker.host}:{broker.port}", markup=False)
 
 

@@ -21,7 +21,7 @@ from pipeline.cli.terminal import (
     out,
     set_up_logs,
 )
-from pipeline.config import Config, ConfigError
+from pipeline.config import Config, ConfigError, NoConfigError
 from pipeline.config_file import load
 from pipeline.stopping import until_stopped
 
@@ -34,13 +34,16 @@ def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     Without a configuration an embedded broker listens on loopback, and scores go to the embedded store. The console
-    is at http://127.0.0.1:8380; with a wrong configuration it shows what is wrong, and nothing else runs.
+    is at http://127.0.0.1:8380; with a wrong configuration it shows what is wrong, and nothing else runs. Ends with 2
+    where there is no such file.
 
     Example: spikewatch run --config plant.yaml
     """
     set_up_logs()
     try:
         tree = load(config, os.environ)
+    except NoConfigError as error:
+        fail(f"{error} (--config)")  # with no file there is nothing for the page to show
     except ConfigError as error:
         err.print(str(error), markup=False, soft_wrap=True)
         show_problems(config)
@@ -98,11 +101,19 @@ def demo(
 
 @app.command()
 def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Validate a configuration. Connects to nothing.
+    """Validate a configuration. Connects to nothing. Ends with 2 where something is wrong.
+
+    With --json, `problems` has the file, line, key and message of each mistake.
 
     Example: spikewatch check --config plant.yaml
     """
-    tree = configured(config)
+    try:
+        tree = load(config, os.environ)
+    except ConfigError as error:
+        if not as_json:
+            fail(str(error))
+        out.print_json(json.dumps({"problems": [one._asdict() for one in error.problems]}))
+        raise typer.Exit(2) from None
     target = "embedded store" if tree.influxdb is None else tree.influxdb.url
     facts = {
         "broker": tree.mqtt.url or "embedded, on loopback",
@@ -111,7 +122,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
         "data": tree.data,
     }
     if as_json:
-        out.print_json(json.dumps(facts))
+        out.print_json(json.dumps({**facts, "problems": []}))
         return
     out.print(f"{config or 'defaults'}: fine", markup=False)
     for key, value in facts.items():

@@ -18,6 +18,7 @@ from pipeline.config_file import load
 
 if TYPE_CHECKING:
     from pipeline.engine import Engine
+    from pipeline.mqtt import Broker
 
 app = typer.Typer(
     name="spikewatch",
@@ -25,6 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True, highlight=False)
@@ -38,6 +40,23 @@ RulesPath = Annotated[
     typer.Option("--config", "-c", help="YAML file with what is known about machines beforehand: its rules."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from pipeline.connections import installed_version
+
+        out.print(f"spikewatch {installed_version()}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Learns, per machine and on the spot, what is normal, and says when it is not."""
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -57,6 +76,21 @@ def configured(path: Path | None) -> Config:
         return load(path, os.environ)
     except ConfigError as error:
         fail(str(error))
+
+
+def broker_for(url: str | None, tree: Config, client_id: str) -> "Broker":
+    """The broker to publish to: that of --url, else the configuration's; the end of the program where it is none."""
+    from pipeline.connections import broker_of, embedded_port
+    from pipeline.mqtt import Broker
+
+    try:
+        if url is None:
+            return broker_of(tree, os.environ, client_id, embedded_port(tree))
+        return Broker.of(url, client_id=client_id, protocol=4)
+    except ConfigError as error:
+        fail(str(error))
+    except ValueError as error:
+        fail(f"--url: {error}")
 
 
 def set_up_logs() -> None:
