@@ -21,8 +21,8 @@ from servers import free_port, until
 from pipeline.config import ConfigError, Console
 from pipeline.config_file import load
 from pipeline.console.api import ASSETS, Api
-from pipeline.console.door import Door
 from pipeline.console.configuration import hidden
+from pipeline.console.door import Door
 from pipeline.console.recent import READINGS, ROWS, Recent, Ring
 from pipeline.console.routes import ROUTES, described
 from pipeline.console.server import Server
