@@ -95,6 +95,7 @@ class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ignore: bool = False
     range: tuple[float, float] | None = None  # declared lower and upper end, in the sensor's unit
+    unit: str | None = None  # of its readings, as it is written in reasons: l/min
     limit: float | None = None  # mean reading at which the machine needs service, above or below the present one
 
 

@@ -4,6 +4,7 @@ The same engine is driven by the service, by `spikewatch score`, by the benchmar
 on the readings so far and on nothing else: not on batch borders, other machines, or a restart in between.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from pipeline.config import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
 from pipeline.incidents import Incident, News
-from pipeline.network import clock, drift, judgement, layers, prior, rows, wear
+from pipeline.network import clock, drift, evidence, judgement, layers, prior, rows, wear
 from pipeline.network.quality import Quality
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 from pipeline.scoring import MachineState, Severity
@@ -45,6 +46,7 @@ class Scores(NamedTuple):
     due: Bools  # to be written
     due_sensors: Bools  # with every sensor
     voice: Ints  # see `Voice`
+    lasted_ns: Ints  # of rows in alarm: how long their cause has had a part in the incident
     lines: Ints  # of the machine
     masked: Ints  # of them, that have no part in the score from the next row on
     until: Ints  # entry of the account after the row's last one
@@ -432,6 +434,7 @@ class Engine:
             due,
             due_sensors,
             np.where(event >= lasting, np.int64(Voice.EVENT), state_voice),
+            np.zeros(n, np.int64),
             closed.lines,
             closed.masked,
             closed.until,
@@ -448,13 +451,9 @@ class Engine:
         if not len(looked_at):
             return
         alarms = looked_at[scores.severity[looked_at] > 0]
-        told = self.explain(scores, alarms)
-        begin = np.searchsorted(told.row, np.arange(len(alarms) + 1)).tolist()
-        entry = explanation.entries(scores.until, alarms)[0]
-        # Where nothing is expected, a sensor's distance from its baseline says the same.
-        sigmas = scores.account.sigmas[entry]
-        leaning = np.sign(np.where(np.isnan(told.expected), sigmas, told.value - told.expected))
-        share = np.nan_to_num(told.share)
+        entry, row = explanation.entries(scores.until, alarms)
+        begin = np.searchsorted(row, np.arange(len(alarms) + 1)).tolist()
+        quotes = self._quotes(scores, alarms, entry, row)
         usual_ns = state.row_machines.usual_ns
         alarm = 0
         matters = (scores.severity > 0) | (scores.score >= machines.clear[scores.slot]) | accepted
@@ -474,20 +473,18 @@ class Engine:
             for phase in incidents.row(machines, slot, time_ns, score, severity, over, float(usual_ns[slot])):
                 if phase == "begin":
                     own = self._roster(slot)
-                    lines.share[own] = lines.high[own] = 0.0
+                    incidents.begin(lines, own)
                     recognition.begin(state.recognition_machines, slot, state.recognition_lines, own)
                 elif phase == "alarm":
-                    entries = slice(begin[alarm], begin[alarm + 1])
-                    lines.share[told.line[entries]] += share[entries]
-                    lines.high[told.line[entries]] += share[entries] * leaning[entries]
-                    recognition.gather(
-                        state.recognition_lines, scores.account, entry, share, begin[alarm], begin[alarm + 1]
-                    )
+                    first, end = begin[alarm], begin[alarm + 1]
+                    pause_ns = incidents.INTERVALS * float(usual_ns[slot])
+                    for one in incidents.gather(lines, quotes, slice(first, end), time_ns, pause_ns).tolist():
+                        voice = int(scores.voice[number])
+                        lines.reasons[quotes.line[one]] = self._reasons(scores.account, int(entry[one]), voice)
+                    scores.lasted_ns[number] = incidents.lasted_ns(lines, int(scores.cause[number]))
+                    recognition.gather(state.recognition_lines, scores.account, entry, quotes.share, first, end)
                     if self._recognised(slot) and machines.open[slot]:
                         yield News(slot, time_ns, "update", self._incident(slot))
-                elif phase == "rise":
-                    [why] = self.why(scores, np.array([number]))
-                    machines.why[slot] = why.encode()[: incidents.WHY_BYTES]
                 elif phase == "close":
                     self._remember(slot, time_ns)
                     one = self._incident(slot)
@@ -498,6 +495,36 @@ class Engine:
                 entries = slice(scores.until[number - 1] if number else 0, scores.until[number])
                 lines.unconfirmed[scores.account.line[entries][scores.account.changed[entries]]] = True
             alarm += severity > 0
+
+    def _quotes(self, scores: Scores, alarms: Ints, entry: Ints, row: Ints) -> incidents.Quotes:
+        """What incidents may quote of the readings of rows in alarm, which are these entries of the account."""
+        told = self.explain(scores, alarms)
+        with np.errstate(all="ignore"):  # readings of 1e300, and bands without width
+            off = np.nan_to_num(np.abs(told.value - told.expected) / (told.high - told.expected), nan=0.0)
+        # Where nothing is expected, a sensor's distance from its baseline says the same.
+        side = np.sign(np.where(np.isnan(told.expected), scores.account.sigmas[entry], told.value - told.expected))
+        voice, sudden = scores.voice[alarms][row], scores.account.witness[entry] == evidence.NEW
+        return incidents.Quotes(
+            told.line,
+            np.nan_to_num(told.share),
+            off,
+            told.value,
+            np.nan_to_num(told.low),
+            np.nan_to_num(told.high),
+            np.nan_to_num(side).astype(np.int64),
+            np.select([voice == Voice.EVENT, (voice == Voice.EXPECTATION) & sudden], [0, 1], 2),
+        )
+
+    def _reasons(self, account: judgement.Account, entry: int, voice: int) -> int:
+        """The reasons for which a reading has its part in the score of a row with this voice."""
+        share = explanation.populations(self._params.weights, account.rarity[entry].tolist())
+        clear = float(account.dendrite[entry]) >= explanation.CLEAR
+        return explanation.reasons(voice, int(account.witness[entry]), share, clear)
+
+    def _why(self, slot: int, sensor: str, quoted: explanation.Quoted) -> str:
+        """Why a sensor of a machine is blamed."""
+        known = self.fleet.rules[slot].sensors.get(sensor)
+        return explanation.why(sensor, quoted, (known and known.unit) or "")
 
     def _recognised(self, slot: int, closing: bool = False) -> bool:
         """Give a machine's incident its class, if nobody has; returns whether that has changed.
@@ -585,8 +612,14 @@ class Engine:
         # All that are known, not its roster: after a repair a line is in that only from its next reading on.
         state, known = self.fleet.state, self.fleet.lines_of(slot)
         own = np.array([line for _, line in known], np.int64)
-        sensors = incidents.parts(state.incident_lines, own, [sensor for sensor, _ in known])
-        return incidents.incident(state.incident_machines, slot, sensors)
+        lines = state.incident_lines
+        sensors = incidents.parts(lines, own, [sensor for sensor, _ in known])
+        why = ""
+        if sensors:
+            first = sensors[0].sensor
+            quoted = incidents.quoted(lines, next(line for sensor, line in known if sensor == first))
+            why = first if quoted is None else self._why(slot, first, quoted)
+        return incidents.incident(state.incident_machines, slot, sensors, why)
 
     def incident(self, slot: int) -> Incident | None:
         """The machine's open incident."""
@@ -661,23 +694,29 @@ class Engine:
         )
 
     def why(self, scores: Scores, rows: Ints) -> list[str]:
-        """The reasons for the score of some rows, in a few words each."""
-        account = scores.account
+        """Why the score of some rows is what it is: a sentence each, about its cause."""
+        told, account = self.explain(scores, rows), scores.account
         entry, row = explanation.entries(scores.until, rows)
-        of_cause = account.line[entry] == scores.cause[rows][row]
-        found = dict(zip(row[of_cause].tolist(), entry[of_cause].tolist(), strict=True))
+        found = {int(row[one]): one for one in np.flatnonzero(told.line == scores.cause[rows][row]).tolist()}
         said = []
-        for number, (cause, voice) in enumerate(
-            zip(scores.cause[rows].tolist(), scores.voice[rows].tolist(), strict=True)
+        for number, (slot, cause, voice, lasted_ns) in enumerate(
+            zip(
+                *(column[rows].tolist() for column in (scores.slot, scores.cause, scores.voice, scores.lasted_ns)),
+                strict=True,
+            )
         ):
-            name = self.fleet.lines[cause][1]
-            if number in found:
-                one = found[number]
-                share = explanation.populations(self._params.weights, account.rarity[one].tolist())
-                clear = float(account.dendrite[one]) >= explanation.CLEAR
-                said.append(explanation.why(name, voice, int(account.witness[one]), share, clear))
-            else:  # no line with a reading is to blame
-                said.append(explanation.why(name, voice))
+            one = found.get(number)
+            if one is None:  # no line with a reading is to blame
+                nothing = math.nan
+                quoted = explanation.Quoted(
+                    nothing, nothing, nothing, explanation.reasons(voice, evidence.LONG), lasted_ns
+                )
+            else:
+                value, low, high = (float(column[one]) for column in (told.value, told.low, told.high))
+                quoted = explanation.Quoted(
+                    value, low, high, self._reasons(account, int(entry[one]), voice), lasted_ns
+                )
+            said.append(self._why(slot, self.fleet.lines[cause][1], quoted))
         return said
 
     def points(self, scores: Scores) -> list[Point]:

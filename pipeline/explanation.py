@@ -1,10 +1,11 @@
-"""Why a row has its score: each sensor's share in it, where each was expected, and the reasons in words.
+"""Why a row has its score: each sensor's share in it, where each was expected, and the reasons in a sentence.
 
 A row's score is the largest of three voices, and its cause is the sensor for which that voice is loudest. So the
 shares follow that voice alone: a sum over all three could name another sensor than the cause. Pure; works on what
 the network kept of each reading, for the rows that somebody wants explained and no others.
 """
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline import scoring
-from pipeline.network import NAMES, POPULATIONS, condition, evidence
+from pipeline.network import NAMES, condition, evidence
 from pipeline.network.judgement import Account
 from pipeline.records import Floats, Ints
 
@@ -89,24 +90,121 @@ def populations(weights: Sequence[float], rarity: Sequence[float]) -> dict[str, 
     return {name: cube / total for name, cube in zip(NAMES, cubes, strict=False)} if total > 0.0 else {}
 
 
-def why(sensor: str, voice: int, witness: int = 0, share: dict[str, float] | None = None, clear: bool = False) -> str:
-    """The reasons for a row's score in a few words.
+# Why a reading counts, in the order in which reasons are given: a set of them is a number, a bit for each.
+WITNESSES = (  # of a level, as `evidence` numbers them
+    "sudden deviation from the other sensors",
+    "disagrees with the other sensors",
+    "disagrees with the other sensors",
+    "noise higher or lower than normal",
+)
+CONDITION = "overall pattern unlike this machine's history"
+POPULATION = {
+    "range": "outside everything seen so far",
+    "value": "far from its average",
+    "activity": "fluctuates more or less than normal",
+    "silence": "no change for unusually long",
+    "levels": "unusual sequence of values",
+    "pattern": "unusual combination of level and noise",
+    "changes": "unusual rate of change",
+    "persistence": "unusual for some time",
+    "coupling": "disagrees with the other sensors",
+    "context 3": "unusual step",
+    "context 10": "unusual order of values",
+    "context 40": "unusual longer sequence of values",
+}
+PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES))
+_CONDITION, _POPULATIONS = len(WITNESSES), len(WITNESSES) + 1
+_SUDDEN = 1 << evidence.NEW
+_DISAGREES = _SUDDEN | 1 << evidence.MIDDLE | 1 << evidence.LONG
+_LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN
+_COUPLING = 1 << _POPULATIONS + NAMES.index("coupling")
 
-    `sensor` is the cause, `witness` that of its level, `share` what its populations had in its surprise, `clear`
-    whether that surprise is worth a word beside a state.
 
-    >>> why("flow", Voice.EXPECTATION, evidence.LONG, {"silence": 0.9, "value": 0.1}, clear=True)
-    'flow: offset for long; still for too long'
+def reasons(voice: int, witness: int = 0, share: dict[str, float] | None = None, clear: bool = False) -> int:
+    """The set of reasons for which a reading has its part in a row's score.
+
+    `witness` of its level, `share` what its populations had in its surprise, `clear` whether that surprise is worth a
+    word beside a state.
     """
-    reasons = []
+    found = 0
     if voice == Voice.CONDITION:
-        reasons.append(condition.SAYS)
+        found = 1 << _CONDITION
     elif voice == Voice.EXPECTATION:
-        reasons.append(evidence.SAYS[witness])
+        found = 1 << witness
     if voice == Voice.EVENT or clear:
         leading = sorted((share or {}).items(), key=lambda item: -item[1])[:NAMED]
-        reasons += [SAYS[name] for number, (name, one) in enumerate(leading) if number == 0 or one >= LEADING]
-    return f"{sensor}: {'; '.join(reasons)}"
+        for number, (name, one) in enumerate(leading):
+            if number == 0 or one >= LEADING:
+                found |= 1 << _POPULATIONS + NAMES.index(name)
+    return found & ~_COUPLING if found & _DISAGREES else found
 
 
-SAYS = {population.name: population.says for population in POPULATIONS}
+def lasting(found: Ints) -> Ints:
+    """How lasting sets of reasons are: 0 an event, 1 something sudden, 2 a state."""
+    return np.where(found & _LASTING, 2, np.where(found & _SUDDEN, 1, 0))
+
+
+class Quoted(NamedTuple):
+    """A reading of a sensor that a sentence is about. There is no expected band unless `low < high`."""
+
+    value: float  # in the sensor's unit, as are the next two; NaN where there is none
+    low: float
+    high: float
+    reasons: int
+    lasted_ns: int  # how long the sensor has been so, 0 where it has only begun
+
+
+def figures(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A value and its band as text: as short as they can be, and as they are, outside or inside.
+
+    >>> figures(3.2178, 3.98, 4.41)
+    ('3.2', '4.0', '4.4')
+    >>> figures(3.97, 3.98, 4.41)
+    ('3.97', '3.98', '4.41')
+    """
+    numbers = value, low, high
+    exact = (repr(value), repr(low), repr(high))
+    largest = max(map(abs, numbers))
+    if not (math.isfinite(largest) and math.isfinite(high - low)):
+        return exact
+    fixed = 1e-4 <= largest < 1e7
+    fewest = math.ceil(math.log10(4.0 / (high - low) * (1.0 if fixed else largest)))
+    for digits in range(max(fewest, 0 if fixed else 1), 17):
+        there, least, most = (f"{one:z.{digits}{'f' if fixed else 'g'}}" for one in numbers)
+        if (float(there) < float(least), float(there) > float(most)) == (value < low, value > high):
+            return there, least, most
+    return exact
+
+
+def span(ns: float) -> str:
+    """A length of time in the unit that fits; empty below a second.
+
+    >>> span(720e9), span(5e8)
+    ('12 min', '')
+    """
+    for unit, length in (("days", 86_400e9), ("h", 3_600e9), ("min", 60e9), ("s", 1e9)):
+        if ns >= (1.0 if unit == "s" else 1.5 if unit == "min" else 2.0) * length:
+            return f"{ns / length:.0f} {unit}"
+    return ""
+
+
+def why(sensor: str, quoted: Quoted, unit: str = "") -> str:
+    """Why a sensor is blamed, in a sentence.
+
+    >>> flow = Quoted(3.2, 4.0, 4.4, reasons(Voice.EXPECTATION, evidence.LONG), 720 * 10**9)
+    >>> why("flow", flow, unit="l/min")
+    'flow 3.2 l/min, below the expected 4.0 to 4.4; disagrees with the other sensors for 12 min'
+    """
+    value, low, high = quoted.value, quoted.low, quoted.high
+    measure, band = f"{value:.6g}", ""
+    if math.isnan(value):
+        measure, unit = "without a new reading", ""
+    if low < high:
+        measure, least, most = figures(value, low, high)
+        side = "above the " if value > high else "below the " if value < low else ""
+        band = f", {side}expected {least} to {most}"
+    said = f"{sensor} {measure}{' ' * bool(unit)}{unit}{band}"
+    parts = [phrase for bit, phrase in enumerate(PHRASES) if quoted.reasons >> bit & 1]
+    if quoted.reasons & _LASTING and (lasted := span(quoted.lasted_ns)):
+        parts[0] += f" for {lasted}"
+    return "; ".join((said, *parts))

@@ -26,7 +26,7 @@ from pipeline.records import Ints, Machine
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 6  # of a snapshot; raised when a field changes its meaning
+FORMAT = 7  # of a snapshot; raised when a field changes its meaning
 OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
 RESOLUTION_SINCE = 5  # the format that knows how finely a sensor speaks, and how often it moves
 SETTLED_SINCE = 6  # the format that knows from how many rows a sensor's mean is known

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import explanation
 from pipeline.commands import CLASS_LENGTH
 from pipeline.records import Bools, Floats, Ints
 from pipeline.scoring import Severity
@@ -32,7 +33,8 @@ class Part(NamedTuple):
 
     sensor: str
     share: float  # of the incident; those of all sensors sum to 1
-    direction: str  # `high` or `low` of where it is expected; empty where it is now this, now that, or not known
+    direction: str  # `high` or `low` of where it is expected; empty where it is not the same for most of the
+    # incident and in the reading that is quoted, or not known
 
 
 class Incident(NamedTuple):
@@ -45,7 +47,7 @@ class Incident(NamedTuple):
     peak: float  # score
     peak_ns: int
     sensors: tuple[Part, ...]  # largest share first
-    why: str  # reasons for the peak in words
+    why: str  # about the first of the sensors, in a sentence
     acknowledged: bool
     snoozed_until_ns: int  # 0 where it is not
     label: str  # class; empty where it is not known
@@ -69,6 +71,27 @@ class Lines(NamedTuple):
     share: Floats  # summed over the rows in alarm
     high: Floats  # the same, less where it was low
     unconfirmed: Bools  # its change was accepted during its machine's unconfirmed incident
+    began_ns: Ints  # since when it has had a part without a longer pause; 0 where it had none
+    newest_ns: Ints  # newest row in which it had
+    off: Floats  # how far the reading that is quoted was from its middle, in halves of its band; -1 while none is
+    value: Floats  # that reading, in the sensor's unit, as are the next two; it is the one that was the farthest off
+    band_low: Floats
+    band_high: Floats  # above `band_low`, unless there is no band
+    side: Ints  # 1 above what was expected, -1 below, 0 not known
+    reasons: Ints  # see `explanation.reasons`; the most lasting ones so far
+
+
+class Quotes(NamedTuple):
+    """What may be quoted of each reading of some rows in alarm; one entry per reading."""
+
+    line: Ints
+    share: Floats  # in the row's score
+    off: Floats
+    value: Floats
+    low: Floats
+    high: Floats
+    side: Ints
+    lasting: Ints  # see `explanation.lasting`
 
 
 class Machines(NamedTuple):
@@ -85,7 +108,6 @@ class Machines(NamedTuple):
     severity: Ints
     peak: Floats
     peak_ns: Ints
-    why: NDArray[np.bytes_]  # UTF-8: a quarter of what text takes
     acknowledged: Bools
     snoozed_ns: Ints  # until when
     label: NDArray[np.str_]
@@ -93,12 +115,28 @@ class Machines(NamedTuple):
     unconfirmed: Ints  # number of the newest incident that is; 0 where none is
 
 
-WHY_BYTES = 128
-
-
 def fresh_lines(lines: int) -> Lines:
     """State of lines that had no part in anything."""
-    return Lines(np.zeros(lines), np.zeros(lines), np.zeros(lines, np.bool_))
+
+    def whole() -> Ints:
+        return np.zeros(lines, np.int64)
+
+    def real() -> Floats:
+        return np.zeros(lines)
+
+    return Lines(
+        share=real(),
+        high=real(),
+        unconfirmed=np.zeros(lines, np.bool_),
+        began_ns=whole(),
+        newest_ns=whole(),
+        off=np.full(lines, -1.0),
+        value=real(),
+        band_low=real(),
+        band_high=real(),
+        side=whole(),
+        reasons=whole(),
+    )
 
 
 def fresh_machines(slots: int) -> Machines:
@@ -125,7 +163,6 @@ def fresh_machines(slots: int) -> Machines:
         severity=whole(),
         peak=real(),
         peak_ns=whole(),
-        why=np.zeros(slots, f"S{WHY_BYTES}"),
         acknowledged=true(),
         snoozed_ns=whole(),
         label=np.zeros(slots, f"<U{CLASS_LENGTH}"),
@@ -170,10 +207,10 @@ def escalates(machines: Machines, slot: int) -> bool:
 def row(
     machines: Machines, slot: int, time_ns: int, score: float, severity: int, accepted: bool, usual_ns: float
 ) -> Iterator[str]:
-    """Take in a row, in order; yields what it is for the machine's incident: open, update, close, alarm, rise.
+    """Take in a row, in order; yields what it is for the machine's incident: begin, open, update, close, alarm.
 
-    `alarm`: it is part of the incident, `rise`: its peak so far. Whoever iterates acts on each before the next.
-    `accepted`: patience has run out with this row.
+    `alarm`: it is part of the incident. Whoever iterates acts on each before the next. `accepted`: patience has run
+    out with this row.
     """
     began = machines.began_ns[slot]
     if not began:
@@ -207,7 +244,6 @@ def row(
         yield "alarm"
         if score > machines.peak[slot]:
             machines.peak[slot], machines.peak_ns[slot] = score, time_ns
-            yield "rise"
     if not open_:
         if machines.alarm_ns[slot] - began >= machines.hold_ns[slot]:
             machines.open[slot] = True
@@ -238,6 +274,52 @@ def settle(machines: Machines, slot: int, lines: Lines, own: Ints) -> int:
     return number
 
 
+def begin(lines: Lines, own: Ints) -> None:
+    """A machine with these lines has an incident from here on, in which none of them had a part."""
+    lines.share[own] = lines.high[own] = 0.0
+    lines.began_ns[own] = lines.newest_ns[own] = 0
+    lines.off[own] = -1.0
+
+
+def gather(lines: Lines, quotes: Quotes, entries: slice, time_ns: int, pause_ns: float) -> Ints:
+    """Take a row in alarm into the parts of its lines; its readings are `entries` of `quotes`.
+
+    A line that had no part for longer than `pause_ns` has one since this row. Returns the entries whose reasons the
+    caller is to write into `lines.reasons`: of what is quoted from here on, or more lasting than what was.
+    """
+    line, share = quotes.line[entries], quotes.share[entries]
+    lines.share[line] += share
+    lines.high[line] += share * quotes.side[entries]
+    own = np.arange(entries.start, entries.stop)[share >= LEAST / 2]  # half, so that a rounded sum names no other
+    line = quotes.line[own]
+    fresh = (lines.began_ns[line] == 0) | (time_ns - lines.newest_ns[line] > pause_ns)
+    lines.began_ns[line[fresh]] = max(time_ns, 1)
+    lines.newest_ns[line] = time_ns
+    known = np.where(lines.off[line] < 0.0, -1, explanation.lasting(lines.reasons[line]))
+    farther = own[quotes.off[own] > lines.off[line]]
+    line = quotes.line[farther]
+    lines.off[line], lines.side[line] = quotes.off[farther], quotes.side[farther]
+    lines.value[line], lines.band_low[line] = quotes.value[farther], quotes.low[farther]
+    lines.band_high[line] = quotes.high[farther]
+    lasting = quotes.lasting[own]
+    told: Ints = own[(lasting > known) | (lasting == known) & np.isin(own, farther)]
+    return told
+
+
+def lasted_ns(lines: Lines, line: int) -> int:
+    """How long a line has had a part in its machine's incident, without a longer pause."""
+    began = int(lines.began_ns[line])
+    return int(lines.newest_ns[line]) - began if began else 0
+
+
+def quoted(lines: Lines, line: int) -> explanation.Quoted | None:
+    """The reading that is quoted of a line that has a part in its machine's incident."""
+    if lines.off[line] < 0.0:  # begun by a version that kept none
+        return None
+    value, low, high = float(lines.value[line]), float(lines.band_low[line]), float(lines.band_high[line])
+    return explanation.Quoted(value, low, high, int(lines.reasons[line]), lasted_ns(lines, line))
+
+
 def parts(lines: Lines, roster: Ints, names: list[str]) -> tuple[Part, ...]:
     """What the lines of a machine, with these names, have to do with its incident."""
     share = lines.share[roster]
@@ -249,13 +331,15 @@ def parts(lines: Lines, roster: Ints, names: list[str]) -> tuple[Part, ...]:
         part = float(share[own]) / total
         if part < LEAST:
             break
-        leaning = float(lines.high[roster[own]]) / float(share[own])
-        found.append(Part(names[own], part, "high" if leaning > 0.5 else "low" if leaning < -0.5 else ""))
+        line = roster[own]
+        leaning, side = float(lines.high[line]) / float(share[own]), int(lines.side[line])
+        high, low = leaning > 0.5 and side > 0, leaning < -0.5 and side < 0
+        found.append(Part(names[own], part, "high" if high else "low" if low else ""))
     return tuple(found)
 
 
-def incident(machines: Machines, slot: int, sensors: tuple[Part, ...]) -> Incident:
-    """The machine's incident; it must have one."""
+def incident(machines: Machines, slot: int, sensors: tuple[Part, ...], why: str) -> Incident:
+    """The machine's incident, with these parts; it must have one."""
     return Incident(
         number=int(machines.number[slot]),
         started_ns=int(machines.began_ns[slot]),
@@ -264,7 +348,7 @@ def incident(machines: Machines, slot: int, sensors: tuple[Part, ...]) -> Incide
         peak=float(machines.peak[slot]),
         peak_ns=int(machines.peak_ns[slot]),
         sensors=sensors,
-        why=machines.why[slot].decode(errors="ignore"),  # it may be cut within a character
+        why=why,
         acknowledged=bool(machines.acknowledged[slot]),
         snoozed_until_ns=int(machines.snoozed_ns[slot]),
         label=str(machines.label[slot]),

@@ -30,7 +30,7 @@ ALLOWED = {
         "pipeline.records", "pipeline.incidents", "pipeline.topics", "pipeline.home_assistant",
     },
     "pipeline.home_assistant": {"pipeline.records", "pipeline.scoring"},
-    "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands"},
+    "pipeline.incidents": {"pipeline.records", "pipeline.scoring", "pipeline.commands", "pipeline.explanation"},
     "pipeline.fleet": {
         "encoders", "pipeline.records", "pipeline.config", "pipeline.network", "pipeline.scoring",
         "pipeline.incidents", "pipeline.recognition",

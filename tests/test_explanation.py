@@ -1,17 +1,21 @@
 """Why a score is what it is: shares, expected bands, words, and the points of the sensors."""
 
 import itertools
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from machines import live, machine_with_modes
 
-from pipeline import explanation
+from pipeline import explanation, incidents
+from pipeline.config import MachineRule, Sensor
 from pipeline.engine import Engine
-from pipeline.explanation import Voice
-from pipeline.network import NAMES, POPULATIONS, evidence, layers
+from pipeline.explanation import Quoted, Voice
+from pipeline.incidents import Part
+from pipeline.network import NAMES, evidence, layers
 from pipeline.records import Machine, Reading
 from pipeline.score import score
 from pipeline.tables import Table
@@ -151,8 +155,10 @@ def test_a_sensor_that_is_off_leaves_its_band_while_the_others_stay_in_theirs():
     assert np.median(off) < 150.0
     assert (told.share[2050:2600, 2] > 0.9).mean() > 0.95
     why = Counter(told.why[2050:2600])
-    assert all(said.startswith("s2: ") for said in why)
-    assert sum(count for said, count in why.items() if "offset" in said) > 500
+    assert all(said.startswith("s2 ") for said in why)
+    assert sum(count for said, count in why.items() if "above the expected" in said) > 500
+    assert sum(count for said, count in why.items() if "disagrees with the other sensors for " in said) > 500
+    assert "disagrees with the other sensors for 5 min" in told.why[2320]
 
 
 def test_an_event_is_explained_by_populations_and_a_quiet_row_not_at_all():
@@ -160,10 +166,12 @@ def test_an_event_is_explained_by_populations_and_a_quiet_row_not_at_all():
     assert all(("why" in point.fields) == (point.fields["severity"] > 0) for point in machine)
     at = {point.time_ns: point.fields for point in machine}
     spike = at[START + 640 * SECOND]
-    assert spike["why"].startswith("s0: ")
-    assert set(spike["why"].removeprefix("s0: ").split("; ")) <= {population.says for population in POPULATIONS}
+    quote, *phrases = spike["why"].split("; ")
+    assert quote.startswith("s0 ")
+    assert "above the expected" in quote
+    assert set(phrases) <= set(explanation.POPULATION.values())
     lasting = [at[START + t * SECOND]["why"] for t in range(760, 840) if "why" in at.get(START + t * SECOND, {})]
-    assert sum(said.startswith("s1: offset") for said in lasting) > 60
+    assert sum(said.startswith("s1 ") and "disagrees" in said for said in lasting) > 60
 
 
 def test_populations_share_a_surprise_by_weight_and_cube():
@@ -175,15 +183,157 @@ def test_populations_share_a_surprise_by_weight_and_cube():
     assert explanation.populations(layers.Params().weights, [0.0] * 9) == {}
 
 
-def test_every_witness_of_a_state_has_its_words():
-    assert len(evidence.SAYS) == evidence.MEMBRANES
-    assert explanation.why("a", Voice.EXPECTATION, evidence.NEW) == "a: came suddenly"
-    assert explanation.why("a", Voice.CONDITION) == "a: the machine as a whole unlike its past"
+def said(voice, witness=0, share=None, clear=False, **quoted):
+    """What is said of a sensor called a."""
+    told = {"value": 5.0, "low": 0.0, "high": 0.0, "lasted_ns": 0, **quoted}
+    return explanation.why("a", Quoted(reasons=explanation.reasons(voice, witness, share, clear), **told))
+
+
+def test_every_witness_of_a_state_and_every_population_has_its_words():
+    assert len(explanation.WITNESSES) == evidence.MEMBRANES
+    assert explanation.POPULATION.keys() == set(NAMES)
+    assert said(Voice.EXPECTATION, evidence.NEW) == "a 5; sudden deviation from the other sensors"
+    assert said(Voice.CONDITION) == "a 5; overall pattern unlike this machine's history"
     share = {"silence": 0.6, "range": 0.3, "value": 0.1}
-    assert explanation.why("a", Voice.EVENT, 0, share) == "a: still for too long; outside everything seen"
-    assert explanation.why("a", Voice.CONDITION, 0, share, clear=True).endswith(
-        "; still for too long; outside everything seen"
+    assert said(Voice.EVENT, 0, share) == "a 5; outside everything seen so far; no change for unusually long"
+    assert said(Voice.CONDITION, 0, share, clear=True).endswith(
+        "; outside everything seen so far; no change for unusually long"
     )
+
+
+def test_what_lasts_says_for_how_long_and_what_only_happens_does_not():
+    for ns, text in (
+        (0, ""),
+        (40e9, " for 40 s"),
+        (720e9, " for 12 min"),
+        (10_800e9, " for 3 h"),
+        (2e14, " for 2 days"),
+    ):
+        assert (
+            said(Voice.EXPECTATION, evidence.LONG, lasted_ns=int(ns))
+            == f"a 5; disagrees with the other sensors{text}"
+        )
+    assert said(Voice.EVENT, 0, {"value": 1.0}, lasted_ns=10**12) == "a 5; far from its average"
+    assert said(Voice.EXPECTATION, evidence.NEW, lasted_ns=10**12) == "a 5; sudden deviation from the other sensors"
+
+
+def test_the_same_disagreement_is_not_said_twice():
+    assert said(Voice.EXPECTATION, evidence.LONG, {"coupling": 1.0}, clear=True).count("disagrees") == 1
+
+
+def test_a_sensor_without_a_new_reading_is_quoted_with_none():
+    nothing = {"value": np.nan, "low": np.nan, "high": np.nan}
+    assert said(Voice.CONDITION, **nothing) == f"a without a new reading; {explanation.CONDITION}"
+
+
+@example(3.97, 3.98, 0.43)
+@example(1e300, -1e300, 2e300)
+@example(5e-324, 0.0, 1e-300)
+@given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12), st.one_of(st.floats(1e-3, 1e3), st.floats(1e-12, 1e12)))
+def test_the_direction_in_the_text_is_that_of_its_figures_and_that_of_the_reading(value, low, width):
+    high = low + width
+    assume(low < high)
+    text = explanation.why("flow", Quoted(value, low, high, 0, 0), "l/min")
+    found = re.fullmatch(r"flow (\S+) l/min, (above the |below the |)expected (\S+) to (\S+)", text)
+    there, side, least, most = found.groups()
+    there, least, most = float(there), float(least), float(most)
+    assert (value > high, value < low) == (there > most, there < least)
+    assert (value > high, value < low) == (side == "above the ", side == "below the ")
+
+
+FAULTS = ("step", "spike", "stuck", "dropout", "noise", "drift")
+
+
+def broken(values, kind, sensor, begin, end, size):
+    """A fault of one sensor in some rows, in place; `size` in standard deviations of its noise."""
+    rows = slice(begin, end)
+    match kind:
+        case "step":
+            values[rows, sensor] += size
+        case "spike":
+            values[begin : begin + 2, sensor] += 4 * size
+        case "stuck":
+            values[rows, sensor] = values[begin, sensor]
+        case "dropout":
+            values[rows, sensor] = 0.0
+        case "noise":
+            values[rows, sensor] += size * np.random.default_rng(begin).normal(size=end - begin)
+        case "drift":
+            values[rows, sensor] += np.linspace(0.0, 2 * size, end - begin)
+
+
+ONE_FAULT = st.tuples(
+    st.sampled_from(FAULTS),
+    st.integers(0, 4),
+    st.integers(0, 500),
+    st.integers(3, 400),
+    st.floats(4.0, 30.0),
+    st.sampled_from([1.0, -1.0]),
+)
+# The peak of the first is of s1, and s2 has most of the blame in the end.
+PEAK_OF_ANOTHER = [("spike", 1, 0, 10, 30.0, 1.0), ("step", 2, 5, 400, 8.0, -1.0)]
+
+
+@example(3, 4, PEAK_OF_ANOTHER)
+@given(st.integers(0, 20), st.integers(2, 5), st.lists(ONE_FAULT, min_size=1, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_blame_direction_and_text_of_an_incident_never_contradict_each_other(seed, sensors, faults):
+    values = machine_with_modes(2000, sensors, seed)
+    for kind, sensor, begin, length, size, sign in faults:
+        broken(values, kind, sensor % sensors, 1000 + begin, 1000 + begin + length, sign * size)
+    engine, scores = live(values)
+    for news in scores.news:
+        agrees(news.incident.why, news.incident.sensors)
+        fields = incidents.fields(news)
+        assert fields["cause"] == news.incident.sensors[0].sensor
+    alarms = np.flatnonzero(scores.severity > 0)
+    told = engine.explain(scores, alarms)
+    for number, (row, text) in enumerate(zip(alarms, engine.why(scores, alarms), strict=True)):
+        own = told.row == number
+        cause = int(scores.cause[row])
+        if cause not in told.line[own]:
+            continue
+        assert told.share[own][told.line[own] == cause] == pytest.approx(told.share[own].max())
+        value, expected = (float(each[own][told.line[own] == cause][0]) for each in (told.value, told.expected))
+        direction = "high" if value > expected else "low" if value < expected else ""
+        agrees(text, [Part(f"s{cause}", 1.0, direction)])
+
+
+def agrees(why, parts):
+    """The first who is blamed is explained, nobody else is named, and the figures say what the direction does."""
+    assert set(re.findall(r"\bs\d\b", why)) == {parts[0].sensor}
+    found = re.match(r"s\d (\S+?)(?:, (above the |below the |)expected (\S+) to (\S+))?; ", why)
+    assert found, why
+    value, side, low, high = found.groups()
+    if side is None:  # learning: nothing is expected yet
+        return
+    value, low, high = float(value), float(low), float(high)
+    assert (value > high, value < low) == (side == "above the ", side == "below the "), why
+    leaning = {"high": 1, "low": -1, "": 0}[parts[0].direction]
+    if side:
+        assert leaning in (0, 1 if value > high else -1), (why, parts)
+    slack = 0.51 * 10.0 ** -len(found[1].partition(".")[2])  # of rounding
+    assert leaning * (value - (low + high) / 2) >= -2 * slack, (why, parts)
+
+
+def test_an_incident_quotes_the_reading_that_was_the_farthest_off_and_counts_its_time_from_row_to_row():
+    values = machine_with_modes(2000, 4, 3)
+    values[1200:1600, 2] -= 12.0
+    engine, scores = live(values[:1590])
+    one = engine.incident(0)
+    assert one.sensors[0][::2] == ("s2", "low")
+    assert "below the expected" in one.why
+    assert one.why.endswith("disagrees with the other sensors for 6 min")
+    told = engine.explain(scores, 1200 + np.flatnonzero(scores.severity[1200:] > 0))
+    off = np.where(told.line == 2, (told.expected - told.value) / (told.high - told.expected), 0.0)
+    assert float(one.why.split()[1].rstrip(",")) == pytest.approx(told.value[np.argmax(off)], abs=0.6)
+
+
+def test_a_unit_that_is_configured_stands_behind_the_value():
+    values = machine_with_modes(1600, 4, 3)
+    values[1500:, 1] += 12.0
+    engine, _ = live(values, rule=lambda name: MachineRule(sensors={"s1": Sensor(unit="l/min")}))
+    assert re.match(r"s1 \S+ l/min, above the expected ", engine.incident(0).why)
 
 
 def test_sensors_are_written_at_a_change_and_now_and_then_also_in_alarm():

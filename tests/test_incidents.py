@@ -358,6 +358,23 @@ def test_a_snapshot_from_before_there_were_unconfirmed_incidents_has_none():
     assert other.changes(0) == Changes((), 0, lasting=False)
 
 
+def test_an_open_incident_of_a_snapshot_from_before_readings_were_quoted_goes_on_and_quotes_its_next():
+    table = life(size=12.0)
+    engine, _ = live(table[:1600])
+    arrays = engine.fleet.snapshot()
+    for gone in ("began_ns", "newest_ns", "off", "value", "band_low", "band_high", "side", "reasons"):
+        del arrays[f"incident_lines.{gone}"]
+    names = json.loads(arrays["names"].tobytes())
+    arrays["names"] = np.frombuffer(json.dumps({**names, "format": 6}).encode(), np.uint8)
+    other = Engine()
+    other.fleet.restore(arrays)
+    assert other.incident(0).why == "s1"
+    other.step(readings(table[1600:1700], 1600))
+    assert other.incident(0).number == engine.incident(0).number
+    assert other.incident(0).why.startswith("s1 ")
+    assert other.incident(0).sensors[0].direction == "high"
+
+
 ONE_ROW = st.tuples(
     st.integers(1, 200),  # seconds after the row before
     st.sampled_from([0.1, 0.1, 0.1, 0.5, 0.95, 0.995]),  # score

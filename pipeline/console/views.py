@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
 from pipeline.engine import Changes, Engine, Summary, Trust
+from pipeline.explanation import POPULATION
 from pipeline.identity import identity
 from pipeline.incidents import Incident
-from pipeline.network import POPULATIONS
+from pipeline.network import NAMES
 from pipeline.records import Bools, Floats, Ints, Machine, Point
 from pipeline.scoring import MachineState, Severity
 
@@ -247,7 +248,7 @@ def chart(table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str],
         "spikes": table.rows["spikes"].tolist(),
         "sensors": sensors,
         "newest": newest,
-        "populations": [{"name": one.name, "says": one.says} for one in POPULATIONS[:populations]],
+        "populations": [{"name": one, "says": POPULATION[one]} for one in NAMES[:populations]],
     }
 
 
