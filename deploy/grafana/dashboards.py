@@ -338,28 +338,28 @@ def fleet() -> build.Dashboard:
     return dashboard(
         "fleet",
         "Spikewatch: fleet",
-        "Which machine needs attention, since when, and which sensor says so.",
+        "Which machine needs attention, since when, and which sensor is to blame.",
         [site(), machine()],
         [
             rows(
-                "Machines, as they stand",
-                "The last point of each in the time range; the highest score first. A name leads to its machine.",
+                "Machines, latest values",
+                "The last point of each in the time range, highest score first. A name links to its dashboard.",
                 standing,
                 ("machine", "site", "severity", "score", "state", "cause", "why", "Time"),
                 "score",
                 10,
             ),
-            incident_table("Open incidents", "One at most per machine.", only_open=True),
+            incident_table("Open incidents", "At most one per machine.", only_open=True),
             timeline(
                 "Severity",
-                "Of each machine, over time.",
+                "State of each machine over time.",
                 f'SELECT max("severity") FROM "machine" WHERE {HERE} {every} fill(previous)',
                 "$tag_machine $tag_site",
                 severities(),
             ),
             lines(
                 "Score",
-                "0.99 is a warning and 0.999 critical, on every machine alike.",
+                "Warning at 0.99, critical at 0.999, on every machine.",
                 Query(
                     f'SELECT max("score") FROM "machine" WHERE {HERE} {every} fill(none)',
                     alias="$tag_machine $tag_site",
@@ -381,7 +381,7 @@ def one_machine() -> build.Dashboard:
     sensors = (
         lines(
             "$sensor",
-            "The value, where the other sensors say it should be, and the band that holds 99 of 100 readings.",
+            "The value, the value expected from the other sensors, and the band that holds 99 of 100 readings.",
             Query(
                 f'SELECT {band} FROM "sensor" WHERE {of_sensor} GROUP BY time($__interval) fill(none)', alias="$col"
             ),
@@ -416,28 +416,32 @@ def one_machine() -> build.Dashboard:
         [
             figure(
                 "State",
-                "What to act on first.",
+                "The state to act on first.",
                 f'SELECT last("state") FROM "machine" WHERE {HERE}',
                 states(),
             ),
             figure(
                 "Severity",
-                "Of the newest score.",
+                "Severity of the newest score.",
                 f'SELECT last("severity") FROM "machine" WHERE {HERE}',
                 severities(),
             ),
-            figure("Score", "The newest.", f'SELECT last("score") FROM "machine" WHERE {HERE}'),
-            figure("Cause", "The sensor that explains it best.", f'SELECT last("cause") FROM "machine" WHERE {HERE}'),
+            figure("Score", "Newest score.", f'SELECT last("score") FROM "machine" WHERE {HERE}'),
+            figure(
+                "Cause",
+                "The sensor with the largest share in the newest score.",
+                f'SELECT last("cause") FROM "machine" WHERE {HERE}',
+            ),
             figure(
                 "Learned",
-                "Share of the warm-up.",
+                "Progress of the warm-up.",
                 f'SELECT last("learned") FROM "machine" WHERE {HERE}',
                 unit="percentunit",
             ),
             figure("Spikes", "In the newest row.", f'SELECT last("spikes") FROM "machine" WHERE {HERE}'),
             lines(
                 "Score",
-                "0.99 is a warning and 0.999 critical.",
+                "Warning at 0.99, critical at 0.999.",
                 Query(
                     f'SELECT max("score") FROM "machine" WHERE {HERE} GROUP BY time($__interval) fill(none)',
                     alias="score",
@@ -447,24 +451,24 @@ def one_machine() -> build.Dashboard:
             .max(1)
             .thresholds(steps(*ALARMS))
             .thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.LINE)),
-            incident_table("Incidents", "As they were last told of.", only_open=False),
+            incident_table("Incidents", "Latest update of each.", only_open=False),
             sensors,
             lines(
                 "Share of each sensor in the score",
-                "Shares of a row sum to 1.",
+                "The shares of one row add up to 1.",
                 Query(f'SELECT mean("share") FROM "sensor" WHERE {of_sensor} {by_sensor}', alias="$tag_sensor"),
                 unit="percentunit",
                 span=HALF,
             ),
             lines(
                 "Score of each sensor",
-                "Its own, beside the machine's.",
+                "Each sensor's own score; the machine's is in the chart above.",
                 Query(f'SELECT max("score") FROM "sensor" WHERE {of_sensor} {by_sensor}', alias="$tag_sensor"),
                 span=HALF,
             ),
             rows(
-                "Quality of its sensors",
-                "good, or what is wrong with the sensor itself; a masked one has no part in the machine's score.",
+                "Sensor quality",
+                "good, or the fault of the sensor itself; a masked sensor is excluded from the machine's score.",
                 last('last("quality") AS "quality", "masked", "changed", "value"', "sensor", of_sensor, '"sensor"'),
                 ("sensor", "quality", "masked", "changed", "value", "Time"),
                 "sensor",
@@ -491,12 +495,12 @@ def ageing() -> build.Dashboard:
     return dashboard(
         "ageing",
         "Spikewatch: ageing",
-        "How far machines have moved since commissioning or their last service, and when a limit is reached.",
+        "How far sensors have moved since commissioning or the last repair, and when a limit is reached.",
         [site(), machine(), sensor("ageing")],
         [
             rows(
-                "Sensors, as they stand",
-                "shift, per_day: in sigmas of what the other sensors left unexplained at commissioning; moved,"
+                "Sensors, latest values",
+                "shift, per_day: in sigmas (of what the other sensors could not predict at commissioning); moved,"
                 " per_day_unit, offset: in the sensor's unit; gain: a factor. Days to the declared limit, with the"
                 " earliest and the latest.",
                 last(
@@ -509,14 +513,14 @@ def ageing() -> build.Dashboard:
                 "shift",
                 10,
             ),
-            chart("Shift", "In sigmas, since commissioning or the last service.", "shift"),
-            chart("Moved", "The same in the sensor's own unit.", "moved"),
-            chart("Pace", "In sigmas a day.", "per_day"),
-            chart("Days to the limit", "Of sensors with a declared range.", "days_to_limit"),
+            chart("Shift", "In sigmas, since commissioning or the last repair.", "shift"),
+            chart("Moved", "The same in the sensor's unit.", "moved"),
+            chart("Trend", "In sigmas per day.", "per_day"),
+            chart("Days to the limit", "Of sensors with a configured limit.", "days_to_limit"),
             chart(
-                "Offset", "Against commissioning, in the sensor's unit: for whoever corrects a controller.", "offset"
+                "Offset", "Relative to commissioning, in the sensor's unit: for correcting a controller.", "offset"
             ),
-            chart("Gain", "Against commissioning, as a factor.", "gain"),
+            chart("Gain", "Relative to commissioning, as a factor.", "gain"),
         ],
     )
 
@@ -526,7 +530,7 @@ def incidents() -> build.Dashboard:
     return dashboard(
         "incidents",
         "Spikewatch: incidents",
-        "What happened, how bad it was, what it was, and what people said to it.",
+        "Incidents with severity, cause and class, and the operator log.",
         [site(), machine()],
         [
             figure("Opened", "Incidents that began in the time range.", f'SELECT count("peak") {opened}', span=8),
@@ -539,10 +543,10 @@ def incidents() -> build.Dashboard:
                 f'SELECT count("peak") FROM "incident" WHERE "phase" = \'close\' AND "severity" = 2 AND {HERE}',
                 span=8,
             ),
-            incident_table("Incidents", "As they were last told of; the newest first.", only_open=False, height=12),
+            incident_table("Incidents", "Latest update of each; newest first.", only_open=False, height=12),
             lines(
-                "Opened a day",
-                "By machine.",
+                "Opened per day",
+                "Per machine.",
                 Query(
                     f'SELECT count("peak") {opened} GROUP BY time(1d), "machine", "site" fill(0)',
                     alias="$tag_machine $tag_site",
@@ -551,8 +555,8 @@ def incidents() -> build.Dashboard:
             .draw_style(common_models.GraphDrawStyle.BARS)
             .fill_opacity(80),
             rows(
-                "What people said",
-                "Commands, by whom and on which way.",
+                "Operator log",
+                "Commands, with operator and channel.",
                 f'SELECT "verb", "argument", "by", "via", "machine", "site" FROM "command" WHERE {HERE}',
                 ("Time", "machine", "site", "verb", "argument", "by", "via"),
                 "Time",
@@ -600,16 +604,16 @@ def service() -> build.Dashboard:
     return dashboard(
         "service",
         "Spikewatch: service",
-        "Whether the service itself is well: its traffic, what waits, what was refused, memory and disk.",
+        "Health of the service: traffic, queues, refused data, memory and disk.",
         [variable("host", "Host", 'SHOW TAG VALUES FROM "service" WITH KEY = "host"')],
         [
-            rates("Traffic a second", "", "messages", "readings", "points", unit="cps"),
-            levels("Lag", "Longest from the arrival of a message to its commit.", "lag_s", unit="s"),
-            levels("Waiting", "Messages not yet scored, points not yet delivered.", "queue", "outbox"),
-            levels("Waiting, in bytes", "", "outbox_bytes", "journal_bytes", "queue_bytes", unit="bytes"),
+            rates("Traffic per second", "", "messages", "readings", "points", unit="cps"),
+            levels("Lag", "Longest time from the arrival of a message to its commit.", "lag_s", unit="s"),
+            levels("Queued", "Messages not yet scored, points not yet delivered.", "queue", "outbox"),
+            levels("Queued, in bytes", "", "outbox_bytes", "journal_bytes", "queue_bytes", unit="bytes"),
             rates(
-                "Not used, a second",
-                "Refused parts of messages, late and redelivered readings, points dropped or refused for good.",
+                "Not used, per second",
+                "Refused parts of messages, late and redelivered readings, points dropped or permanently refused.",
                 "refused",
                 "late",
                 "redelivered",
@@ -619,13 +623,13 @@ def service() -> build.Dashboard:
             ),
             levels(
                 "Connection",
-                "Times it came back, and sessions the broker had forgotten.",
+                "Reconnects, and sessions that the broker had lost.",
                 "reconnects",
                 "sessions_lost",
             ),
             levels("Memory and disk", "", "rss_bytes", "disk_free_bytes", unit="bytes"),
-            rates("Processor", "Cores in use.", "cpu_s", unit="percentunit"),
-            levels("Machines", "Known machines.", "machines"),
+            rates("Processor", "Processor cores in use.", "cpu_s", unit="percentunit"),
+            levels("Machines", "Number of known machines.", "machines"),
         ],
     )
 
