@@ -48,7 +48,7 @@ golden: $(VENV)/.run ## what the network says, bit by bit, against tests/golden
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "installing python3-venv"; \
-		$$([ "$$(id -u)" = 0 ] || echo sudo) apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+		tests/apt.sh update -qq && tests/apt.sh install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
 # Compiling the network takes longest and needs few of the packages, so it goes on beside the installing of the others.
 # If it fails here, the service does it and says why. Modules are compiled by Python when they are first used.

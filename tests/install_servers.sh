@@ -21,6 +21,6 @@ if [ ! -e "$guard" ]; then
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$guard" >/dev/null
     $as_root chmod +x "$guard"
 fi
-$as_root apt-get update -qq
+"$(dirname "$0")/apt.sh" update -qq
 # shellcheck disable=SC2086  # several packages
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+"$(dirname "$0")/apt.sh" install -y -qq --no-install-recommends $missing

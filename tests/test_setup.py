@@ -1,0 +1,64 @@
+"""How a machine is made ready for `make run` and `make test`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+APT = Path(__file__).parent / "apt.sh"
+HOLD = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print('held', flush=True)"
+
+
+@pytest.fixture
+def apt(tmp_path: Path) -> dict[str, str]:
+    """The environment of an apt with lists of its own: no packages, no network, nothing of this system."""
+    for folder in ("lists/partial", "archives/partial"):
+        (tmp_path / folder).mkdir(parents=True)
+    for empty in ("status", "sources.list"):
+        (tmp_path / empty).touch()
+    places = {"State": "", "State::status": "/status", "Cache": "", "Etc::sourcelist": "/sources.list"}
+    lines = [f'Dir::{name} "{tmp_path}{place}";' for name, place in places.items()]
+    (tmp_path / "conf").write_text("\n".join([*lines, 'Dir::Etc::sourceparts "-";']))
+    return {**os.environ, "APT_CONFIG": str(tmp_path / "conf")}
+
+
+@contextmanager
+def another_apt(lists: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock of these lists until it is told to end."""
+    command = [sys.executable, "-c", f"{HOLD}; sys.stdin.read()", str(lists / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.communicate("")
+
+
+def test_a_busy_apt_is_waited_for_and_that_is_said(apt: dict[str, str], tmp_path: Path):
+    with another_apt(tmp_path / "lists") as other:
+        waiting = subprocess.Popen([APT, "update", "-qq"], env=apt, stdout=subprocess.PIPE, text=True)
+        assert waiting.stdout is not None
+        assert "waiting" in waiting.stdout.readline()
+        assert waiting.poll() is None
+        other.communicate("")
+        waiting.communicate(timeout=60)
+        assert waiting.returncode == 0
+
+
+def test_an_apt_that_stays_busy_is_given_up_and_who_holds_it_is_named(apt: dict[str, str], tmp_path: Path):
+    with another_apt(tmp_path / "lists") as other:
+        ended = subprocess.run([APT, "update", "-qq"], env={**apt, "APT_WAIT_S": "0"}, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"process {other.pid}" in ended.stderr
+    assert "still busy" in ended.stderr
+
+
+def test_what_apt_refuses_is_shown_at_once(apt: dict[str, str]):
+    command = [APT, "install", "-y", "-qq", "no-such-package"]
+    ended = subprocess.run(command, env=apt, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "no-such-package" in ended.stderr
+    assert "waiting" not in ended.stdout
