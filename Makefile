@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUN_LOCKS := constraints.txt constraints-trial.txt
+DEV_LOCKS := $(RUN_LOCKS) constraints-dev.txt
 QUALITY_DATA ?= benchmarks/quality/data
 
-.PHONY: run test lint bench faults quality ablations golden clean
+.PHONY: run test lint bench faults quality ablations golden sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -50,22 +52,35 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "installing python3-venv"; \
 		tests/apt.sh update -qq && tests/apt.sh install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
+# The exact files that the tests ran with (constraints*.txt, `make lock`); the project itself has no hash.
 # Compiling the network takes longest and needs few of the packages, so it goes on beside the installing of the others.
 # If it fails here, the service does it and says why. Modules are compiled by Python when they are first used.
-$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) --no-compile numba msgspec pyyaml
+define install
+	@sed -nE '/^(llvmlite|msgspec|numba|numpy|pyyaml)==/,/[^\\]$$/p' constraints.txt >$(VENV)/network.txt
+	@$(PIP) --no-compile --require-hashes -r $(VENV)/network.txt
 	@echo "compiling the network beside it (a minute or two, once)"
 	@$(BIN)/python -c 'from pipeline.engine import compile_network; compile_network()' 2>/dev/null & \
-		$(PIP) --no-compile -e . && wait
+		$(PIP) --no-compile --require-hashes $(1:%=-r %) && $(PIP) --no-compile --no-deps --no-build-isolation -e . && wait
+	@touch $@
+endef
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml $(RUN_LOCKS)
+	$(call install,$(RUN_LOCKS))
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(DEV_LOCKS)
+	$(call install,$(DEV_LOCKS))
+	@touch $(VENV)/.run
+
+$(VENV)/.bench $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev constraints-%.txt
+	@$(PIP) --require-hashes $(DEV_LOCKS:%=-r %) -r constraints-$*.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	@$(PIP) -e '.[dev]'
-	@touch $@ $(VENV)/.run
+sbom: $(VENV)/.release ## what a gateway is made of, as build/sbom.json (CycloneDX)
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
-$(VENV)/.bench: $(VENV)/.dev
-	@$(PIP) -e '.[bench]'
-	@touch $@
+lock: $(VENV)/.release ## constraints*.txt from pyproject.toml, with the versions they have; UPGRADE=1 takes the newest
+	$(BIN)/python deploy/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what the commands above have set up; never your data
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,18 +1,21 @@
 """The embedded broker: for trying out, on loopback only. The only file that imports amqtt.
 
 A plant uses a real broker: this one speaks MQTT 3.1.1, takes a few thousand messages a second, keeps nothing across a
-restart and can lose what a publisher sent last before it hung up.
+restart and can lose what a publisher sent last before it hung up. A gateway has no use for it: amqtt,
+which is the extra `trial`, is imported only when this broker starts.
 """
 
 import asyncio
 import errno
+import importlib.util
 import logging
 import socket
 import threading
 from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING
 
-from amqtt.broker import Broker
-from amqtt.errors import BrokerError
+if TYPE_CHECKING:
+    from amqtt.broker import Broker
 
 log = logging.getLogger("spikewatch.broker")
 
@@ -21,11 +24,25 @@ SHUTDOWN_S = 3.0
 TRIES = 5  # ports, where others take them at the same moment
 
 
+class NotInstalled(Exception):
+    """There is no embedded broker here."""
+
+
+def need() -> None:
+    """Raises NotInstalled, with what to do, where amqtt is missing."""
+    if importlib.util.find_spec("amqtt") is None:
+        raise NotInstalled(
+            "mqtt.url is not set, and the embedded broker, for trying out, is not installed: "
+            "set mqtt.url to that of your broker (mqtt.url: mqtt://HOST:1883), or run: pip install amqtt"
+        )
+
+
 class EmbeddedBroker:
     """A broker in a thread of its own."""
 
     def __init__(self, port: int) -> None:
-        """`port` is a wish: where it is taken, a free one is used."""
+        """`port` is a wish: where it is taken, a free one is used. Raises NotInstalled."""
+        need()
         self._wish = port
         self._port: Future[int] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,8 +92,11 @@ class EmbeddedBroker:
             self._thread.join(timeout=2 * SHUTDOWN_S)
 
 
-async def listening(wish: int) -> tuple[Broker, int]:
+async def listening(wish: int) -> "tuple[Broker, int]":
     """A broker that listens, and its port: `wish`, or a free one. Raises OSError where there is none."""
+    from amqtt.broker import Broker
+    from amqtt.errors import BrokerError
+
     for _ in range(TRIES):
         port = free_port(wish)
         broker = Broker(

@@ -3,6 +3,8 @@
 import gc
 import json
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import closing
 
@@ -56,6 +58,22 @@ def test_its_end_leaves_no_task_behind_though_clients_have_not_hung_up(caplog):
 
 def test_one_that_never_began_can_be_stopped():
     EmbeddedBroker(0).stop()
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "check"])
+def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "amqtt", None)
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, [command])
+    assert ended.exit_code == 2
+    assert ended.stderr.strip().count("\n") <= 1
+    assert "mqtt.url is not set" in ended.stderr
+    assert "pip install amqtt" in ended.stderr
+
+
+def test_a_service_with_a_broker_of_its_own_never_loads_it():
+    code = "import sys; import pipeline.serving, pipeline.demo; sys.exit('amqtt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["simulate", "tap", "replay"])

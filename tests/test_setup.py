@@ -1,15 +1,18 @@
 """How a machine is made ready for `make run` and `make test`."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-APT = Path(__file__).parent / "apt.sh"
+ROOT = Path(__file__).parent.parent
+APT = ROOT / "tests" / "apt.sh"
 HOLD = "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); print('held', flush=True)"
 
 
@@ -62,3 +65,31 @@ def test_what_apt_refuses_is_shown_at_once(apt: dict[str, str]):
     assert ended.returncode == 1
     assert "no-such-package" in ended.stderr
     assert "waiting" not in ended.stdout
+
+
+def pinned(name: str) -> dict[str, str]:
+    """What a file fixes: each package, and the text of its entry."""
+    text = (ROOT / name).read_text()
+    return dict(re.findall(r"^([\w.-]+)==((?:.*\\\n)*.*)$", text, re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=]", each)[0].lower() for each in requirements}
+
+
+def test_every_package_is_fixed_by_hashes_and_comes_from_wherever_pip_is_told():
+    for path in ROOT.glob("constraints*.txt"):
+        assert "://" not in path.read_text()
+        assert all("--hash=sha256:" in entry for entry in pinned(path.name).values()), path.name
+
+
+def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_no_trial_broker():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = build["project"]
+    gateway = set(pinned("constraints.txt"))
+    assert names(project["dependencies"]) | names(build["build-system"]["requires"]) <= gateway
+    assert not names(project["optional-dependencies"]["trial"]) & gateway
+    made = gateway
+    for extra, needs in project["optional-dependencies"].items():
+        made |= set(pinned(f"constraints-{extra}.txt"))
+        assert names(needs) <= made, extra

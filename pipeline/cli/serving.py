@@ -54,6 +54,7 @@ def run(config: ConfigPath = None) -> None:
 
 def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
+    from pipeline.broker import NotInstalled
     from pipeline.data_folder import DataFolderBusy
     from pipeline.journal import JournalError
     from pipeline.serving import serve
@@ -61,7 +62,7 @@ def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
 
     try:
         serve(tree, os.environ, stop, config_path=config)
-    except (DataFolderBusy, JournalError, LaterVersionError) as error:
+    except (DataFolderBusy, JournalError, LaterVersionError, NotInstalled) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
         fail(f"{tree.data}: {error} (key: data)", 1)  # not 2: when the disk has room again, another start may do
@@ -91,10 +92,13 @@ def demo(
     Example: spikewatch demo --seconds 60
     """
     with until_stopped() as stop:
+        from pipeline.broker import NotInstalled
         from pipeline.demo import DemoError, play_demo
 
         try:
             play_demo(out, files, seconds, stop)
+        except NotInstalled as error:
+            fail(str(error))
         except (DemoError, OSError) as error:
             fail(str(error), 1)
 
@@ -107,6 +111,8 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch check --config plant.yaml
     """
+    from pipeline.broker import NotInstalled, need
+
     try:
         tree = load(config, os.environ)
     except ConfigError as error:
@@ -114,6 +120,11 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
             fail(str(error))
         out.print_json(json.dumps({"problems": [one._asdict() for one in error.problems]}))
         raise typer.Exit(2) from None
+    if tree.mqtt.url is None:
+        try:
+            need()
+        except NotInstalled as error:
+            fail(str(error))
     target = "embedded store" if tree.influxdb is None else tree.influxdb.url
     facts = {
         "broker": tree.mqtt.url or "embedded, on loopback",
