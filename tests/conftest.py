@@ -1,5 +1,11 @@
-"""Fixtures: real servers, one of each kind for a run where they can be shared."""
+"""Fixtures: real servers, one of each kind for a worker where they can be shared; and how a run is made.
 
+`make test` runs several workers beside each other (pytest-xdist), each with its own folders, servers and ports
+(`servers.py`). Hypothesis tries the same examples every time; `make explore` looks for new ones.
+"""
+
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,16 +13,40 @@ import pytest
 from hypothesis import settings
 from servers import InfluxDB, Mosquitto, VictoriaMetrics
 
+import encoders
+import pipeline
 from pipeline.engine import compile_network
 
-settings.register_profile("untimed", deadline=None)  # how long a disk takes says nothing about what is right
-settings.load_profile("untimed")
+# No deadline for an example: how long a disk takes says nothing about what is right.
+settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("fixed")  # unless --hypothesis-profile names the other
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _compiled() -> None:
-    """The network, once, before any test waits for a service that has to."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart() -> None:
+    """What every test finds done: the network is compiled, once before the workers start, and everything is imported.
+
+    Hypothesis takes some of its examples from the constants of the modules that are loaded. They would depend on
+    which tests a worker had run before.
+    """
     compile_network()
+    for package in (encoders, pipeline):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their module stay on one worker, so that it is made once (`--dist loadgroup`).
+
+    They come first, as they take longest: no worker is left with them when the others have ended.
+    """
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else []
+        if any(fixture[-1].scope == "module" for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture
@@ -30,7 +60,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture(scope="session")
 def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
-    """One InfluxDB 1.6 for the run."""
+    """One InfluxDB 1.6 for all tests of a worker."""
     server = InfluxDB(tmp_path_factory.mktemp("influxdb"))
     server.start()
     yield server
@@ -47,7 +77,7 @@ def influxdb(influxd: InfluxDB) -> Iterator[InfluxDB]:
 
 @pytest.fixture(scope="session")
 def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
-    """One VictoriaMetrics for the run."""
+    """One VictoriaMetrics for all tests of a worker."""
     server = VictoriaMetrics(tmp_path_factory.mktemp("victoria"))
     server.start()
     yield server

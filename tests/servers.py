@@ -17,17 +17,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+WORKERS = 16  # at most, with ports of their own
+
 
 def free_port() -> int:
     """A port that nobody listens on now.
 
     Not of those that the system gives to outgoing connections: whoever tries such a port again and again while its
-    server is away is in the end connected to himself, and the server cannot come back.
+    server is away is in the end connected to himself, and the server cannot come back. Workers that run tests beside
+    each other (pytest-xdist) have ports of their own: no other takes one between this answer and the server's start.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     while True:
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port := random.randrange(15_000, 32_000)))
+                probe.bind(("127.0.0.1", port := random.randrange(15_000 + worker, 32_000, WORKERS)))
                 return port
             except OSError:
                 continue

@@ -6,7 +6,7 @@ import naive
 import naive_expectation
 import numpy as np
 import pytest
-from machines import machine_with_modes
+from machines import machine_with_modes, present
 
 from encoders import rate
 from pipeline.config import MachineRule, Sensor
@@ -16,6 +16,8 @@ from pipeline.network import clock, condition, context, evidence, evolving, laye
 from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState
 
+# Most of these run in double precision, which nobody else does: one worker compiles it.
+pytestmark = pytest.mark.xdist_group("double")
 SECOND = 1_000_000_000
 # The detector's page as it stands: its condition alone, with its own constants.
 PAGE = layers.Params(
@@ -492,7 +494,7 @@ def test_a_lasting_change_ends_as_changed_and_not_in_endless_alarm():
     table = machine_with_modes(5600, 4, 5)
     table[1500:, 2] += 12.0
     engine = engine_with(4, layers.Params())
-    row, line = np.nonzero(np.isfinite(table))
+    row, line = present(table)
     readings = Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], line == 3)
     scores = engine.step(readings)
     alarm = scores.severity > 0

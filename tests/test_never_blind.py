@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from machines import machine_with_modes
+from machines import machine_with_modes, present
 
 from pipeline.engine import Engine
 from pipeline.fleet import leaves
@@ -28,7 +28,7 @@ def scores_of(table, engine=None):
 
 def readings_of(table, begin=0):
     """The readings of the table's rows from `begin` on, a row each second."""
-    row, line = np.nonzero(np.isfinite(table[begin:]))
+    row, line = present(table[begin:])
     ends = np.append(row[1:] != row[:-1], True)
     row += begin
     return Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], ends)
@@ -147,7 +147,7 @@ def test_a_snapshot_from_before_this_was_known_loads_and_its_constant_sensor_is_
     assert (known.low[:4] < known.high[:4]).all()
     assert all(np.isfinite(leaf).all() for path, leaf in leaves(restored.fleet.state.lines.expectation))
     rest = table[5000:]
-    row, line = np.nonzero(np.isfinite(rest))
+    row, line = present(rest)
     ends = np.append(row[1:] != row[:-1], True)
     time_ns = (5000 + row + 1) * SECOND
     scores = restored.step(Readings(np.zeros(row.size, np.int64), line, time_ns, rest[row, line], ends))

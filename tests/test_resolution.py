@@ -122,7 +122,7 @@ def machines(draw):
 
 
 @given(machines())
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 def test_no_expectation_lies_more_than_half_of_what_a_sensor_has_shown_outside_of_it(table):
     _, scores = live(table)
     where, _ = expected(scores, table.shape[1])
@@ -136,7 +136,7 @@ def test_no_expectation_lies_more_than_half_of_what_a_sensor_has_shown_outside_o
 
 
 @given(machines(), st.lists(st.integers(0, 1200), max_size=6))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None)
 def test_batch_borders_change_nothing_for_what_holds_its_value(table, borders):
     whole, told = live(table)
     parts = engine_of(table.shape[1])
