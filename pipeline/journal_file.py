@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
-from pipeline.sqlite_files import beside, remove
+from pipeline.sqlite_files import Database, beside, remove
 
 VERSION = 2  # of the file, in SQLite's user_version; readers of all earlier ones stay
 TABLES = {
@@ -72,6 +72,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         uri=True,
         isolation_level=None,  # transactions are begun and ended here, in sight
         timeout=30.0,
+        factory=Database,
     )
     # A damaged file may hold bytes that are no text; the checksum finds that out, an exception on the way would not.
     database.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")

@@ -2,7 +2,13 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 KEPT_ASIDE = 3  # damaged files of one name
 
@@ -21,6 +27,57 @@ ELSEWHERE = {
 
 class Damaged(sqlite3.DatabaseError):
     """What a file says is not what was written."""
+
+
+def decoded(call: Callable[P, T]) -> Callable[P, T]:
+    """The same call, but Damaged where SQLite's message quotes bytes of the file that are no text.
+
+    Python raises UnicodeDecodeError there, in place of the error.
+    """
+
+    @wraps(call)
+    def told(*args: P.args, **named: P.kwargs) -> T:
+        try:
+            return call(*args, **named)
+        except UnicodeDecodeError:
+            raise Damaged("the names or statements in it are no longer text") from None
+
+    return told
+
+
+class Cursor(sqlite3.Cursor):
+    """A cursor for a file that may hold anything."""
+
+    execute = decoded(sqlite3.Cursor.execute)
+    executemany = decoded(sqlite3.Cursor.executemany)
+    executescript = decoded(sqlite3.Cursor.executescript)
+    fetchone = decoded(sqlite3.Cursor.fetchone)
+    fetchmany = decoded(sqlite3.Cursor.fetchmany)
+    fetchall = decoded(sqlite3.Cursor.fetchall)
+
+    @decoded
+    def __next__(self) -> Any:
+        return super().__next__()
+
+
+class Database(sqlite3.Connection):
+    """A connection to a file that may hold anything."""
+
+    def cursor(self, factory: Any = Cursor) -> Any:
+        """A cursor of this connection."""
+        return super().cursor(factory)
+
+    def execute(self, *args: Any) -> Cursor:
+        """As in sqlite3, whose own does not ask for our cursor."""
+        return self.cursor().execute(*args)  # type: ignore[no-any-return]
+
+    def executemany(self, *args: Any) -> Cursor:
+        """As `execute`."""
+        return self.cursor().executemany(*args)  # type: ignore[no-any-return]
+
+    def executescript(self, *args: Any) -> Cursor:
+        """As `execute`."""
+        return self.cursor().executescript(*args)  # type: ignore[no-any-return]
 
 
 def is_damage(error: sqlite3.Error, path: Path) -> bool:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import struct
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from pipeline.delivery import RETRY_S, Delivery
 from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Machine, Point, Readings
 from pipeline.service import Service
+from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
 from pipeline.snapshots import Snapshots
+from pipeline.sqlite_files import remove
 
 CORPUS = Path(__file__).parent / "corpus"
 SECOND = 1_000_000_000
@@ -263,6 +266,44 @@ def test_a_journal_cut_short_says_how_many_batches_are_gone(tmp_path, caplog):
     assert f"journal.lost commits={61 - found} last=61" in caplog.text
     assert again.commit(readings(61)) == 62, "no number is given out twice"
     again.close()
+
+
+def flipped(raw: bytes, every: int):
+    """The first page of a database, which says what its tables are, with one bit flipped at a time."""
+    for number in [number for number in range(100, 4096) if raw[number]][::every]:
+        yield raw[:number] + bytes([raw[number] ^ 0x80]) + raw[number + 1 :]
+
+
+def test_whatever_byte_of_the_store_s_tables_is_damaged_it_takes_points_again(tmp_path):
+    path = tmp_path / "store.sqlite"
+    first = Embedded(path)
+    first.write([point(1)])
+    first.close()
+    for content in flipped(path.read_bytes(), 1):
+        remove(path)
+        path.write_bytes(content)
+        store = Embedded(path)
+        with suppress(Unreachable):  # set aside, and offered again
+            store.write([point(2)])
+        store.write([point(2)])
+        assert point(2) in store.query("machine")
+        store.close()
+
+
+def test_whatever_byte_of_the_journal_s_tables_is_damaged_it_takes_readings_again(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    first = Journal(path)
+    first.commit(None, points=[point(1)])
+    first.close()
+    for content in flipped(path.read_bytes(), 37):
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        path.write_bytes(content)
+        with suppress(sqlite3.Error):  # the delivery says so, and the service mends it
+            Outbox(path).peek(0, 10)
+        journal = Journal(path)
+        journal.commit(None, points=[point(2)])
+        journal.close()
 
 
 def test_after_any_damage_the_service_starts_and_is_never_silently_wrong():

@@ -15,7 +15,7 @@ import msgspec
 from pipeline.files import make_folder, make_private
 from pipeline.records import Point
 from pipeline.sinks.errors import Unreachable
-from pipeline.sqlite_files import Damaged, aside, is_damage, is_full, move
+from pipeline.sqlite_files import Damaged, Database, aside, is_damage, is_full, move
 
 log = logging.getLogger("spikewatch.store")
 
@@ -48,7 +48,7 @@ class Embedded:
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
             make_private(self._path)
-            database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
+            database = sqlite3.connect(self._path, isolation_level=None, timeout=30.0, factory=Database)
             try:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
@@ -101,7 +101,9 @@ class Embedded:
             row = (point.measurement, msgspec.json.encode(point.tags).decode())
             database.execute("INSERT OR IGNORE INTO series (measurement, tags) VALUES (?, ?)", row)
             found = database.execute("SELECT id FROM series WHERE measurement = ? AND tags = ?", row).fetchone()
-            number = self._series[key] = int(found[0])
+            if found is None or not isinstance(found[0], int):
+                raise Damaged("a series that was just stored is not in it")
+            number = self._series[key] = found[0]
         return number
 
     def _trim(self, database: sqlite3.Connection) -> None:
