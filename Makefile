@@ -85,7 +85,7 @@ $(VENV)/.bench $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev constraints-%.txt
 
 sbom: $(VENV)/.release ## what a gateway is made of, as build/sbom.json (CycloneDX)
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
 lock: $(VENV)/.release ## constraints*.txt from pyproject.toml, with the versions they have; UPGRADE=1 takes the newest
 	$(BIN)/python deploy/lock.py $(if $(UPGRADE),--upgrade)

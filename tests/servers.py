@@ -151,6 +151,7 @@ class Mosquitto(Server):
         lines = [
             f"listener {self.port} 127.0.0.1",
             listener,
+            "sys_interval 1",
             "max_queued_messages 0",
             "max_inflight_messages 0",
             f"persistence {str(persistence).lower()}",
