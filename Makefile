@@ -7,7 +7,9 @@ RUN_LOCKS := constraints.txt constraints-trial.txt
 DEV_LOCKS := $(RUN_LOCKS) constraints-dev.txt
 QUALITY_DATA ?= benchmarks/quality/data
 
-WORKERS ?= 3 # tests wait for servers and timers about half of their time
+# Tests wait for servers and timers for more than half of their time.
+WORKERS ?= 3
+TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
 .PHONY: run test lint explore bench faults quality ablations golden sbom lock clean
@@ -17,7 +19,7 @@ run: $(VENV)/.run ## play recorded machines through the whole service, with a li
 
 test: $(VENV)/.dev ## every test, against real servers
 	@tests/install_servers.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations 10
+	$(BIN)/python -m pytest $(TOGETHER) --durations 10
 
 lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
@@ -27,7 +29,7 @@ lint: $(VENV)/.dev ## style and types
 explore: $(VENV)/.dev ## the property tests with examples that nobody has tried; what fails is tried first the next time
 	@tests/install_servers.sh
 	for round in $$(seq $(ROUNDS)); do \
-		$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m hypothesis --hypothesis-profile explore || exit 1; done
+		$(BIN)/python -m pytest -q $(TOGETHER) -m hypothesis --hypothesis-profile explore || exit 1; done
 
 bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
 	@tests/install_servers.sh

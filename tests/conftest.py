@@ -1,7 +1,8 @@
 """Fixtures: real servers, one of each kind for a worker where they can be shared; and how a run is made.
 
 `make test` runs several workers beside each other (pytest-xdist), each with its own folders, servers and ports
-(`servers.py`). Hypothesis tries the same examples every time; `make explore` looks for new ones.
+(`servers.py`). A file is run by one of them, so that what its tests share, and what the compiler has to do for them,
+is made once. Hypothesis tries the same examples every time; `make explore` looks for new ones.
 """
 
 import importlib
@@ -16,6 +17,8 @@ from servers import InfluxDB, Mosquitto, VictoriaMetrics
 import encoders
 import pipeline
 from pipeline.engine import compile_network
+
+LONGEST = [f"test_{name}" for name in ("network", "service", "first_hour", "limits", "page", "secrets", "faults")]
 
 # No deadline for an example: how long a disk takes says nothing about what is right.
 settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
@@ -38,15 +41,8 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a fixture of their module stay on one worker, so that it is made once (`--dist loadgroup`).
-
-    They come first, as they take longest: no worker is left with them when the others have ended.
-    """
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else []
-        if any(fixture[-1].scope == "module" for fixture in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """The files that take longest begin first, so that none of them is left to one worker at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture

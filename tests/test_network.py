@@ -16,8 +16,6 @@ from pipeline.network import clock, condition, context, evidence, evolving, laye
 from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState
 
-# Most of these run in double precision, which nobody else does: one worker compiles it.
-pytestmark = pytest.mark.xdist_group("double")
 SECOND = 1_000_000_000
 # The detector's page as it stands: its condition alone, with its own constants.
 PAGE = layers.Params(
