@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.board import Board
-from pipeline.broker import free_port
+from pipeline.broker import free_port, need
 from pipeline.config import Config, unix_ns
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
@@ -164,7 +164,8 @@ def left_behind(path: Path) -> bool:
 
 
 def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:
-    """Run the service on recordings until they are through or `stop` is set; raises DemoError."""
+    """Run the service on recordings until they are through or `stop` is set; raises DemoError, NotInstalled."""
+    need()
     chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")

@@ -66,7 +66,8 @@ def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_pat
     monkeypatch.chdir(tmp_path)
     ended = CliRunner().invoke(app, [command])
     assert ended.exit_code == 2
-    assert ended.stderr.strip().count("\n") <= 1
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
     assert "mqtt.url is not set" in ended.stderr
     assert "pip install amqtt" in ended.stderr
 
