@@ -64,7 +64,7 @@ def examine(
     """All examinations. `probe`: messages that the broker is made to keep; 0 leaves that out."""
     known: Stats | None = None
     folder = Path(config.data)
-    if (folder / "journal.sqlite").exists():
+    if os.path.exists(folder / "journal.sqlite"):
         known = stats_of(folder, free_bytes(folder))
     progress("broker")
     traffic: Traffic | None = None
@@ -299,7 +299,7 @@ def points_per_s(config: Config, known: Stats | None, traffic: Traffic | None) -
 
 def free_bytes(folder: Path) -> int:
     """Of the disk that a folder, which may not be there yet, is or would be on."""
-    while not folder.exists():
+    while not os.path.exists(folder):
         folder = folder.absolute().parent
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize

@@ -155,3 +155,15 @@ def test_what_a_killed_demonstration_left_behind_goes_and_one_that_lives_stays(t
             with demo.own_folder():
                 assert Path(own).exists()
         assert not Path(own).exists()
+
+
+def test_a_data_folder_that_is_a_file_or_below_one_is_one_line_and_nothing_is_made_of_it(tmp_path: Path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "plant.yaml"
+    for data in ("file", "file/below", "nowhere"):
+        path.write_text(f"data: {tmp_path / data}\n")
+        for words in (["tune"], ["machines"], ["ageing"], ["journal", "stats"], ["journal", "fsck"]):
+            text = said(*words, "--config", str(path), code=1)
+            assert text.startswith(f"{tmp_path / data}: no ")
+            assert len(text.splitlines()) == 1
+    assert not (tmp_path / "nowhere").exists()

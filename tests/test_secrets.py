@@ -1,6 +1,7 @@
 """A password or token is shown nowhere: not by logs, errors, commands, crash reports or files."""
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -13,10 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 from servers import Mosquitto, passwords, until
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.config import Config, ConfigError, InfluxDB, Mqtt, Secret, read_secret
 from pipeline.config_file import load
 from pipeline.connections import broker_of, open_sink
+from pipeline.console.configuration import described
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Point
 from pipeline.sinks import SinkError
@@ -190,3 +194,34 @@ def test_a_canary_appears_in_no_log_no_command_s_output_no_crash_report_no_argum
     files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if shown(path.read_bytes())]
+
+
+URLS = {
+    "mqtt": f"mqtt: {{url: 'mqtts://me:{MQTT_CANARY}@broker'}}",
+    "mqtt with a query": f"mqtt: {{url: 'mqtts://broker?password={MQTT_CANARY}'}}",
+    "influxdb": f"influxdb: {{url: 'http://h/?u=admin&p={INFLUX_CANARY}', database: machines}}",
+    "a list": f"influxdb: {{url: ['http://admin:{INFLUX_CANARY}@h'], database: machines}}",
+    "a token in its place": f"influxdb: {{url: 'https://h', bucket: b, token: {{env: {INFLUX_CANARY}}}}}",
+    "a folder": f"data: mqtt://me:{MQTT_CANARY}@broker",
+}
+
+
+@pytest.mark.parametrize("text", URLS.values(), ids=URLS)
+def test_a_password_written_into_a_url_is_refused_by_every_command_and_shown_by_none(text: str, tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"{text}\nconsole: {{enabled: false}}\n")
+    (tmp_path / "press.csv").write_text("time,a\n2026-01-01,1\n")
+    table = str(tmp_path / "press.csv")
+    commands = [
+        *(["check"], ["check", "--json"], ["run"], ["machines"], ["ageing"], ["doctor"], ["tap"], ["simulate"]),
+        *(["replay", table], ["score", table, "--out", "x"], ["tune"], ["tell", "press", "normal"]),
+        *(["prior", "--out", "x"], ["journal", "stats"], ["evaluate", table, "--label-column", "a"]),
+    ]
+    for command in commands:
+        done = CliRunner().invoke(app, [*command, "--config", str(config)])
+        assert done.exit_code == 2, (command, done.output)
+        assert f"{config}:1: " in done.output or "config.yaml" in json.loads(done.stdout)["problems"][0]["file"]
+        assert not shown(done.output)
+    told = described(config, {}, running=False)
+    assert len(told["problems"]) == 1
+    assert not shown(json.dumps(told))

@@ -133,7 +133,7 @@ def test_it_reaches_a_broker(mosquitto: Mosquitto):
 @pytest.mark.parametrize(
     ("words", "said", "code"),
     [
-        (["--url", "http://x"], "mqtt://host:port", 2),
+        (["--url", "http://x"], "--url: is not a URL of the kind that is needed (mqtt://host", 2),
         (["--topic", "plant"], "needs {machine}", 2),
         (["--speed", "60", "--topic", "p/{machine}/{sensor}"], "no time of its own", 2),
         (["--fault", "leak", "--sensors", "2"], "at least 4 sensors", 2),

@@ -86,7 +86,7 @@ class What(StrEnum):
 def folder_of(config: Path | None) -> Path:
     """The data folder, which must have a journal."""
     folder = Path(configured(config).data)
-    if not (folder / "journal.sqlite").exists():
+    if not os.path.exists(folder / "journal.sqlite"):
         fail(f"{folder}: no journal here yet; has the service run with this data folder?", 1)
     return folder
 

@@ -370,13 +370,14 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
     from pipeline.data_folder import store_path
     from pipeline.sinks.embedded import Embedded
 
-    store = open_sink(tree, os.environ)
-    if not isinstance(store, Embedded):
+    if tree.influxdb is not None:
         fail(
             "the scores are in InfluxDB, which this does not read: give recordings, or take influxdb out for a while"
         )
-    if not store_path(tree).exists():
+    if not os.path.exists(store_path(tree)):
         fail(f"{tree.data}: no embedded store here yet; has the service run with this data folder?", 1)
+    store = open_sink(tree, os.environ)
+    assert isinstance(store, Embedded)  # noqa: S101  # for the type checker: there is no influxdb
     kept: dict[str, list[tuple[int, float]]] = {}
     try:
         for point in store.query("machine"):
@@ -384,7 +385,7 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
                 tags = dict(point.tags)
                 name = tags.pop("machine")
                 kept.setdefault(name, []).append((point.time_ns, float(point.fields["score"])))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         fail(f"{tree.data}: {error}", 1)
     finally:
         store.close()

@@ -127,7 +127,7 @@ def as_committed(tree: Config) -> "Engine":
     from pipeline.journal import Journal, JournalError
     from pipeline.snapshots import LaterVersionError, Snapshots
 
-    if not journal_path(tree).exists():
+    if not os.path.exists(journal_path(tree)):  # False also where we may not look
         fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)
     try:
         journal = Journal(journal_path(tree), read_only=True)
