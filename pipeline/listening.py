@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.mqtt import Broker, Receiver, greet
 from pipeline.records import Message
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")  # where an embedded broker may be, which speaks MQTT 3.1.1 only
 PIECE_S = 0.1  # so that stopping is quick
 
 
@@ -17,7 +18,16 @@ def listen(broker: Broker, filters: Sequence[str], seconds: float, stop: threadi
     Raises OSError with the reason where the broker does not let us in. What comes faster than it is taken is dropped.
     """
     own = broker._replace(client_id=f"{broker.client_id}-listens-{os.getpid()}", session_expiry_s=0)
-    greet(own)
+    try:
+        greet(own)
+    except OSError as error:
+        if broker.protocol == 4 or broker.host not in LOOPBACK:
+            raise
+        own = own._replace(protocol=4)
+        try:
+            greet(own)
+        except OSError:
+            raise error from None
     receiver = Receiver(own, [(filter_, 0) for filter_ in filters])
     receiver.start()
     try:

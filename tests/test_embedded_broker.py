@@ -109,6 +109,7 @@ def test_simulate_replay_and_tap_find_it_in_the_data_folder_and_say_where(tmp_pa
     thread.start()
     try:
         heard = run(app, ["tap", "-c", str(config), "--count", "3", "--json", "--seconds", "30"])
+        named = run(app, ["tap", "--url", f"mqtt://127.0.0.1:{port}", "--count", "3", "--seconds", "30"])
     finally:
         stop.set()
         thread.join()
@@ -116,6 +117,7 @@ def test_simulate_replay_and_tap_find_it_in_the_data_folder_and_say_where(tmp_pa
     played = run(app, ["replay", str(table), "-c", str(config)])
     embedded.stop()
     assert heard.exit_code == 0, heard.output
+    assert named.exit_code == 0, named.output
     assert f"mqtt://127.0.0.1:{port}" in heard.stderr
     assert json.loads(heard.stdout.splitlines()[0])["topic"] == "plant/press-01"
     assert sent.exit_code == 0, sent.output

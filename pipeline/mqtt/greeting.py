@@ -27,10 +27,11 @@ def greet(broker: Broker) -> Greeting:
 
     Raises OSError with the reason where it does not let us in.
     """
-    answers: queue.SimpleQueue[tuple[ReasonCode, Properties | None]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[ReasonCode, Properties | None] | None] = queue.SimpleQueue()
     versions: queue.SimpleQueue[str] = queue.SimpleQueue()
     client = broker.client(clean=True, manual_ack=False)
     client.on_connect = lambda client, data, flags, reason, properties: answers.put((reason, properties))
+    client.on_disconnect = lambda *_: answers.put(None)
     client.on_message = lambda client, data, message: versions.put(message.payload.decode("utf-8", "replace"))
     began = time.monotonic()
     try:
@@ -39,8 +40,11 @@ def greet(broker: Broker) -> Greeting:
         raise OSError(reason_of(error)) from None
     client.loop_start()
     try:
-        reason, properties = answers.get(timeout=ANSWER_S)
+        answer = answers.get(timeout=ANSWER_S)
         took_s = time.monotonic() - began
+        if answer is None:
+            raise OSError("it hung up without an answer")
+        reason, properties = answer
         if reason.is_failure:
             raise OSError(f"refused by the broker: {reason}")
         client.subscribe("$SYS/broker/version")
