@@ -1,5 +1,6 @@
 """The MQTT edge against real brokers: acknowledged after commit, everything else comes again."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -201,10 +202,28 @@ def test_messages_that_arrive_after_the_clock_was_set_back_are_later_than_those_
     assert caplog.text.count("clock.back") == 1
 
 
-@pytest.mark.parametrize("url", ["http://broker", "broker:1883", "mqtt://"])
+@pytest.mark.parametrize(
+    "url", ["http://broker", "broker:1883", "mqtt://", "mqtt://broker:0", "mqtt://broker:hunter2"]
+)
 def test_a_url_that_is_no_broker_is_refused(url):
-    with pytest.raises(ValueError, match="mqtt://host:port"):
+    with pytest.raises(ValueError, match=r"is not a URL of the kind that is needed \(mqtt://host or mqtts") as caught:
         Broker.of(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://me:hunter2@broker", "mqtts://broker?p=hunter2", "mqtt://me:hun/hunter2@broker"]
+)
+def test_a_url_that_may_hold_a_password_is_refused_without_being_shown(url):
+    with pytest.raises(ValueError, match=r"mqtt.username and mqtt.password of a configuration") as caught:
+        Broker.of(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_certificate_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "ca.pem")
+    with pytest.raises(PublishError, match=r"mqtt\.tls: .*not a regular file"):
+        Publisher(Broker.of("mqtts://broker", ca=str(tmp_path / "ca.pem")))
 
 
 def packet(topic, payload, mid, qos):
