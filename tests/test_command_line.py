@@ -17,7 +17,10 @@ from typer.testing import CliRunner
 
 from pipeline import demo
 from pipeline.cli import app
+from pipeline.cli.answering import _token
 from pipeline.cli.recordings import proposed_alerts
+from pipeline.config_file import load
+from pipeline.connections import USUAL_PORT, embedded_port
 from pipeline.mqtt import Broker, Publisher
 from pipeline.tuning import Tuned
 
@@ -167,3 +170,18 @@ def test_a_data_folder_that_is_a_file_or_below_one_is_one_line_and_nothing_is_ma
             assert text.startswith(f"{tmp_path / data}: no ")
             assert len(text.splitlines()) == 1
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_labels_a_token_and_a_configuration_that_are_pipes_are_not_waited_for(tmp_path: Path):
+    (tmp_path / "press-1.csv").write_text("\n".join(RECORDING))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "data").mkdir()
+    os.mkfifo(tmp_path / "data" / "console.token")
+    os.mkfifo(tmp_path / "data" / "broker.port")
+    pipe, path = str(tmp_path / "pipe"), tmp_path / "plant.yaml"
+    path.write_text(f"data: {tmp_path / 'data'}\n")
+    assert "not a regular file" in said("evaluate", str(tmp_path / "press-1.csv"), "--labels", pipe, code=2)
+    assert "not a regular file" in said("check", "--config", pipe, code=2)
+    with pytest.raises(typer.Exit):
+        _token(load(path, {}))
+    assert embedded_port(load(path, {})) == USUAL_PORT
