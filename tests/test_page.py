@@ -122,7 +122,7 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     page.get_by_role("link", name="press-1").click()
     incident = page.locator("#incident")
     expect(incident).to_contain_text("Incident 2: critical")
-    expect(incident).to_contain_text("by nobody yet")
+    expect(incident.locator("dd").last).to_have_text("unacknowledged")
 
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_label("Token").fill("not-the-token")
@@ -133,14 +133,14 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     assert not plant.machine("press-1")["incident"]["acknowledged"], "a wrong token changes nothing"
     page.get_by_label("Token").fill(plant.token)
     page.locator("dialog").get_by_role("button", name="Unlock").click()
-    expect(incident).to_contain_text("acknowledged")
+    expect(incident.locator("dd").last).to_have_text("acknowledged")
     assert plant.machine("press-1")["incident"]["acknowledged"]
 
     page.get_by_role("button", name="Label …").click()
-    page.get_by_label("What it was").fill("bearing")
+    page.get_by_label("Fault class").fill("bearing")
     page.locator("dialog").get_by_role("button", name="Label").click()
     expect(page.locator("#toasts")).to_contain_text("label bearing: done")
-    expect(incident).to_contain_text("bearing, 100 % sure")
+    expect(incident).to_contain_text("bearing, confidence 100 %")
 
     page.get_by_role("button", name="Repaired").click()
     page.locator("dialog").get_by_role("button", name="Repaired").click()
@@ -157,7 +157,7 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     expect(page.locator("#incident")).to_contain_text("Incident 3: critical")
 
     page.get_by_role("link", name="Incidents").click()
-    said = page.locator("section", has_text="What people said").locator("tbody tr")
+    said = page.locator("section", has_text="Operator log").locator("tbody tr")
     expect(said).to_have_count(4)
     expect(said.first).to_contain_text("rollback")
     expect(said.filter(has_text="label bearing")).to_have_count(1)

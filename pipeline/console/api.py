@@ -317,7 +317,7 @@ class Api:
             raise HTTPException(409, str(error)) from None
         except TimeoutError:
             raise HTTPException(
-                503, "busy: it is not known yet whether it was done; look before you say it again"
+                503, "busy: not known yet whether the command was done; check before you repeat it"
             ) from None
         self._remember([point for point in points if point.measurement in ("incident", "command")])
         self._briefly.forget()

@@ -133,7 +133,7 @@ class Door:
         except ValueError:
             return 400, b"the Host header is no host"
         if self._local and not is_loopback(named):
-            return 421, b"this is answered to the names of loopback only"
+            return 421, b"only requests to localhost or a loopback address are answered"
         reads = scope["method"] in ("GET", "HEAD")
         if reads and (self._local or scope["path"] == "/" or scope["path"].startswith(OPEN)):
             return 0, b""

@@ -55,8 +55,8 @@ COMMAND: Schema = {
             "type": "string",
             "description": "; ".join(f"{verb}: {what}" for verb, what in ARGUMENTS.items()),
         },
-        "by": {"type": "string", "description": "who says it; kept with the command"},
-        "via": {"type": "string", "enum": ["http", "cli"], "description": "what it is said with; kept, too"},
+        "by": {"type": "string", "description": "who sends it; recorded with the command"},
+        "via": {"type": "string", "enum": ["http", "cli"], "description": "the channel; recorded, too"},
     },
 }
 ROUTES = (
@@ -64,7 +64,7 @@ ROUTES = (
         "GET",
         "/api/machines",
         "machines",
-        "Machines, those first that need attention, with their open incidents and the course of their scores. "
+        "Machines, most urgent first, with their open incidents and recent scores. "
         "`changed`: sensors with a lasting change that was accepted and is not confirmed; `unconfirmed`: number of "
         "the incident that waits for an answer (normal, repaired, rollback or label), null for none.",
         (
@@ -107,7 +107,7 @@ ROUTES = (
         "POST",
         "/api/machines/{id}/command",
         "command",
-        "Say something to a machine. It is done, and on disk, when the answer comes. Needs the token.",
+        "Send a command to a machine. It is done, and on disk, when the answer comes. Needs the token.",
         (ID,),
         COMMAND,
     ),
@@ -115,7 +115,7 @@ ROUTES = (
         "GET",
         "/api/incidents",
         "incidents",
-        "Open incidents, machines with an unconfirmed one, past ones and what people said, newest first.",
+        "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first.",
     ),
     Route("GET", "/api/health", "health", "The service's own counters, and whether broker and database are reached."),
     Route("GET", "/api/config", "configuration", "The configuration file, and what is wrong with it."),
@@ -187,7 +187,7 @@ def described() -> dict[str, Any]:
         "info": {
             "title": "Spikewatch",
             "version": installed,
-            "description": "What the networks say of machines, and what people answer. Times are Unix seconds of the "
+            "description": "State of the machines, and commands to them. Times are Unix seconds of the "
             "data. Reading is open on loopback; writing needs the token.",
         },
         "paths": paths,

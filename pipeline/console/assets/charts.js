@@ -230,7 +230,7 @@ export function raster(place, state) {
   const told = (at) => {
     const bits = data && at !== null && at !== undefined ? data.fires[at] : 0;
     const words = populations.filter((_, number) => bits & (1 << number)).map((one) => one.says);
-    return words.join("; ") || (data?.fires.some(Boolean) ? "" : "none in these rows");
+    return words.join("; ") || (data?.fires.some(Boolean) ? "" : "no spikes in these rows");
   };
   chart.update = (shown, zoom, sensor) => {
     populations = shown.populations;

@@ -1,16 +1,16 @@
-// The buttons with which people answer a machine.
+// The buttons for commands to a machine.
 import { tell } from "./api.js";
 import { ask, attribute, h } from "./dom.js";
 
 export const VERBS = {
-  ack: ["Acknowledge", "Somebody is at it. The incident stays open and no longer comes first."],
-  snooze: ["Snooze …", "Acknowledged for a while; then it comes back."],
-  normal: ["Normal", "What the machine does now is fine: the alarm and its incident end, and this is normal from here on."],
-  label: ["Label …", "What the incident was. After some examples of a class, later incidents carry it by themselves."],
-  repaired: ["Repaired", "Maintenance is done: the machine learns anew from here. Its old baseline is kept for Rollback."],
-  rollback: ["Rollback", "Return to the baseline that the machine had before it was repaired."],
-  freeze: ["Freeze", "It learns nothing from now on, and is still scored."],
-  resume: ["Resume", "It learns again."],
+  ack: ["Acknowledge", "Someone is working on it. The incident stays open but no longer comes first."],
+  snooze: ["Snooze …", "Acknowledged for a set time; then it is shown as not acknowledged again."],
+  normal: ["Normal", "The present behaviour is normal: the alarm and its incident end, and the machine is judged by this from now on."],
+  label: ["Label …", "What the fault was. After a few examples of a class, later incidents are classified automatically."],
+  repaired: ["Repaired", "Maintenance is done: the machine learns its baseline again from now on. The old baseline is kept for Rollback."],
+  rollback: ["Rollback", "Return to the baseline from before the repair."],
+  freeze: ["Freeze", "Switch learning off. The machine is still scored."],
+  resume: ["Resume", "Switch learning on again."],
 };
 const SURE = new Set(["normal", "repaired", "rollback", "freeze"]);
 const KNOWN = new Set(["bearing", "imbalance", "leak", "sensor"]);
@@ -28,7 +28,7 @@ async function say(id, verb, done) {
       "Label this incident",
       [
         h("p", {}, means),
-        h("label", {}, "What it was", h("input", { name: "argument", required: true, maxlength: "32", list: "classes", placeholder: "bearing" })),
+        h("label", {}, "Fault class", h("input", { name: "argument", required: true, maxlength: "32", list: "classes", placeholder: "bearing" })),
         h("datalist", { id: "classes" }, ...options),
       ],
       "Label",
@@ -56,7 +56,7 @@ export function buttons(id, done, verbs = Object.keys(VERBS)) {
       h("button", { type: "button", title: means, data: { verb }, onclick: () => say(id, verb, done) }, title),
     ]),
   );
-  const element = h("div", { class: "buttons", role: "group", "aria-label": "Answer this machine" }, ...Object.values(all));
+  const element = h("div", { class: "buttons", role: "group", "aria-label": "Commands to this machine" }, ...Object.values(all));
   element.update = (machine) => {
     const open = machine.incident;
     attribute(all.ack, "hidden", !open || open.acknowledged ? "" : null);

@@ -37,11 +37,11 @@ function page(found) {
       "div",
       { class: "card incident critical", role: "alert" },
       h("h2", {}, found.running ? `${file.textContent} would not start again: ${many} problem${many === 1 ? "" : "s"}` : `Safe mode: ${many} problem${many === 1 ? "" : "s"} in ${file.textContent}`),
-      h("p", {}, found.running ? "The service goes on with what it has read at its start." : "Nothing else runs. Change the file; this page looks again by itself. Nothing that your machines send is lost meanwhile, if the broker keeps it (QoS 1)."),
+      h("p", {}, found.running ? "The service keeps running with the configuration it read at startup." : "Nothing else runs until you fix the file and restart the service. This page checks the file again by itself. The broker keeps QoS 1 messages meanwhile, up to its own limits."),
       h("ul", { class: "problems" }, ...found.problems.map((one) => h("li", {}, one.line ? h("a", { href: `#line-${one.line}`, onclick: (event) => { event.preventDefault(); document.getElementById(`line-${one.line}`)?.scrollIntoView({ block: "center" }); } }, `line ${one.line}`) : h("span", {}, "–"), one.key ? h("code", {}, one.key) : h("span", {}), h("span", {}, one.what)))),
     );
   } else {
-    verdict = h("div", { class: "card good" }, h("p", {}, h("b", {}, "● Fine. "), file, found.running ? " has no mistakes. The service has read it at its start; changes count from the next." : " has no mistakes any more. Restart the service: it is still in safe mode."));
+    verdict = h("div", { class: "card good" }, h("p", {}, h("b", {}, "● Valid. "), file, found.running ? " has no mistakes. Changes take effect at the next restart." : " has no mistakes now. Restart the service: it is still in safe mode."));
   }
   return h("div", {}, verdict, found.text ? h("section", { class: "card" }, h("h2", {}, found.file), lines(found)) : null);
 }

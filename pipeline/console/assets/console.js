@@ -64,7 +64,8 @@ async function look() {
   if (!document.hidden) {
     asked = Date.now();
     try {
-      const [health] = await Promise.all([read("/api/health"), page.refresh()]);
+      await page.refresh(); // first, and alone: what was asked for is to be seen soon
+      const health = await read("/api/health");
       if (mine === turn) connected(health);
       if (mine === turn && main.dataset.covered) return show();
     } catch (error) {

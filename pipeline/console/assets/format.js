@@ -14,15 +14,15 @@ export const ATTENTION = {
 };
 
 export const MEANS = {
-  critical: "in alarm, urgent: look at the sensor that is named",
-  warning: "in alarm: look at the sensor that is named",
-  changed: "a lasting change that nobody has confirmed: press Normal if this is how it should be, otherwise repair it and press Repaired",
-  silent: "nothing heard for long: look at its power and network",
-  sensor: "a sensor cannot be believed: mend it",
-  frozen: "somebody stopped its learning: resume it",
-  drifting: "a sensor moves slowly and is followed: plan its service",
-  learning: "in its warm-up: wait",
-  ready: "nothing to do",
+  critical: "critical alarm: check the sensor named",
+  warning: "alarm: check the sensor named",
+  changed: "lasting change, not confirmed: press Normal if this is how it should be, otherwise repair it and press Repaired",
+  silent: "no data for a long time: check its power and network",
+  sensor: "sensor unreliable: check or replace it",
+  frozen: "learning is switched off: press Resume to switch it on",
+  drifting: "a sensor is drifting slowly: plan maintenance",
+  learning: "learning what is normal: wait",
+  ready: "no action needed",
 };
 
 export function pill(attention, learned = 1) {
@@ -58,7 +58,7 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-// What is the matter with a sensor.
+// What is wrong with a sensor.
 export const isBad = (one) => one.quality !== "good" || one.masked;
 export const trust = (one) => [one.quality, one.masked && "masked"].filter(Boolean).join(", ");
 export const doubts = (sensors) => sensors.filter(isBad).map((one) => `${one.sensor} is ${trust(one)}.`).join(" ");
@@ -68,8 +68,8 @@ export const changes = ({ changed, unconfirmed }) =>
   changed.length || unconfirmed ? `changed: ${changed.join(", ") || "the machine as a whole"}${unconfirmed ? " (unconfirmed)" : ""}` : "";
 // What to do about an unconfirmed incident; `another`: whether another one of the machine is open.
 export const toConfirm = (another) =>
-  "The alarm lasted so long that the change is now taken as normal, but nobody has confirmed that. Press Normal if this is how it should be. Otherwise repair it and press Repaired." +
-  (another ? " Another alarm of this machine is open: Normal and Repaired answer that one too, so deal with it first." : "");
+  "The change has lasted so long that it is now accepted as normal, but nobody has confirmed it. Press Normal if this is how it should be. Otherwise repair it and press Repaired." +
+  (another ? " Another alarm of this machine is open: Normal and Repaired apply to that one too, so deal with it first." : "");
 
 // A score says most by its distance from 1, so as many digits as it takes to see that.
 export const score = (value) => {
@@ -103,7 +103,7 @@ export function bytes(value) {
 // Of an open incident whose machine is not in alarm at present.
 export function calm(incident, newest_s) {
   const seconds = incident ? newest_s - incident.newest_s : 0;
-  return seconds >= 60 ? `calm for ${duration(seconds)}` : "";
+  return seconds >= 60 ? `no alarm for ${duration(seconds)}` : "";
 }
 
 export const captures = (tags) => Object.entries(tags).map(([key, value]) => `${key} ${value}`).join(", ");

@@ -1,4 +1,4 @@
-// Open incidents of all machines with their answers, what became of the past ones, and who said what.
+// Open incidents of all machines with their commands, past incidents, and the operator log.
 import { pageOf } from "./address.js";
 import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
@@ -19,7 +19,7 @@ function openRow(item, refresh) {
     element.className = `card incident ${incident.severity}`;
     status.update(incident.severity);
     text(sensors, incident.sensors.slice(0, 3).map(blame).join(", "));
-    text(why, `${incident.why}${incident.class ? ` · ${incident.class}, ${percent(incident.confidence)} sure` : ""}`);
+    text(why, `${incident.why}${incident.class ? ` · ${incident.class}, confidence ${percent(incident.confidence)}` : ""}`);
     text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}`);
     attribute(hint, "hidden", incident.unconfirmed ? null : "");
     answers.update({ incident, has_baseline: false, frozen: false });
@@ -37,12 +37,15 @@ function unconfirmedRow(item, refresh) {
   const element = h("li", { class: "card incident changed" }, h("div", { class: "bar" }, pill("changed"), link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, which, " ", why), what, answers);
   element.update = ({ past, another, ...one }) => {
     text(which, changes(one));
-    text(when, [`incident ${one.unconfirmed}`, past && `began ${moment(past.started_s)}, lasted ${duration(past.ended_s - past.started_s)}, peak ${score(past.peak)}`].filter(Boolean).join(", "));
+    text(when, [`incident ${one.unconfirmed}`, past && `start ${moment(past.started_s)}, duration ${duration(past.ended_s - past.started_s)}, peak ${score(past.peak)}`].filter(Boolean).join(", "));
     text(why, past ? past.why : "");
     text(what, toConfirm(another));
   };
   return element;
 }
+
+// What closed an incident, where no command did.
+const CLOSED = { calm: "alarm cleared" };
 
 function tableOf(title, words) {
   const body = h("tbody", {});
@@ -62,11 +65,11 @@ function cells(first, many) {
 export function incidents(place) {
   const open = h("ul", { class: "incidents", id: "open" });
   const waiting = h("ul", { class: "incidents", id: "unconfirmed" });
-  const calm = h("p", { class: "empty" }, "No open incident. When a machine is in alarm, it is here, with what it is and your answers.");
-  const past = tableOf("Past incidents", ["Machine", "No.", "Began", "Lasted", "Worst", "Peak", "Sensors", "Class", "Ended by"]);
-  const said = tableOf("What people said", ["Machine", "When", "What", "Who", "By way of"]);
+  const calm = h("p", { class: "empty" }, "No open incident. Machines in alarm appear here with the cause and the commands.");
+  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Peak score", "Sensors", "Class", "Closed by"]);
+  const said = tableOf("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
   text(past.none, "None yet.");
-  text(said.none, "Nothing yet.");
+  text(said.none, "No commands yet.");
   place.replaceChildren(h("h1", {}, "Incidents"), open, calm, waiting, past.element, said.element);
 
   async function refresh() {
@@ -87,7 +90,7 @@ export function incidents(place) {
     attribute(said.table, "hidden", found.said.length ? null : "");
     list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
       const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 8);
-      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", now.reason || "–"]);
+      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–")]);
       return row;
     });
     list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {

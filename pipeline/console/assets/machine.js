@@ -42,7 +42,7 @@ function incidentCard() {
   const title = h("h2", {});
   const why = h("p", { class: "why" });
   const parts = h("ul", { class: "parts" });
-  const facts = { since: fact("since"), lasts: fact("lasts"), peak: fact("peak"), at: fact("at"), label: fact("class"), state: fact("handled") };
+  const facts = { since: fact("since"), lasts: fact("duration"), peak: fact("peak score"), at: fact("peak at"), label: fact("class"), state: fact("status") };
   const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, title, h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
   element.update = (incident, now_s) => {
     element.className = `card incident ${incident.severity}`;
@@ -65,8 +65,8 @@ function incidentCard() {
     facts.lasts.update([duration(incident.newest_s - incident.started_s), calm(incident, now_s)].filter(Boolean).join(", "));
     facts.peak.update(score(incident.peak));
     facts.at.update(moment(incident.peak_s));
-    facts.label.update(incident.class ? `${incident.class}, ${percent(incident.confidence)} sure` : "not known");
-    facts.state.update(incident.snoozed_until_s ? `snoozed until ${moment(incident.snoozed_until_s)}` : incident.acknowledged ? "acknowledged" : "by nobody yet");
+    facts.label.update(incident.class ? `${incident.class}, confidence ${percent(incident.confidence)}` : "unknown");
+    facts.state.update(incident.snoozed_until_s ? `snoozed until ${moment(incident.snoozed_until_s)}` : incident.acknowledged ? "acknowledged" : "unacknowledged");
   };
   return element;
 }
@@ -89,21 +89,21 @@ const signed = (value, digits = 3) => (value === null ? "–" : `${value < 0 ? "
 
 function when(forecast) {
   if (!forecast) return "–";
-  if (forecast.days === null) return `${number(forecast.limit)}: not as things go`;
-  const span = `${number(forecast.earliest, 2)} … ${forecast.latest === null ? "never" : number(forecast.latest, 2)}`;
-  return `${number(forecast.limit)} in ${number(forecast.days, 2)} days (${span})`;
+  if (forecast.days === null) return `limit ${number(forecast.limit)}: not reached at the current trend`;
+  const span = `${number(forecast.earliest, 2)} … ${forecast.latest === null ? "not reached" : number(forecast.latest, 2)}`;
+  return `limit ${number(forecast.limit)} in ${number(forecast.days, 2)} days (${span})`;
 }
 
 function ageingTable() {
   const body = h("tbody", {});
   const none = h("p", { class: "muted" });
-  const words = ["Sensor", "Moved", "In its unit", "A day", "Reads", "Reaches its limit", "Among its kind"];
+  const words = ["Sensor", "Shift", "In its unit", "Per day", "Offset and gain", "Limit reached", "Rank among its kind"];
   const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body));
-  const element = h("section", { class: "card table", id: "ageing" }, h("h2", {}, "Ageing, since commissioning or the last repair"), none, table);
+  const element = h("section", { class: "card table", id: "ageing" }, h("h2", {}, "Ageing since commissioning or the last repair"), none, table);
   element.update = (sensors) => {
     const known = sensors.filter((one) => one.shift !== null);
     const least = Math.min(...sensors.map((one) => one.known), 1);
-    text(none, known.length < sensors.length ? `A sensor is known after about 3,000 rows; the last of these is ${percent(least)} there.` : "");
+    text(none, known.length < sensors.length ? `Needs about 3,000 rows of each sensor; ${percent(least)} recorded so far.` : "");
     attribute(none, "hidden", known.length < sensors.length ? null : "");
     attribute(table, "hidden", known.length ? null : "");
     list(body, known, (one) => one.sensor, (one) => {
@@ -270,7 +270,7 @@ export function machine(place, id) {
     document.title = `${one.name}: ${one.attention}`;
     text(tags, captures(one.tags));
     status.update(one.attention, one.learned);
-    const needs = calm(one.incident, one.newest_s) ? "was in alarm; the incident closes if it stays calm" : MEANS[one.attention];
+    const needs = calm(one.incident, one.newest_s) ? "no longer in alarm; the incident closes if that lasts" : MEANS[one.attention];
     const which = one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : "";
     const told = one.unconfirmed && one.attention === "changed" && !one.incident; // by its card
     const change = one.unconfirmed ? "" : changes(one);

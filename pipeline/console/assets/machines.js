@@ -63,7 +63,7 @@ function row(machine) {
     text(from, incident ? `since ${moment(incident.started_s)}` : "");
     const change = changes(one);
     text(sensor, incident ? incident.sensors.slice(0, 2).map(blame).join(", ") : change);
-    const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % sure). ` : "";
+    const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % confidence). ` : "";
     const says = incident ? `${label}${incident.why}.` : one.attention === "ready" ? "" : `${MEANS[one.attention]}.`;
     text(why, [says, incident && change && `${change}.`, doubts(one.bad)].filter(Boolean).join(" "));
     text(peak, score(incident ? incident.peak : one.score));
@@ -81,7 +81,7 @@ const empty = () =>
     h("h2", {}, "No machine yet"),
     h("p", {}, "Machines appear with their first reading. Publish one number to the broker:"),
     h("pre", {}, "mosquitto_pub -t plant/press-1/temp -m 71.3"),
-    h("p", {}, "or see the whole thing with recorded machines: ", h("code", {}, "spikewatch demo"), ". Which topics are listened to is in the ", h("a", { href: "#/configuration" }, "configuration"), "; whether the broker is reached under ", h("a", { href: "#/service" }, "service"), "."),
+    h("p", {}, "or try it with recorded machines: ", h("code", {}, "spikewatch demo"), ". The subscribed topics are in the ", h("a", { href: "#/configuration" }, "configuration"), ", the connection to the broker is shown under ", h("a", { href: "#/service" }, "service"), "."),
   );
 
 export function machines(place) {
@@ -97,7 +97,7 @@ export function machines(place) {
   const head = h(
     "div",
     { class: "machine heading", "aria-hidden": "true" },
-    ...["Needs", "Machine", "Since", "Which sensor says so, and why", "Score", "Course"].map((word) => h("div", {}, word)),
+    ...["Status", "Machine", "Since", "Cause", "Score", "Trend"].map((word) => h("div", {}, word)),
   );
   place.replaceChildren(h("div", { class: "bar" }, headline, summary, find), head, rows, hint, more);
 
@@ -125,7 +125,7 @@ export function machines(place) {
     attribute(more, "hidden", found.found > found.machines.length ? null : "");
     text(more, `Show more (${found.machines.length} of ${found.found})`);
     const state = found.total === 0 ? "empty" : found.found === 0 ? "none" : "some";
-    only(hint, state, () => (state === "empty" ? empty() : state === "none" ? h("p", { class: "empty" }, "No machine fits. Clear the search, or press the chip again.") : null));
+    only(hint, state, () => (state === "empty" ? empty() : state === "none" ? h("p", { class: "empty" }, "No machine matches. Clear the search or the filter.") : null));
     place.dataset.ready = "true";
   }
   return { refresh, close() {} };

@@ -1,28 +1,28 @@
-// How the service itself does.
+// State of the service itself.
 import { read } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
-import { bytes, count, number } from "./format.js";
+import { bytes, count, moment, number } from "./format.js";
 
 // Name of a counter: title, how it is written, and above which it is worth a look.
 const TOLD = {
   machines: ["machines", count],
   readings: ["readings scored", count],
   messages: ["messages", count],
-  lag_s: ["slowest arrival to commit", (value) => `${number(value * 1000, 3)} ms`, 5],
+  lag_s: ["longest delay from arrival to disk", (value) => `${number(value * 1000, 3)} ms`, 5],
   queue: ["messages waiting", count],
   outbox: ["points waiting for the database", count],
   delivered: ["points delivered", count],
   dropped: ["points dropped", count, 0],
-  buried: ["points refused by the database", count, 0],
+  buried: ["points rejected by the database", count, 0],
   late: ["late readings", count],
-  refused: ["refused", count],
-  redelivered: ["sent again by the broker", count],
+  refused: ["rejected", count],
+  redelivered: ["redelivered by the broker", count],
   reconnects: ["reconnects", count],
   rss_bytes: ["memory", bytes],
   cpu_s: ["processor time", (value) => `${count(value)} s`],
   disk_free_bytes: ["free disk", bytes],
   journal_bytes: ["journal since the last snapshot", bytes],
-  watched: ["machines followed row by row", count],
+  watched: ["machines recorded row by row", count],
 };
 const WHY = {
   no_room: "limits.machines, sensors or sensors_per_machine is reached",
@@ -47,9 +47,9 @@ function connection(title) {
   const where = h("span", { class: "muted" });
   const why = h("span", { class: "bad-text" });
   const element = h("section", { class: "card connection" }, h("h2", {}, title), state, where, why);
-  element.update = (reached, at, reason) => {
+  element.update = (reached, at, words, reason) => {
     element.className = `card connection ${reached ? "good" : "bad"}`;
-    text(state, reached ? "● reached" : "▲ away");
+    text(state, reached ? "● connected" : `▲ ${words}`);
     text(where, at);
     text(why, reached ? "" : reason);
   };
@@ -61,14 +61,14 @@ export function service(place) {
   const database = connection("Database");
   const tiles = h("dl", { class: "tiles", id: "figures" });
   const causes = h("ul", { class: "causes" });
-  const none = h("p", { class: "muted" }, "Nothing was refused.");
+  const none = h("p", { class: "muted" }, "Nothing rejected.");
   let before = null;
   place.replaceChildren(
     h("h1", {}, "Service"),
     h("div", { class: "grid two" }, broker, database),
     tiles,
-    h("section", { class: "card" }, h("h2", {}, "Refused, by cause"), none, causes),
-    h("p", { class: "muted small" }, "For machines: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/readyz" }, "/readyz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
+    h("section", { class: "card" }, h("h2", {}, "Rejected, by cause"), none, causes),
+    h("p", { class: "muted small" }, "For programs: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/readyz" }, "/readyz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
   );
 
   async function refresh() {
@@ -78,8 +78,9 @@ export function service(place) {
       return;
     }
     document.title = "Service";
-    broker.update(found.broker_reached, found.broker, "readings wait at the broker; it is tried again and again");
-    database.update(found.database_away === null, found.database, `${found.database_away}; points wait on disk and are sent when it is back`);
+    broker.update(found.broker_reached, found.broker, `disconnected since ${moment(found.broker_since_s)}`, "retrying; QoS 1 messages are kept by the broker");
+    const words = found.database_since_s === null ? "rejects data" : `not reached since ${moment(found.database_since_s)}`;
+    database.update(found.database_away === null, found.database, words, `${found.database_away}; retrying, points are kept on disk`);
     const now = performance.now() / 1000;
     const rate = (name) => {
       if (!before || !["readings", "messages", "delivered"].includes(name)) return null;
