@@ -143,7 +143,7 @@ class Board:
         if len(shown) < len(rows):
             room -= 1
             yield Text(f"and {len(rows) - len(shown)} more machines", "dim")
-        yield Text("what happened, newest first:", "dim")
+        yield Text("events, newest first:", "dim")
         room -= len(console.render_lines(table, options, pad=False)) + 1
         for place, event in enumerate(list(self._events)):
             line = described(event, options.max_width)

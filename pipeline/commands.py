@@ -12,14 +12,14 @@ from pipeline.config import duration_ns
 from pipeline.records import Machine, Point
 
 VERBS = {
-    "normal": "what it does now is fine: the alarm and its incident end, and this is normal from here on",
-    "repaired": "maintenance is done: it learns anew from here, and its old baseline is kept",
-    "rollback": "return to the baseline it had before it was repaired",
-    "freeze": "learn nothing from now on",
-    "resume": "learn again",
-    "ack": "somebody is at it: the open incident is acknowledged",
-    "snooze": "acknowledged for a while: snooze 2h",
-    "label": "what the incident was: label bearing",
+    "normal": "the present behaviour is fine: the alarm and its incident end, and it is normal from here on",
+    "repaired": "maintenance is done: the machine learns from scratch, and its old baseline is kept",
+    "rollback": "restore the baseline from before the repair",
+    "freeze": "stop learning",
+    "resume": "start learning again",
+    "ack": "acknowledge the open incident: someone is working on it",
+    "snooze": "acknowledge for a limited time: snooze 2h",
+    "label": "name what the incident was: label bearing",
 }
 ARGUMENTS = {"snooze": "a duration, such as 2h", "label": "the class, such as bearing"}
 CLASS_LENGTH = 32

@@ -44,7 +44,7 @@ def claim(folder: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise DataFolderBusy(f"{folder}: another spikewatch runs with this data folder (key: data)") from None
+        raise DataFolderBusy(f"{folder}: another spikewatch already uses this data folder (key: data)") from None
     return lock
 
 
@@ -55,7 +55,7 @@ def warn_of_others(folder: Path) -> None:
     loose = sorted(path.name for path in folder.iterdir() if path.is_file() and open_to_others(path))
     files = f" files={','.join(loose[:8])}" if loose else ""
     log.warning(
-        'data.open folder=%s mode=%o%s note="other accounts can look into it; chmod -R go= %s ends that"',
+        'data.open folder=%s mode=%o%s note="other accounts can read it; chmod -R go= %s closes it"',
         *(folder, folder.stat().st_mode & 0o777, files, folder),
     )
 
@@ -66,7 +66,7 @@ def say_if_missing(config: Config, snapshots: Snapshots) -> None:
     if covered and not path.exists() and not beside(path, ".ready").exists():
         log.error(
             'journal.missing file=%s snapshot=%d note="what was accepted after that snapshot, and what waited for'
-            ' delivery, is gone; a new journal is begun"',
+            ' delivery, is lost; a new journal is started"',
             *(path, covered[0]),
         )
 
@@ -136,7 +136,9 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             engine.step(known(slots, content))
             replayed += len(content.line)
     if unreadable > sequence:
-        log.error('journal.gap after=%d upto=%d note="what only a lost snapshot knew is gone"', sequence, unreadable)
+        log.error(
+            'journal.gap after=%d upto=%d note="what only the lost snapshot held is lost"', sequence, unreadable
+        )
         sequence = unreadable
     if engine.fleet.machines:
         log.info("restored machines=%d readings_replayed=%d", len(engine.fleet.machines), replayed)

@@ -249,7 +249,7 @@ class Delivery:
         self._wait_s = 0.0
         for kind, reason in self._held.items():
             if kind not in before:
-                note = "none of its points is accepted; they wait"
+                note = "the database accepts none of its points; they wait"
                 log.warning('delivery.held measurement=%s reason="%s" note="%s"', kind, reason, note)
         for reason, point in bad:
             kind = reason[:40]

@@ -73,7 +73,7 @@ class Demo:
         """The broker listens, and the page answers."""
         self._console.print(
             f"The broker: {broker} (embedded, for trying out)\n"
-            f"The console: {page or 'not available, another program took its port meanwhile'}",
+            f"The console: {page or 'not available: another program has taken its port'}",
             markup=False,
         )
 
@@ -131,7 +131,7 @@ class Demo:
             self._player.wait()
 
     def __rich__(self) -> object:
-        return self.board or "starting: the first start compiles the network, about a minute"
+        return self.board or "starting: the first start compiles the network, one to two minutes"
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
         console.print(
             f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT; Ctrl-C ends it.\n"
-            f"Console token (to answer a machine): {folder}/console.token",
+            f"Console token (for sending commands): {folder}/console.token",
             markup=False,
             soft_wrap=True,
         )

@@ -78,7 +78,7 @@ def examine(
         traffic = listen(config, broker, listen_s)
         yield from of_traffic(config, traffic)
         if probe:
-            progress(f"having the broker keep {probe} messages")
+            progress(f"sending {probe} test messages for the broker to queue")
             yield from of_queue(config, broker, greeting, traffic, probe, survive_s)
     progress("disk")
     yield from of_disk(folder, traffic)
@@ -89,21 +89,21 @@ def examine(
 
 def of_greeting(config: Config, broker: Broker, greeting: Greeting) -> Iterator[Finding]:
     """What the broker says of itself."""
-    what = f"{broker.host}:{broker.port}, {greeting.version or 'of a version it does not tell'}"
+    what = f"{broker.host}:{broker.port}, {greeting.version or 'version unknown'}"
     yield Finding("broker", f"{what}, answers within {1000 * greeting.took_s:.0f} ms")
     window = greeting.receive_maximum
     if window is not None and window < config.mqtt.receive_maximum:
         yield Finding(
             "window",
-            f"the broker sends {window} messages ahead of our acknowledgements, we would take"
-            f" {config.mqtt.receive_maximum}: every batch is as small",
+            f"the broker allows {window} unacknowledged messages, mqtt.receive_maximum is"
+            f" {config.mqtt.receive_maximum}: no batch can be larger",
             f"mosquitto.conf: max_inflight_messages {config.mqtt.receive_maximum}",
         )
     expiry_s, wanted_s = greeting.session_expiry_s, duration_ns(config.mqtt.session_expiry) / 1e9
     if expiry_s is not None and expiry_s < wanted_s:
         yield Finding(
             "session",
-            f"the broker forgets us after {span(expiry_s)}, we ask for {span(wanted_s)}",
+            f"the broker drops the session after {span(expiry_s)}, mqtt.session_expiry is {span(wanted_s)}",
             f"mosquitto.conf: persistent_client_expiration {config.mqtt.session_expiry}",
         )
 
@@ -154,7 +154,7 @@ def of_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
         yield Finding(
             "traffic",
             f"refused: {causes}",
-            "mend the sender, or mqtt.sources[]: topic, payload, time; spikewatch journal export dead has examples",
+            "correct the sender, or mqtt.sources[]: topic, payload, time; examples: spikewatch journal export dead",
         )
 
 
@@ -165,30 +165,35 @@ def of_queue(
     try:
         kept = kept_of(broker, f"{config.mqtt.client_id}/doctor", probe)
     except (PublishError, OSError) as error:
-        yield Finding("queue", f"could not be tried: {error}", f"allow us to write {config.mqtt.client_id}/#")
+        yield Finding(
+            "queue", f"could not be tested: {error}", f"allow this client to write {config.mqtt.client_id}/#"
+        )
         return
     rate = traffic.messages_per_s
     need = max(int(rate * survive_s * 1.2), 1_000)
-    fix = f"mosquitto.conf: max_queued_messages {need} (what {span(survive_s)} need; 0 is without limit)"
+    fix = f"mosquitto.conf: max_queued_messages {need} (needed for {span(survive_s)}; 0 is no limit)"
     if kept < probe:
         lasts = f", {span(kept / rate)} at this rate" if rate else ""
         yield Finding(
-            "service down", f"the broker keeps {kept} of {probe} messages for us while we are away{lasts}", fix
+            "service down", f"the broker kept {kept} of {probe} messages for a disconnected session{lasts}", fix
         )
     elif rate and probe / rate >= survive_s:
-        yield Finding("service down", f"the broker keeps {probe} messages for us, {span(probe / rate)} and more")
+        yield Finding(
+            "service down",
+            f"the broker keeps {probe} messages for a disconnected session, {span(probe / rate)} and more",
+        )
     else:
         lasts = f", {span(probe / rate)} at this rate" if rate else ""
         yield Finding(
             "service down",
-            f"the broker keeps all {probe} messages that were tried{lasts}; {span(survive_s)} need {need}: compare"
+            f"the broker kept all {probe} test messages{lasts}; {span(survive_s)} need {need}: compare"
             f" its max_queued_messages, or try with --probe {need}",
         )
     if "mosquitto" in greeting.version:
         yield Finding(
             "broker down",
-            "publishers must keep their messages; those that Mosquitto has acknowledged and not saved are lost with"
-            " it (autosave_interval, 30 minutes unless set; a client cannot see it)",
+            "publishers must keep their messages; those that Mosquitto has acknowledged and not yet saved are lost"
+            " (autosave_interval, 30 minutes unless set; a client cannot see the setting)",
         )
 
 
@@ -238,10 +243,8 @@ def of_disk(folder: Path, traffic: Traffic | None) -> Iterator[Finding]:
         yield Finding("disk", f"{folder}: {error.strerror}", "give the service a folder it may write to (key: data)")
         return
     rate = f"; {traffic.messages_per_s:,.0f} messages/s share them" if traffic else ""
-    slow = (
-        "a disk that synchronises slowly makes larger batches, and a longer way to a score" if each_s > 0.25 else ""
-    )
-    yield Finding("disk", f"{folder}: {1000 * each_s:.1f} ms to synchronise, once a batch{rate}", slow)
+    slow = "slow synchronisation makes batches larger and scores later: use a faster disk" if each_s > 0.25 else ""
+    yield Finding("disk", f"{folder}: {1000 * each_s:.1f} ms to synchronise, once per batch{rate}", slow)
 
 
 def of_database(sink: Callable[[], Sink]) -> Iterator[Finding]:
@@ -257,7 +260,7 @@ def of_database(sink: Callable[[], Sink]) -> Iterator[Finding]:
     except (SinkError, OSError, ConfigError) as error:
         yield Finding("database", str(error), "set influxdb: url, and bucket with token, or database; points wait")
         return
-    yield Finding("database", f"takes a point within {1000 * (time.monotonic() - began):.0f} ms")
+    yield Finding("database", f"accepts a point within {1000 * (time.monotonic() - began):.0f} ms")
 
 
 def of_outbox(

@@ -562,7 +562,7 @@ class Engine:
         machines, newest = self.fleet.state.incident_machines, self.fleet.state.recognition_machines
         is_open = bool(machines.open[slot])
         if not is_open and not newest.number[slot]:
-            raise CommandError(f"{self.fleet.machines[slot].name} has had no incident")
+            raise CommandError(f"{self.fleet.machines[slot].name} has had no incident yet")
         number, patterns = int(newest.number[slot]), newest.closed[slot]
         if is_open:
             number = int(machines.number[slot])

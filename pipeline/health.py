@@ -118,8 +118,8 @@ class Watchdog:
             return
         if still_s >= PATIENCE_S and not waiting:
             log.critical(
-                'unhealthy still_s=%.0f exit=%d note="the main thread does not come round; what was not scored was '
-                'not acknowledged, and comes again"',
+                'unhealthy still_s=%.0f exit=%d note="the main thread is stuck; what was not scored was '
+                'not acknowledged, and will be delivered again"',
                 still_s,
                 UNHEALTHY,
             )

@@ -123,8 +123,8 @@ class Journal:
         self.last = max(found, witness(path))  # number of the newest commit ever
         if self.last > found:
             log.error(
-                'journal.lost commits=%d last=%d note="acknowledged, and not in the file: it was damaged, or is'
-                ' not the one that was written"',
+                'journal.lost commits=%d last=%d note="acknowledged, and not in the file: it was damaged, or'
+                ' replaced by another"',
                 self.last - found,
                 self.last,
             )
@@ -138,7 +138,7 @@ class Journal:
             schema = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
             if version > VERSION:
                 raise JournalError(
-                    f"{self.path}: of version {version}; this spikewatch reads versions up to {VERSION}"
+                    f"{self.path}: has version {version}; this spikewatch reads versions up to {VERSION}"
                 )
             if not schema:
                 database.close()
@@ -153,7 +153,7 @@ class Journal:
                 database.execute("COMMIT")
                 log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
             elif schema != SCHEMA or version != VERSION:
-                raise Damaged("its tables are not those that were made")
+                raise Damaged("its tables are not those that Spikewatch created")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA journal_mode = WAL")
             if self.path.stat().st_size <= CHECKED_BYTES:
@@ -464,7 +464,7 @@ class Journal:
         )
         for sequence, previous, content in rows:
             if previous > after:
-                log.error('journal.gap after=%d before=%d note="readings in between are gone"', after, sequence)
+                log.error('journal.gap after=%d before=%d note="readings in between are lost"', after, sequence)
             after = sequence
             if isinstance(content, bytes):
                 yield sequence, unpack(content)

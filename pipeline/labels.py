@@ -42,13 +42,13 @@ def read_labels(path: Path, tables: Sequence[Table]) -> list[list[Label]]:
         start, end, name = line.cells["start"], line.cells["end"], line.cells["file"]
         where = f"{path}:{line.number}"
         if start_ns is None:
-            raise LabelsError(f"{where}: start: {start!r} is no time")
+            raise LabelsError(f"{where}: start: {start!r} is not a time")
         if end_ns is None:
-            raise LabelsError(f"{where}: end: {end!r} is no time")
+            raise LabelsError(f"{where}: end: {end!r} is not a time")
         if end_ns < start_ns:
             raise LabelsError(f"{where}: end: {end!r} is before its start, {start!r}")
         if name and name not in names:
-            raise LabelsError(f"{where}: file: {name!r} is none of the inputs; there are {', '.join(names)}")
+            raise LabelsError(f"{where}: file: {name!r} is not one of the inputs: {', '.join(names)}")
         meant = [number for number, table in enumerate(tables) if name in ("", table.name)]
         met = [number for number in meant if _overlaps(tables[number], start_ns, end_ns)]
         if not met:
@@ -70,7 +70,7 @@ def _lines(path: Path) -> list[Line]:
                     raise LabelsError(f"{path}:1: no column {name!r}; there are {', '.join(names) or 'none'}")
             for number, name in enumerate(names):
                 if name not in COLUMNS:
-                    raise LabelsError(f"{path}:1: column {name!r} is not known; there may be {', '.join(COLUMNS)}")
+                    raise LabelsError(f"{path}:1: column {name!r} is not known; possible are {', '.join(COLUMNS)}")
                 if name in names[:number]:
                     raise LabelsError(f"{path}:1: column {name!r} occurs twice")
             lines = []

@@ -54,9 +54,9 @@ def read_prior(path: Path) -> Prior:
     except (ValueError, RecursionError):
         raise PriorError("is not JSON") from None
     if not isinstance(tree, dict) or "format" not in tree:
-        raise PriorError("is no prior (spikewatch prior writes one)")
+        raise PriorError("is not a prior (spikewatch prior writes one)")
     if tree["format"] != FORMAT:
-        raise PriorError(f"is of format {tree['format']!r}, this version reads {FORMAT}")
+        raise PriorError(f"has format {tree['format']!r}; this version reads {FORMAT}")
     try:
         sensors = dict(tree["sensors"])
         names = tuple(sensors)
@@ -78,7 +78,7 @@ def read_prior(path: Path) -> Prior:
             np.array([sensors[name]["energy"] for name in names], float),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise PriorError(f"lacks a figure, or has one that is none: {error}") from None
+        raise PriorError(f"lacks a figure, or has one that is not a number: {error}") from None
     wrong = unsound(prior)
     if wrong:
         raise PriorError(wrong)

@@ -89,7 +89,7 @@ def propose(messages: Iterable[Message], client_id: str = "spikewatch") -> Propo
     for source, notes, members in proposals:
         filter_ = parse(source.topic).filter
         if filter_ in filters:
-            left_out |= {"/".join(one.levels): f"{filters[filter_]} has the same topics" for one in members}
+            left_out |= {"/".join(one.levels): f"{filters[filter_]} covers the same topics" for one in members}
             continue
         filters[filter_] = source.topic
         kept.append((source, notes, members))
@@ -130,7 +130,7 @@ def _heard(messages: Iterable[Message], client_id: str) -> tuple[list[Topic], di
             left_out[name] = "neither a number nor JSON"
             continue
         if any(not level or any(sign in level for sign in "{}+#") or not level.isprintable() for level in levels):
-            left_out[name] = "a level that is empty or has a character that templates use"
+            left_out[name] = "a topic level that is empty or has a character reserved for templates"
             continue
         one = topics.setdefault(name, Topic(levels, [], []))
         if len(one.messages) < ENOUGH:
@@ -220,12 +220,12 @@ def _sources(group: list[Topic]) -> list[tuple[Source, list[str], list[Topic]]]:
         before = [number for number in varying if number < depth - 1]
         machine = before[-1] if before else depth - 2
         template = _template(group, machine, depth - 1)
-        notes = [] if before else ["only one machine was heard: is its level the right one?"]
+        notes = [] if before else ["messages of only one machine were received: is its topic level the right one?"]
         return [(Source(topic=template, payload="number"), notes, group)]
     if _sensor_in_topic(group):
         before = [number for number in varying if number < depth - 1]
         machine = before[-1] if before else max(depth - 2, 0)
-        notes = [] if before else ["only one machine was heard: is its level the right one?"]
+        notes = [] if before else ["messages of only one machine were received: is its topic level the right one?"]
         return [(_json(_template(group, machine, depth - 1), group, None), notes, group)]
     kinds = _kinds(group)
     if len(kinds) > 1:
@@ -240,7 +240,7 @@ def _sources(group: list[Topic]) -> list[tuple[Source, list[str], list[Topic]]]:
     return [
         (
             _json(_template(group, machine, None), group, None),
-            ["only one machine was heard: is its level the right one?"],
+            ["messages of only one machine were received: is its topic level the right one?"],
             group,
         )
     ]
@@ -405,7 +405,7 @@ def as_yaml(
 ) -> str:
     """A commented configuration with the proposed sources."""
     lines = [
-        "# Written by `spikewatch init` from what was heard. deploy/spikewatch.example.yaml has every setting.",
+        "# Written by `spikewatch init` from the traffic received. deploy/spikewatch.example.yaml has every setting.",
         "",
         "mqtt:",
         f"  url: {_quoted(url)}",
@@ -415,15 +415,13 @@ def as_yaml(
     if password_env is not None:
         lines.append(f"  password: {{env: {_quoted(password_env)}}}  # or {{file: PATH}}; never the password itself")
     if insecure_password:
-        lines.append("  insecure_password: true  # it can be read on its way; mqtts:// is better")
+        lines.append("  insecure_password: true  # the password is sent unencrypted; mqtts:// is better")
     lines += [
         "  # {machine} and {sensor} name them, every other {capture} becomes a tag; the first match counts.",
         "  sources:",
     ]
     for one in proposed.proposals:
-        lines.append(
-            f"    # {one.messages} messages of {one.machines} machines, {one.sensors} sensors; heard, for example:"
-        )
+        lines.append(f"    # {one.messages} messages of {one.machines} machines, {one.sensors} sensors; for example:")
         lines += [f"    #   {topic}" for topic in one.examples]
         if one.ignored:
             parts = ", ".join(f"{count} x {cause}" for cause, count in sorted(one.ignored.items()))

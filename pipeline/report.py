@@ -82,9 +82,9 @@ def remarks(measured: Mapping[str, Measures], together: Measures) -> list[str]:
     """What was left out, in sentences."""
     of_each = ", ".join(f"{name} {one.rows_left_out:,}" for name, one in measured.items())
     detail = f" ({of_each})" if len(measured) > 1 else ""
-    said = [f"left out: {together.rows_left_out:,} of {together.rows:,} rows, the machine was learning{detail}"]
+    said = [f"left out: {together.rows_left_out:,} of {together.rows:,} rows of the warm-up{detail}"]
     if together.events_left_out:
-        said.append(f"left out: {together.events_left_out} events, none of their rows comes after the learning")
+        said.append(f"left out: {together.events_left_out} events that lie wholly in the warm-up")
     return said
 
 

@@ -307,14 +307,14 @@ class Service:
         before = self.refused["no_room"]
         rows = self.engine.arrange(decoded, self.refused)
         if self.refused["no_room"] > before == 0:
-            log.warning('refused cause=no_room note="limits: machines, sensors or sensors_per_machine is reached"')
+            log.warning('refused cause=no_room note="limits.machines, sensors or sensors_per_machine is reached"')
         self._name_full_groups()
         for dead in poison:
             self._dead.put(dead)
         late = self.engine.late
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
-            log.warning('late note="readings not newer than their sensor\'s last are counted, not learned from"')
+            log.warning('late note="readings not newer than the sensor\'s last one are counted and not learned from"')
         points = self.engine.points(scores)
         if not self._commit(rows, points, stop, seen, messages[-1].received_ns):
             return False
@@ -333,7 +333,7 @@ class Service:
         for group in full[self._full_groups :]:
             log.warning(
                 'refused cause=no_room_group group="%s" note="limits: machines_per_group or sensors_per_group is '
-                'reached; its machines that are known already go on, and there is room for those of other groups"',
+                'reached; known machines go on, and other groups still have room"',
                 ",".join(f"{capture}={level}" for capture, level in group),
             )
         self._full_groups = len(full)
@@ -343,7 +343,10 @@ class Service:
         self.refused[cause] += 1
         if self.refused[cause] == 1:
             log.warning(
-                'refused cause=%s topic=%s detail="%s" note="counted from now on"', cause, topic[:200], detail
+                'refused cause=%s topic=%s detail="%s" note="further ones are only counted"',
+                cause,
+                topic[:200],
+                detail,
             )
 
     def _bury(self, reason: str, point: Point) -> None:

@@ -122,7 +122,7 @@ def serve(
                 broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
                 on_open(broker, None if console is None else console.url)
             watchdog.status = lambda: "compiling the network"
-            log.info('network.compiling note="about a minute at the first start, then from the cache"')
+            log.info('network.compiling note="one to two minutes at the first start, then from the cache"')
             compile_network()
         if on_start is not None:
             on_start(service, port)

@@ -152,7 +152,9 @@ def _flags(path: Path, column: "pd.Series") -> Bools:
     bad = np.flatnonzero(missing | np.isin(codes, [code for code, one in enumerate(meant) if one is None]))
     if len(bad):
         said = "empty" if missing[bad[0]] else repr(str(column.iloc[bad[0]]))
-        raise TableError(f"{path}: row {bad[0] + 1}: {column.name}: {said} is no label; labels are 0/1 or true/false")
+        raise TableError(
+            f"{path}: row {bad[0] + 1}: {column.name}: {said} is not a label; labels are 0/1 or true/false"
+        )
     flags: Bools = np.array([bool(one) for one in meant], np.bool_)[codes]
     return flags
 
@@ -188,5 +190,5 @@ def _nanoseconds(path: Path, column: "pd.Series") -> Ints:
     year = times.dt.year  # NaN where nothing was understood
     bad = np.flatnonzero(~year.between(1678, 2261).to_numpy())  # what nanoseconds in 64 bits hold
     if len(bad):
-        raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is no time")
+        raise TableError(f"{path}: row {bad[0] + 1}: {column.iloc[bad[0]]!r} is not a time")
     return np.asarray(times.dt.as_unit("ns").astype("int64"), np.int64)

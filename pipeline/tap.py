@@ -9,19 +9,19 @@ from pipeline.records import Message
 
 WHY: Mapping[Cause, str] = {
     Cause.UNKNOWN_TOPIC: "no source of the configuration matches the topic",
-    Cause.EMPTY: "there is nothing in it",
+    Cause.EMPTY: "the payload is empty",
     Cause.TOO_LARGE: "larger than limits.message_bytes",
-    Cause.NOT_NUMBER: "not one number, as payload: number needs it",
-    Cause.NOT_JSON: "not JSON, as payload: json needs it",
-    Cause.TOO_DEEP: "too many objects within one another",
+    Cause.NOT_NUMBER: "not a single number, as payload: number requires",
+    Cause.NOT_JSON: "not JSON, as payload: json requires",
+    Cause.TOO_DEEP: "too many nested objects",
     Cause.SHAPE: "an array, or a value, where it cannot be used",
-    Cause.DUPLICATE_KEY: "the key comes again; the last one counts",
+    Cause.DUPLICATE_KEY: "the key occurs more than once; the last one counts",
     Cause.NO_MACHINE: "neither topic nor payload names the machine",
     Cause.NO_SENSOR: "a bare value, and the topic names no sensor",
     Cause.BAD_NAME: "not a name: empty, too long, not printable, or with / + or #",
     Cause.NO_TIME: "the configured time field is missing",
     Cause.BAD_TIME: "not a time in the configured unit",
-    Cause.TIME_FUTURE: "later than its arrival and times.future",
+    Cause.TIME_FUTURE: "further ahead of its arrival than times.future",
     Cause.TIME_PAST: "before times.oldest: from a clock that was never set?",
     Cause.NAN: "not a number (NaN)",
     Cause.INFINITE: "infinite",
@@ -30,7 +30,7 @@ WHY: Mapping[Cause, str] = {
     Cause.TEXT: "text, not a number",
     Cause.BOOLEAN: "true or false, not a number",
 }
-OURS = "what the service says itself"
+OURS = "published by the service itself"
 
 
 class Value(NamedTuple):

@@ -64,7 +64,7 @@ def parse(text: str) -> Template:
     if any(not character.isprintable() for character in text):
         raise ValueError("a topic must not hold control characters")
     if text.startswith("$share/"):
-        raise ValueError("a shared subscription would deal one machine's readings out to several gateways")
+        raise ValueError("a shared subscription would split one machine's readings between several gateways")
     levels: list[str] = []
     names: dict[str, int] = {}
     parts = text.split("/")
@@ -78,13 +78,13 @@ def parse(text: str) -> Template:
             if name in names:
                 raise ValueError(f"{{{name}}} is captured twice")
             if name in _RESERVED:
-                raise ValueError(f"{{{name}}} is a name of ours (try {{{name}_}} or +)")
+                raise ValueError(f"{{{name}}} is a reserved name (try {{{name}_}} or +)")
             names[name] = number
             levels.append("+")
         elif "{" in part or "}" in part:
-            raise ValueError(f"{part!r} is not a capture: it must fill its level and be a word, like {{site}}")
+            raise ValueError(f"{part!r} is not a capture: it must be a whole topic level and a word, like {{site}}")
         elif part != "+" and ("+" in part or "#" in part):
-            raise ValueError(f"{part!r}: + must fill its level, and # must be the last level")
+            raise ValueError(f"{part!r}: + must be a whole topic level, and # the last one")
         else:
             levels.append(part)
     filter_ = "/".join([*levels, "#"] if open_end else levels)

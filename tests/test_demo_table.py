@@ -110,7 +110,7 @@ def young(names):
 @pytest.mark.parametrize(("width", "height"), TERMINALS)
 def test_the_newest_event_comes_first_and_whole(three, width, height):
     lines = shown(three, width, height)
-    begin = lines.index("what happened, newest first:") + 1
+    begin = lines.index("events, newest first:") + 1
     assert "machine-temperature" in lines[begin], "it broke later"
     whole = " ".join(line.strip() for line in lines[begin : begin + 3])
     assert "recorded: bearing" in whole
@@ -123,7 +123,7 @@ def test_of_more_machines_than_there_are_lines_those_in_alarm_are_shown_and_the_
     machines = [line for line in lines[2:] if line.startswith("press-")]
     assert any("press-38" in line for line in machines)
     assert f"and {40 - len(machines)} more machines" in lines or len(machines) == 40
-    assert "press-38" in lines[lines.index("what happened, newest first:") + 1]
+    assert "press-38" in lines[lines.index("events, newest first:") + 1]
 
 
 def test_a_file_gets_every_machine(many):

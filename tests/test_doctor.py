@@ -55,8 +55,8 @@ def test_it_measures_the_traffic_and_tries_broker_disk_and_database(plant: Mosqu
     assert code == 0, found
     assert "mosquitto version" in found["broker"][0]["found"]
     assert "3 machines, 3 sensors" in found["traffic"][0]["found"]
-    assert "keeps all 1500 messages" in found["service down"][0]["found"]
-    assert "takes a point" in found["database"][0]["found"]
+    assert "kept all 1500 test messages" in found["service down"][0]["found"]
+    assert "accepts a point" in found["database"][0]["found"]
     assert "points/s" in found["database down"][0]["found"]
     assert influxdb.query("SELECT doctor FROM service", "machines")
 
@@ -72,7 +72,7 @@ def test_a_broker_that_drops_all_but_a_thousand_messages_is_told_apart_by_trying
         code, found = examined(tmp_path, "--probe", "1500", mqtt={"url": broker.url})
         assert code == 1
         assert "max_inflight_messages 2000" in found["window"][0]["fix"]
-        assert "keeps 1000 of 1500 messages" in found["service down"][0]["found"]
+        assert "kept 1000 of 1500 messages" in found["service down"][0]["found"]
         assert "max_queued_messages" in found["service down"][0]["fix"]
         assert "no message within 1 s" in found["traffic"][0]["found"]
 

@@ -269,13 +269,13 @@ def test_a_label_is_for_its_file_or_without_one_for_all_that_it_overlaps(tmp_pat
         ("start,end,machine\n", ":1: column 'machine' is not known"),
         ("start,end,end\n", ":1: column 'end' occurs twice"),
         ("start,end\n", ": no label in it"),
-        ("start,end\n1600000001,1600000002\nnoon,1600000003\n", ":3: start: 'noon' is no time"),
-        ("start,end\n\n1600000001,\n", ":3: end: '' is no time"),
-        ("start,end\n1600000001\n", ":2: end: '' is no time"),
-        ("start,end\n1600000001,inf\n", ":2: end: 'inf' is no time"),
+        ("start,end\n1600000001,1600000002\nnoon,1600000003\n", ":3: start: 'noon' is not a time"),
+        ("start,end\n\n1600000001,\n", ":3: end: '' is not a time"),
+        ("start,end\n1600000001\n", ":2: end: '' is not a time"),
+        ("start,end\n1600000001,inf\n", ":2: end: 'inf' is not a time"),
         ("start,end\n1600000001,1600000002,x\n", ":2: 3 cells for 2 columns"),
         ("start,end\n1600000003,1600000002\n", ":2: end: '1600000002' is before its start, '1600000003'"),
-        ("start,end,file\n1600000001,1600000002,b\n", ":2: file: 'b' is none of the inputs; there are press-1"),
+        ("start,end,file\n1600000001,1600000002,b\n", ":2: file: 'b' is not one of the inputs: press-1"),
         ("start,end\n1500000001,1500000002\n", "is outside the time of press-1 (1600000000 to 1600000004)"),
         ("start,end,file\n1700000001,1700000002,press-1\n", ":2: start, end: '1700000001' to '1700000002' is out"),
     ],
@@ -307,9 +307,9 @@ def test_a_label_column_is_zero_or_one_or_true_or_false_and_no_sensor(tmp_path, 
     [
         ("time,a\n1,2\n", "fault", "no label column 'fault'; there are time, a"),
         ("time,a\n1,2\n", "time", "column 'time' is the time"),
-        ("time,a,fault\n1,2,0\n2,2,\n", "fault", "row 2: fault: empty is no label"),
-        ("time,a,fault\n1,2,0\n2,2,3\n", "fault", "row 2: fault: '3' is no label; labels are 0/1 or true/false"),
-        ("time,a,fault\n1,2,ok\n", "fault", "row 1: fault: 'ok' is no label"),
+        ("time,a,fault\n1,2,0\n2,2,\n", "fault", "row 2: fault: empty is not a label"),
+        ("time,a,fault\n1,2,0\n2,2,3\n", "fault", "row 2: fault: '3' is not a label; labels are 0/1 or true/false"),
+        ("time,a,fault\n1,2,ok\n", "fault", "row 1: fault: 'ok' is not a label"),
     ],
 )
 def test_a_label_column_that_cannot_be_used_is_named_by_file_row_and_column(tmp_path, text, label, says):
@@ -454,7 +454,7 @@ def test_an_obvious_fault_is_found_at_once_and_printed_per_file_and_for_all(pres
     assert "1 / 1" in lines["press-2"]
     assert "2 / 2" in lines["all"]
     assert "in hindsight" in words
-    assert "left out: 200 of 1,800 rows, the machine was learning (press-1 100, press-2 100)" in words
+    assert "left out: 200 of 1,800 rows of the warm-up (press-1 100, press-2 100)" in words
 
 
 def test_json_says_the_same_with_units_in_the_names(presses):
@@ -532,12 +532,12 @@ def test_wrong_usage_is_one_clear_message_and_exit_code_2(presses, tmp_path):
     (folder / "more").mkdir()
     again = write_press(folder / "more" / "press-1.csv", rows=2)
     for arguments, says in [
-        ([files[0]], "either with --labels FILE or with --label-column NAME"),
-        ([files[0], "--labels", labels, "--label-column", "heat"], "either with --labels FILE"),
+        ([files[0]], "labels are missing: give either --labels FILE or --label-column NAME"),
+        ([files[0], "--labels", labels, "--label-column", "heat"], "give either --labels FILE"),
         ([files[0], "--label-column", "fault"], "press-1.csv: no label column 'fault'; there are time, load, heat"),
         ([files[0], "--label-column", "load"], "press-1.csv: row 1: load: "),
         ([quiet, "--label-column", "fault"], "quiet.csv: fault: no label in it"),
-        ([files[0], "--labels", labels], "labels.csv:3: file: 'press-2' is none of the inputs; there are press-1"),
+        ([files[0], "--labels", labels], "labels.csv:3: file: 'press-2' is not one of the inputs: press-1"),
         ([files[0], "--labels", tmp_path / "bad.csv"], "bad.csv:2: end: '1600000000' is before its start"),
         ([files[0], again, "--labels", labels], "two inputs are named press-1"),
         ([tmp_path / "words.csv", "--label-column", "fault"], "no numeric column but the time and fault"),

@@ -156,7 +156,7 @@ def test_a_device_that_says_status_or_state_in_other_words_is_proposed():
 
 def test_a_guess_from_one_machine_asks_to_be_checked():
     text = as_yaml(proposed(("plant/press/temp", b"1")), "mqtt://127.0.0.1")
-    assert "please check: only one machine was heard" in text
+    assert "please check: messages of only one machine were received" in text
 
 
 def test_the_file_is_a_configuration_whatever_names_are_in_it():

@@ -379,7 +379,7 @@ def test_what_could_not_be_handed_over_while_the_broker_was_away_is_not_waited_f
         mosquitto.stop()
         until(lambda: not publisher._up.is_set(), "the broker's going is noticed")
         for _ in range(5):
-            with pytest.raises(PublishError, match="went away"):
+            with pytest.raises(PublishError, match="was lost while publishing"):
                 publisher.publish("plant/m/s", b"1")
         mosquitto.start()
         until(publisher._up.is_set, "connected again")

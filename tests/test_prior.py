@@ -153,8 +153,8 @@ def test_a_prior_written_and_read_is_the_same_to_the_digits_written(kind, tmp_pa
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda tree: tree.pop("format"), "is no prior"),
-        (lambda tree: tree.update(format=2), "is of format 2, this version reads 1"),
+        (lambda tree: tree.pop("format"), "is not a prior"),
+        (lambda tree: tree.update(format=2), "has format 2; this version reads 1"),
         (lambda tree: tree.pop("sensors"), "lacks a figure"),
         (lambda tree: tree.update(sensors={}), "has no sensors"),
         (lambda tree: tree.update(sensors=[1]), "lacks a figure"),
@@ -220,6 +220,6 @@ def test_a_prior_of_recordings_and_of_the_service_s_machines_is_the_same_and_sco
 
     assert "no machine that matches" in said("prior", tmp_path / "press-2.csv", "--out", tmp_path / "x", code=1)
     (tmp_path / "press.prior.json").write_text("{}")
-    assert f"{plant}:1: machines[0].prior: {tmp_path / 'press.prior.json'} is no prior" in said(
+    assert f"{plant}:1: machines[0].prior: {tmp_path / 'press.prior.json'} is not a prior" in said(
         "check", "--config", plant, code=2
     )

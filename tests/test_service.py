@@ -325,7 +325,7 @@ def test_a_second_service_with_the_same_data_folder_is_refused(run):
     command = [sys.executable, "-m", "pipeline", "run", "--config", str(first.path)]
     second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert second.returncode == 2
-    assert "another spikewatch runs with this data folder" in second.stderr
+    assert "another spikewatch already uses this data folder" in second.stderr
     assert "Traceback" not in second.stderr
 
 

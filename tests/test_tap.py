@@ -50,7 +50,7 @@ def test_what_is_ignored_says_why():
     ]
     assert words("plant/a/b/c", b"on")[0].startswith("plant/a/b/c -> ignored, not_number")
     assert words("spikewatch/press-1/state", b"{}") == [
-        "spikewatch/press-1/state -> ignored, ours: what the service says itself"
+        "spikewatch/press-1/state -> ignored, ours: published by the service itself"
     ]
 
 

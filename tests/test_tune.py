@@ -85,7 +85,7 @@ def test_too_short_a_history_says_so_and_ends_with_1(tmp_path: Path):
     write(tmp_path / "press-1.csv", plant(400, 4, 1), 1.0)
     done = CliRunner().invoke(app, ["tune", str(tmp_path / "press-1.csv")])
     assert done.exit_code == 1
-    assert "too short a history" in done.stdout
+    assert "the history is too short for this budget" in done.stdout
 
 
 def test_without_recordings_it_reads_the_embedded_store(tmp_path: Path):
@@ -107,9 +107,9 @@ def test_without_recordings_it_reads_the_embedded_store(tmp_path: Path):
     store.close()
     done = CliRunner().invoke(app, ["tune", "--config", str(path), "--budget", "1 per week"])
     assert done.exit_code == 0, done.output
-    assert "20 incidents at 0.99, 0 at this threshold" in done.stdout  # all have one score: none of them or all
+    assert "days: 20 at 0.99, 0 at this value" in done.stdout  # all have one score: none of them or all
     assert parsed(done.stdout, "x", {}).machines[0].alert.warning > 0.995
     done = CliRunner().invoke(app, ["tune", "--config", str(path), "--budget", "1 per day"])
     assert done.exit_code == 0, done.output
-    assert "20 incidents at 0.99, 20 at this" in done.stdout
+    assert "days: 20 at 0.99, 20 at this" in done.stdout
     assert CliRunner().invoke(app, ["tune", "--budget", "often"]).exit_code == 2

@@ -1,4 +1,4 @@
-"""The verb for whoever answers a machine: it goes to the running service, through its HTTP API."""
+"""The verb for operator commands: they go to the running service, through its HTTP API."""
 
 import json
 import os
@@ -132,13 +132,13 @@ def tell(
     argument: Annotated[
         str, typer.Argument(help="; ".join(f"{verb}: {what}" for verb, what in ARGUMENTS.items()))
     ] = "",
-    by: Annotated[str, typer.Option(help="Who says it; kept with the command. You, unless told.")] = "",
+    by: Annotated[str, typer.Option(help="Operator, kept with the command; default: your user name.")] = "",
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a machine of the running service: that is normal, repaired, somebody is at it.
+    """Send an operator command (normal, repaired, ack, snooze, ...) to a machine of the running service.
 
-    Goes through the console's HTTP API with the token in the data folder. Ends with 1 where it was not done.
+    Goes through the console's HTTP API with the token in the data folder. Exit code 1 if it was not done.
 
     Example: spikewatch tell press-1 snooze 2h --config plant.yaml
     """

@@ -19,7 +19,7 @@ from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail
 from pipeline.config import ConfigError, duration_ns
 
 journal = typer.Typer(
-    help="Look into the journal: what was accepted, what waits for delivery, what was refused.",
+    help="Inspect the journal: what was accepted, what waits for delivery, what was refused.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -29,18 +29,19 @@ app.add_typer(journal, name="journal")
 @app.command()
 def doctor(
     config: ConfigPath = None,
-    listen: Annotated[float, typer.Option(min=1.0, help="Seconds to listen to the traffic.")] = 10.0,
-    survive: Annotated[str, typer.Option(help="For how long each part should be able to be down.")] = "12h",
+    listen: Annotated[float, typer.Option(min=1.0, help="Seconds to measure the traffic.")] = 10.0,
+    survive: Annotated[str, typer.Option(help="Outage of each part that must lose nothing.")] = "12h",
     probe: Annotated[
-        int, typer.Option(min=0, help="Messages that the broker is made to keep, to see how many it does; 0: none.")
+        int,
+        typer.Option(min=0, help="Test messages sent for the broker to queue, to count how many it keeps; 0: none."),
     ] = 2_000,
     as_json: AsJson = False,
 ) -> None:
-    """Say how long broker, database and this service may each be down before anything is lost, and what to change.
+    """Find out how long broker, database and service may each be down before anything is lost, and what to change.
 
-    Measured: the traffic, how many messages the broker keeps for a session that is away (it is sent some on
-    <client_id>/doctor), the disk, and whether the database takes a point (one is written to measurement service).
-    The service may be running. Ends with 1 where something should be changed.
+    Measured: the traffic, how many messages the broker queues for a disconnected session (test messages are
+    sent on <client_id>/doctor), the disk, and whether the database accepts a point (one is written to measurement
+    service). The service may be running. Exit code 1 if something should be changed.
 
     Example: spikewatch doctor --config plant.yaml --survive 12h
     """
@@ -53,7 +54,7 @@ def doctor(
     except ValueError as error:
         fail(f"--survive: {error}")
     if tree.mqtt.url is None:
-        fail("mqtt.url is not set: the embedded broker is for trying out, and there is nothing to examine", 1)
+        fail("mqtt.url is not set: the embedded broker is only for trying out, so there is nothing to examine", 1)
     try:
         broker, found = broker_of(tree, os.environ, tree.mqtt.client_id), []
         with err.status("broker") as status:
@@ -106,10 +107,10 @@ def opened(to: Path | None) -> Iterator[IO[str]]:
 
 @journal.command()
 def fsck(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Check every checksum of journal and snapshots, and that no batch is missing. Changes nothing.
+    """Verify every checksum of journal and snapshots, and that no batch is missing. Changes nothing.
 
-    Ends with 1 where something is wrong. The service mends what it can at its next start: it sets damaged files aside
-    by name and keeps what is whole of them.
+    Exit code 1 if something is wrong. The service repairs what it can at its next start: it sets damaged files aside
+    by name and keeps their intact part.
 
     Example: spikewatch journal fsck --config plant.yaml
     """
@@ -135,7 +136,7 @@ def fsck(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 @journal.command()
 def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Say what the data folder holds: what waits for delivery, what a restart would replay, what was refused.
+    """Show what the data folder holds: what waits for delivery, what a restart would replay, what was refused.
 
     Example: spikewatch journal stats --config plant.yaml
     """
@@ -160,11 +161,11 @@ def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
         f"machines {figures.machines:,}, sensors {figures.sensors:,}",
         f"newest message {when(figures.newest_arrival_ns)}",
         f"outbox: {figures.outbox_points:,} points in {decimal(figures.outbox_bytes)} ({share:.1f} % of"
-        f" limits.outbox_bytes), the oldest of {when(figures.outbox_oldest_ns)}",
+        f" limits.outbox_bytes), oldest {when(figures.outbox_oldest_ns)}",
         f"a restart replays {figures.batches_to_replay:,} batches, {decimal(figures.bytes_to_replay)}",
         *(f"snapshot of batch {sequence}: {decimal(size)}" for sequence, size in figures.snapshots.items()),
         *(f"dead letters: {count:,} x {reason}" for reason, count in figures.dead_letters.items()),
-        f"disk: {decimal(sum(figures.files.values()))} used by us, {decimal(figures.disk_free)} free",
+        f"disk: {decimal(sum(figures.files.values()))} used by Spikewatch, {decimal(figures.disk_free)} free",
     ]
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
@@ -176,10 +177,10 @@ def export(
     config: ConfigPath = None,
     to: Annotated[Optional[Path], typer.Option("--out", help="File; default: standard output.")] = None,  # noqa: UP045
 ) -> None:
-    """Write down what the journal holds, as text that other tools read. Changes nothing.
+    """Export what the journal holds, as text that other tools read. Changes nothing.
 
-    outbox: points that wait for delivery, as line protocol. dead: what was refused for good, as JSON lines with the
-    reason. readings: what was accepted since the oldest snapshot, as CSV.
+    outbox: points that wait for delivery, as line protocol. dead: what was permanently refused, as JSON lines with
+    the reason. readings: what was accepted since the oldest snapshot, as CSV.
 
     Example: spikewatch journal export outbox --config plant.yaml --out points.txt && influx write -f points.txt
     """

@@ -36,30 +36,33 @@ def simulate(
     machines: Annotated[int, typer.Option(min=1, help="How many machines: press-01, press-02, ...")] = 6,
     sensors: Annotated[int, typer.Option(min=1, help="Sensors of each: vibration, temperature, current, ...")] = 5,
     rate: Annotated[
-        float, typer.Option(min=0.001, help="Rows a second of each machine, in the time of the data.")
+        float, typer.Option(min=0.001, help="Rows per second of each machine, in the time of the data.")
     ] = 10.0,
-    fault: Annotated[Kind | None, typer.Option(help="What breaks; see above.")] = None,
-    machine: Annotated[str, typer.Option(help="The machine that breaks.")] = "press-01",
+    fault: Annotated[Kind | None, typer.Option(help="Kind of fault; see above.")] = None,
+    machine: Annotated[str, typer.Option(help="The machine with the fault.")] = "press-01",
     sensor: Annotated[
         str | None,
-        typer.Option(help="The sensor that breaks, of all faults but bearing and leak; default: the first."),
+        typer.Option(help="The sensor with the fault (not for bearing and leak); default: the first."),
     ] = None,
-    after: Annotated[str, typer.Option(help="When it breaks, in the time of the data.")] = "60s",
+    after: Annotated[str, typer.Option(help="When the fault begins, in the time of the data.")] = "60s",
     lasting: Annotated[str | None, typer.Option("--for", help="How long; default: until Ctrl-C.")] = None,
-    speed: Annotated[float, typer.Option(help="Above 1: history at this speed until the present is reached.")] = 1.0,
-    history: Annotated[str, typer.Option(help="With --speed: how long ago the data begins.")] = "6h",
+    speed: Annotated[
+        float, typer.Option(help="Above 1: history is played at this speed until the present is reached.")
+    ] = 1.0,
+    history: Annotated[str, typer.Option(help="With --speed: how far back the data begins.")] = "6h",
     topic: Annotated[
-        str, typer.Option(help="plant/{machine}: a JSON object a row; plant/{machine}/{sensor}: a number a message.")
+        str,
+        typer.Option(help="plant/{machine}: a JSON object per row; plant/{machine}/{sensor}: a number per message."),
     ] = "plant/{machine}",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same readings.")] = 0,
 ) -> None:
-    """Publish a plant that does not exist: machines that idle, run, age, and break when they are told to.
+    """Publish the readings of a simulated plant: machines that idle, run, age, and fail on request.
 
-    Faults: bearing (vibration rises and knocks, temperature creeps up), leak (pressure and flow creep down), stuck (a
-    sensor repeats its last value), dropout (sends nothing any more), offset (reads more from one row to the next),
-    drift (creeps up), noise (twelve times the noise). What is broken stays broken.
+    Faults: bearing (vibration rises with shocks, temperature rises slowly), leak (pressure and flow fall slowly),
+    stuck (a sensor repeats its last value), dropout (a sensor stops sending), offset (a sudden step), drift (a slow
+    rise), noise (twelve times the noise). A fault lasts until the end.
 
-    With --speed 60 an hour of history passes in a minute, with times of its own, and is followed by the present.
+    With --speed 60 an hour of history is played in a minute, with its own time stamps, then goes on in real time.
 
     The broker is that of --url, else the configuration's mqtt.url, else the embedded broker of the service that runs
     with the same data folder: it writes its port there, in broker.port. Ends with 1 where it cannot be reached.
@@ -97,7 +100,7 @@ def simulate(
         fail(f"--fault: {error}")
     own = f"spikewatch-simulate-{os.getpid()}"
     broker = broker_for(url, tree, own)
-    broken = "nothing breaks" if fault is None else f"{machine} gets {fault} after {after}"
+    broken = "no fault" if fault is None else f"{machine} gets {fault} after {after}"
     err.print(
         f"{machines} machines on {topic} at {broker.host}:{broker.port}, {broken}; Ctrl-C ends it",
         markup=False,
@@ -120,12 +123,12 @@ def simulate(
 def tap(
     config: ConfigPath = None,
     url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
-    topic: Annotated[str, typer.Option(help="What to listen to: a filter with + and #.")] = "#",
-    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = math.inf,
-    count: Annotated[int, typer.Option(min=1, help="Ends after so many messages.")] = 2**63 - 1,
+    topic: Annotated[str, typer.Option(help="Topic filter to listen to, with + and #.")] = "#",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = math.inf,
+    count: Annotated[int, typer.Option(min=1, help="End after this many messages.")] = 2**63 - 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show how each live message is understood: its machine and sensors, and what is ignored and why.
+    """Show how each live message is parsed: its machine and sensors, and what is ignored and why.
 
     Listens as a client of its own; a running service loses nothing to it. Topics that no source of the configuration
     matches are shown too, as ignored. With --json a line of JSON per message. Ends with 1 where no message came.
@@ -167,7 +170,7 @@ def tap(
         fail(f"{where}: {error}{NOT_SET if tree.mqtt.url is None else ''}", 1)
     err.print(f"{shown} messages, {readings} readings; {ignored} messages with something ignored", markup=False)
     if not shown:
-        fail(f"no message on {topic}: is anybody publishing, and may we read it?", 1)
+        fail(f"no message on {topic}: is anything published there, and may this client read it?", 1)
 
 
 def reaching(tree: Config, url: str) -> Config:
@@ -186,22 +189,23 @@ def init(
     url: Annotated[
         str | None, typer.Option(help="Broker, mqtt://host:port or mqtts://...; asked for if left out.")
     ] = None,
-    username: Annotated[str | None, typer.Option(help="Of the broker; asked for with the url.")] = None,
+    username: Annotated[str | None, typer.Option(help="User name at the broker; asked for if --url is.")] = None,
     password_env: Annotated[
         str | None, typer.Option(help="Name of the environment variable that holds the password, not the password.")
     ] = None,
     insecure_password: Annotated[
-        bool, typer.Option("--insecure-password", help="Allow it over mqtt:// to another host.")
+        bool,
+        typer.Option("--insecure-password", help="Allow sending the password unencrypted (mqtt://) to another host."),
     ] = False,
-    topic: Annotated[str, typer.Option(help="What to listen to: a filter with + and #.")] = "#",
-    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 15.0,
+    topic: Annotated[str, typer.Option(help="Topic filter to listen to, with + and #.")] = "#",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 15.0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Listen to a broker, propose what its topics mean, and write a commented configuration.
 
-    Asks for the broker where --url is left out. The proposal is a guess from what was heard: read it, and try it with
-    the two commands that are printed at the end. Ends with 1 where nothing was heard that could be used.
+    Asks for the broker if --url is left out. The proposal is a guess from the traffic received: read it, and try it
+    with the two commands that are printed at the end. Exit code 1 if nothing usable was received.
 
     Example: spikewatch init
 
@@ -253,7 +257,9 @@ def init(
     proposed = propose(heard, tree.mqtt.client_id)
     if not proposed.proposals:
         what = (
-            "no message" if not heard else f"{len(heard)} messages, and no reading in them that a source could name"
+            "no message"
+            if not heard
+            else f"{len(heard)} messages, and no reading in them that a source could describe"
         )
         fail(f"{what} on {topic} within {seconds:g} s; nothing is written", 1)
     text, _ = checked(proposed)

@@ -129,21 +129,24 @@ def score(
     inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
     config: RulesPath = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
     ] = False,
-    without: Annotated[str, typer.Option(help="For experiments: populations not to hear, by commas.")] = "",
+    without: Annotated[
+        str, typer.Option(help="For experiments: populations to leave out, separated by commas.")
+    ] = "",
     with_context: Annotated[
-        bool, typer.Option("--with-context", help="For experiments: with the context population, which is off.")
+        bool,
+        typer.Option("--with-context", help="For experiments: with the context population, which is off by default."),
     ] = False,
     freeze_at: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=0, help="For experiments: first row, from 0, that is not learned from."),
+        typer.Option(min=0, help="For experiments: first row, counted from 0, that is not learned from."),
     ] = None,
 ) -> None:
-    """Score recorded files, strictly online: a row's score depends on rows up to it only.
+    """Score recorded files, strictly online: a row's score depends only on the rows up to it.
 
     Each file is one machine with a fresh network; every numeric column but the time is a sensor. Writes
     time,score,severity,cause with one row per input row. With --config, the rules for machines apply: a file's stem
@@ -153,10 +156,10 @@ def score(
 
     Example: spikewatch score press-1.csv --out scores --config plant.yaml
 
-    With --explain, <stem>.explain.csv says why: time,why and for each sensor four columns named after it, say
-    flow.share (of the sensor in the row's score; a row's shares sum to 1) and flow.expected, flow.low, flow.high (in
-    the sensor's unit, where it was expected). Cells are empty where nothing is known yet, and why where nothing is
-    wrong.
+    With --explain, <stem>.explain.csv has the reasons: time,why and four columns per sensor, such as flow.share
+    (of the sensor in the row's score; the shares of a row add up to 1) and flow.expected, flow.low, flow.high (the
+    expected value and band, in the sensor's unit). Cells are empty while a sensor is learning; why
+    is empty in normal rows.
 
     \b
     Example: spikewatch score press-1.csv --out scores --explain
@@ -214,23 +217,25 @@ def evaluate(
     ] = None,
     label_column: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--label-column", help="Instead: a column of the files, 0/1 or true/false; no sensor then."),
+        typer.Option(
+            "--label-column", help="Instead: a column of the files, 0/1 or true/false, which is then not a sensor."
+        ),
     ] = None,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
     config: RulesPath = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
     to: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", help="Folder for <stem>.csv (the scores) and <stem>.png (a picture) of each input."),
+        typer.Option("--out", help="Folder for <stem>.csv (the scores) and <stem>.png (a chart) of each input."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare scores with your own labels: what is found, how soon, and how many alarms are false.
 
-    Files are scored as `score` does, strictly online: no label and no later row has any influence. Rows in which a
-    machine only learns are left out. False alarms closer than 10 rows are one; a day is a day of healthy rows. The
-    best F1 in hindsight needs the labels to choose its threshold, so nobody has it beforehand.
+    Files are scored as by `score`, strictly online: no label and no later row has any influence. Rows of the warm-up
+    are excluded. False alarms closer than 10 rows count as one; a day is a day of healthy rows. The best F1 in
+    hindsight uses the labels to choose its threshold, so it cannot be had in operation.
 
     Example: spikewatch evaluate press-1.csv press-2.csv --labels failures.csv --out evaluated
 
@@ -246,7 +251,7 @@ def evaluate(
     from pipeline.tables import TableError, read_table
 
     if (labels is None) == (label_column is None):
-        fail("give the labels, either with --labels FILE or with --label-column NAME")
+        fail("labels are missing: give either --labels FILE or --label-column NAME")
     excluded = listed(exclude)
     stems = named(inputs)
     rules = configured(config).machines
@@ -293,7 +298,7 @@ def evaluate(
     for remark in remarks(measured, together):
         out.print(remark, markup=False, soft_wrap=True)
     if to is not None:
-        out.print(f"scores and pictures: {to}", markup=False, soft_wrap=True)
+        out.print(f"scores and charts: {to}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -302,19 +307,19 @@ def tune(
         Optional[list[Path]],  # noqa: UP045
         typer.Argument(help="Recordings, each of one machine; default: the scores in the embedded store."),
     ] = None,
-    budget: Annotated[str, typer.Option(help="Incidents of a machine that you want to deal with.")] = "2 per week",
+    budget: Annotated[str, typer.Option(help="Incidents per machine that you accept.")] = "2 per week",
     config: ConfigPath = None,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Say which alert.warning would have given at most so many incidents per machine, as YAML to paste.
+    """Find the alert.warning that would have given at most so many incidents per machine, as YAML to paste.
 
-    Alarms closer than 10 minutes of the data are one incident. Every alarm counts as one too many, also of a real
-    fault: leave those times out of the recordings. The embedded store knows every score from today's threshold on,
-    and below it one every emit.every only; recordings are scored anew and know them all.
+    Alarms closer than 10 minutes (in the time of the data) are one incident. Every incident counts against the
+    budget, also that of a real fault: leave such times out of the recordings. The embedded store has every score from
+    the present threshold on, and below it only one per emit.every; recordings are scored again, so all scores count.
 
-    Ends with 1 where a history is too short for its budget, or no threshold keeps it.
+    Exit code 1 if a history is too short for the budget, or no threshold keeps it.
 
     Example: spikewatch tune press-1.csv press-2.csv --budget "2 per week"
 
@@ -350,7 +355,7 @@ def tune(
         for name, (times, score_) in stored_scores(tree).items():
             found[name] = tuned_for(times, score_, per_ns, match_rule(tree.machines, name).alert.warning)
     if not found:
-        fail("no scores of a machine that has learned", 1)
+        fail("no machine has scores after its warm-up", 1)
     if as_json:
         out.print_json(json.dumps({name: one._asdict() for name, one in found.items()}))
     else:
@@ -371,9 +376,7 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
     from pipeline.sinks.embedded import Embedded
 
     if tree.influxdb is not None:
-        fail(
-            "the scores are in InfluxDB, which this does not read: give recordings, or take influxdb out for a while"
-        )
+        fail("the scores are in InfluxDB, which this command does not read: give recordings instead")
     if not os.path.exists(store_path(tree)):
         fail(f"{tree.data}: no embedded store here yet; has the service run with this data folder?", 1)
     store = open_sink(tree, os.environ)
@@ -403,20 +406,18 @@ def proposed_alerts(found: "dict[str, Tuned]", rules: Sequence[MachineRule]) -> 
     short = [name for name, one in found.items() if one.allowed < 1.0]
     if short:
         lines.append(
-            "# too short a history for this budget, which allows not even one incident in it; take the threshold as a"
-            f" hint: {', '.join(map(json.dumps, short))}"
+            "# the history is too short for this budget, which allows less than one incident in it: only a hint for "
+            f"{', '.join(map(json.dumps, short))}"
         )
     lines.append("machines:")
     for name, one in found.items():
         today = match_rule(rules, name).alert.warning
         about = (
-            f"{one.history_s / 86_400:.1f} days: {one.now} incidents at {today:g}, {one.incidents} at this threshold"
+            f"incidents in {one.history_s / 86_400:.1f} days: {one.now} at {today:g}, {one.incidents} at this value"
         )
         lines.append(f"  # {about}; the budget allows {one.allowed:.1f}")
         if one.threshold > 1.0:
-            lines.append(
-                f"  # {name}: not even a threshold of 1 keeps the budget; spikewatch evaluate shows its alarms"
-            )
+            lines.append(f"  # {name}: no threshold keeps the budget; spikewatch evaluate shows the alarms")
             continue
         warning = rounded_up(one.threshold)
         lines.append(f"  - match: {json.dumps(name)}")
@@ -439,10 +440,10 @@ def replay(
     url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
     config: ConfigPath = None,
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
-    speed: Annotated[float, typer.Option(help="Times real time; inf for as fast as possible.")] = math.inf,
-    within: Annotated[float, typer.Option(help="Instead of --speed: seconds every file is played in.")] = 0.0,
+    speed: Annotated[float, typer.Option(help="Multiple of real time; inf: as fast as possible.")] = math.inf,
+    within: Annotated[float, typer.Option(help="Instead of --speed: seconds in which each file is played.")] = 0.0,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
 
@@ -486,15 +487,15 @@ def prior(
         typer.Argument(help="Recordings, each of one machine; default: the service's machines."),
     ] = None,
     config: ConfigPath = None,
-    match: Annotated[str, typer.Option(help="Of these, the machines whose name matches this shell pattern.")] = "*",
+    match: Annotated[str, typer.Option(help="Only machines whose name matches this shell pattern.")] = "*",
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are no sensors, separated by commas.")] = "",
+    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
 ) -> None:
-    """Write down what machines of one kind have in common, so that a new one of this kind is ready sooner.
+    """Save what machines of one kind have in common, so that a new one of this kind is ready sooner.
 
-    Pools how their sensors move together and how far they usually are from each other's expectation, as of the
-    service's last commit (it may be running), or of the end of recordings. A rule under machines: names the file with
-    prior: FILE. It holds for machines, and sensors, that are seen for the first time from then on.
+    Combines how their sensors move together and how accurately they predict each other, as of the service's last
+    commit (it may be running), or of the end of recordings. A rule under machines: names the file with prior: FILE.
+    It applies to machines, and sensors, that appear for the first time from then on.
 
     Example: spikewatch prior --config plant.yaml --match 'press-*' --out press.prior.json
 
@@ -524,14 +525,17 @@ def prior(
                 known.append((machine.name, fleet.learned(slot)))
     young = [name for name, one in known if one is None]
     if young:
-        err.print(f"left out, not every sensor has learned from {ROWS:,.0f} rows: {', '.join(young)}", markup=False)
+        err.print(
+            f"left out, as some of their sensors have learned from fewer than {ROWS:,.0f} rows: {', '.join(young)}",
+            markup=False,
+        )
     usable = [one for _, one in known if one is not None]
     if not usable:
         fail(f"no machine that matches {match} has learned enough" if known else f"no machine matches {match}", 1)
     common = pooled(usable)
     others = sorted({sensor for one in usable for sensor in one.sensors} - set(common.sensors))
     if others:
-        err.print(f"left out, not every machine has them: {', '.join(others)}", markup=False)
+        err.print(f"sensors left out, as not every machine has them: {', '.join(others)}", markup=False)
     if not common.sensors:
         fail("the machines have no sensor in common", 1)
     try:

@@ -34,7 +34,7 @@ def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     Without a configuration an embedded broker listens on loopback, and scores go to the embedded store. The console
-    is at http://127.0.0.1:8380; with a wrong configuration it shows what is wrong, and nothing else runs. Ends with 2
+    is at http://127.0.0.1:8380; with mistakes in the configuration it shows them, and nothing else runs. Ends with 2
     where there is no such file.
 
     Example: spikewatch run --config plant.yaml
@@ -84,10 +84,10 @@ def show_problems(config: Path | None) -> None:
 
 @app.command()
 def demo(
-    seconds: Annotated[float, typer.Option(help="How long the recordings are played.")] = 75.0,
+    seconds: Annotated[float, typer.Option(help="Seconds in which the recordings are played.")] = 75.0,
     files: Annotated[Optional[list[Path]], typer.Argument(help="Recordings; default: sample_data.")] = None,  # noqa: UP045
 ) -> None:
-    """Show the whole service on recorded machines: embedded broker, real MQTT, networks that learn, a live table.
+    """Show the whole service on recorded machines: embedded broker, MQTT, networks that learn, a live table.
 
     Example: spikewatch demo --seconds 60
     """
@@ -201,8 +201,9 @@ def ageing(
     """How far each sensor has moved since commissioning or the last repair, how fast, and when it reaches its limit.
 
     As of the last commit; reads the data folder only, the service may be running. A limit is configured
-    (machines: [{match: press-*, kind: press, sensors: {vibration: {limit: 7.1}}}]); so is a kind, with whose other
-    machines each is compared (its rank, and the median of their sigmas). Ends with 1 where a limit is reached.
+    (machines: [{match: press-*, kind: press, sensors: {vibration: {limit: 7.1}}}]); so is a kind, the
+    machines with which each is compared (its rank, and the median of their sigmas). Exit code 1 if a limit is
+    reached.
 
     Example: spikewatch ageing press-03 --config plant.yaml
     """
@@ -237,9 +238,9 @@ def ageing(
             "machine",
             "sensor",
             "sigmas",
-            "a day",
+            "per day",
             "moved",
-            "a day",
+            "per day",
             "gain",
             "limit",
             "reached",
@@ -280,5 +281,5 @@ def when(limit: "Forecast") -> str:
     if limit.days == 0.0:
         return "now"
     if limit.days is None or limit.latest is None:
-        return "not so soon" if limit.earliest is None else f"not before {limit.earliest:.0f} d"
+        return "not at this trend" if limit.earliest is None else f"not before {limit.earliest:.0f} d"
     return f"in {limit.days:.0f} d ({limit.earliest or 0.0:.0f} to {limit.latest:.0f})"

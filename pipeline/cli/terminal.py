@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="spikewatch",
-    help="Learns, per machine and on the spot, what is normal, and says when it is not.",
+    help="Learns on site what is normal for each machine, and raises alarms when it is not.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -33,11 +33,11 @@ err = Console(stderr=True, highlight=False)
 
 ConfigPath = Annotated[
     Optional[Path],  # noqa: UP045  # typer reads this at run time
-    typer.Option("--config", "-c", help="YAML file; without one everything has its default."),
+    typer.Option("--config", "-c", help="YAML file; default: the default of every setting."),
 ]
 RulesPath = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--config", "-c", help="YAML file with what is known about machines beforehand: its rules."),
+    typer.Option("--config", "-c", help="YAML file whose rules for machines apply."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

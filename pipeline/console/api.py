@@ -199,7 +199,7 @@ class Api:
     @property
     def _service(self) -> Backend:
         if self._backend is None:
-            raise HTTPException(503, "safe mode: the configuration is wrong, nothing else runs")
+            raise HTTPException(503, "safe mode: the configuration has mistakes, nothing else runs")
         return self._backend
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
@@ -295,7 +295,7 @@ class Api:
         service = self._service
         _, machine = self._slot(request)
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPException(400, "the body is to be JSON (content-type: application/json)")
+            raise HTTPException(400, "the body must be JSON (content-type: application/json)")
         body = b""
         try:
             async for piece in request.stream():

@@ -49,7 +49,7 @@ class Room:
             self.leave(leaving)
             leaving.hang_up()
             if not self._turned_away:
-                note = "the longest idle are closed; counted from now on (connections_closed)"
+                note = "the longest idle ones are closed; further ones are only counted (connections_closed)"
                 log.warning('console.crowded address=%s limit=%d note="%s"', crowded, self.most, note)
             self._turned_away += 1
 

@@ -56,8 +56,8 @@ def make_token(path: Path) -> str:
         token = read_bounded(path, LONGEST_TOKEN).decode("utf-8", "replace").strip()
         if open_to_others(path):
             log.warning(
-                'token.open file=%s mode=%o note="other accounts can read it, and so write through the API; remove'
-                ' the file and start again: a new one is made"',
+                'token.open file=%s mode=%o note="other accounts can read it and so send commands; remove'
+                ' the file and restart: a new token is made"',
                 *(path, path.stat().st_mode & 0o777),
             )
         if len(token) >= SHORTEST_TOKEN:

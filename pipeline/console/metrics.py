@@ -8,25 +8,25 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Everything else only grows.
 GAUGES = {
-    "machines": "Machines that are known",
+    "machines": "Known machines",
     "outbox": "Points that wait for the database",
     "outbox_bytes": "The same in bytes",
     "journal_bytes": "Readings since the last snapshot, in bytes",
-    "lag_s": "Longest time from a message's arrival to its commit since it was last written down",
+    "lag_s": "Longest time from a message's arrival to its commit, since the last point of measurement service",
     "rss_bytes": "Resident memory",
-    "disk_free_bytes": "Room on the disk of the data folder",
+    "disk_free_bytes": "Free space on the disk of the data folder",
     "queue": "Messages received and not yet scored",
     "queue_bytes": "The same in bytes",
-    "watched": "Machines whose every row is kept for the console",
-    "connections": "Connections to the console that are open",
+    "watched": "Machines of which every row is kept for the console",
+    "connections": "Open connections to the console",
 }
 HELP = {
     "messages": "Messages taken from the broker",
     "readings": "Readings scored",
     "late": "Readings not newer than their sensor's last",
     "points": "Points committed for the database",
-    "delivered": "Points the database has taken",
-    "dropped": "Points that a bound cost",
+    "delivered": "Points the database has accepted",
+    "dropped": "Points dropped at a limit",
 }
 
 
@@ -59,11 +59,11 @@ class _Figures:
                 text = HELP.get(name, f"Counter {name} of measurement service")
                 yield CounterMetricFamily(f"spikewatch_{name}", text, value=float(value))
         yield refused
-        machines = GaugeMetricFamily("spikewatch_attention", "Machines by what they need", labels=["attention"])
+        machines = GaugeMetricFamily("spikewatch_attention", "Machines by status", labels=["attention"])
         for name, count in self._attention.items():
             machines.add_metric([name], count)
         yield machines
-        up = GaugeMetricFamily("spikewatch_reached", "Whether it is reached", labels=["what"])
+        up = GaugeMetricFamily("spikewatch_reached", "Whether it is connected", labels=["what"])
         for name, reached in self._up.items():
             up.add_metric([name], float(reached))
         yield up

@@ -64,14 +64,14 @@ ROUTES = (
         "GET",
         "/api/machines",
         "machines",
-        "Machines, most urgent first, with their open incidents and recent scores. "
+        "Machines, those that need attention first, with their open incidents and the trend of their scores. "
         "`changed`: sensors with a lasting change that was accepted and is not confirmed; `unconfirmed`: number of "
-        "the incident that waits for an answer (normal, repaired, rollback or label), null for none.",
+        "the incident that waits for a command (normal, repaired, rollback or label), null for none.",
         (
             Parameter("search", "part of the name"),
-            Parameter("attention", "only those that need this: critical, warning, changed, silent, ..."),
+            Parameter("attention", "only those with this status: critical, warning, changed, silent, ..."),
             Parameter("offset", "machines to skip", WHOLE),
-            Parameter("limit", "machines at most; 100 unless told, 500 at most", WHOLE),
+            Parameter("limit", "most machines to return; default 100, at most 500", WHOLE),
         ),
     ),
     Route(
@@ -86,21 +86,21 @@ ROUTES = (
         "/api/machines/{id}/rows",
         "rows",
         "Its newest rows as columns: score, and of some sensors value, expected, low, high, score and the "
-        "populations that fire (a bit each). Every row of a machine that is asked for is kept for five minutes.",
+        "populations that fire (a bit each). After a request every row of the machine is kept for five minutes.",
         (
             ID,
             Parameter(
                 "cursor", "of an earlier answer: only rows since then (`goes_on` says whether that was possible)"
             ),
-            Parameter("sensor", "name of one; may be repeated. The eight most to blame unless told", NAMES),
+            Parameter("sensor", "name of one; may be repeated. Default: the eight most to blame", NAMES),
         ),
     ),
     Route(
         "GET",
         "/api/machines/{id}/ageing",
         "ageing",
-        "How far each sensor has moved since commissioning or the last repair, at what pace, when it reaches its "
-        "limit, and how that compares with its kind. Looked at once a minute.",
+        "How far each sensor has moved since commissioning or the last repair, how fast, when it reaches its "
+        "limit, and how that compares with its kind. Updated once a minute.",
         (ID,),
     ),
     Route(
@@ -117,8 +117,10 @@ ROUTES = (
         "incidents",
         "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first.",
     ),
-    Route("GET", "/api/health", "health", "The service's own counters, and whether broker and database are reached."),
-    Route("GET", "/api/config", "configuration", "The configuration file, and what is wrong with it."),
+    Route(
+        "GET", "/api/health", "health", "The service's own counters, and whether broker and database are connected."
+    ),
+    Route("GET", "/api/config", "configuration", "The configuration file, and its mistakes."),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
     Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),
     Route("GET", "/healthz", "healthz", "200 where the service is alive, else 503: restart it then."),
@@ -187,7 +189,7 @@ def described() -> dict[str, Any]:
         "info": {
             "title": "Spikewatch",
             "version": installed,
-            "description": "State of the machines, and commands to them. Times are Unix seconds of the "
+            "description": "States and incidents of machines, and commands to them. Times are Unix seconds of the "
             "data. Reading is open on loopback; writing needs the token.",
         },
         "paths": paths,

@@ -30,9 +30,9 @@ def serve_problems(
     if not server.start():
         return False
     log.warning(
-        'safe_mode url=%s note="the configuration is wrong; nothing runs but the page that shows it"', server.url
+        'safe_mode url=%s note="the configuration has mistakes; only the console runs, and shows them"', server.url
     )
-    notify("READY=1\nSTATUS=safe mode: the configuration is wrong")
+    notify("READY=1\nSTATUS=safe mode: the configuration has mistakes")
     try:
         while not stop.wait(TELL_S):
             notify("WATCHDOG=1")

@@ -124,7 +124,7 @@ class Server:
         reason = str(context.get("exception") or context["message"])
         if reason not in self._complaints and len(self._complaints) < COMPLAINTS:
             self._complaints.add(reason)
-            log.warning('console.trouble what="%s" reason="%s" note="told once"', context["message"], reason)
+            log.warning('console.trouble what="%s" reason="%s" note="logged once"', context["message"], reason)
 
     def stop(self) -> None:
         """Answer no more."""

@@ -53,7 +53,7 @@ class Publisher:
         self._client.loop_start()
         if not self._up.wait(10.0):
             self._client.loop_stop()
-            raise PublishError(f"the broker at {where} did not let us in: {self._refusal or 'no answer'}")
+            raise PublishError(f"the broker at {where} refused the connection: {self._refusal or 'no answer'}")
         return self
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -62,7 +62,7 @@ class Publisher:
         if not taken or not self._up.is_set():
             if taken:  # what was not handed over is not waited for
                 self._window.release()
-            raise PublishError("the broker went away while publishing")
+            raise PublishError("the connection to the broker was lost while publishing")
         self._client.publish(topic, payload, qos=1)
 
     def drain(self, timeout_s: float = 60.0) -> None:

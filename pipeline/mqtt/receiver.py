@@ -198,7 +198,7 @@ class Receiver:
         self._complaints.add(reason)
         where = "" if self._broker is None else f" host={self._broker.host} port={self._broker.port}"
         if self._taken_over and self._broker is not None:
-            note = "does another client use this mqtt.client_id? give each its own"
+            note = "another client seems to use this mqtt.client_id; give each its own"
             log.error(
                 'mqtt.taken_over%s client_id=%s reason="%s" note="%s"', where, self._broker.client_id, reason, note
             )
@@ -320,7 +320,7 @@ class Receiver:
             if not flags.session_present:
                 self.sessions_lost += 1
                 log.warning(
-                    'mqtt.session_lost note="the broker has forgotten what it held for us; see its persistence"'
+                    'mqtt.session_lost note="the broker has lost our session and its messages; check its persistence"'
                 )
         if not flags.session_present:
             self._session += 1
@@ -343,7 +343,7 @@ class Receiver:
     ) -> None:
         for (topic, _), reason in zip(self._topics, reasons, strict=False):
             if reason.is_failure:
-                log.error('mqtt.topic_refused topic=%s reason="%s" note="nothing of it will come in"', topic, reason)
+                log.error('mqtt.topic_refused topic=%s reason="%s" note="it will not be received"', topic, reason)
         self._subscribed.set()
 
     def _on_disconnect(
@@ -358,7 +358,7 @@ class Receiver:
         """Say once that the clock was set back."""
         if not self._clock_back and self._arrivals.ahead_ns > SECOND_NS:
             self._clock_back = True
-            note = "arrival times run on, a little slower, until it has caught up"
+            note = "arrival times go on, a little slower, until the clock has caught up"
             log.warning('clock.back by=%.0fs note="%s"', self._arrivals.ahead_ns / SECOND_NS, note)
         elif self._clock_back and self._arrivals.ahead_ns < SECOND_NS // 10:
             self._clock_back = False

@@ -54,7 +54,7 @@ class Embedded:
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.executescript(SCHEMA)
                 if database.execute("PRAGMA table_info(points)").fetchall() == []:
-                    raise Damaged("its tables are not those that were made")
+                    raise Damaged("its tables are not those that Spikewatch created")
             except BaseException:
                 database.close()
                 raise
@@ -70,7 +70,7 @@ class Embedded:
                 self.close()
                 name = aside(self._path)
                 move(self._path, name)
-                log.error('store.corrupt set_aside=%s reason="%s" note="a new one is begun"', name, error)
+                log.error('store.corrupt set_aside=%s reason="%s" note="a new store is started"', name, error)
             elif is_full(error, self._path):
                 self._shed()
             raise Unreachable(f"{self._path}: {error}") from None
