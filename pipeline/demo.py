@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.board import Board
-from pipeline.broker import free_port, need
+from pipeline.broker import need
 from pipeline.config import Config, unix_ns
 from pipeline.engine import Scores
 from pipeline.evaluation import Label
@@ -170,12 +170,10 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
     with own_folder() as folder:
-        console_settings = msgspec.structs.replace(Config().console, port=free_port(Config().console.port))
         config = msgspec.structs.replace(
             Config(),
             data=folder,
             store=msgspec.structs.replace(Config().store, keep="5000w"),
-            console=console_settings,
         )
         logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
         console.print(
@@ -188,7 +186,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
         try:
             with live:
-                serve(config, {}, stop, demo.begin, on_open=demo.opened)
+                serve(config, {}, stop, demo.begin, on_open=demo.opened, any_console_port=True)
         finally:
             demo.end()
     if demo.failure:

@@ -32,8 +32,12 @@ def open_console(
     service: Service,
     receiver: Receiver,
     embedded_port: int,
+    any_port: bool,
 ) -> Server | None:
-    """Serve the page and the API, where the configuration does not say otherwise and the port can be had."""
+    """Serve the page and the API, where the configuration does not say otherwise and the port can be had.
+
+    `any_port`: another one will do.
+    """
     settings = config.console
     if not settings.enabled:
         return None
@@ -55,7 +59,7 @@ def open_console(
 
     store = store_path(config) if config.influxdb is None else None
     server = Server(settings, token, environ, config_path, service, status, store)
-    if not server.start():
+    if not server.start(any_port):
         return None
     log.info('console.ready url=%s token_file="%s"', server.url, lies)
     return server
@@ -68,11 +72,13 @@ def serve(
     on_start: Callable[[Service, int], None] | None = None,
     config_path: Path | None = None,
     on_open: Callable[[str, str | None], None] | None = None,
+    any_console_port: bool = False,
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
 
     `on_open` gets the addresses of the broker and of the console (None if none) before the network is compiled.
-    `config_path`: the file that `config` was read from, for the console to show.
+    `config_path`: the file that `config` was read from, for the console to show. `any_console_port`: where the
+    console's port is taken, another one will do.
     """
     failures: list[threading.ExceptHookArgs] = []
 
@@ -117,7 +123,7 @@ def serve(
                 status_of(config, datetime.now(UTC)),
                 service.arrived_ns,
             )
-            console = open_console(config, environ, config_path, service, receiver, port)
+            console = open_console(config, environ, config_path, service, receiver, port, any_console_port)
             if on_open is not None:
                 broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
                 on_open(broker, None if console is None else console.url)

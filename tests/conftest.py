@@ -6,6 +6,7 @@ is made once. Hypothesis tries the same examples every time; `make explore` look
 """
 
 import importlib
+import logging
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,17 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest begin first, so that none of them is left to one worker at the end."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Commands set up logs that write to the standard error of their test, which ends with it."""
+    root, ours = logging.getLogger(), logging.getLogger("spikewatch")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = [one for one in root.handlers if one in handlers]
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What can grow is bounded: the journal between snapshots, dead letters, files that were set aside."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from pipeline.config import Config, Limits
 from pipeline.journal import DEAD_LETTERS, Dead, Journal
 from pipeline.service import Service
 from pipeline.snapshots import KEPT_ASIDE as SNAPSHOTS_ASIDE
-from pipeline.snapshots import Snapshots
+from pipeline.snapshots import Snapshots, write_arrays
 from pipeline.sqlite_files import KEPT_ASIDE
 
 ROW_BYTES = 2 * 2 * 25  # a second of both machines in the journal
@@ -57,14 +59,21 @@ class Patient(threading.Event):
     def wait(self, timeout=None):
         self.waits += 1
         if self.waits == 3:
-            self._block.rmdir()
+            self._block.unlink()
         return super().wait(0.05)
 
 
 def test_where_no_snapshot_can_be_written_nothing_more_is_taken_until_one_can(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "DISK_RETRY_S", 0.0)
-    block = tmp_path / "networks.tmp"  # a folder where the file should be
-    block.mkdir()
+    block = tmp_path / "block"
+    block.touch()
+
+    def written(*arguments):
+        if block.exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        write_arrays(*arguments)
+
+    monkeypatch.setattr("pipeline.snapshots.write_arrays", written)
     stop = Patient(block)
     source = served(tmp_path, 400, stop, 20 * ROW_BYTES)
     assert "snapshot.failed" in caplog.text

@@ -124,7 +124,7 @@ def test_a_file_of_a_newer_version_is_left_alone_and_named(tmp_path):
     database = sqlite3.connect(tmp_path / "journal.sqlite")
     database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(JournalError, match=r"journal.sqlite: of version 99"):
+    with pytest.raises(JournalError, match=r"journal.sqlite: has version 99"):
         Journal(tmp_path / "journal.sqlite")
     assert not list(tmp_path.glob("*corrupt*"))
 

@@ -40,6 +40,20 @@ class OneByOne(uvicorn.Server):
             listener.listen(BACKLOG)
 
 
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free. Raises OSError."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)  # of each connection that it takes
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
 class Server:
     """The console."""
 
@@ -86,26 +100,27 @@ class Server:
     def url(self) -> str:
         """Where it answers."""
         host = self._settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.port}"
+        port = self._settings.port if self._socket is None else self._socket.getsockname()[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def start(self) -> bool:
-        """Begin to answer; False, and a warning, where the port cannot be had."""
-        settings = self._settings
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)  # of each connection that it takes
+    def start(self, any_port: bool = False) -> bool:
+        """Begin to answer; False, and a warning, where the port cannot be had.
+
+        `any_port`: another one will do where the configured one is taken.
+        """
+        host, port = self._settings.host, self._settings.port
         try:
-            listener.bind((settings.host, settings.port))
-            listener.listen(BACKLOG)
+            try:
+                self._socket = listening(host, port)
+            except OSError:
+                if not any_port:
+                    raise
+                self._socket = listening(host, 0)
         except OSError as error:
-            listener.close()
-            reason = error.strerror or error
             log.warning(
-                'console.away host=%s port=%d reason="%s" key=console.port', settings.host, settings.port, reason
+                'console.away host=%s port=%d reason="%s" key=console.port', host, port, error.strerror or error
             )
             return False
-        self._socket = listener
         self._thread.start()
         return True
 
