@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent / "quality"))
 import ageing  # the board's files are not a package
 import metrics
 
-from pipeline.config import MachineRule
+from pipeline.config.settings import MachineRule
 from pipeline.network.prior import Prior, pooled
 from pipeline.records import Bools, Floats
 from pipeline.score import learned, score

@@ -28,7 +28,7 @@ import numpy as np
 import psutil
 from load import SHAPES, TOPICS, Broker
 
-from pipeline.config import Config, Emit, InfluxDB, Limits, Mqtt, Source
+from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source
 from pipeline.connections import open_sink
 from pipeline.engine import Engine, compile_network
 from pipeline.mqtt import Broker as Address

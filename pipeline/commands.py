@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.config import duration_ns
+from pipeline.config.settings import duration_ns
 from pipeline.records import Machine, Point
 
 VERBS = {

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
-from pipeline.config import Config, ConfigError, duration_ns, read_secret
+from pipeline.config.settings import Config, ConfigError, duration_ns, read_secret
 from pipeline.data_folder import broker_port_path, store_path
 from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status

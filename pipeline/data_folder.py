@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.commands import Command, CommandError
-from pipeline.config import Config, duration_ns, match_rule
+from pipeline.config.prior_file import priors_of
+from pipeline.config.settings import Config, duration_ns, match_rule
 from pipeline.engine import Engine
 from pipeline.files import PRIVATE_FILE, make_folder, open_private, open_to_others
 from pipeline.fleet import Fleet, LaterFormatError, SnapshotError
 from pipeline.journal import Journal
-from pipeline.prior_file import priors_of
 from pipeline.records import Ints, Machine, Readings
 from pipeline.snapshots import LaterVersionError, Snapshots, later
 from pipeline.sqlite_files import beside

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Config, ConfigError, duration_ns
+from pipeline.config.settings import Config, ConfigError, duration_ns
 from pipeline.files import make_folder
 from pipeline.inspection import Stats
 from pipeline.inspection import stats as stats_of

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import ageing, explanation, incidents, recognition, scoring, silence
 from pipeline.ageing import Ageing
 from pipeline.commands import Command, CommandError, audit, checked, snooze_ns
-from pipeline.config import Limits, MachineRule
+from pipeline.config.settings import Limits, MachineRule
 from pipeline.explanation import Sensors, Voice
 from pipeline.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
 from pipeline.incidents import Incident, News

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from encoders import delta, rate
 from pipeline import incidents, recognition, scoring
-from pipeline.config import Limits, MachineRule, duration_ns
+from pipeline.config.settings import Limits, MachineRule, duration_ns
 from pipeline.network import layers, prior, rows
 from pipeline.records import Ints, Machine
 

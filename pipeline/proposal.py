@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.config import Source, Times, unix_ns
+from pipeline.config.settings import Source, Times, unix_ns
 from pipeline.payloads import Decoder
 from pipeline.records import Message
 from pipeline.topics import parse

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.config import Limits, MachineRule
+from pipeline.config.settings import Limits, MachineRule
 from pipeline.engine import Engine, Scores
 from pipeline.network import layers, prior
 from pipeline.records import Bools, Floats, Ints, Machine, Readings

@@ -26,7 +26,7 @@ import msgspec
 
 from pipeline.announcements import Announcer, is_own, topic_of
 from pipeline.commands import Command, CommandError, read
-from pipeline.config import Config, duration_ns
+from pipeline.config.settings import Config, duration_ns
 from pipeline.connections import status_topic
 from pipeline.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.delivery import Delivery

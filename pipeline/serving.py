@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.announcements import command_filters
 from pipeline.broker import EmbeddedBroker
-from pipeline.config import Config, read_secret
+from pipeline.config.settings import Config, read_secret
 from pipeline.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.console import Server, Status, make_token
 from pipeline.data_folder import broker_port_path, store_path

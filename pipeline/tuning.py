@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.config import Alert, duration_ns
+from pipeline.config.settings import Alert, duration_ns
 from pipeline.records import Floats, Ints
 
 APART_NS = 600 * 10**9  # judgement: `alert.close`, the pause after which an incident closes

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline import ageing
 from pipeline.cli import app
-from pipeline.config import MachineRule, Sensor
+from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.journal import Journal
 from pipeline.records import Machine, Reading

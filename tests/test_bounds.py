@@ -8,7 +8,7 @@ from pathlib import Path
 from faults.mutations import Away, Given, rows
 
 from pipeline import service as module
-from pipeline.config import Config, Limits
+from pipeline.config.settings import Config, Limits
 from pipeline.journal import DEAD_LETTERS, Dead, Journal
 from pipeline.service import Service
 from pipeline.snapshots import KEPT_ASIDE as SNAPSHOTS_ASIDE

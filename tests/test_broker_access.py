@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from servers import Mosquitto, program, until
 
-from pipeline.config import Config, Mqtt, Secret, Source, Tls
+from pipeline.config.settings import Config, Mqtt, Secret, Source, Tls
 from pipeline.connections import broker_now
 from pipeline.mqtt import Broker, Receiver
 

@@ -19,7 +19,7 @@ from pipeline import demo
 from pipeline.cli import app
 from pipeline.cli.answering import _token
 from pipeline.cli.recordings import proposed_alerts
-from pipeline.config_file import load
+from pipeline.config.file import load
 from pipeline.connections import USUAL_PORT, embedded_port
 from pipeline.mqtt import Broker, Publisher
 from pipeline.tuning import Tuned

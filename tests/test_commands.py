@@ -13,7 +13,7 @@ from servers import Mosquitto, until
 
 from pipeline.announcements import command_filters, topic_of
 from pipeline.commands import Command, CommandError
-from pipeline.config import Config, Mqtt, Source
+from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.records import Announcement, Machine, Message, Point
 from pipeline.service import Service, portions

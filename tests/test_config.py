@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import (
+from pipeline.config.file import MOST_BYTES, MOST_VALUES, _Reader, load
+from pipeline.config.prior_file import write_prior
+from pipeline.config.settings import (
     Config,
     ConfigError,
     MachineRule,
@@ -25,9 +27,7 @@ from pipeline.config import (
     read_secret,
     unix_ns,
 )
-from pipeline.config_file import MOST_BYTES, MOST_VALUES, _Reader, load
 from pipeline.network.prior import Prior
-from pipeline.prior_file import write_prior
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
 ENVIRON = {"MQTT_PASSWORD": "hunter2", "CONSOLE_TOKEN": "a-token-of-the-plant", "INFLUX_TOKEN": "hunter3"}
@@ -507,7 +507,7 @@ def test_certificates_are_tried_on_paper_and_an_encrypted_key_asks_nobody(plant:
 
 def test_a_prior_that_many_rules_name_is_read_once(plant: Path, tmp_path: Path, monkeypatch) -> None:
     read = []
-    monkeypatch.setattr("pipeline.prior_file.read_prior", lambda path: read.append(path))
+    monkeypatch.setattr("pipeline.config.prior_file.read_prior", lambda path: read.append(path))
     (tmp_path / "press.json").write_text("{}")
     rules = "".join(f"- {{match: press-{number}, prior: {tmp_path}/press.json}}\n" for number in range(50))
     plant.write_text("machines:\n" + rules)

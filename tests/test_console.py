@@ -18,8 +18,8 @@ from plants import HEALTHY_ROWS, Plant, press
 from prometheus_client.parser import text_string_to_metric_families
 from servers import free_port, until
 
-from pipeline.config import ConfigError, Console
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import ConfigError, Console
 from pipeline.console.api import ASSETS, Api
 from pipeline.console.configuration import hidden
 from pipeline.console.door import Door

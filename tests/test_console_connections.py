@@ -14,7 +14,7 @@ import pytest
 from plants import Plant, press
 from servers import free_port, until
 
-from pipeline.config import Console
+from pipeline.config.settings import Console
 from pipeline.console import Server, connection
 from pipeline.console.api import Asset
 from pipeline.mqtt import Broker, Publisher

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from faults.mutations import experiment
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.delivery import RETRY_S, Delivery
 from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Machine, Point, Readings

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.console.door import make_token
 from pipeline.data_folder import DataFolderBusy, claim
 from pipeline.journal import Journal

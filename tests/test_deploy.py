@@ -10,7 +10,7 @@ import pytest
 import yaml
 from servers import Mosquitto, passwords, program, until
 
-from pipeline.config_file import load
+from pipeline.config.file import load
 from pipeline.mqtt import Broker, Publisher, PublishError, Receiver
 
 DEPLOY = Path(__file__).parent.parent / "deploy"

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from pipeline import ageing, evaluation, explanation, picture, recognition, simulation, tuning
 from pipeline.cli import app
+from pipeline.config.prior_file import unsound
 from pipeline.console.views import rounded
 from pipeline.network.evidence import MEMBRANES
 from pipeline.network.prior import FEATURES, Prior
-from pipeline.prior_file import unsound
 
 SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
 # Hypothesis seldom tries the ends of the scale; there the squares of what is not 0 are.

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from pipeline import broker
 from pipeline.broker import EmbeddedBroker
 from pipeline.cli import app
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.connections import USUAL_PORT, embedded_port
 from pipeline.mqtt import Broker, Publisher, Receiver
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Alert, Limits, MachineRule, Sensor
+from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.network import layers
 from pipeline.records import Machine, Reading, Readings

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from machines import live, machine_with_modes
 
 from pipeline import explanation, incidents
-from pipeline.config import MachineRule, Sensor
+from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.explanation import Quoted, Voice
 from pipeline.incidents import Part

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from servers import Mosquitto, until
 
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.connections import open_sink
 from pipeline.console.connection import CONNECTIONS
 from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks

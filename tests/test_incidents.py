@@ -12,7 +12,7 @@ from machines import SECOND, START, engine_of, live, machine_with_modes, reading
 from pipeline import incidents
 from pipeline.announcements import Announcer
 from pipeline.commands import Command, CommandError, read
-from pipeline.config import Alert, MachineRule
+from pipeline.config.settings import Alert, MachineRule
 from pipeline.engine import Changes, Engine
 from pipeline.records import Machine, Readings
 from pipeline.scoring import MachineState, Severity

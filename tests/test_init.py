@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from pipeline.announcements import Announcer
 from pipeline.cli import app
-from pipeline.config import Config, Mqtt
-from pipeline.config_file import load, parsed
+from pipeline.config.file import load, parsed
+from pipeline.config.settings import Config, Mqtt
 from pipeline.connections import status_of
 from pipeline.mqtt import Broker, Publisher
 from pipeline.payloads import Decoder

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from machines import SECOND, START
 
-from pipeline.config import Config, Limits, Mqtt, Source, Times
+from pipeline.config.settings import Config, Limits, Mqtt, Source, Times
 from pipeline.connections import open_sink
 from pipeline.engine import Engine
 from pipeline.payloads import Decoder

@@ -9,7 +9,7 @@ import pytest
 from machines import machine_with_modes, present
 
 from encoders import rate
-from pipeline.config import MachineRule, Sensor
+from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.fleet import SnapshotError, leaves
 from pipeline.network import clock, condition, context, evidence, evolving, layers, rank, resolution

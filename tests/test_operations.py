@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import engine_of, equal, live, machine_with_modes, messages, plant, readings, restored, same, told
 
-from pipeline.config import Alert, MachineRule, Sensor
+from pipeline.config.settings import Alert, MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.fleet import NoBaselineError
 from pipeline.records import Machine

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Source, Times
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Source, Times
 from pipeline.payloads import MAX_ROUTES, PAYLOADS, Cause, Decoded, Decoder
 from pipeline.payloads.decoded import DETAILED, Refusal
 from pipeline.payloads.json_object import MAX_NAMES, JsonObject

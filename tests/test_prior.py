@@ -9,10 +9,10 @@ from test_engine import SECOND, START, run, same
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.config.prior_file import PriorError, read_prior, write_prior
 from pipeline.engine import Engine
 from pipeline.journal import Journal
 from pipeline.network.prior import ROWS, Prior, pooled
-from pipeline.prior_file import PriorError, read_prior, write_prior
 from pipeline.records import Machine, Reading
 from pipeline.scoring import WARM
 from pipeline.snapshots import Snapshots

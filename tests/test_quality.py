@@ -20,8 +20,8 @@ import pytest
 import scorers
 import verify
 
-from pipeline.config import Sensor, match_rule
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Sensor, match_rule
 
 QUALITY = Path(board.__file__).parent
 

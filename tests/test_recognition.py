@@ -5,7 +5,7 @@ import pytest
 from machines import START, engine_of, plant, readings, restored, same
 
 from pipeline.commands import Command, CommandError
-from pipeline.config import MachineRule
+from pipeline.config.settings import MachineRule
 from pipeline.fleet import SnapshotError
 from pipeline.recognition import CLASSES, KEPT, LEAST, NEAR, SCALE, WHOLE, Memory, TooManyClassesError
 from pipeline.records import Machine

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from servers import Mosquitto, until
 
-from pipeline.config import Config, Mqtt, Source
+from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.connections import open_sink
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.records import Message

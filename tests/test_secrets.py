@@ -17,8 +17,8 @@ from servers import Mosquitto, passwords, until
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import Config, ConfigError, InfluxDB, Mqtt, Secret, read_secret
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Config, ConfigError, InfluxDB, Mqtt, Secret, read_secret
 from pipeline.connections import broker_of, open_sink
 from pipeline.console.configuration import described
 from pipeline.mqtt import Broker, Publisher

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from servers import InfluxDB, Mosquitto, until
 
-from pipeline.config import MachineRule, Sensor
+from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Publisher

@@ -8,7 +8,7 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import Config
+from pipeline.config.settings import Config
 from pipeline.engine import Engine
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder

@@ -13,7 +13,7 @@ import typer
 from servers import InfluxDB
 
 from pipeline.cli import answering
-from pipeline.config import Config, Console
+from pipeline.config.settings import Config, Console
 from pipeline.delivery import Delivery
 from pipeline.journal import Journal
 from pipeline.records import Point

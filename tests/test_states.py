@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from pipeline import scoring
 from pipeline.cli import app
 from pipeline.commands import Command
-from pipeline.config import Alert, MachineRule
+from pipeline.config.settings import Alert, MachineRule
 from pipeline.console import views
 from pipeline.journal import Journal
 from pipeline.records import Machine

@@ -10,7 +10,7 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import Config, Source
+from pipeline.config.settings import Config, Source
 from pipeline.mqtt import Broker, Publisher
 from pipeline.payloads import Cause, Decoder
 from pipeline.records import Message

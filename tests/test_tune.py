@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.cli.recordings import rounded_up
-from pipeline.config_file import parsed
+from pipeline.config.file import parsed
 from pipeline.records import Point
 from pipeline.sinks.embedded import Embedded
 from pipeline.tuning import APART_NS, LOWEST, budget_of, critical_of, incidents, tune
@@ -92,7 +92,7 @@ def test_without_recordings_it_reads_the_embedded_store(tmp_path: Path):
     path = tmp_path / "plant.yaml"
     path.write_text(yaml.safe_dump({"data": str(tmp_path / "data")}))
     assert CliRunner().invoke(app, ["tune", "--config", str(path)]).exit_code == 1
-    from pipeline.config_file import load
+    from pipeline.config.file import load
     from pipeline.data_folder import store_path
 
     store = Embedded(store_path(load(path, {})))

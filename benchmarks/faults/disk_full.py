@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mutations import rows, state_of
 
-from pipeline.config import Config, Emit, Limits
+from pipeline.config.settings import Config, Emit, Limits
 from pipeline.records import Announcement, Message, Point
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded

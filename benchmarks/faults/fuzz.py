@@ -33,7 +33,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.config import Source, Times, duration_ns, unix_ns  # noqa: E402
+from pipeline.config.settings import Source, Times, duration_ns, unix_ns  # noqa: E402
 from pipeline.payloads import PAYLOADS, Cause, Decoder  # noqa: E402
 from pipeline.payloads.decoded import Decoded, is_name  # noqa: E402
 from pipeline.records import MAX_MAGNITUDE, Message  # noqa: E402

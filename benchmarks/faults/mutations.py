@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Config, ConfigError
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Config, ConfigError
 from pipeline.fleet import Fleet
 from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Announcement, Message, Point

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from victims import InfluxDB
 
-from pipeline.config import Emit, Limits, duration_ns
+from pipeline.config.settings import Emit, Limits, duration_ns
 from pipeline.delivery import Delivery
 from pipeline.engine import Engine
 from pipeline.journal import Journal

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from victims import ROOT, InfluxDB, Spikewatch
 
-from pipeline.config import Config
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Config
 from pipeline.engine import Engine
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point, Reading

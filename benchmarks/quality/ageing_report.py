@@ -14,7 +14,7 @@ from typing import NamedTuple
 import ageing
 import numpy as np
 
-from pipeline.config import MachineRule, Sensor
+from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.records import Machine, Readings
 

@@ -31,7 +31,7 @@ import ageing
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from pipeline.config import MachineRule
+from pipeline.config.settings import MachineRule
 from pipeline.engine import Engine
 from pipeline.recognition import WHOLE, YOUNG, Memory
 from pipeline.score import batches, room_for

@@ -16,7 +16,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out
-from pipeline.config import ConfigError, duration_ns
+from pipeline.config.settings import ConfigError, duration_ns
 
 journal = typer.Typer(
     help="Inspect the journal: what was accepted, what waits for delivery, what was refused.",

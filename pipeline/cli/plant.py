@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import asdict, replace
 
-from pipeline.addresses import MQTT, address
 from pipeline.cli.terminal import AsJson, ConfigPath, app, broker_for, configured, err, fail, out, progress_bar
-from pipeline.config import Config, ConfigError, Tls, duration_ns
-from pipeline.config_file import parsed
+from pipeline.config.addresses import MQTT, address
+from pipeline.config.file import parsed
+from pipeline.config.settings import Config, ConfigError, Tls, duration_ns
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
 from pipeline.stopping import until_stopped
 

@@ -23,7 +23,7 @@ from pipeline.cli.terminal import (
     out,
     progress_bar,
 )
-from pipeline.config import Config, MachineRule, match_rule
+from pipeline.config.settings import Config, MachineRule, match_rule
 from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def score(
       frame = pandas.read_csv("scores/press-1.explain.csv", index_col="time", parse_dates=True)
       frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
+    from pipeline.config.prior_file import priors_of
     from pipeline.network import layers
-    from pipeline.prior_file import priors_of
     from pipeline.tables import TableError, read_table
 
     excluded = listed(exclude)
@@ -245,8 +245,8 @@ def evaluate(
       2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
     """
     from pipeline import evaluation
+    from pipeline.config.prior_file import priors_of
     from pipeline.labels import LabelsError, read_labels
-    from pipeline.prior_file import priors_of
     from pipeline.report import facts, remarks, tabulate
     from pipeline.tables import TableError, read_table
 
@@ -335,7 +335,7 @@ def tune(
     tree = configured(config)
     found: dict[str, Tuned] = {}
     if inputs:
-        from pipeline.prior_file import priors_of
+        from pipeline.config.prior_file import priors_of
         from pipeline.tables import TableError, read_table
 
         named(inputs)
@@ -503,8 +503,8 @@ def prior(
     """
     from fnmatch import fnmatchcase
 
+    from pipeline.config.prior_file import write_prior
     from pipeline.network.prior import ROWS, pooled
-    from pipeline.prior_file import write_prior
     from pipeline.score import learned
     from pipeline.tables import TableError, read_table
 

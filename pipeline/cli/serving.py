@@ -21,8 +21,8 @@ from pipeline.cli.terminal import (
     out,
     set_up_logs,
 )
-from pipeline.config import Config, ConfigError, NoConfigError
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Config, ConfigError, NoConfigError
 from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
 
 def show_problems(config: Path | None) -> None:
     """Safe mode: serve the page that shows what is wrong with a configuration, until stopped."""
-    from pipeline.config_file import readable
+    from pipeline.config.file import readable
     from pipeline.console import serve_problems
     from pipeline.health import notifier
 

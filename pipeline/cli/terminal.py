@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.config import Config, ConfigError
-from pipeline.config_file import load
+from pipeline.config.file import load
+from pipeline.config.settings import Config, ConfigError
 
 if TYPE_CHECKING:
     from pipeline.engine import Engine

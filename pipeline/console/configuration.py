@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import ConfigError, Problem
-from pipeline.config_file import MOST_BYTES, load
+from pipeline.config.file import MOST_BYTES, load
+from pipeline.config.settings import ConfigError, Problem
 from pipeline.files import read_bounded
 
 LONGEST = 262_144  # characters that are shown

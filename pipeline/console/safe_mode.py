@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config import Console
+from pipeline.config.settings import Console
 from pipeline.console.server import Server
 
 log = logging.getLogger("spikewatch.console")

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from pipeline.config import Console
+from pipeline.config.settings import Console
 from pipeline.console.api import Api, Backend, Status, failed
 from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door

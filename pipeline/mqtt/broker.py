@@ -8,7 +8,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from pipeline.addresses import MQTT, address
+from pipeline.config.addresses import MQTT, address
 from pipeline.files import open_regular
 from pipeline.mqtt.client import LONGEST_BODY, BulkClient
 

@@ -7,7 +7,7 @@ readings, refusals or both, and never an exception.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from pipeline.config import Source, Times, duration_ns, unix_ns
+from pipeline.config.settings import Source, Times, duration_ns, unix_ns
 from pipeline.payloads.decoded import Cause, Decoded, Refusal, Route, Window, is_name, refusal
 from pipeline.payloads.json_object import JsonObject
 from pipeline.payloads.number import Number

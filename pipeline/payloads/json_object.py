@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.config import Source, unix_ns
+from pipeline.config.settings import Source, unix_ns
 from pipeline.payloads.decoded import (
     MAX_DEPTH,
     MAX_NAME,

@@ -2,7 +2,7 @@
 
 import math
 
-from pipeline.config import Source
+from pipeline.config.settings import Source
 from pipeline.payloads.decoded import Cause, Decoded, Route, Window, refusal
 from pipeline.records import MAX_MAGNITUDE, Machine, Reading
 from pipeline.topics import Captures

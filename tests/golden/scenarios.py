@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.commands import Command
-from pipeline.config import Alert, Limits, MachineRule, Sensor
+from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
 from pipeline.engine import Engine
 from pipeline.network import layers
 from pipeline.network.prior import Prior

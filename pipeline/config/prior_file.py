@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import MachineRule, match_rule
+from pipeline.config.settings import MachineRule, match_rule
 from pipeline.files import read_bounded
 from pipeline.network import evidence
 from pipeline.network.prior import FEATURES, Prior

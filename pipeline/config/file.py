@@ -15,8 +15,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 import yaml
 
-from pipeline.config import Config, ConfigError, Console, InfluxDB, Mqtt, NoConfigError, Problem, Secret
-from pipeline.config_checks import CHECKS
+from pipeline.config.checks import CHECKS
+from pipeline.config.settings import Config, ConfigError, Console, InfluxDB, Mqtt, NoConfigError, Problem, Secret
 from pipeline.files import read_bounded
 
 MOST_BYTES = 1 << 20  # of a file; 10,000 rules for machines take two thirds of it

@@ -1,6 +1,6 @@
 """The configuration: one frozen tree, everything with a default.
 
-Parts receive their own branch, never the tree. `pipeline.config_file` reads it from YAML, `pipeline.config_checks`
+Parts receive their own branch, never the tree. `pipeline.config.file` reads it from YAML, `pipeline.config.checks`
 finds what the types cannot say.
 """
 

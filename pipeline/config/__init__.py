@@ -1,0 +1,1 @@
+"""Settings: one YAML file, typed, checked before anything starts; errors name file, line and key."""
