@@ -69,7 +69,7 @@ define install
 	@sed -nE '/^(llvmlite|msgspec|numba|numpy|pyyaml)==/,/[^\\]$$/p' constraints.txt >$(VENV)/network.txt
 	@$(PIP) --no-compile --require-hashes -r $(VENV)/network.txt
 	@echo "compiling the network beside it (a minute or two, once)"
-	@$(BIN)/python -c 'from pipeline.engine import compile_network; compile_network()' 2>/dev/null & \
+	@$(BIN)/python -c 'from pipeline.engine.engine import compile_network; compile_network()' 2>/dev/null & \
 		$(PIP) --no-compile --require-hashes $(1:%=-r %) && $(PIP) --no-compile --no-deps --no-build-isolation -e . && wait
 	@touch $@
 endef

@@ -30,7 +30,7 @@ from load import SHAPES, TOPICS, Broker
 
 from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source
 from pipeline.connections import open_sink
-from pipeline.engine import Engine, compile_network
+from pipeline.engine.engine import Engine, compile_network
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
 from pipeline.records import Announcement, Machine, Message, Readings

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from pipeline.engine.incidents import Incident
 from pipeline.home_assistant import discovery
-from pipeline.incidents import Incident
 from pipeline.records import Announcement, Machine, Point
 from pipeline.topics import Template
 

@@ -18,9 +18,9 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.engine import Engine, Scores
+from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.scoring import MachineState, Severity
 from pipeline.evaluation import Label
-from pipeline.scoring import MachineState, Severity
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
 EVENTS = 40  # kept

@@ -15,7 +15,7 @@ from pathlib import Path
 PREFIX = "kernels-"
 VARIABLE = "NUMBA_CACHE_DIR"
 # All that is compiled or taken in is in here.
-KERNELS = ("encoders", "pipeline/network", "pipeline/scoring.py", "pipeline/recognition.py")
+KERNELS = ("encoders", "pipeline/network", "pipeline/engine/scoring.py", "pipeline/engine/recognition.py")
 
 
 def digest(sources: Path) -> str:

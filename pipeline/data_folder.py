@@ -13,12 +13,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.commands import Command, CommandError
 from pipeline.config.prior_file import priors_of
 from pipeline.config.settings import Config, duration_ns, match_rule
-from pipeline.engine import Engine
+from pipeline.engine.commands import Command, CommandError
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import Fleet, LaterFormatError, SnapshotError
 from pipeline.files import PRIVATE_FILE, make_folder, open_private, open_to_others
-from pipeline.fleet import Fleet, LaterFormatError, SnapshotError
 from pipeline.journal import Journal
 from pipeline.records import Ints, Machine, Readings
 from pipeline.snapshots import LaterVersionError, Snapshots, later

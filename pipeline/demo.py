@@ -26,7 +26,7 @@ from rich.live import Live
 from pipeline.board import Board
 from pipeline.broker import need
 from pipeline.config.settings import Config, unix_ns
-from pipeline.engine import Scores
+from pipeline.engine.engine import Scores
 from pipeline.evaluation import Label
 from pipeline.files import open_regular
 from pipeline.records import Point

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from pipeline.engine.scoring import MachineState
 from pipeline.records import Machine
-from pipeline.scoring import MachineState
 
 PREFIX = "homeassistant"  # Home Assistant's default
 

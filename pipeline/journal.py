@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.commands import Command
+from pipeline.engine.commands import Command
 from pipeline.files import make_folder, open_private
 from pipeline.journal_file import (
     CHAIN,

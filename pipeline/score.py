@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.config.settings import Limits, MachineRule
-from pipeline.engine import Engine, Scores
+from pipeline.engine.engine import Engine, Scores
 from pipeline.network import layers, prior
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
 from pipeline.tables import Table

@@ -25,14 +25,14 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from pipeline.announcements import Announcer, is_own, topic_of
-from pipeline.commands import Command, CommandError, read
 from pipeline.config.settings import Config, duration_ns
 from pipeline.connections import status_topic
 from pipeline.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.delivery import Delivery
-from pipeline.engine import Engine, Scores
+from pipeline.engine.commands import Command, CommandError, read
+from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.incidents import Incident
 from pipeline.health import Liveness, figures
-from pipeline.incidents import Incident
 from pipeline.journal import Dead, Journal
 from pipeline.payloads import Decoder
 from pipeline.progress import Progress

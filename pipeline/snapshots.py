@@ -6,7 +6,7 @@ version is neither used nor touched.
 
 The file, version 3: the line `spikewatch snapshot 3`, the length of a JSON header as 8 bytes, the header (journal
 sequence; name, type and shape of every array), the arrays' bytes one after the other, and the BLAKE2b digest of all
-that. Version 2 was numpy's .npz. What the arrays mean is versioned by `pipeline.fleet`.
+that. Version 2 was numpy's .npz. What the arrays mean is versioned by `pipeline.engine.fleet`.
 """
 
 import errno

@@ -17,7 +17,7 @@ from servers import InfluxDB, Mosquitto, VictoriaMetrics
 
 import encoders
 import pipeline
-from pipeline.engine import compile_network
+from pipeline.engine.engine import compile_network
 
 LONGEST = [f"test_{name}" for name in ("network", "service", "first_hour", "limits", "page", "secrets", "faults")]
 

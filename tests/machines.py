@@ -3,7 +3,7 @@
 import ageing
 import numpy as np
 
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.records import Machine, Reading, Readings
 
 SECOND = 1_000_000_000

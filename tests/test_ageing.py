@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from machines import SECOND, engine_of, plant, readings
 from typer.testing import CliRunner
 
-from pipeline import ageing
 from pipeline.cli import app
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.engine import Engine
+from pipeline.engine import ageing
+from pipeline.engine.engine import Engine
 from pipeline.journal import Journal
 from pipeline.records import Machine, Reading
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.engine import Engine
-from pipeline.fleet import NoBaselineError
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import NoBaselineError
 from pipeline.records import MAX_MAGNITUDE, Machine, Reading
 
 SECOND = 1_000_000_000

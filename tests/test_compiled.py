@@ -15,9 +15,9 @@ def sources(tmp_path):
     for name in (
         "encoders/delta.py",
         "pipeline/network/rank.py",
-        "pipeline/engine.py",
-        "pipeline/scoring.py",
-        "pipeline/recognition.py",
+        "pipeline/engine/engine.py",
+        "pipeline/engine/scoring.py",
+        "pipeline/engine/recognition.py",
     ):
         path = tmp_path / "sources" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def test_the_same_sources_use_the_same_folder_and_any_change_another_one(sources
     second = kept(sources, dict(environ))
     assert second != first
     assert not first.exists(), "what was compiled of other sources goes"
-    (sources / "pipeline/engine.py").write_text("x = 3\n")
+    (sources / "pipeline/engine/engine.py").write_text("x = 3\n")
     assert kept(sources, dict(environ)) == second, "no kernel changed"
     (sources / "pipeline/network/rank.py").rename(sources / "pipeline/network/ranks.py")
     assert kept(sources, dict(environ)) != second

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pipeline.board import ALWAYS, GAP, Board, columns
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.evaluation import Label
 from pipeline.records import Machine, Reading
 

@@ -8,10 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline import ageing, evaluation, explanation, picture, recognition, simulation, tuning
+from pipeline import evaluation, picture, simulation, tuning
 from pipeline.cli import app
 from pipeline.config.prior_file import unsound
 from pipeline.console.views import rounded
+from pipeline.engine import ageing, explanation, recognition
 from pipeline.network.evidence import MEMBRANES
 from pipeline.network.prior import FEATURES, Prior
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
+from pipeline.engine.scoring import Severity
 from pipeline.network import layers
 from pipeline.records import Machine, Reading, Readings
-from pipeline.scoring import Severity
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -10,11 +10,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from machines import live, machine_with_modes
 
-from pipeline import explanation, incidents
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.engine import Engine
-from pipeline.explanation import Quoted, Voice
-from pipeline.incidents import Part
+from pipeline.engine import explanation, incidents
+from pipeline.engine.engine import Engine
+from pipeline.engine.explanation import Quoted, Voice
+from pipeline.engine.incidents import Part
 from pipeline.network import NAMES, evidence, layers
 from pipeline.records import Machine, Reading
 from pipeline.score import score

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import messages, told
 
-from pipeline.engine import Engine
-from pipeline.fleet import SnapshotError
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import SnapshotError
 from pipeline.records import Machine
 
 

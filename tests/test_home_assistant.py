@@ -4,9 +4,9 @@ import json
 import re
 
 from pipeline.announcements import Announcer, topic_of
+from pipeline.engine.scoring import MachineState
 from pipeline.home_assistant import discovery, identifier
 from pipeline.records import Machine, Point
-from pipeline.scoring import MachineState
 
 PRESS = Machine("press 1/a", (("site", "north"),))
 # https://www.home-assistant.io/integrations/sensor.mqtt/, and `origin` of .../integrations/mqtt/#mqtt-discovery

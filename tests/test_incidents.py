@@ -9,13 +9,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, live, machine_with_modes, readings, restored, same
 
-from pipeline import incidents
 from pipeline.announcements import Announcer
-from pipeline.commands import Command, CommandError, read
 from pipeline.config.settings import Alert, MachineRule
-from pipeline.engine import Changes, Engine
+from pipeline.engine import incidents
+from pipeline.engine.commands import Command, CommandError, read
+from pipeline.engine.engine import Changes, Engine
+from pipeline.engine.scoring import MachineState, Severity
 from pipeline.records import Machine, Readings
-from pipeline.scoring import MachineState, Severity
 
 PRESS = Machine("m")
 

@@ -13,7 +13,7 @@ from machines import SECOND, START
 
 from pipeline.config.settings import Config, Limits, Mqtt, Source, Times
 from pipeline.connections import open_sink
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point, Reading
 from pipeline.service import Service, portions

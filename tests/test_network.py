@@ -10,11 +10,11 @@ from machines import machine_with_modes, present
 
 from encoders import rate
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.engine import Engine
-from pipeline.fleet import SnapshotError, leaves
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import SnapshotError, leaves
+from pipeline.engine.scoring import MachineState
 from pipeline.network import clock, condition, context, evidence, evolving, layers, rank, resolution
 from pipeline.records import Machine, Readings
-from pipeline.scoring import MachineState
 
 SECOND = 1_000_000_000
 # The detector's page as it stands: its condition alone, with its own constants.

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from machines import machine_with_modes, present
 
-from pipeline.engine import Engine
-from pipeline.fleet import leaves
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import leaves
+from pipeline.engine.scoring import MachineState
 from pipeline.network import evidence, layers, resolution
 from pipeline.records import Machine, Readings
-from pipeline.scoring import MachineState
 
 SECOND = 1_000_000_000
 ROWS = 7_000

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from machines import engine_of, equal, live, machine_with_modes, messages, plant, readings, restored, same, told
 
 from pipeline.config.settings import Alert, MachineRule, Sensor
-from pipeline.engine import Engine
-from pipeline.fleet import NoBaselineError
+from pipeline.engine.engine import Engine
+from pipeline.engine.fleet import NoBaselineError
+from pipeline.engine.scoring import MachineState
 from pipeline.records import Machine
-from pipeline.scoring import MachineState
 
 
 def test_normal_ends_an_alarm_and_leaves_nothing_to_confirm_and_a_new_fault_is_still_found():

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.prior_file import PriorError, read_prior, write_prior
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
+from pipeline.engine.scoring import WARM
 from pipeline.journal import Journal
 from pipeline.network.prior import ROWS, Prior, pooled
 from pipeline.records import Machine, Reading
-from pipeline.scoring import WARM
 from pipeline.snapshots import Snapshots
 
 SENSORS = 4

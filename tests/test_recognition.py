@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from machines import START, engine_of, plant, readings, restored, same
 
-from pipeline.commands import Command, CommandError
 from pipeline.config.settings import MachineRule
-from pipeline.fleet import SnapshotError
-from pipeline.recognition import CLASSES, KEPT, LEAST, NEAR, SCALE, WHOLE, Memory, TooManyClassesError
+from pipeline.engine.commands import Command, CommandError
+from pipeline.engine.fleet import SnapshotError
+from pipeline.engine.recognition import CLASSES, KEPT, LEAST, NEAR, SCALE, WHOLE, Memory, TooManyClassesError
 from pipeline.records import Machine
 
 BEGIN, EVERY, LONG = 1500, 1000, 120

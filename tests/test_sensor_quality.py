@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.console import views
-from pipeline.engine import Engine, Trust
+from pipeline.engine.engine import Engine, Trust
 from pipeline.journal import Journal
 from pipeline.network import layers, quality
 from pipeline.network.quality import Quality

@@ -14,7 +14,7 @@ import yaml
 from servers import InfluxDB, Mosquitto, until
 
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Publisher
 from pipeline.network import layers

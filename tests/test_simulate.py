@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.settings import Config
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names

@@ -7,15 +7,15 @@ import pytest
 from machines import SECOND, START, engine_of, live, machine_with_modes, plant, readings, restored
 from typer.testing import CliRunner
 
-from pipeline import scoring
 from pipeline.cli import app
-from pipeline.commands import Command
 from pipeline.config.settings import Alert, MachineRule
 from pipeline.console import views
+from pipeline.engine import scoring
+from pipeline.engine.commands import Command
+from pipeline.engine.scoring import MachineState, Severity
+from pipeline.engine.silence import INTERVALS, LEAST_NS
 from pipeline.journal import Journal
 from pipeline.records import Machine
-from pipeline.scoring import MachineState, Severity
-from pipeline.silence import INTERVALS, LEAST_NS
 
 LONG = LEAST_NS // SECOND + 60  # seconds in which a machine of one row a second becomes silent
 

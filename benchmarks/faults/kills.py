@@ -33,7 +33,7 @@ from publisher import NumberedPublisher
 from victims import DURABLE, SHARED, InfluxDB, Mosquitto, Spikewatch, listens, until
 from workload import ALWAYS, SOURCES, bare_messages, compare, messages, points_in, scored, truth, truth_of_arrivals
 
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.snapshots import Snapshots
 
 DATABASE = "machines"

@@ -26,7 +26,7 @@ import numpy as np
 
 from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError
-from pipeline.fleet import Fleet
+from pipeline.engine.fleet import Fleet
 from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Announcement, Message, Point
 from pipeline.service import Service

@@ -24,7 +24,7 @@ from victims import InfluxDB
 
 from pipeline.config.settings import Emit, Limits, duration_ns
 from pipeline.delivery import Delivery
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.journal import Journal
 from pipeline.records import Machine, Point, Reading
 from pipeline.sinks.influxdb import InfluxV1

@@ -28,7 +28,7 @@ import psutil
 from victims import SHARED, InfluxDB, Mosquitto, Spikewatch, until
 from workload import SENSORS, START_S, rows, sample, scored
 
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Machine, Readings
 from pipeline.snapshots import GENERATIONS, Snapshots

@@ -18,7 +18,7 @@ from victims import ROOT, InfluxDB, Spikewatch
 
 from pipeline.config.file import load
 from pipeline.config.settings import Config
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point, Reading
 

@@ -15,7 +15,7 @@ import ageing
 import numpy as np
 
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.records import Machine, Readings
 
 START, STEP = 1_600_000_000 * 10**9, 10 * 10**9  # of the rows, nanoseconds

@@ -32,8 +32,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from pipeline.config.settings import MachineRule
-from pipeline.engine import Engine
-from pipeline.recognition import WHOLE, YOUNG, Memory
+from pipeline.engine.engine import Engine
+from pipeline.engine.recognition import WHOLE, YOUNG, Memory
 from pipeline.score import batches, room_for
 from pipeline.tables import Table
 

@@ -13,7 +13,7 @@ import ageing
 import numpy as np
 from bands import recording
 
-from pipeline.engine import Engine
+from pipeline.engine.engine import Engine
 from pipeline.score import batches
 from pipeline.tables import Table
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import typer
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, fail, out
-from pipeline.commands import ARGUMENTS, VERBS, Command, CommandError, checked
 from pipeline.config.settings import MOST_SECRET_BYTES, Config, ConfigError, read_secret
+from pipeline.engine.commands import ARGUMENTS, VERBS, Command, CommandError, checked
 from pipeline.files import read_bounded
 from pipeline.identity import machine_of
 from pipeline.records import Machine

@@ -90,7 +90,7 @@ def write_scores(path: Path, table: "Table", scored: "Scored", labelled: "Bools 
     """time,score,severity,cause and, of an evaluation, label: a line per row."""
     import csv
 
-    from pipeline.scoring import Severity
+    from pipeline.engine.scoring import Severity
 
     columns: list[Sequence[object]] = [
         table.stamps,
@@ -200,7 +200,7 @@ def score(
 
 def in_short(scored: "Scored") -> str:
     """How many rows there are, and how many of them are in alarm."""
-    from pipeline.scoring import Severity
+    from pipeline.engine.scoring import Severity
 
     learning = len(scored.ready) - int(scored.ready.sum())
     warning, critical = (int((scored.severity == level).sum()) for level in (Severity.WARNING, Severity.CRITICAL))

@@ -26,7 +26,7 @@ from pipeline.config.settings import Config, ConfigError, NoConfigError
 from pipeline.stopping import until_stopped
 
 if TYPE_CHECKING:
-    from pipeline.ageing import Ageing, Forecast
+    from pipeline.engine.ageing import Ageing, Forecast
 
 
 @app.command()
@@ -147,7 +147,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     Example: spikewatch machines --config plant.yaml
     """
     from pipeline.board import moment
-    from pipeline.scoring import MachineState
+    from pipeline.engine.scoring import MachineState
 
     engine = as_committed(configured(config))
     summaries = engine.summaries()

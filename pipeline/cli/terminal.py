@@ -17,7 +17,7 @@ from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.engine import Engine
+    from pipeline.engine.engine import Engine
     from pipeline.mqtt import Broker
 
 app = typer.Typer(

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from pipeline.commands import VERBS, Command, CommandError
 from pipeline.console import configuration, history, metrics, routes, views
 from pipeline.console.recent import Recent, Table
-from pipeline.engine import Engine, Scores
+from pipeline.engine.commands import VERBS, Command, CommandError
+from pipeline.engine.engine import Engine, Scores
 from pipeline.identity import machine_of
 from pipeline.records import Machine, Point
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.console.recent import READINGS, ROWS, Table
+from pipeline.engine.scoring import Severity
 from pipeline.records import Point
-from pipeline.scoring import Severity
 from pipeline.sinks.embedded import Embedded, Tags
 
 ROWS_BACK = 400  # of a machine

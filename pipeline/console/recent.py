@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine import Engine, Scores
-from pipeline.explanation import entries
+from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.explanation import entries
 from pipeline.records import Ints
 
 BACKGROUND = (50_000, 200_000)  # rows and readings of all machines together: 20 MB

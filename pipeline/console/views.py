@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
-from pipeline.engine import Changes, Engine, Summary, Trust
-from pipeline.explanation import POPULATION
+from pipeline.engine.engine import Changes, Engine, Summary, Trust
+from pipeline.engine.explanation import POPULATION
+from pipeline.engine.incidents import Incident
+from pipeline.engine.scoring import MachineState, Severity
 from pipeline.identity import identity
-from pipeline.incidents import Incident
 from pipeline.network import NAMES
 from pipeline.records import Bools, Floats, Ints, Machine, Point
-from pipeline.scoring import MachineState, Severity
 
 # What a machine needs, most urgent first; by this the page is sorted.
 ATTENTION = ("critical", "warning", "changed", "silent", "sensor", "frozen", "drifting", "learning", "ready")

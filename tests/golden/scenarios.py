@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.commands import Command
 from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
-from pipeline.engine import Engine
+from pipeline.engine.commands import Command
+from pipeline.engine.engine import Engine
 from pipeline.network import layers
 from pipeline.network.prior import Prior
 from pipeline.records import Machine, Reading

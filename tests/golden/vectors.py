@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scenarios import Scenario, scenarios
 
-from pipeline.commands import Command
-from pipeline.engine import Engine, Scores
+from pipeline.engine.commands import Command
+from pipeline.engine.engine import Engine, Scores
 from pipeline.records import Point, Readings
 from pipeline.sinks.lines import line
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders import delta, rate
-from pipeline import incidents, recognition, scoring
 from pipeline.config.settings import Limits, MachineRule, duration_ns
+from pipeline.engine import incidents, recognition, scoring
 from pipeline.network import layers, prior, rows
 from pipeline.records import Ints, Machine
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.spikes import kernel
-from pipeline.commands import CLASS_LENGTH
+from pipeline.engine.commands import CLASS_LENGTH
 from pipeline.network import evidence, layers
 from pipeline.network.judgement import Account
 from pipeline.records import Floats, Ints

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import ageing, explanation, incidents, recognition, scoring, silence
-from pipeline.ageing import Ageing
-from pipeline.commands import Command, CommandError, audit, checked, snooze_ns
 from pipeline.config.settings import Limits, MachineRule
-from pipeline.explanation import Sensors, Voice
-from pipeline.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
-from pipeline.incidents import Incident, News
+from pipeline.engine import ageing, explanation, incidents, recognition, scoring, silence
+from pipeline.engine.ageing import Ageing
+from pipeline.engine.commands import Command, CommandError, audit, checked, snooze_ns
+from pipeline.engine.explanation import Sensors, Voice
+from pipeline.engine.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
+from pipeline.engine.incidents import Incident, News
+from pipeline.engine.scoring import MachineState, Severity
 from pipeline.network import clock, drift, evidence, judgement, layers, prior, rows, wear
 from pipeline.network.quality import Quality
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
-from pipeline.scoring import MachineState, Severity
 
 NANOSECONDS_PER_DAY = 86_400e9
 HOUR_NS = 3_600_000_000_000
@@ -373,7 +373,7 @@ class Engine:
         """A point for every machine that has become silent; to be asked every few seconds.
 
         `now_ns`: of any clock that only goes forward. The point's time comes from the data, so that it is the same
-        point after a restart. Not said again until the machine has spoken; see `pipeline.silence`.
+        point after a restart. Not said again until the machine has spoken; see `pipeline.engine.silence`.
         """
         newest_ns = self.fleet.state.row_machines.time_ns[: len(self.fleet.machines)]
         usual_ns = self.fleet.state.row_machines.usual_ns[: len(self.fleet.machines)]

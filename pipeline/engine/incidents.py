@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import explanation
-from pipeline.commands import CLASS_LENGTH
+from pipeline.engine import explanation
+from pipeline.engine.commands import CLASS_LENGTH
+from pipeline.engine.scoring import Severity
 from pipeline.records import Bools, Floats, Ints
-from pipeline.scoring import Severity
 
 INTERVALS = 20  # usual sampling intervals that a pause may always have, however short `close` is
 NAMED = 5  # sensors that an incident names at most ...

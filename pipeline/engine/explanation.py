@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline import scoring
+from pipeline.engine import scoring
 from pipeline.network import NAMES, condition, evidence
 from pipeline.network.judgement import Account
 from pipeline.records import Floats, Ints
