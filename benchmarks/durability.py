@@ -31,8 +31,8 @@ from publisher import NumberedPublisher
 from victims import Mosquitto, Spikewatch, VictoriaMetrics, until
 
 from pipeline import service
-from pipeline.journal import Journal
 from pipeline.records import Readings
+from pipeline.storage.journal import Journal
 
 PER_SECOND = 40.0  # messages of ten rows, in (b): what the usual way can score beside everything else
 PATIENCE_S = 90.0  # until nothing more is expected to arrive

@@ -7,12 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from pipeline.config.settings import Config, ConfigError, duration_ns, read_secret
-from pipeline.data_folder import broker_port_path, store_path
 from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+from pipeline.storage.data_folder import broker_port_path, store_path
 
 USUAL_PORT = 1883  # of MQTT without TLS
 MOST_PORT_BYTES = 100  # of the file that says another

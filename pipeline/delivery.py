@@ -23,12 +23,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.journal import Outbox
-from pipeline.progress import Progress, Range, minus, remember, remembered, union
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, Unreachable
 from pipeline.sinks.lines import line
-from pipeline.sqlite_files import beside, is_damage
+from pipeline.storage.journal import Outbox
+from pipeline.storage.progress import Progress, Range, minus, remember, remembered, union
+from pipeline.storage.sqlite_files import beside, is_damage
 
 log = logging.getLogger("spikewatch.delivery")
 

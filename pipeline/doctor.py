@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from pipeline.config.settings import Config, ConfigError, duration_ns
 from pipeline.files import make_folder
-from pipeline.inspection import Stats
-from pipeline.inspection import stats as stats_of
 from pipeline.mqtt import Broker, Greeting, Publisher, PublishError, Receiver, greet
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Point
 from pipeline.sinks import Sink, SinkError
+from pipeline.storage.inspection import Stats
+from pipeline.storage.inspection import stats as stats_of
 from pipeline.topics import parse
 
 BYTES_A_POINT = 60.0  # in the outbox, compressed: benchmarks/faults/outage.py

@@ -27,20 +27,20 @@ import msgspec
 from pipeline.announcements import Announcer, is_own, topic_of
 from pipeline.config.settings import Config, duration_ns
 from pipeline.connections import status_topic
-from pipeline.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.delivery import Delivery
 from pipeline.engine.commands import Command, CommandError, read
 from pipeline.engine.engine import Engine, Scores
 from pipeline.engine.incidents import Incident
 from pipeline.health import Liveness, figures
-from pipeline.journal import Dead, Journal
 from pipeline.payloads import Decoder
-from pipeline.progress import Progress
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
-from pipeline.snapshots import GENERATIONS, Snapshots
-from pipeline.sqlite_files import is_damage, is_full
+from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
+from pipeline.storage.journal import Dead, Journal
+from pipeline.storage.progress import Progress
+from pipeline.storage.snapshots import GENERATIONS, Snapshots
+from pipeline.storage.sqlite_files import is_damage, is_full
 
 log = logging.getLogger("spikewatch")
 

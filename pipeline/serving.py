@@ -14,12 +14,12 @@ from pipeline.broker import EmbeddedBroker
 from pipeline.config.settings import Config, read_secret
 from pipeline.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.console import Server, Status, make_token
-from pipeline.data_folder import broker_port_path, store_path
 from pipeline.engine.engine import compile_network
 from pipeline.health import Liveness, Watchdog, notifier
 from pipeline.mqtt import Receiver
 from pipeline.service import Service
 from pipeline.stopping import Stopped, at_once
+from pipeline.storage.data_folder import broker_port_path, store_path
 from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")

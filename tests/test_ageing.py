@@ -16,8 +16,8 @@ from pipeline.cli import app
 from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine import ageing
 from pipeline.engine.engine import Engine
-from pipeline.journal import Journal
 from pipeline.records import Machine, Reading
+from pipeline.storage.journal import Journal
 
 HOUR = 3600 * SECOND
 

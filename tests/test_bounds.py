@@ -9,11 +9,11 @@ from faults.mutations import Away, Given, rows
 
 from pipeline import service as module
 from pipeline.config.settings import Config, Limits
-from pipeline.journal import DEAD_LETTERS, Dead, Journal
 from pipeline.service import Service
-from pipeline.snapshots import KEPT_ASIDE as SNAPSHOTS_ASIDE
-from pipeline.snapshots import Snapshots, write_arrays
-from pipeline.sqlite_files import KEPT_ASIDE
+from pipeline.storage.journal import DEAD_LETTERS, Dead, Journal
+from pipeline.storage.snapshots import KEPT_ASIDE as SNAPSHOTS_ASIDE
+from pipeline.storage.snapshots import Snapshots, write_arrays
+from pipeline.storage.sqlite_files import KEPT_ASIDE
 
 ROW_BYTES = 2 * 2 * 25  # a second of both machines in the journal
 
@@ -73,7 +73,7 @@ def test_where_no_snapshot_can_be_written_nothing_more_is_taken_until_one_can(tm
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         write_arrays(*arguments)
 
-    monkeypatch.setattr("pipeline.snapshots.write_arrays", written)
+    monkeypatch.setattr("pipeline.storage.snapshots.write_arrays", written)
     stop = Patient(block)
     source = served(tmp_path, 400, stop, 20 * ROW_BYTES)
     assert "snapshot.failed" in caplog.text

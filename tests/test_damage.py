@@ -14,13 +14,13 @@ from faults.mutations import experiment
 
 from pipeline.config.settings import Config
 from pipeline.delivery import RETRY_S, Delivery
-from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Machine, Point, Readings
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
-from pipeline.snapshots import Snapshots
-from pipeline.sqlite_files import remove
+from pipeline.storage.journal import Dead, Journal, JournalError, Outbox
+from pipeline.storage.snapshots import Snapshots
+from pipeline.storage.sqlite_files import remove
 
 CORPUS = Path(__file__).parent / "corpus"
 SECOND = 1_000_000_000

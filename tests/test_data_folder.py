@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.settings import Config
 from pipeline.console.door import make_token
-from pipeline.data_folder import DataFolderBusy, claim
-from pipeline.journal import Journal
 from pipeline.records import Machine, Readings
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded
-from pipeline.snapshots import MAGIC, LaterVersionError, Snapshots
+from pipeline.storage.data_folder import DataFolderBusy, claim
+from pipeline.storage.journal import Journal
+from pipeline.storage.snapshots import MAGIC, LaterVersionError, Snapshots
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.delivery import MOST_RANGES, Delivery
-from pipeline.journal import Journal
-from pipeline.progress import minus, remember, remembered, union
 from pipeline.records import Point
 from pipeline.sinks import Refused, Unreachable
+from pipeline.storage.journal import Journal
+from pipeline.storage.progress import minus, remember, remembered, union
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -221,7 +221,8 @@ def test_systemd_hears_when_the_service_starts_is_ready_lives_and_stops(kind: st
 
 STUCK = """
 import sys, threading
-from pipeline import data_folder, health
+from pipeline import health
+from pipeline.storage import data_folder
 from pipeline.engine import engine
 from pipeline.cli import main
 

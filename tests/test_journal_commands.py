@@ -10,10 +10,10 @@ from faults.mutations import prepare
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.inspection import outbox
-from pipeline.journal import Journal
-from pipeline.journal_file import connect
 from pipeline.records import Point
+from pipeline.storage.inspection import outbox
+from pipeline.storage.journal import Journal
+from pipeline.storage.journal_file import connect
 
 
 @pytest.fixture(scope="module")

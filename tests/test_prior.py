@@ -12,10 +12,10 @@ from pipeline.cli import app
 from pipeline.config.prior_file import PriorError, read_prior, write_prior
 from pipeline.engine.engine import Engine
 from pipeline.engine.scoring import WARM
-from pipeline.journal import Journal
 from pipeline.network.prior import ROWS, Prior, pooled
 from pipeline.records import Machine, Reading
-from pipeline.snapshots import Snapshots
+from pipeline.storage.journal import Journal
+from pipeline.storage.snapshots import Snapshots
 
 SENSORS = 4
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.console import views
 from pipeline.engine.engine import Engine, Trust
-from pipeline.journal import Journal
 from pipeline.network import layers, quality
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings
+from pipeline.storage.journal import Journal
 
 
 def without(rows, gone):

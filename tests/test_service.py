@@ -15,12 +15,12 @@ from servers import InfluxDB, Mosquitto, until
 
 from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine.engine import Engine
-from pipeline.journal import Journal
 from pipeline.mqtt import Broker, Publisher
 from pipeline.network import layers
 from pipeline.records import Machine, Point
 from pipeline.replay import interleave, play
 from pipeline.score import batches, score
+from pipeline.storage.journal import Journal
 from pipeline.tables import Table, read_table
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"

@@ -15,10 +15,10 @@ from servers import InfluxDB
 from pipeline.cli import answering
 from pipeline.config.settings import Config, Console
 from pipeline.delivery import Delivery
-from pipeline.journal import Journal
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, SinkError, Unreachable, influxdb
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+from pipeline.storage.journal import Journal
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND

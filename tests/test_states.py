@@ -14,8 +14,8 @@ from pipeline.engine import scoring
 from pipeline.engine.commands import Command
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.engine.silence import INTERVALS, LEAST_NS
-from pipeline.journal import Journal
 from pipeline.records import Machine
+from pipeline.storage.journal import Journal
 
 LONG = LEAST_NS // SECOND + 60  # seconds in which a machine of one row a second becomes silent
 

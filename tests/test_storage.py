@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.delivery import Delivery
-from pipeline.journal import Dead, Journal, Outbox
-from pipeline.progress import Progress
 from pipeline.records import Machine, Point, Readings
 from pipeline.sinks import SINKS, Refused, Unreachable
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line
-from pipeline.snapshots import GENERATIONS, Snapshots
-from pipeline.sqlite_files import is_full
+from pipeline.storage.journal import Dead, Journal, Outbox
+from pipeline.storage.progress import Progress
+from pipeline.storage.snapshots import GENERATIONS, Snapshots
+from pipeline.storage.sqlite_files import is_full
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

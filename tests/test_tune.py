@@ -93,7 +93,7 @@ def test_without_recordings_it_reads_the_embedded_store(tmp_path: Path):
     path.write_text(yaml.safe_dump({"data": str(tmp_path / "data")}))
     assert CliRunner().invoke(app, ["tune", "--config", str(path)]).exit_code == 1
     from pipeline.config.file import load
-    from pipeline.data_folder import store_path
+    from pipeline.storage.data_folder import store_path
 
     store = Embedded(store_path(load(path, {})))
     score = np.where(np.arange(2000) % 100 == 0, 0.995, 0.2)

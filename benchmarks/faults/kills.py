@@ -34,7 +34,7 @@ from victims import DURABLE, SHARED, InfluxDB, Mosquitto, Spikewatch, listens, u
 from workload import ALWAYS, SOURCES, bare_messages, compare, messages, points_in, scored, truth, truth_of_arrivals
 
 from pipeline.engine.engine import Engine
-from pipeline.snapshots import Snapshots
+from pipeline.storage.snapshots import Snapshots
 
 DATABASE = "machines"
 ORDERLY = 0.1  # share of the service's ends that begin with SIGTERM

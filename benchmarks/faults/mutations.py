@@ -27,11 +27,11 @@ import numpy as np
 from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError
 from pipeline.engine.fleet import Fleet
-from pipeline.journal import Dead, Journal, JournalError, Outbox
 from pipeline.records import Announcement, Message, Point
 from pipeline.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
+from pipeline.storage.journal import Dead, Journal, JournalError, Outbox
 
 SECOND = 1_000_000_000
 START_S = 1_700_000_000

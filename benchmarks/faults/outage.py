@@ -25,9 +25,9 @@ from victims import InfluxDB
 from pipeline.config.settings import Emit, Limits, duration_ns
 from pipeline.delivery import Delivery
 from pipeline.engine.engine import Engine
-from pipeline.journal import Journal
 from pipeline.records import Machine, Point, Reading
 from pipeline.sinks.influxdb import InfluxV1
+from pipeline.storage.journal import Journal
 
 SECOND = 1_000_000_000
 START_S = 1_700_000_000

@@ -31,7 +31,7 @@ from workload import SENSORS, START_S, rows, sample, scored
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Machine, Readings
-from pipeline.snapshots import GENERATIONS, Snapshots
+from pipeline.storage.snapshots import GENERATIONS, Snapshots
 
 DATABASE = "machines"
 MACHINES = 20

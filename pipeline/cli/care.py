@@ -114,7 +114,7 @@ def fsck(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch journal fsck --config plant.yaml
     """
-    from pipeline.inspection import findings
+    from pipeline.storage.inspection import findings
 
     folder = folder_of(config)
     with err.status("reading") as status:
@@ -141,7 +141,7 @@ def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
     Example: spikewatch journal stats --config plant.yaml
     """
     from pipeline.board import moment
-    from pipeline.inspection import stats as measure
+    from pipeline.storage.inspection import stats as measure
 
     tree = configured(config)
     folder = folder_of(config)
@@ -184,10 +184,10 @@ def export(
 
     Example: spikewatch journal export outbox --config plant.yaml --out points.txt && influx write -f points.txt
     """
-    from pipeline import inspection
-    from pipeline.journal import Journal
-    from pipeline.journal_file import connect
     from pipeline.sinks.lines import lines
+    from pipeline.storage import inspection
+    from pipeline.storage.journal import Journal
+    from pipeline.storage.journal_file import connect
 
     folder = folder_of(config)
     database = connect(folder / "journal.sqlite", read_only=True)

@@ -372,8 +372,8 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
     import numpy as np
 
     from pipeline.connections import open_sink
-    from pipeline.data_folder import store_path
     from pipeline.sinks.embedded import Embedded
+    from pipeline.storage.data_folder import store_path
 
     if tree.influxdb is not None:
         fail("the scores are in InfluxDB, which this command does not read: give recordings instead")

@@ -55,10 +55,10 @@ def run(config: ConfigPath = None) -> None:
 def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
     from pipeline.broker import NotInstalled
-    from pipeline.data_folder import DataFolderBusy
-    from pipeline.journal import JournalError
     from pipeline.serving import serve
-    from pipeline.snapshots import LaterVersionError
+    from pipeline.storage.data_folder import DataFolderBusy
+    from pipeline.storage.journal import JournalError
+    from pipeline.storage.snapshots import LaterVersionError
 
     try:
         serve(tree, os.environ, stop, config_path=config)

@@ -123,9 +123,9 @@ class Bar:
 
 def as_committed(tree: Config) -> "Engine":
     """The service's networks at its last commit. Reads the data folder only; the service may be running."""
-    from pipeline.data_folder import journal_path, restore
-    from pipeline.journal import Journal, JournalError
-    from pipeline.snapshots import LaterVersionError, Snapshots
+    from pipeline.storage.data_folder import journal_path, restore
+    from pipeline.storage.journal import Journal, JournalError
+    from pipeline.storage.snapshots import LaterVersionError, Snapshots
 
     if not os.path.exists(journal_path(tree)):  # False also where we may not look
         fail(f"{tree.data}: no journal here yet; has the service run with this data folder?", 1)

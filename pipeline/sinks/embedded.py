@@ -15,7 +15,7 @@ import msgspec
 from pipeline.files import make_folder, make_private
 from pipeline.records import Point
 from pipeline.sinks.errors import Unreachable
-from pipeline.sqlite_files import Damaged, Database, aside, is_damage, is_full, move
+from pipeline.storage.sqlite_files import Damaged, Database, aside, is_damage, is_full, move
 
 log = logging.getLogger("spikewatch.store")
 

@@ -11,9 +11,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.journal_file import CHAIN, SCHEMA, TABLES, VERSION, checksum, connect, unpack, unpack_points, witness
 from pipeline.records import Machine, Point
-from pipeline.snapshots import LaterVersionError, Snapshots, UnreadableError, read_arrays, sequence_of
+from pipeline.storage.journal_file import (
+    CHAIN,
+    SCHEMA,
+    TABLES,
+    VERSION,
+    checksum,
+    connect,
+    unpack,
+    unpack_points,
+    witness,
+)
+from pipeline.storage.snapshots import LaterVersionError, Snapshots, UnreadableError, read_arrays, sequence_of
 
 PAGE_ROWS = 200
 

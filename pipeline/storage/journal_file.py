@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
-from pipeline.sqlite_files import Database, beside, remove
+from pipeline.storage.sqlite_files import Database, beside, remove
 
 VERSION = 2  # of the file, in SQLite's user_version; readers of all earlier ones stay
 TABLES = {

@@ -19,10 +19,10 @@ from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.engine.fleet import Fleet, LaterFormatError, SnapshotError
 from pipeline.files import PRIVATE_FILE, make_folder, open_private, open_to_others
-from pipeline.journal import Journal
 from pipeline.records import Ints, Machine, Readings
-from pipeline.snapshots import LaterVersionError, Snapshots, later
-from pipeline.sqlite_files import beside
+from pipeline.storage.journal import Journal
+from pipeline.storage.snapshots import LaterVersionError, Snapshots, later
+from pipeline.storage.sqlite_files import beside
 
 log = logging.getLogger("spikewatch")
 

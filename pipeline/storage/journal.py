@@ -30,7 +30,8 @@ import msgspec
 
 from pipeline.engine.commands import Command
 from pipeline.files import make_folder, open_private
-from pipeline.journal_file import (
+from pipeline.records import Machine, Point, Readings
+from pipeline.storage.journal_file import (
     CHAIN,
     NEW_IN_2,
     SCHEMA,
@@ -49,9 +50,8 @@ from pipeline.journal_file import (
     upgrade,
     witness,
 )
-from pipeline.progress import Progress, Range
-from pipeline.records import Machine, Point, Readings
-from pipeline.sqlite_files import Damaged, aside, beside, is_damage, move, remove
+from pipeline.storage.progress import Progress, Range
+from pipeline.storage.sqlite_files import Damaged, aside, beside, is_damage, move, remove
 
 log = logging.getLogger("spikewatch.journal")
 
