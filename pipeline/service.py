@@ -27,7 +27,6 @@ import msgspec
 from pipeline.announcements import Announcer, is_own, topic_of
 from pipeline.config.settings import Config, duration_ns
 from pipeline.connections import status_topic
-from pipeline.delivery import Delivery
 from pipeline.engine.commands import Command, CommandError, read
 from pipeline.engine.engine import Engine, Scores
 from pipeline.engine.incidents import Incident
@@ -36,6 +35,7 @@ from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.redelivery import Redelivery
 from pipeline.sinks import Sink
+from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.storage.journal import Dead, Journal
 from pipeline.storage.progress import Progress

@@ -100,7 +100,7 @@ ALLOWED = {
     },
     "pipeline.storage.snapshots": {"pipeline.files"},
     "pipeline.sinks": {"pipeline.records", "pipeline.files", "pipeline.storage.sqlite_files"},
-    "pipeline.delivery": {
+    "pipeline.sinks.delivery": {
         "pipeline.records",
         "pipeline.storage.journal",
         "pipeline.storage.progress",

@@ -13,9 +13,9 @@ import pytest
 from faults.mutations import experiment
 
 from pipeline.config.settings import Config
-from pipeline.delivery import RETRY_S, Delivery
 from pipeline.records import Machine, Point, Readings
 from pipeline.service import Service
+from pipeline.sinks.delivery import RETRY_S, Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
 from pipeline.storage.journal import Dead, Journal, JournalError, Outbox

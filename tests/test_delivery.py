@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.delivery import MOST_RANGES, Delivery
 from pipeline.records import Point
 from pipeline.sinks import Refused, Unreachable
+from pipeline.sinks.delivery import MOST_RANGES, Delivery
 from pipeline.storage.journal import Journal
 from pipeline.storage.progress import minus, remember, remembered, union
 

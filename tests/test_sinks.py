@@ -14,9 +14,9 @@ from servers import InfluxDB
 
 from pipeline.cli import answering
 from pipeline.config.settings import Config, Console
-from pipeline.delivery import Delivery
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, SinkError, Unreachable, influxdb
+from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.storage.journal import Journal
 

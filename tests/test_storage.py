@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery import Delivery
 from pipeline.records import Machine, Point, Readings
 from pipeline.sinks import SINKS, Refused, Unreachable
+from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line

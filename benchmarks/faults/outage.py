@@ -23,9 +23,9 @@ import numpy as np
 from victims import InfluxDB
 
 from pipeline.config.settings import Emit, Limits, duration_ns
-from pipeline.delivery import Delivery
 from pipeline.engine.engine import Engine
 from pipeline.records import Machine, Point, Reading
+from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.influxdb import InfluxV1
 from pipeline.storage.journal import Journal
 
