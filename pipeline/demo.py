@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.board import Board
-from pipeline.broker import need
 from pipeline.config.settings import Config, unix_ns
 from pipeline.engine.engine import Scores
 from pipeline.evaluation import Label
 from pipeline.files import open_regular
+from pipeline.mqtt.embedded import need
 from pipeline.records import Point
 from pipeline.service import Service
 from pipeline.serving import serve

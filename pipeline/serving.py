@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.announcements import command_filters
-from pipeline.broker import EmbeddedBroker
 from pipeline.config.settings import Config, read_secret
 from pipeline.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.console import Server, Status, make_token
 from pipeline.engine.engine import compile_network
 from pipeline.health import Liveness, Watchdog, notifier
 from pipeline.mqtt import Receiver
+from pipeline.mqtt.announcements import command_filters
+from pipeline.mqtt.embedded import EmbeddedBroker
 from pipeline.service import Service
 from pipeline.stopping import Stopped, at_once
 from pipeline.storage.data_folder import broker_port_path, store_path

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.arrival import SECOND_NS, Arrivals
+from pipeline.mqtt.arrival import SECOND_NS, Arrivals
 
 DAY_NS = 86_400 * SECOND_NS
 NOW_NS = 1_717_000_000 * SECOND_NS

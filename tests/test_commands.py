@@ -11,10 +11,10 @@ import pytest
 from machines import SECOND, START, machine_with_modes
 from servers import Mosquitto, until
 
-from pipeline.announcements import command_filters, topic_of
 from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.engine.commands import Command, CommandError
 from pipeline.mqtt import Broker, Publisher, Receiver
+from pipeline.mqtt.announcements import command_filters, topic_of
 from pipeline.records import Announcement, Machine, Message, Point
 from pipeline.service import Service, portions
 from pipeline.service import Source as Source_

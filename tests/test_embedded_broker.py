@@ -12,12 +12,12 @@ import pytest
 from servers import until
 from typer.testing import CliRunner
 
-from pipeline import broker
-from pipeline.broker import EmbeddedBroker
 from pipeline.cli import app
 from pipeline.config.settings import Config
 from pipeline.connections import USUAL_PORT, embedded_port
 from pipeline.mqtt import Broker, Publisher, Receiver
+from pipeline.mqtt import embedded as broker
+from pipeline.mqtt.embedded import EmbeddedBroker
 
 
 @pytest.fixture

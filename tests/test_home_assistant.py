@@ -3,9 +3,9 @@
 import json
 import re
 
-from pipeline.announcements import Announcer, topic_of
 from pipeline.engine.scoring import MachineState
-from pipeline.home_assistant import discovery, identifier
+from pipeline.mqtt.announcements import Announcer, topic_of
+from pipeline.mqtt.home_assistant import discovery, identifier
 from pipeline.records import Machine, Point
 
 PRESS = Machine("press 1/a", (("site", "north"),))

@@ -9,12 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, live, machine_with_modes, readings, restored, same
 
-from pipeline.announcements import Announcer
 from pipeline.config.settings import Alert, MachineRule
 from pipeline.engine import incidents
 from pipeline.engine.commands import Command, CommandError, read
 from pipeline.engine.engine import Changes, Engine
 from pipeline.engine.scoring import MachineState, Severity
+from pipeline.mqtt.announcements import Announcer
 from pipeline.records import Machine, Readings
 
 PRESS = Machine("m")

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from servers import Mosquitto, until
 
-from pipeline.broker import EmbeddedBroker
 from pipeline.mqtt import Broker, BulkClient, Publisher, PublishError, Receiver, Status
+from pipeline.mqtt.embedded import EmbeddedBroker
 from pipeline.records import Announcement
 
 pytestmark = pytest.mark.servers

@@ -11,8 +11,8 @@ from servers import Mosquitto, until
 from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.connections import open_sink
 from pipeline.mqtt import Broker, Publisher, Receiver
+from pipeline.mqtt.redelivery import PROOF, WINDOW, Redelivery
 from pipeline.records import Message
-from pipeline.redelivery import PROOF, WINDOW, Redelivery
 from pipeline.service import Service
 
 

@@ -141,7 +141,7 @@ def tap(
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
     from pipeline.connections import broker_of, embedded_port
-    from pipeline.listening import listen
+    from pipeline.mqtt.listening import listen
     from pipeline.payloads import Decoder
     from pipeline.tap import in_words, tell
 
@@ -212,7 +212,7 @@ def init(
     Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
     """
     from pipeline.connections import broker_of
-    from pipeline.listening import listen
+    from pipeline.mqtt.listening import listen
     from pipeline.proposal import Proposed, as_yaml, propose
 
     if to.exists() and not force:

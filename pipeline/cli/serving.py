@@ -54,7 +54,7 @@ def run(config: ConfigPath = None) -> None:
 
 def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
-    from pipeline.broker import NotInstalled
+    from pipeline.mqtt.embedded import NotInstalled
     from pipeline.serving import serve
     from pipeline.storage.data_folder import DataFolderBusy
     from pipeline.storage.journal import JournalError
@@ -92,8 +92,8 @@ def demo(
     Example: spikewatch demo --seconds 60
     """
     with until_stopped() as stop:
-        from pipeline.broker import NotInstalled
         from pipeline.demo import DemoError, play_demo
+        from pipeline.mqtt.embedded import NotInstalled
 
         try:
             play_demo(out, files, seconds, stop)
@@ -111,7 +111,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch check --config plant.yaml
     """
-    from pipeline.broker import NotInstalled, need
+    from pipeline.mqtt.embedded import NotInstalled, need
 
     try:
         tree = load(config, os.environ)

@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from pipeline.arrival import SECOND_NS, Arrivals
+from pipeline.mqtt.arrival import SECOND_NS, Arrivals
 from pipeline.mqtt.broker import KEEPALIVE_S, Broker
 from pipeline.mqtt.client import PUBACK, BulkClient, reason_of
 from pipeline.mqtt.outgoing import Outgoing

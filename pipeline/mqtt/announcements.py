@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.engine.incidents import Incident
-from pipeline.home_assistant import discovery
+from pipeline.mqtt.home_assistant import discovery
 from pipeline.records import Announcement, Machine, Point
 from pipeline.topics import Template
 
