@@ -30,8 +30,8 @@ from load import SHAPES, Broker, messages
 from publisher import NumberedPublisher
 from victims import Mosquitto, Spikewatch, VictoriaMetrics, until
 
-from pipeline import service
 from pipeline.records import Readings
+from pipeline.service import service
 from pipeline.storage.journal import Journal
 
 PER_SECOND = 40.0  # messages of ten rows, in (b): what the usual way can score beside everything else

@@ -29,12 +29,12 @@ import psutil
 from load import SHAPES, TOPICS, Broker
 
 from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source
-from pipeline.connections import open_sink
 from pipeline.engine.engine import Engine, compile_network
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
 from pipeline.records import Announcement, Machine, Message, Readings
-from pipeline.service import Service
+from pipeline.service.connections import open_sink
+from pipeline.service.service import Service
 
 SENSORS = 8
 SECOND = 1_000_000_000

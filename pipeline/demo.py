@@ -30,8 +30,8 @@ from pipeline.evaluation import Label
 from pipeline.files import open_regular
 from pipeline.mqtt.embedded import need
 from pipeline.records import Point
-from pipeline.service import Service
-from pipeline.serving import serve
+from pipeline.service.service import Service
+from pipeline.service.serving import serve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 PREFIX, LOCK = "spikewatch-demo-", "demo.lock"

@@ -32,7 +32,7 @@ NO_MACHINE = frozenset(("bridge", "availability"))  # second or later ones
 TO_MACHINES = frozenset(
     ("set", "get", "cmd", "cmnd", "command", "config")
 )  # last ones: said to machines, not by them
-# What any Spikewatch says (`pipeline.mqtt.announcements`, `pipeline.connections`), never to be read back as readings.
+# What any Spikewatch says (`pipeline.mqtt.announcements`, `pipeline.service.connections`): never to be read back.
 STATUS, STATUS_KEYS = "/status", {"state", "version", "since"}
 SAID: Mapping[str, set[str]] = {
     "state": {"state", "incident", "time_ns"},

@@ -126,7 +126,7 @@ ALLOWED = {
         "pipeline.storage.inspection",
         "pipeline.files",
     },
-    "pipeline.health": set(),
+    "pipeline.service.health": set(),
     "pipeline.storage.data_folder": {
         "pipeline.records",
         "pipeline.config.settings",
@@ -139,7 +139,7 @@ ALLOWED = {
         "pipeline.files",
         "pipeline.storage.sqlite_files",
     },
-    "pipeline.connections": {
+    "pipeline.service.connections": {
         "pipeline.config.settings",
         "pipeline.storage.data_folder",
         "pipeline.files",

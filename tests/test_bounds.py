@@ -7,9 +7,9 @@ from pathlib import Path
 
 from faults.mutations import Away, Given, rows
 
-from pipeline import service as module
 from pipeline.config.settings import Config, Limits
-from pipeline.service import Service
+from pipeline.service import service as module
+from pipeline.service.service import Service
 from pipeline.storage.journal import DEAD_LETTERS, Dead, Journal
 from pipeline.storage.snapshots import KEPT_ASIDE as SNAPSHOTS_ASIDE
 from pipeline.storage.snapshots import Snapshots, write_arrays

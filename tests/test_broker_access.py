@@ -8,8 +8,8 @@ import pytest
 from servers import Mosquitto, program, until
 
 from pipeline.config.settings import Config, Mqtt, Secret, Source, Tls
-from pipeline.connections import broker_now
 from pipeline.mqtt import Broker, Receiver
+from pipeline.service.connections import broker_now
 
 pytestmark = [
     pytest.mark.servers,

@@ -16,8 +16,8 @@ from pipeline.engine.commands import Command, CommandError
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.mqtt.announcements import command_filters, topic_of
 from pipeline.records import Announcement, Machine, Message, Point
-from pipeline.service import Service, portions
-from pipeline.service import Source as Source_
+from pipeline.service.service import Service, portions
+from pipeline.service.service import Source as Source_
 from pipeline.sinks.embedded import Embedded
 from pipeline.topics import parse
 

@@ -14,7 +14,7 @@ from faults.mutations import experiment
 
 from pipeline.config.settings import Config
 from pipeline.records import Machine, Point, Readings
-from pipeline.service import Service
+from pipeline.service.service import Service
 from pipeline.sinks.delivery import RETRY_S, Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable

@@ -13,7 +13,7 @@ from pipeline.cli import app
 from pipeline.config.settings import Config
 from pipeline.console.door import make_token
 from pipeline.records import Machine, Readings
-from pipeline.service import Service
+from pipeline.service.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.storage.data_folder import DataFolderBusy, claim
 from pipeline.storage.journal import Journal

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.settings import Config
-from pipeline.connections import USUAL_PORT, embedded_port
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.mqtt import embedded as broker
 from pipeline.mqtt.embedded import EmbeddedBroker
+from pipeline.service.connections import USUAL_PORT, embedded_port
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_pat
 
 
 def test_a_service_with_a_broker_of_its_own_never_loads_it():
-    code = "import sys; import pipeline.serving, pipeline.demo; sys.exit('amqtt' in sys.modules)"
+    code = "import sys; import pipeline.service.serving, pipeline.demo; sys.exit('amqtt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

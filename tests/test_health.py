@@ -16,12 +16,12 @@ import yaml
 from servers import Mosquitto, until
 
 from pipeline.config.settings import Config
-from pipeline.connections import open_sink
 from pipeline.console.connection import CONNECTIONS
-from pipeline.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Announcement, Message
-from pipeline.service import Service
+from pipeline.service.connections import open_sink
+from pipeline.service.health import EXTENSION_S, PATIENCE_S, TICK_S, UNHEALTHY, Liveness, Watchdog, figures, stacks
+from pipeline.service.service import Service
 
 
 def looks(liveness: Liveness, seconds: int, first: float = 1000.0) -> tuple[list[str], list[int]]:
@@ -110,8 +110,8 @@ def test_a_full_disk_is_named_while_the_service_waits_for_it(tmp_path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(service._journal, "commit", full)
-        patch.setattr("pipeline.service.is_damage", lambda *_: False)
-        patch.setattr("pipeline.service.is_full", lambda *_: False)
+        patch.setattr("pipeline.service.service.is_damage", lambda *_: False)
+        patch.setattr("pipeline.service.service.is_full", lambda *_: False)
         thread = threading.Thread(target=service._commit, args=(None, [], stop))
         thread.start()
         tried.wait()
@@ -221,7 +221,7 @@ def test_systemd_hears_when_the_service_starts_is_ready_lives_and_stops(kind: st
 
 STUCK = """
 import sys, threading
-from pipeline import health
+from pipeline.service import health
 from pipeline.storage import data_folder
 from pipeline.engine import engine
 from pipeline.cli import main

@@ -12,11 +12,11 @@ import pytest
 from machines import SECOND, START
 
 from pipeline.config.settings import Config, Limits, Mqtt, Source, Times
-from pipeline.connections import open_sink
 from pipeline.engine.engine import Engine
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point, Reading
-from pipeline.service import Service, portions
+from pipeline.service.connections import open_sink
+from pipeline.service.service import Service, portions
 
 LIMITS = Limits(machines=100, sensors=2_000, sensors_per_machine=64, machines_per_group=40, sensors_per_group=1_000)
 SOURCES = (

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from servers import Mosquitto, until
 
 from pipeline.config.settings import Config, Mqtt, Source
-from pipeline.connections import open_sink
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.mqtt.redelivery import PROOF, WINDOW, Redelivery
 from pipeline.records import Message
-from pipeline.service import Service
+from pipeline.service.connections import open_sink
+from pipeline.service.service import Service
 
 
 class ModelBroker:

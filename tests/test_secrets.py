@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError, InfluxDB, Mqtt, Secret, read_secret
-from pipeline.connections import broker_of, open_sink
 from pipeline.console.configuration import described
 from pipeline.mqtt import Broker, Publisher
 from pipeline.records import Point
+from pipeline.service.connections import broker_of, open_sink
 from pipeline.sinks import SinkError
 
 MQTT_CANARY, INFLUX_CANARY = "canary-of-mqtt-K7", "canary-of-influx-Q9"
@@ -106,7 +106,8 @@ def test_a_password_may_hold_any_character_and_a_token_those_of_tokens(tmp_path:
 # Everything every library has to say, and at the end a crash with a traceback.
 LOUD = """
 import logging, sys, threading
-from pipeline import cli, service
+from pipeline import cli
+from pipeline.service import service
 
 def loud():
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, force=True)

@@ -25,7 +25,7 @@ from mutations import rows, state_of
 
 from pipeline.config.settings import Config, Emit, Limits
 from pipeline.records import Announcement, Message, Point
-from pipeline.service import Service
+from pipeline.service.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
 

@@ -28,7 +28,7 @@ from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError
 from pipeline.engine.fleet import Fleet
 from pipeline.records import Announcement, Message, Point
-from pipeline.service import Service
+from pipeline.service.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
 from pipeline.storage.journal import Dead, Journal, JournalError, Outbox

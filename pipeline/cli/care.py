@@ -45,8 +45,8 @@ def doctor(
 
     Example: spikewatch doctor --config plant.yaml --survive 12h
     """
-    from pipeline.connections import broker_of, open_sink
     from pipeline.doctor import examine
+    from pipeline.service.connections import broker_of, open_sink
 
     tree = configured(config)
     try:

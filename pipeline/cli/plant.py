@@ -15,7 +15,7 @@ from pipeline.config.addresses import MQTT, address
 from pipeline.config.file import parsed
 from pipeline.config.settings import Config, ConfigError, Tls, duration_ns
 from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
-from pipeline.stopping import until_stopped
+from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.tap import Told
@@ -140,9 +140,9 @@ def tap(
 
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
-    from pipeline.connections import broker_of, embedded_port
     from pipeline.mqtt.listening import listen
     from pipeline.payloads import Decoder
+    from pipeline.service.connections import broker_of, embedded_port
     from pipeline.tap import in_words, tell
 
     tree = configured(config)
@@ -211,9 +211,9 @@ def init(
 
     Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
     """
-    from pipeline.connections import broker_of
     from pipeline.mqtt.listening import listen
     from pipeline.proposal import Proposed, as_yaml, propose
+    from pipeline.service.connections import broker_of
 
     if to.exists() and not force:
         fail(f"{to} exists; --force overwrites it")

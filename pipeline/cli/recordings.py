@@ -24,7 +24,7 @@ from pipeline.cli.terminal import (
     progress_bar,
 )
 from pipeline.config.settings import Config, MachineRule, match_rule
-from pipeline.stopping import until_stopped
+from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.network import layers
@@ -371,7 +371,7 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
 
     import numpy as np
 
-    from pipeline.connections import open_sink
+    from pipeline.service.connections import open_sink
     from pipeline.sinks.embedded import Embedded
     from pipeline.storage.data_folder import store_path
 

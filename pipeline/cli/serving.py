@@ -23,7 +23,7 @@ from pipeline.cli.terminal import (
 )
 from pipeline.config.file import load
 from pipeline.config.settings import Config, ConfigError, NoConfigError
-from pipeline.stopping import until_stopped
+from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.engine.ageing import Ageing, Forecast
@@ -55,7 +55,7 @@ def run(config: ConfigPath = None) -> None:
 def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
     from pipeline.mqtt.embedded import NotInstalled
-    from pipeline.serving import serve
+    from pipeline.service.serving import serve
     from pipeline.storage.data_folder import DataFolderBusy
     from pipeline.storage.journal import JournalError
     from pipeline.storage.snapshots import LaterVersionError
@@ -75,7 +75,7 @@ def show_problems(config: Path | None) -> None:
     """Safe mode: serve the page that shows what is wrong with a configuration, until stopped."""
     from pipeline.config.file import readable
     from pipeline.console import serve_problems
-    from pipeline.health import notifier
+    from pipeline.service.health import notifier
 
     if config is not None:
         with until_stopped() as stop:

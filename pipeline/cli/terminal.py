@@ -44,7 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from pipeline.connections import installed_version
+        from pipeline.service.connections import installed_version
 
         out.print(f"spikewatch {installed_version()}", markup=False)
         raise typer.Exit
@@ -80,8 +80,8 @@ def configured(path: Path | None) -> Config:
 
 def broker_for(url: str | None, tree: Config, client_id: str) -> "Broker":
     """The broker to publish to: that of --url, else the configuration's; the end of the program where it is none."""
-    from pipeline.connections import broker_of, embedded_port
     from pipeline.mqtt import Broker
+    from pipeline.service.connections import broker_of, embedded_port
 
     try:
         if url is None:

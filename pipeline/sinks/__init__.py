@@ -2,8 +2,8 @@
 
 A sink has two words. `write(points)` returns when the points are stored, or raises `Unreachable` (wait, then offer
 the same points again) or `Refused` (one of them is bad; the caller finds out which). `close()` lets go. A sink never
-retries and never drops: `pipeline.sinks.delivery` does the former, nobody the latter. Writing the same points twice stores
-them once.
+retries and never drops: `pipeline.sinks.delivery` does the former, nobody the latter. Writing the same points twice
+stores them once.
 """
 
 from collections.abc import Sequence

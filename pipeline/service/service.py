@@ -25,15 +25,15 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from pipeline.config.settings import Config, duration_ns
-from pipeline.connections import status_topic
 from pipeline.engine.commands import Command, CommandError, read
 from pipeline.engine.engine import Engine, Scores
 from pipeline.engine.incidents import Incident
-from pipeline.health import Liveness, figures
 from pipeline.mqtt.announcements import Announcer, is_own, topic_of
 from pipeline.mqtt.redelivery import Redelivery
 from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
+from pipeline.service.connections import status_topic
+from pipeline.service.health import Liveness, figures
 from pipeline.sinks import Sink
 from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing

@@ -1,6 +1,6 @@
 """From a configuration to a running service: broker, console and watchdog around it, from start to stop.
 
-Beside `pipeline.service` the only place where parts meet.
+Beside `pipeline.service.service` the only place where parts meet.
 """
 
 import logging
@@ -10,15 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.config.settings import Config, read_secret
-from pipeline.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.console import Server, Status, make_token
 from pipeline.engine.engine import compile_network
-from pipeline.health import Liveness, Watchdog, notifier
 from pipeline.mqtt import Receiver
 from pipeline.mqtt.announcements import command_filters
 from pipeline.mqtt.embedded import EmbeddedBroker
-from pipeline.service import Service
-from pipeline.stopping import Stopped, at_once
+from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, status_of
+from pipeline.service.health import Liveness, Watchdog, notifier
+from pipeline.service.service import Service
+from pipeline.service.stopping import Stopped, at_once
 from pipeline.storage.data_folder import broker_port_path, store_path
 from pipeline.topics import parse
 

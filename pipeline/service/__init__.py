@@ -1,0 +1,1 @@
+"""The long-running service: where parts meet, start and stop."""
