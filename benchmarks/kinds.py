@@ -20,9 +20,9 @@ import metrics
 
 from pipeline.config.settings import MachineRule
 from pipeline.network.prior import Prior, pooled
+from pipeline.recordings.score import learned, score
+from pipeline.recordings.tables import Table
 from pipeline.records import Bools, Floats
-from pipeline.score import learned, score
-from pipeline.tables import Table
 
 ELDER_ROWS, YOUNG_ROWS, FINE_ROWS = 14_000, 4_000, 2_000
 STARTS = (40, 70, 120, 200, 350, 550, 800, 1200)  # rows at which a fault is put in

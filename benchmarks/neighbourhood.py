@@ -24,8 +24,8 @@ from ablations import SETS, chosen  # noqa: E402
 from corpus import Unit, prepare  # noqa: E402
 
 from pipeline.network import layers  # noqa: E402
-from pipeline.score import score  # noqa: E402
-from pipeline.tables import read_table  # noqa: E402
+from pipeline.recordings.score import score  # noqa: E402
+from pipeline.recordings.tables import read_table  # noqa: E402
 
 THRESHOLD = 0.99
 

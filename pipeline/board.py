@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pipeline.engine.engine import Engine, Scores
 from pipeline.engine.scoring import MachineState, Severity
-from pipeline.evaluation import Label
+from pipeline.recordings.evaluation import Label
 
 COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITICAL: "bold white on red"}
 EVENTS = 40  # kept

@@ -26,9 +26,9 @@ from rich.live import Live
 from pipeline.board import Board
 from pipeline.config.settings import Config, unix_ns
 from pipeline.engine.engine import Scores
-from pipeline.evaluation import Label
 from pipeline.files import open_regular
 from pipeline.mqtt.embedded import need
+from pipeline.recordings.evaluation import Label
 from pipeline.records import Point
 from pipeline.service.service import Service
 from pipeline.service.serving import serve

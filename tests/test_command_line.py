@@ -21,8 +21,8 @@ from pipeline.cli.answering import _token
 from pipeline.cli.recordings import proposed_alerts
 from pipeline.config.file import load
 from pipeline.mqtt import Broker, Publisher
+from pipeline.recordings.tuning import Tuned
 from pipeline.service.connections import USUAL_PORT, embedded_port
-from pipeline.tuning import Tuned
 
 ROOT = typer.main.get_command(app)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.board import ALWAYS, GAP, Board, columns
 from pipeline.engine.engine import Engine
-from pipeline.evaluation import Label
+from pipeline.recordings.evaluation import Label
 from pipeline.records import Machine, Reading
 
 SECOND = 1_000_000_000

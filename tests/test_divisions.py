@@ -8,13 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline import evaluation, picture, simulation, tuning
+from pipeline import simulation
 from pipeline.cli import app
 from pipeline.config.prior_file import unsound
 from pipeline.console.views import rounded
 from pipeline.engine import ageing, explanation, recognition
 from pipeline.network.evidence import MEMBRANES
 from pipeline.network.prior import FEATURES, Prior
+from pipeline.recordings import evaluation, picture, tuning
 
 SMALLEST, LARGEST = 5e-324, 1.7976931348623157e308
 # Hypothesis seldom tries the ends of the scale; there the squares of what is not 0 are.

@@ -10,13 +10,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline import evaluation
 from pipeline.cli import app
-from pipeline.evaluation import EPISODE_ROWS, Judged, Label, episodes, events_of_rows, events_within, measure
-from pipeline.labels import LabelsError, read_labels
-from pipeline.picture import COLUMNS, Band, Scene, compose, draw, gather, most_named
-from pipeline.report import duration, facts
-from pipeline.tables import Table, TableError, read_table, times
+from pipeline.recordings import evaluation
+from pipeline.recordings.evaluation import (
+    EPISODE_ROWS,
+    Judged,
+    Label,
+    episodes,
+    events_of_rows,
+    events_within,
+    measure,
+)
+from pipeline.recordings.labels import LabelsError, read_labels
+from pipeline.recordings.picture import COLUMNS, Band, Scene, compose, draw, gather, most_named
+from pipeline.recordings.report import duration, facts
+from pipeline.recordings.tables import Table, TableError, read_table, times
 
 SECOND = 10**9
 DAY = 86_400 * SECOND
@@ -496,7 +504,7 @@ def test_scores_and_pictures_are_written_for_each_file(presses):
 def test_the_pictures_show_where_each_sensor_was_expected(presses, tmp_path, monkeypatch):
     folder, files, _ = presses
     drawn = []
-    monkeypatch.setattr("pipeline.picture.draw", lambda path, scene: drawn.append(scene))
+    monkeypatch.setattr("pipeline.recordings.picture.draw", lambda path, scene: drawn.append(scene))
     assert said(*files, "--labels", folder / "labels.csv", "--out", tmp_path)[0] == 0
     values, band = drawn[0].table.values, drawn[0].band
     assert np.isnan(band.low[:100]).all()

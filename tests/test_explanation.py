@@ -16,9 +16,9 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import Quoted, Voice
 from pipeline.engine.incidents import Part
 from pipeline.network import NAMES, evidence, layers
+from pipeline.recordings.score import score
+from pipeline.recordings.tables import Table
 from pipeline.records import Machine, Reading
-from pipeline.score import score
-from pipeline.tables import Table
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

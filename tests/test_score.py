@@ -4,8 +4,8 @@ import machines
 import numpy as np
 from machines import SECOND, START
 
-from pipeline.score import score
-from pipeline.tables import Table
+from pipeline.recordings.score import score
+from pipeline.recordings.tables import Table
 
 
 def test_where_sensors_have_rows_of_their_own_a_score_stands_in_the_last_row_that_it_is_made_of():

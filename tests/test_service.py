@@ -17,11 +17,11 @@ from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Publisher
 from pipeline.network import layers
+from pipeline.recordings.replay import interleave, play
+from pipeline.recordings.score import batches, score
+from pipeline.recordings.tables import Table, read_table
 from pipeline.records import Machine, Point
-from pipeline.replay import interleave, play
-from pipeline.score import batches, score
 from pipeline.storage.journal import Journal
-from pipeline.tables import Table, read_table
 
 SAMPLES = Path(__file__).parent.parent / "sample_data"
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.recordings.replay import interleave, paced, play
+from pipeline.recordings.tables import Table, TableError, read_table
 from pipeline.records import MAX_MAGNITUDE
-from pipeline.replay import interleave, paced, play
-from pipeline.tables import Table, TableError, read_table
 
 
 def table_of(tmp_path, text, name="press-1.csv", **options):

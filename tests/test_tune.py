@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.cli.recordings import rounded_up
 from pipeline.config.file import parsed
+from pipeline.recordings.tuning import APART_NS, LOWEST, budget_of, critical_of, incidents, tune
 from pipeline.records import Point
 from pipeline.sinks.embedded import Embedded
-from pipeline.tuning import APART_NS, LOWEST, budget_of, critical_of, incidents, tune
 
 HOUR = 3600 * SECOND
 

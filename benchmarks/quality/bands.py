@@ -11,8 +11,8 @@ import argparse
 import ageing
 import numpy as np
 
-from pipeline.score import score
-from pipeline.tables import Table
+from pipeline.recordings.score import score
+from pipeline.recordings.tables import Table
 
 
 def recording(name: str, frame) -> Table:

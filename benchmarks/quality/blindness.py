@@ -19,7 +19,7 @@ from ageing import numbers
 from bands import recording
 from metrics import episodes
 
-from pipeline.score import score
+from pipeline.recordings.score import score
 
 ROWS, MOVE, DAY = 9_000, 4_000, 288
 FAULT = slice(7_500, 7_800)

@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from pipeline.config.settings import MachineRule
 from pipeline.engine.engine import Engine
 from pipeline.engine.recognition import WHOLE, YOUNG, Memory
-from pipeline.score import batches, room_for
-from pipeline.tables import Table
+from pipeline.recordings.score import batches, room_for
+from pipeline.recordings.tables import Table
 
 HEADLINE, FIFTH = ("stuck", "dropout", "burst", "drift"), "step"
 KINDS = tuple(ageing.LASTS)

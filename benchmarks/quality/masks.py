@@ -14,8 +14,8 @@ import numpy as np
 from bands import recording
 
 from pipeline.engine.engine import Engine
-from pipeline.score import batches
-from pipeline.tables import Table
+from pipeline.recordings.score import batches
+from pipeline.recordings.tables import Table
 
 LATE = 60  # rows after a fault in which a mask still is its
 MASKABLE = ("stuck", "dropout", "loss")

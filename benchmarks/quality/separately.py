@@ -15,9 +15,9 @@ import numpy as np
 from bands import recording
 
 from pipeline.engine.engine import Engine
+from pipeline.recordings.score import batches
+from pipeline.recordings.tables import Table
 from pipeline.records import Readings
-from pipeline.score import batches
-from pipeline.tables import Table
 
 WAYS = ("together", "in turn", "by themselves")
 BATCH = 4096  # messages

@@ -72,7 +72,7 @@ def simulate(
     Example: spikewatch simulate --url mqtt://broker.plant.local:1883
     """
     from pipeline.mqtt import Publisher, PublishError
-    from pipeline.replay import play
+    from pipeline.recordings.replay import play
     from pipeline.simulation import messages
 
     tree = configured(config)

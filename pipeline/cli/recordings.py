@@ -29,15 +29,15 @@ from pipeline.service.stopping import until_stopped
 if TYPE_CHECKING:
     from pipeline.network import layers
     from pipeline.network.prior import Prior
+    from pipeline.recordings.score import Explained, Scored
+    from pipeline.recordings.tables import Table
+    from pipeline.recordings.tuning import Tuned
     from pipeline.records import Bools, Floats, Ints
-    from pipeline.score import Explained, Scored
-    from pipeline.tables import Table
-    from pipeline.tuning import Tuned
 
 
 def named(inputs: list[Path]) -> list[str]:
     """The machines' names, which must differ."""
-    from pipeline.tables import stem
+    from pipeline.recordings.tables import stem
 
     stems = [stem(path) for path in inputs]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
@@ -71,7 +71,7 @@ def scored_with_words(
     explain: bool = False,
 ) -> "Scored":
     """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
-    from pipeline.score import score as score_table
+    from pipeline.recordings.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
         scored = score_table(
@@ -168,7 +168,7 @@ def score(
     """
     from pipeline.config.prior_file import priors_of
     from pipeline.network import layers
-    from pipeline.tables import TableError, read_table
+    from pipeline.recordings.tables import TableError, read_table
 
     excluded = listed(exclude)
     try:
@@ -244,11 +244,11 @@ def evaluate(
       start,end,file,what
       2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
     """
-    from pipeline import evaluation
     from pipeline.config.prior_file import priors_of
-    from pipeline.labels import LabelsError, read_labels
-    from pipeline.report import facts, remarks, tabulate
-    from pipeline.tables import TableError, read_table
+    from pipeline.recordings import evaluation
+    from pipeline.recordings.labels import LabelsError, read_labels
+    from pipeline.recordings.report import facts, remarks, tabulate
+    from pipeline.recordings.tables import TableError, read_table
 
     if (labels is None) == (label_column is None):
         fail("labels are missing: give either --labels FILE or --label-column NAME")
@@ -279,7 +279,7 @@ def evaluate(
         scored = scored_with_words(path, table, what, rule, priors(table.name), explain=to is not None)
         judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
         if to is not None:
-            from pipeline.picture import Band, Scene, draw
+            from pipeline.recordings.picture import Band, Scene, draw
 
             known = scored.explained
             band = None if known is None else Band(known.low, known.expected, known.high)
@@ -325,8 +325,8 @@ def tune(
 
     Example: spikewatch tune --config plant.yaml --budget "1 per month"
     """
-    from pipeline.tuning import Tuned, budget_of
-    from pipeline.tuning import tune as tuned_for
+    from pipeline.recordings.tuning import Tuned, budget_of
+    from pipeline.recordings.tuning import tune as tuned_for
 
     try:
         per_ns = budget_of(budget)
@@ -336,7 +336,7 @@ def tune(
     found: dict[str, Tuned] = {}
     if inputs:
         from pipeline.config.prior_file import priors_of
-        from pipeline.tables import TableError, read_table
+        from pipeline.recordings.tables import TableError, read_table
 
         named(inputs)
         priors = priors_of(tree.machines)
@@ -400,7 +400,7 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
 
 def proposed_alerts(found: "dict[str, Tuned]", rules: Sequence[MachineRule]) -> list[str]:
     """Thresholds as YAML to paste, each with what it was made from."""
-    from pipeline.tuning import critical_of
+    from pipeline.recordings.tuning import critical_of
 
     lines = []
     short = [name for name, one in found.items() if one.allowed < 1.0]
@@ -453,8 +453,8 @@ def replay(
     Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
     """
     from pipeline.mqtt import Publisher, PublishError
-    from pipeline.replay import interleave, paced, play
-    from pipeline.tables import TableError, read_table
+    from pipeline.recordings.replay import interleave, paced, play
+    from pipeline.recordings.tables import TableError, read_table
 
     if not speed > 0.0:
         fail(f"--speed: {speed:g} is not above 0")
@@ -505,8 +505,8 @@ def prior(
 
     from pipeline.config.prior_file import write_prior
     from pipeline.network.prior import ROWS, pooled
-    from pipeline.score import learned
-    from pipeline.tables import TableError, read_table
+    from pipeline.recordings.score import learned
+    from pipeline.recordings.tables import TableError, read_table
 
     known: list[tuple[str, Prior | None]] = []
     if inputs:

@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.config.settings import Limits, MachineRule
 from pipeline.engine.engine import Engine, Scores
 from pipeline.network import layers, prior
+from pipeline.recordings.tables import Table
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
-from pipeline.tables import Table
 
 CHUNK_ROWS = 2_000  # per step of the engine; any other number gives the same scores
 

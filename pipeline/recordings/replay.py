@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 import numpy as np
 
+from pipeline.recordings.tables import Table
 from pipeline.records import Floats
-from pipeline.tables import Table
 
 Schedule = Iterable[tuple[float, str, bytes]]  # seconds since the beginning, topic, payload
 LONGEST_WAIT_S = 1.0  # in one piece, so that stopping is quick

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from pipeline.evaluation import Event
+from pipeline.recordings.evaluation import Event
+from pipeline.recordings.tables import Table
 from pipeline.records import Bools, Floats, Ints
-from pipeline.tables import Table
 
 SENSORS = 8  # drawn at most
 COLUMNS = 1_400  # about the pixels across

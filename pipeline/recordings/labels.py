@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.evaluation import Label
 from pipeline.files import read_bounded
-from pipeline.tables import Table, times
+from pipeline.recordings.evaluation import Label
+from pipeline.recordings.tables import Table, times
 
 MOST_BYTES = 16 << 20  # a hundred thousand failures and more
 COLUMNS = ("start", "end", "file", "what")

@@ -1,0 +1,1 @@
+"""Recorded files: reading, scoring, replaying and evaluating them."""
