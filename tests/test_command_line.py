@@ -15,10 +15,10 @@ from machines import plant
 from servers import Mosquitto, free_port
 from typer.testing import CliRunner
 
-from pipeline import demo
 from pipeline.cli import app
 from pipeline.cli.answering import _token
 from pipeline.cli.recordings import proposed_alerts
+from pipeline.commissioning import demo
 from pipeline.config.file import load
 from pipeline.mqtt import Broker, Publisher
 from pipeline.recordings.tuning import Tuned

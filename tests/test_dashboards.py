@@ -14,13 +14,13 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from servers import InfluxDB, Mosquitto, until
 
+from pipeline.commissioning.plant import Fault, Kind, Plant, sensor_names
+from pipeline.commissioning.simulation import messages
 from pipeline.config.settings import Alert, Config, Emit, MachineRule, Mqtt, Sensor, Source
 from pipeline.config.settings import InfluxDB as Influx
 from pipeline.mqtt import Broker, Publisher
-from pipeline.plant import Fault, Kind, Plant, sensor_names
 from pipeline.records import Point
 from pipeline.service import service, serving
-from pipeline.simulation import messages
 from pipeline.sinks.influxdb import InfluxV1
 
 GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.board import ALWAYS, GAP, Board, columns
+from pipeline.commissioning.board import ALWAYS, GAP, Board, columns
 from pipeline.engine.engine import Engine
 from pipeline.recordings.evaluation import Label
 from pipeline.records import Machine, Reading

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pipeline import simulation
 from pipeline.cli import app
+from pipeline.commissioning import simulation
 from pipeline.config.prior_file import unsound
 from pipeline.console.views import rounded
 from pipeline.engine import ageing, explanation, recognition

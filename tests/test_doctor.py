@@ -10,8 +10,8 @@ from servers import InfluxDB, Mosquitto, until
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.commissioning.doctor import Traffic, points_per_s, span
 from pipeline.config.settings import Config, Emit
-from pipeline.doctor import Traffic, points_per_s, span
 from pipeline.mqtt import Broker, Publisher, Receiver
 
 

@@ -73,7 +73,9 @@ def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_pat
 
 
 def test_a_service_with_a_broker_of_its_own_never_loads_it():
-    code = "import sys; import pipeline.service.serving, pipeline.demo; sys.exit('amqtt' in sys.modules)"
+    code = (
+        "import sys; import pipeline.service.serving, pipeline.commissioning.demo; sys.exit('amqtt' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -10,12 +10,12 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.commissioning.proposal import as_yaml, propose
 from pipeline.config.file import load, parsed
 from pipeline.config.settings import Config, Mqtt
 from pipeline.mqtt import Broker, Publisher
 from pipeline.mqtt.announcements import Announcer
 from pipeline.payloads import Decoder
-from pipeline.proposal import as_yaml, propose
 from pipeline.records import Machine, Message, Point
 from pipeline.service.connections import status_of
 

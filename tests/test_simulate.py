@@ -8,13 +8,13 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.commissioning.plant import Fault, Kind, Plant, machine_names, sensor_names
+from pipeline.commissioning.simulation import due_s, messages
 from pipeline.config.settings import Config
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Receiver
 from pipeline.payloads import Decoder
-from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
 from pipeline.records import Machine, Message, Reading
-from pipeline.simulation import due_s, messages
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

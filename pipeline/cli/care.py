@@ -45,7 +45,7 @@ def doctor(
 
     Example: spikewatch doctor --config plant.yaml --survive 12h
     """
-    from pipeline.doctor import examine
+    from pipeline.commissioning.doctor import examine
     from pipeline.service.connections import broker_of, open_sink
 
     tree = configured(config)
@@ -140,7 +140,7 @@ def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch journal stats --config plant.yaml
     """
-    from pipeline.board import moment
+    from pipeline.commissioning.board import moment
     from pipeline.storage.inspection import stats as measure
 
     tree = configured(config)

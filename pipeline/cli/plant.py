@@ -11,14 +11,14 @@ import typer
 from msgspec.structs import asdict, replace
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, broker_for, configured, err, fail, out, progress_bar
+from pipeline.commissioning.plant import Fault, Kind, Plant, machine_names, sensor_names
 from pipeline.config.addresses import MQTT, address
 from pipeline.config.file import parsed
 from pipeline.config.settings import Config, ConfigError, Tls, duration_ns
-from pipeline.plant import Fault, Kind, Plant, machine_names, sensor_names
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
-    from pipeline.tap import Told
+    from pipeline.commissioning.tap import Told
 
 
 def seconds_of(text: str, option: str) -> float:
@@ -71,9 +71,9 @@ def simulate(
 
     Example: spikewatch simulate --url mqtt://broker.plant.local:1883
     """
+    from pipeline.commissioning.simulation import messages
     from pipeline.mqtt import Publisher, PublishError
     from pipeline.recordings.replay import play
-    from pipeline.simulation import messages
 
     tree = configured(config)
     stamped = speed != 1.0
@@ -140,10 +140,10 @@ def tap(
 
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
+    from pipeline.commissioning.tap import in_words, tell
     from pipeline.mqtt.listening import listen
     from pipeline.payloads import Decoder
     from pipeline.service.connections import broker_of, embedded_port
-    from pipeline.tap import in_words, tell
 
     tree = configured(config)
     if url is not None:
@@ -211,8 +211,8 @@ def init(
 
     Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
     """
+    from pipeline.commissioning.proposal import Proposed, as_yaml, propose
     from pipeline.mqtt.listening import listen
-    from pipeline.proposal import Proposed, as_yaml, propose
     from pipeline.service.connections import broker_of
 
     if to.exists() and not force:

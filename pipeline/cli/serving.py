@@ -92,7 +92,7 @@ def demo(
     Example: spikewatch demo --seconds 60
     """
     with until_stopped() as stop:
-        from pipeline.demo import DemoError, play_demo
+        from pipeline.commissioning.demo import DemoError, play_demo
         from pipeline.mqtt.embedded import NotInstalled
 
         try:
@@ -146,7 +146,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch machines --config plant.yaml
     """
-    from pipeline.board import moment
+    from pipeline.commissioning.board import moment
     from pipeline.engine.scoring import MachineState
 
     engine = as_committed(configured(config))

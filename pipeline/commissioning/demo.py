@@ -23,7 +23,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.board import Board
+from pipeline.commissioning.board import Board
 from pipeline.config.settings import Config, unix_ns
 from pipeline.engine.engine import Scores
 from pipeline.files import open_regular
@@ -33,7 +33,7 @@ from pipeline.records import Point
 from pipeline.service.service import Service
 from pipeline.service.serving import serve
 
-SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 PREFIX, LOCK = "spikewatch-demo-", "demo.lock"
 BEGINNING_S = 60.0  # within which a folder gets its lock
 PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from pipeline.plant import Plant
+from pipeline.commissioning.plant import Plant
 
 _encode = msgspec.json.Encoder().encode
 

@@ -1,0 +1,1 @@
+"""Setting up and trying out: proposals, live views, diagnosis, simulated plants and the demo."""
