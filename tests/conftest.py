@@ -17,6 +17,7 @@ from servers import InfluxDB, Mosquitto, VictoriaMetrics
 
 import encoders
 import pipeline
+from build_core import build_if_older
 from pipeline.engine.engine import compile_network
 
 LONGEST = [f"test_{name}" for name in ("network", "service", "first_hour", "limits", "page", "secrets", "faults")]
@@ -29,11 +30,12 @@ settings.load_profile("fixed")  # unless --hypothesis-profile names the other
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """What every test finds done: the network is compiled, once before the workers start, and everything is imported.
+    """What every test finds done: both networks are compiled, once before the workers start, and all is imported.
 
     Hypothesis takes some of its examples from the constants of the modules that are loaded. They would depend on
     which tests a worker had run before.
     """
+    build_if_older()
     compile_network()
     for package in (encoders, pipeline):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

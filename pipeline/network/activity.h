@@ -1,0 +1,48 @@
+/* Activity and silence: is the signal busier, calmer, or stiller than it ever was?
+
+   Ten send-on-delta neurons with steps that double: their spike count is a logarithm of how much the signal moves,
+   whatever its unit. A membrane of that count is the activity; a run of readings without any spike is the silence
+   that a stuck sensor makes. */
+#ifndef SW_ACTIVITY_H
+#define SW_ACTIVITY_H
+
+#include <stdbool.h>
+
+enum { SW_STEPS = 10 };
+
+/* Times in readings. */
+struct sw_activity_params {
+    double smallest;   /* step of the first neuron, in mean absolute changes */
+    double slow;       /* memory of the mean absolute change and of the usual quiet run */
+    double membrane;   /* time constant of the activity */
+    double reference;  /* memory of its usual mean and variance */
+    double long_quiet; /* silence counts beyond this many usual quiet runs */
+};
+
+/* One line; values in the sensor's unit. */
+struct sw_activity {
+    double previous;
+    double change;              /* mean absolute change from reading to reading */
+    double reference[SW_STEPS]; /* value at each neuron's last spike */
+    double activity;
+    double mean;
+    double variance;
+    double quiet;               /* usual sampling intervals since any spike */
+    double usual_quiet;
+};
+
+void sw_activity_init(struct sw_activity *line);
+
+/* How many of the ten neurons spike on this reading. */
+double sw_activity_spikes(const struct sw_activity_params *params, struct sw_activity *line, bool frozen, double seen,
+                          double value);
+
+/* Distance of the activity from its usual level, in its own deviations; then that level learns. */
+double sw_activity_unusual(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
+                           double seen, double elapsed, double fired);
+
+/* Length of the present quiet run in usual intervals, and whether it is long for this line; then learns. */
+double sw_activity_silence(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
+                           double seen, double elapsed, double fired, bool *is_long);
+
+#endif

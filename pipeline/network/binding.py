@@ -1,0 +1,179 @@
+"""The network in C, for Python: its parameters, and its one entrance.
+
+A step releases the interpreter lock while it runs. What it says are records of C, named as there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.network import INNATE, context, layers, prior, rank
+from pipeline.network._core import ffi, lib
+from pipeline.network.block import Block, record
+
+Records = NDArray[Any]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+WRONG = {
+    lib.SW_BAD_SLOT: "there is no such machine",
+    lib.SW_BAD_BLOCK: "the memory of its machine is none",
+    lib.SW_BAD_LINE: "its machine has no such line",
+    lib.SW_BAD_VALUE: "its value is no number, or beyond all measure",
+    lib.SW_BAD_ROOM: "there is no room for its machine",
+}
+
+
+class RefusedError(ValueError):
+    """A batch has a reading that cannot be; nothing of it was taken in."""
+
+
+class Said(NamedTuple):
+    """What a step says."""
+
+    row: Records  # `struct sw_row` of each row that closed, in order
+    entry: Records  # `struct sw_entry` of each of their readings
+    lost: Records  # `struct sw_lost`
+    late: Bools  # of each reading that was given
+
+
+def parameters(params: layers.Params) -> Any:
+    """The numbers of every part as C has them."""
+    own = ffi.new("struct sw_params *")
+    given = params._asdict()
+    given["innate"] = INNATE.tolist()
+    given["context"] = {**params.context._asdict(), "innate": context.INNATE.tolist()}
+    given["rank"] = {**params.rank._asdict(), "edges": rank.EDGES.tolist()}
+    fill(own, given)
+    return own
+
+
+def fill(own: Any, given: dict[str, Any]) -> None:
+    """Give every field of a structure the number of the same name; a word of C has a line under it at its end."""
+    kind = ffi.typeof(own)
+    for name, field in (kind.item if kind.kind == "pointer" else kind).fields:
+        value = given[name.removesuffix("_")]
+        if field.type.kind == "struct":
+            fill(getattr(own, name), value if isinstance(value, dict) else value._asdict())
+        else:
+            setattr(own, name, value)
+
+
+class Core:
+    """Machines by slot, and the step that takes readings over all of them."""
+
+    def __init__(
+        self, params: layers.Params, every_ns: int = 0, sensors_every_ns: int = 0, ageing_ns: int = 0
+    ) -> None:
+        """Times as of `Engine`."""
+        self.params = parameters(params)
+        self.blocks: list[Block] = []
+        self._addresses = np.zeros(0, np.uint64)
+        self._fleet = ffi.new("struct sw_fleet *")
+        self._fleet.scoring.every_ns = every_ns
+        self._fleet.scoring.sensors_every_ns = sensors_every_ns
+        self._fleet.ageing_ns = ageing_ns
+        self._most = 0  # lines of a machine
+        self._room = np.zeros(0, np.uint64)
+
+    def add(self, block: Block) -> int:
+        """Give a machine the next slot."""
+        self.blocks.append(block)
+        if len(self.blocks) > len(self._addresses):
+            self._addresses = np.append(self._addresses, np.zeros(max(16, len(self._addresses)), np.uint64))
+        self.replace(len(self.blocks) - 1, block)
+        return len(self.blocks) - 1
+
+    def replace(self, slot: int, block: Block) -> None:
+        """Let a slot be another machine, or the same one grown."""
+        self.blocks[slot] = block
+        self._addresses[slot] = int(ffi.cast("uintptr_t", block.pointer))
+        self._fleet.block = ffi.from_buffer("void *[]", self._addresses)
+        self._fleet.slots = len(self.blocks)
+        if block.lines > self._most:
+            self._most = block.lines
+            self._room = np.zeros((lib.sw_room_bytes(self._most) + 7) // 8, np.uint64)
+
+    def step(
+        self, slot: Ints, line: Ints, time_ns: Ints, value: Floats, ends: Bools, closing: Ints | None = None
+    ) -> Said:
+        """Score readings in order and learn from them; `line` is a number in its machine, the rest as in `Readings`.
+
+        Then the open rows of the slots of `closing` are judged as they are. Raises RefusedError.
+        """
+        closing = np.zeros(0, np.int64) if closing is None else np.ascontiguousarray(closing, np.int64)
+        columns = [np.ascontiguousarray(column) for column in (slot, line, time_ns, value, ends)]
+        parts = []
+        while True:
+            said, taken, closed = self._step(columns, closing)
+            parts.append(said)
+            columns, closing = [column[taken:] for column in columns], closing[closed:]
+            if not len(columns[0]) and not len(closing):
+                return parts[0] if len(parts) == 1 else joined(parts)
+
+    def _step(self, columns: list[NDArray[Any]], closing: Ints) -> tuple[Said, int, int]:
+        """As much of a batch as finds a place; returns how many readings, and closings, were taken in."""
+        count, most = len(columns[0]), 2 * self._most
+        row = np.empty(count + len(closing) + 16, record("row"))
+        entry = np.empty(2 * count + 16 * len(closing) + 2 * most, record("entry"))
+        lost = np.empty(count // 8 + 2 * most, record("lost"))
+        late, arrival = np.zeros(count, np.bool_), np.empty(count, record("arrival"))
+        batch, said = ffi.new("struct sw_batch *"), ffi.new("struct sw_said *")
+        batch.readings, batch.closings = count, len(closing)
+        for name, kind, column in zip(
+            ("slot", "line", "time_ns", "value", "ends", "closing"),
+            ("int64_t[]", "int64_t[]", "int64_t[]", "double[]", "bool[]", "int64_t[]"),
+            (*columns, closing),
+            strict=True,
+        ):
+            setattr(batch, name, ffi.from_buffer(kind, column))
+        said.row, said.entry = ffi.from_buffer("struct sw_row[]", row), ffi.from_buffer("struct sw_entry[]", entry)
+        said.lost, said.late = ffi.from_buffer("struct sw_lost[]", lost), ffi.from_buffer("bool[]", late)
+        said.arrival = ffi.from_buffer("struct sw_arrival[]", arrival)
+        said.room, said.room_lines = ffi.from_buffer("void *", self._room), self._most
+        said.row_places, said.entry_places, said.lost_places = len(row), len(entry), len(lost)
+        wrong = lib.sw_step(self.params, self._fleet, batch, said)
+        if wrong != lib.SW_DONE:
+            raise RefusedError(f"reading {said.refused}: {WRONG[wrong]}")
+        told = Said(row[: said.rows], entry[: said.entries], lost[: said.losses], late[: said.readings])
+        return told, int(said.readings), int(said.closings)
+
+    def give(self, slot: int, known: prior.Prior, number: int, sensors: list[str]) -> None:
+        """Let a line that has seen nothing begin with what is known of its kind's sensor, if anything is.
+
+        `sensors`: names of the machine's lines in order of their numbers, that one's as the last.
+        """
+        own = np.array([known.sensors.index(one) if one in known.sensors else -1 for one in sensors], np.int64)
+        given = ffi.new("struct sw_prior *")
+        given.sensors = len(known.sensors)
+        names = ("covariance", "residual", "innovation", "spread", "energy")
+        columns = [np.ascontiguousarray(getattr(known, name), np.float64) for name in names]
+        for name, column in zip(names, columns, strict=True):
+            setattr(given, name, ffi.from_buffer("double[]", column))
+        others = ffi.from_buffer("int64_t[]", own)
+        lib.sw_prior_give(given, self.blocks[slot].pointer, number, int(own[-1]), others)
+
+    def ages(self, slot: int) -> Records:
+        """What is known of the ageing of each line that has had a reading, in order of these; `sw_wear_measured`."""
+        block = self.blocks[slot]
+        out = np.empty(int(block.machine["rows"]["size"]), record("wear_measured"))
+        room = ffi.from_buffer("void *", self._room)
+        lib.sw_ages(self.params, block.pointer, room, ffi.from_buffer("struct sw_wear_measured[]", out))
+        return out
+
+    def confirm(self, slot: int) -> None:
+        """A person says that what the machine does now is normal."""
+        lib.sw_confirm(self.params, self.blocks[slot].pointer)
+
+
+def joined(parts: list[Said]) -> Said:
+    """What several steps said, as one."""
+    entries = losses = 0
+    for part in parts:
+        part.row["until"] += entries
+        part.row["lost"] += losses
+        entries, losses = entries + len(part.entry), losses + len(part.lost)
+    return Said(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -1,0 +1,183 @@
+"""One machine is one block of bytes: what is in it, and its life. The layout is that of `block.h`.
+
+Fields are read and written in place, by their names in C: `block.line["evidence"]["level"]` is the level of every
+line of the machine, in order of their numbers. Nothing here describes a field a second time.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.network._core import ffi, lib
+
+PRIMITIVES = {"_Bool": np.bool_}  # of C that have another name in NumPy; "float" is not Python's
+NUMBERS = {"float": np.float32, "double": np.float64}
+
+
+class BlockError(Exception):
+    """Bytes are no block of this version."""
+
+
+WRONG = {
+    lib.SW_NO_BLOCK: "no block of a machine",
+    lib.SW_OTHER_FORMAT: "a block of another version",
+    lib.SW_OTHER_SIZE: "a block that was cut off",
+    lib.SW_DAMAGED: "a damaged block",
+    lib.SW_IMPOSSIBLE: "a block with impossible numbers",
+    lib.SW_OTHER_PARAMETERS: "a block that was begun with other parameters",
+}
+
+
+@cache
+def record(name: str) -> np.dtype[Any]:
+    """The NumPy type of a structure of C, without its prefix."""
+    return numpy_type(ffi.typeof(f"struct sw_{name}"))
+
+
+def numpy_type(kind: Any) -> np.dtype[Any]:
+    """The NumPy type of a type of C."""
+    if kind.kind == "primitive":
+        return np.dtype(PRIMITIVES.get(kind.cname) or NUMBERS.get(kind.cname) or kind.cname.removesuffix("_t"))
+    if kind.kind == "array":
+        return np.dtype((numpy_type(kind.item), (kind.length,)))
+    fields = dict(kind.fields)
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [numpy_type(field.type) for field in fields.values()],
+            "offsets": [field.offset for field in fields.values()],
+            "itemsize": ffi.sizeof(kind),
+        }
+    )
+
+
+class Cohort(NamedTuple):
+    """The joint matrices of up to sixteen lines, by place: the order of their first readings."""
+
+    covariance: NDArray[np.float32]  # (features, features)
+    precision: NDArray[np.float32]  # (features, features)
+    drift: NDArray[np.float32]  # (lines, features)
+
+
+class Block:
+    """The memory of one machine; see `fresh`. It must not be freed while a step uses it."""
+
+    def __init__(self, memory: NDArray[np.uint64]) -> None:
+        """`memory` is the block itself, not a copy."""
+        self.memory = memory
+        self.pointer = ffi.from_buffer("void *", memory)
+        self.header = self._records("header", 0, 1)[0]
+        self.lines = int(self.header["lines"])
+        begin = record("header").itemsize
+        self.machine = self._records("machine", begin, 1)[0]
+        self.line = self._records("line", begin + record("machine").itemsize, self.lines)
+        self.roster = self._part(np.dtype(np.int32), lib.sw_block_roster(self.lines), self.lines)
+        weights = self._part(np.dtype(np.float32), lib.sw_block_coupling(self.lines), self.lines**2)
+        self.coupling = weights.reshape(self.lines, self.lines)  # by place
+        remembers = self.lines if self.header["context"] else 0
+        self.context = self._records("context", lib.sw_block_context(self.lines), remembers)
+
+    @classmethod
+    def fresh(cls, params: Any, lines: int) -> Block:
+        """A machine of so many lines that have seen nothing; raises ValueError if there can be none."""
+        memory = room(params, lines)
+        lib.sw_block_init(params, ffi.from_buffer("void *", memory), lines)
+        return cls(memory)
+
+    @classmethod
+    def restored(cls, params: Any, stored: bytes) -> Block:
+        """The machine that was `sealed`; raises BlockError where these are not its bytes.
+
+        That of other parameters, too: whoever wants it says so by `of_any`.
+        """
+        return cls._checked(params, stored, (lib.SW_FINE,))
+
+    @classmethod
+    def of_any(cls, params: Any, stored: bytes) -> Block:
+        """As `restored`, whatever parameters the machine was begun with."""
+        return cls._checked(params, stored, (lib.SW_FINE, lib.SW_OTHER_PARAMETERS))
+
+    @classmethod
+    def _checked(cls, params: Any, stored: bytes, fine: tuple[int, ...]) -> Block:
+        memory = np.zeros((len(stored) + 7) // 8, np.uint64)
+        memory.view(np.uint8)[: len(stored)] = np.frombuffer(stored, np.uint8)
+        found = lib.sw_block_check(params, ffi.from_buffer("void *", memory), len(stored))
+        if found not in fine:
+            raise BlockError(WRONG[found])
+        return cls(memory)
+
+    def copy(self) -> Block:
+        """The same machine once more."""
+        return Block(self.memory.copy())
+
+    def grown(self, params: Any, lines: int) -> Block:
+        """The same machine with room for more lines, which have seen nothing."""
+        if lines < self.lines:
+            raise ValueError(f"a machine of {self.lines} lines does not become one of {lines}")
+        memory = room(params, lines)
+        lib.sw_block_grow(params, self.pointer, ffi.from_buffer("void *", memory), lines)
+        return Block(memory)
+
+    def anew(self, params: Any) -> Block:
+        """The machine as one that has seen nothing, after a repair; its time, and what an operator set, go on."""
+        block = Block.fresh(params, self.lines)
+        block._go_on_from(self)
+        declared = self.line["delta"]["declared"] == 1
+        for name in ("declared", "low", "high"):
+            block.line["delta"][name][declared] = self.line["delta"][name][declared]
+        return block
+
+    def back(self, params: Any, since: Block) -> Block:
+        """This machine, as it was kept, in the place of what it has become since; it goes on being frozen, or not."""
+        block = self.grown(params, since.lines)
+        block._go_on_from(since)
+        block.machine["frozen"] = since.machine["frozen"]
+        return block
+
+    def _go_on_from(self, before: Block) -> None:
+        """Take over the time of another state of the machine, so that what is late stays late, and its settings."""
+        self.line["clock"]["last_ns"] = before.line["clock"]["last_ns"]
+        for name in ("time_ns", "closed_ns"):
+            self.machine["rows"][name] = before.machine["rows"]["closed_ns"]
+        self.machine["evidence"]["patience_ns"] = before.machine["evidence"]["patience_ns"]
+        for name in ("warning", "critical"):
+            self.machine["scoring"][name] = before.machine["scoring"][name]
+        self.machine["scoring"]["severity"] = -1  # so the next score is written
+
+    def sealed(self) -> bytes:
+        """Its bytes, with their check sum."""
+        lib.sw_block_seal(self.pointer)
+        return self.memory.tobytes()
+
+    def cohort(self, number: int) -> Cohort:
+        """The matrices of a cohort."""
+        size = min(self.lines - lib.SW_COHORT * number, lib.SW_COHORT)
+        features = size * lib.SW_FEATURES
+        begin = lib.sw_block_cohort(self.lines, number)
+        flat = self._part(np.dtype(np.float32), begin, features * (2 * features + size))
+        square = features * features
+        return Cohort(
+            flat[:square].reshape(features, features),
+            flat[square : 2 * square].reshape(features, features),
+            flat[2 * square :].reshape(size, features),
+        )
+
+    def _records(self, name: str, begin: int, count: int) -> NDArray[Any]:
+        return self._part(record(name), begin, count)
+
+    def _part(self, kind: np.dtype[Any], begin: int, count: int) -> NDArray[Any]:
+        own = self.memory.view(np.uint8)[begin : begin + count * kind.itemsize]
+        part: NDArray[Any] = own.view(kind)
+        return part
+
+
+def room(params: Any, lines: int) -> NDArray[np.uint64]:
+    """Memory for a block of so many lines; raises ValueError if there can be none."""
+    size = lib.sw_block_bytes(lines, lib.sw_params_context(params))
+    if size == 0:
+        raise ValueError(f"no machine has {lines} lines")
+    return np.zeros(size // 8, np.uint64)

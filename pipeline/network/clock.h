@@ -1,0 +1,38 @@
+/* Time as a line feels it: in units of its usual sampling interval, learned online.
+
+   All time constants of the network count usual intervals, so nothing ticks while nothing arrives. A step within ten
+   per cent of the usual one counts as exactly one interval: jitter is no information, and equal steps then run the
+   plain equations. */
+#ifndef SW_CLOCK_H
+#define SW_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sw_clock_params {
+    int64_t by_time; /* 0: every reading is one interval, whatever its time */
+};
+
+struct sw_clock {
+    double seen;     /* readings so far */
+    int64_t last_ns; /* Unix time of the newest reading; outlives what was learned, so that it stays late */
+    double usual_ns; /* running median of the steps; 0 before the second reading */
+};
+
+/* One reading as its line's clock has it. */
+struct sw_arrival {
+    double seen;     /* readings of its line before; -1 for a late one */
+    double elapsed;  /* usual intervals since the last one */
+    double usual_ns; /* the usual interval */
+};
+
+void sw_clock_init(struct sw_clock *clock);
+
+/* A step in units of the usual one; 1 exactly where it is the usual one or nothing is known yet. */
+double sw_clock_intervals(const struct sw_clock_params *params, double step_ns, double usual_ns);
+
+/* Take in a reading. One not newer than its line's last one is late: nothing is learned, and false returned. */
+bool sw_clock_step(const struct sw_clock_params *params, struct sw_clock *clock, int64_t time_ns,
+                   struct sw_arrival *arrival);
+
+#endif

@@ -1,0 +1,140 @@
+#include "pipeline/network/condition.h"
+
+#include "encoders/spikes.h"
+#include "pipeline/network/view.h"
+#include "pipeline/network/math.h"
+#include "pipeline/network/params.h"
+#include "pipeline/network/room.h"
+
+void sw_condition_init_line(struct sw_condition_line *line) { *line = (struct sw_condition_line){0}; }
+
+void sw_condition_init_machine(const struct sw_params *params, struct sw_condition_machine *machine)
+{
+    *machine = (struct sw_condition_machine){
+        .vigilance = params->evolving.vigilance,
+        .usual = 0.1,
+        .gate = 1.0,
+    };
+}
+
+void sw_condition_follow(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
+                         double elapsed, double value, double unsure)
+{
+    if (seen == 0.0)
+        line->trace = line->mean = value;
+    line->trace += sw_leak(1.0 / sw_least(seen + 1.0, params->trace), elapsed) * (value - line->trace);
+    double sigmas = (line->trace - line->mean) / sw_value_deviation(line->variance + unsure, line->mean);
+    line->sigmas = seen > 20.0 ? sigmas : 0.0;
+}
+
+/* Sigmas as a spike time: logarithmic, keeping the sign. */
+static double compress(const struct sw_condition_params *params, double sigmas)
+{
+    return sw_with_sign(params->squash * sw_log1p(sw_absolute(sigmas) / params->squash), sigmas);
+}
+
+/* Lateness of the first mature neuron; infinite where none is. */
+static double first_mature(const struct sw_condition_machine *machine, const float *lateness, double cycle,
+                           double ripe)
+{
+    double least = INFINITY;
+    for (int64_t j = 0; j < machine->recruited; j++)
+        if (cycle - machine->born[j] >= ripe && (double)lateness[j] < least)
+            least = (double)lateness[j];
+    return least;
+}
+
+/* Lateness of the first mature neuron (of any, while none is mature); then the population learns. */
+static double step_population(const struct sw_params *params, const struct sw_view *view, bool frozen, double cycle,
+                              struct sw_room *room)
+{
+    struct sw_condition_machine *machine = &view->machine->condition;
+    struct sw_evolving_room *heard = &room->shared->evolving;
+    int64_t size = view->machine->rows.size, recruited = machine->recruited;
+    for (int64_t j = 0; j < recruited; j++)
+        heard->total[j] = heard->latest[j] = 0.0f;
+    for (int64_t i = 0; i < size; i++) {
+        const struct sw_condition_line *line = &sw_at(view, i)->condition;
+        room->place[i].spike_time = compress(&params->condition, line->sigmas);
+        sw_evolving_hear(room->place[i].spike_time, line->delays, recruited, heard);
+    }
+    int64_t winner;
+    double first = sw_evolving_fire(&params->evolving, size, recruited, heard, &winner);
+    /* A frozen population recruits no neuron for a fault, so that none need prove its age. */
+    double ripe = frozen ? 0.0 : sw_least(params->condition.ripe_most, params->condition.ripe_share * cycle);
+    double mature = first_mature(machine, heard->total, cycle, ripe);
+    if (mature == INFINITY)
+        mature = first;
+    if (frozen)
+        return mature;
+
+    bool novel = winner < 0 || first > machine->vigilance;
+    machine->vigilance = sw_evolving_surprise_limit(&params->evolving, machine->vigilance, cycle, novel);
+    double rate;
+    int64_t neuron = sw_evolving_settle(&params->evolving, machine->strength, SW_CONDITION_NEURONS, recruited,
+                                        winner, novel, cycle, &rate);
+    if (neuron == recruited)
+        machine->recruited = recruited + 1;
+    if (novel)
+        machine->born[neuron] = cycle;
+    for (int64_t i = 0; i < size; i++) {
+        float *delay = &sw_at(view, i)->condition.delays[neuron];
+        *delay = sw_evolving_moved(*delay, room->place[i].spike_time, rate, novel);
+    }
+    return mature;
+}
+
+double sw_condition_step(const struct sw_params *params, const struct sw_view *view, bool frozen, double elapsed,
+                         struct sw_room *room)
+{
+    const struct sw_condition_params *own = &params->condition;
+    struct sw_condition_machine *machine = &view->machine->condition;
+    double oldest = view->machine->rows.oldest;
+    int64_t size = view->machine->rows.size;
+    double fourth = 0.0;
+    for (int64_t i = 0; i < size; i++)
+        fourth += sw_fourth(sw_least(sw_absolute(sw_at(view, i)->condition.sigmas), own->clip));
+    double level = sw_square_root(sw_square_root(fourth / (double)size));
+    if (oldest > 21.0) {
+        double cycle = oldest - 21.0;
+        double mature = step_population(params, view, frozen, cycle, room);
+        double times_usual = sw_least(mature / sw_most(machine->usual, 0.02), own->late_cap);
+        machine->late += sw_leak(1.0 - sw_exp(-1.0 / own->late), elapsed) * (times_usual - machine->late);
+        if (!frozen)
+            machine->usual += sw_most(1.0 / cycle, 0.001) * (mature - machine->usual);
+    }
+    double lateness = machine->late;
+
+    /* Closed only while far AND unfamiliar, so that a lasting change becomes the new normal in the end. */
+    double strange = sw_least(level, own->familiar * lateness);
+    double gate = sw_most(own->gate_least, 1.0 / (1.0 + sw_fourth(strange / own->gate_at)));
+    machine->gate = oldest > own->settle ? gate : 1.0;
+    if (oldest <= own->warm)
+        return 0.0;
+    double unit = 1.0 + own->growth * sw_log10(sw_most(oldest, 1000.0) / 1000.0);
+    return sw_square_root(level / own->level_unit * lateness / own->late_unit) / unit;
+}
+
+void sw_condition_learn(const struct sw_condition_params *params, struct sw_condition_line *line, double age,
+                        double gate)
+{
+    double rate = gate / sw_least(age, params->slow);
+    double error = line->trace - line->mean;
+    line->mean += rate * error;
+    if (age > 1.0)
+        line->variance += rate * (error * (line->trace - line->mean) - line->variance);
+}
+
+void sw_condition_accept_line(struct sw_condition_line *line)
+{
+    line->mean = line->trace;
+    line->sigmas = 0.0;
+}
+
+void sw_condition_accept_machine(struct sw_condition_machine *machine)
+{
+    for (int j = 0; j < SW_CONDITION_NEURONS; j++)
+        machine->born[j] = -INFINITY;
+    machine->late = 0.0;
+    machine->gate = 1.0;
+}

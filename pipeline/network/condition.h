@@ -1,0 +1,82 @@
+/* The condition of a whole machine: is it *now* in a state it has not been in for long?
+
+   Two witnesses. The level says how far the lines are from a baseline that learns only as fast as a gate allows. The
+   lateness of an evolving population over all lines says how unlike every *mature* neuron the machine is: a neuron
+   counts only after a while, so a fault that lasts recruits neurons of its own without being excused by them. While
+   level and lateness are both high the gate closes: ageing is followed, a fault is not learned away.
+
+   The gate is a third factor in the sense of neuromodulated plasticity: Fremaux and Gerstner (2016). */
+#ifndef SW_CONDITION_H
+#define SW_CONDITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sw_view;
+struct sw_params;
+struct sw_room;
+
+enum { SW_CONDITION_NEURONS = 48 };
+
+/* Times in readings of the machine's oldest line. */
+struct sw_condition_params {
+    double trace;      /* time constant of the traces whose baseline is kept */
+    double slow;       /* memory of that baseline */
+    double clip;       /* sigmas a line counts for at most */
+    double squash;     /* knee of the logarithmic compression */
+    double gate_at;    /* level at which the gate is half closed */
+    double familiar;   /* weight of lateness against level in the gate */
+    double gate_least;
+    double settle;     /* readings before the gate may close */
+    double ripe_share; /* a neuron is mature after this share of the machine's life ... */
+    double ripe_most;  /* ... or after this many readings */
+    double late;       /* membrane of the lateness */
+    double late_cap;
+    double level_unit;
+    double late_unit;
+    double growth;     /* of the state's unit per decade of age beyond a thousand readings */
+    double warm;       /* readings before there is a state */
+};
+
+/* One line. */
+struct sw_condition_line {
+    double trace;                       /* in the sensor's unit, as are mean and (squared) variance */
+    double mean;
+    double variance;
+    double sigmas;                      /* distance of the trace from its baseline */
+    float delays[SW_CONDITION_NEURONS]; /* this line's synapse on the machine's population */
+};
+
+struct sw_condition_machine {
+    float strength[SW_CONDITION_NEURONS]; /* as in evolving.h */
+    double born[SW_CONDITION_NEURONS];    /* cycle in which the neuron was recruited */
+    int64_t recruited;
+    double vigilance;
+    double usual;                         /* usual lateness of the first mature neuron */
+    double late;                          /* membrane of the lateness, in usual latenesses */
+    double gate;                          /* 1 learns fully, `gate_least` protects the baseline */
+};
+
+void sw_condition_init_line(struct sw_condition_line *line);
+void sw_condition_init_machine(const struct sw_params *params, struct sw_condition_machine *machine);
+
+/* Let a line's trace take in a reading, and place it against the baseline; `unsure`: variance beyond its own. */
+void sw_condition_follow(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
+                         double elapsed, double value, double unsure);
+
+/* Raw state of the machine after a row (1 unit is a score of 0.99); sets the gate for `learn`. The population and
+   the usual lateness of a frozen machine learn nothing. `elapsed`: intervals since the machine's previous row. */
+double sw_condition_step(const struct sw_params *params, const struct sw_view *view, bool frozen, double elapsed,
+                         struct sw_room *room);
+
+/* Let a line's baseline learn from its trace, as far as the gate allows. `age`: readings, this one included. */
+void sw_condition_learn(const struct sw_condition_params *params, struct sw_condition_line *line, double age,
+                        double gate);
+
+/* Take a line's present trace as its baseline. */
+void sw_condition_accept_line(struct sw_condition_line *line);
+
+/* Make every neuron mature: what the machine has been in is familiar. */
+void sw_condition_accept_machine(struct sw_condition_machine *machine);
+
+#endif

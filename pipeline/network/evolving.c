@@ -1,0 +1,162 @@
+#include "pipeline/network/evolving.h"
+
+#include "pipeline/network/math.h"
+
+#define ASKED_FROM 5.0 /* cycles before a population's lateness means anything */
+#define YOUNG 2000.0   /* cycles; later the homeostasis of the young is below the last digit */
+
+void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolving *population)
+{
+    *population = (struct sw_evolving){.vigilance = params->vigilance};
+}
+
+void sw_evolving_hear(double spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
+{
+    float time = (float)spike_time;
+    for (int64_t j = 0; j < neurons; j++) {
+        float late = fabsf(time - delays[j]);
+        room->total[j] += late;
+        room->latest[j] = late > room->latest[j] ? late : room->latest[j];
+    }
+}
+
+/* How much the mean and the worst mismatch weigh in a neuron's lateness. */
+struct shares {
+    float mean;
+    float worst;
+};
+
+static struct shares shares_of(const struct sw_evolving_params *params, int64_t synapses)
+{
+    return (struct shares){(float)((1.0 - params->worst) / (double)synapses), (float)params->worst};
+}
+
+/* Lateness of so many neurons, for a number of synapses that the compiler knows. */
+static inline void hear_all(int synapses, struct shares shares, const double *spike_times, const float *delays,
+                            int64_t neurons, float *lateness)
+{
+    float time[SW_LEVELS_HEARD];
+    for (int k = 0; k < synapses; k++)
+        time[k] = (float)spike_times[k];
+    for (int64_t j = 0; j < neurons; j++) {
+        float total = 0.0f, latest = 0.0f;
+        for (int k = 0; k < synapses; k++) {
+            float late = fabsf(time[k] - delays[k * SW_NEURONS + j]);
+            total += late;
+            latest = late > latest ? late : latest;
+        }
+        lateness[j] = shares.mean * total + shares.worst * latest;
+    }
+}
+
+/* The next whole number of lanes. */
+static int64_t in_lanes(int64_t neurons) { return (neurons + SW_LANES - 1) / SW_LANES * SW_LANES; }
+
+/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. `lateness` has room for whole lanes. */
+static double first_of(float *lateness, int64_t neurons, int64_t *winner)
+{
+    float least[SW_LANES];
+    int32_t found[SW_LANES];
+    int64_t whole = in_lanes(neurons);
+    for (int64_t j = neurons; j < whole; j++)
+        lateness[j] = INFINITY;
+    for (int lane = 0; lane < SW_LANES; lane++) {
+        least[lane] = INFINITY;
+        found[lane] = SW_NEURONS;
+    }
+    for (int64_t j = 0; j < whole; j += SW_LANES)
+        for (int lane = 0; lane < SW_LANES; lane++)
+            least[lane] = lateness[j + lane] < least[lane] ? lateness[j + lane] : least[lane];
+    float first = INFINITY;
+    for (int lane = 0; lane < SW_LANES; lane++)
+        first = least[lane] < first ? least[lane] : first;
+    for (int64_t j = whole - SW_LANES; j >= 0; j -= SW_LANES) /* from the end, so that the smallest number stays */
+        for (int lane = 0; lane < SW_LANES; lane++)
+            found[lane] = lateness[j + lane] == first ? (int32_t)j + lane : found[lane];
+    int32_t number = SW_NEURONS;
+    for (int lane = 0; lane < SW_LANES; lane++)
+        number = found[lane] < number ? found[lane] : number;
+    *winner = number < neurons ? number : -1;
+    return number < neurons ? (double)first : 0.0;
+}
+
+double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
+                        struct sw_evolving_room *room, int64_t *winner)
+{
+    struct shares shares = shares_of(params, synapses);
+    for (int64_t j = 0; j < neurons; j++)
+        room->total[j] = shares.mean * room->total[j] + shares.worst * room->latest[j];
+    return first_of(room->total, neurons, winner);
+}
+
+double sw_evolving_surprise_limit(const struct sw_evolving_params *params, double limit, double cycle, bool novel)
+{
+    double wanted = params->novel;
+    if (cycle < YOUNG)
+        wanted *= 1.0 + 9.0 * sw_exp(-cycle / 50.0);
+    double error = (novel ? 1.0 : 0.0) - wanted;
+    limit *= sw_exp(sw_most(0.02, 1.0 / cycle) * 0.5 * error);
+    return sw_least(sw_most(limit, 0.005), 1.0);
+}
+
+int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *strength, int64_t neurons,
+                           int64_t recruited, int64_t winner, bool novel, double cycle, double *rate)
+{
+    double now = cycle / params->memory;
+    if (!novel) {
+        double wins = sw_exp((double)strength[winner] - now) + 1.0;
+        strength[winner] = (float)(sw_log(wins) + now);
+        *rate = sw_most(params->move, 1.0 / wins);
+        return winner;
+    }
+    int64_t neuron = recruited;
+    if (recruited == neurons) { /* full: the weakest makes room */
+        neuron = 0;
+        for (int64_t j = 1; j < recruited; j++)
+            if (strength[j] < strength[neuron])
+                neuron = j;
+    }
+    strength[neuron] = (float)now;
+    *rate = 1.0;
+    return neuron;
+}
+
+float sw_evolving_moved(float delay, double spike_time, double rate, bool novel)
+{
+    return novel ? (float)spike_time : (float)((double)delay + rate * (spike_time - (double)delay));
+}
+
+double sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
+                        int synapses, bool frozen, double seen, const double *spike_times)
+{
+    double cycle = seen - params->start + 1.0;
+    if (cycle < 1.0)
+        return NAN;
+    float late_by[SW_NEURONS];
+    struct shares shares = shares_of(params, synapses);
+    int64_t recruited = population->recruited;
+    int64_t vectors = in_lanes(recruited); /* neurons beyond are not looked at */
+    if (synapses == SW_LEVELS_HEARD)
+        hear_all(SW_LEVELS_HEARD, shares, spike_times, delays, vectors, late_by);
+    else if (synapses == SW_PATTERN_HEARD)
+        hear_all(SW_PATTERN_HEARD, shares, spike_times, delays, vectors, late_by);
+    else
+        hear_all(SW_CHANGES_HEARD, shares, spike_times, delays, vectors, late_by);
+    int64_t winner;
+    double late = first_of(late_by, recruited, &winner);
+    double lateness = cycle >= ASKED_FROM ? late : NAN;
+    if (frozen)
+        return lateness;
+    bool novel = winner < 0 || late > population->vigilance;
+    population->vigilance = sw_evolving_surprise_limit(params, population->vigilance, cycle, novel);
+    double rate;
+    int64_t neuron =
+        sw_evolving_settle(params, population->strength, SW_NEURONS, recruited, winner, novel, cycle, &rate);
+    if (neuron == recruited)
+        population->recruited = recruited + 1;
+    for (int k = 0; k < synapses; k++) {
+        float *delay = &delays[k * SW_NEURONS + neuron];
+        *delay = sw_evolving_moved(*delay, spike_times[k], rate, novel);
+    }
+    return lateness;
+}

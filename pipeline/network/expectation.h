@@ -1,0 +1,112 @@
+/* Expectation: where should a sensor be, given what the machine's other sensors say?
+
+   Load, mode and shared process move all sensors of a machine, a fault moves one. So every line keeps its value and
+   two traces of it, each machine one slowly leaking covariance over them, and the inverse of that covariance gives
+   each line's *residual* (value minus what all other lines expect, its own past left out) and its *innovation* (the
+   same with its own past let in, which is sharp for what comes suddenly). A least-squares relative of the delta-rule
+   coupling, without a learning rate.
+
+   Lines that are missing, or shut because they are in alarm, are replaced by what the others expect, so a fault
+   neither spreads to its neighbours nor is learned. A reading far outside its expectation is doubted: the worst
+   first, and the others are asked again without it, so that one culprit is not taken for many (a greedy robust
+   regression).
+
+   Lines are joined in cohorts, in order of their first readings, which bounds memory and time. Conditional Gaussian
+   through the precision matrix: Lauritzen, "Graphical Models" (1996), ch. 5. Adding a replaced value's own variance
+   to the covariance: the E step for missing data of Dempster, Laird, Rubin (1977).
+
+   Covariance and precision are kept as floats and used as doubles. Three things are done in floats, as their results
+   are no better known: the square roots of variances, and the elimination of a line's own block of the precision. */
+#ifndef SW_EXPECTATION_H
+#define SW_EXPECTATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sw_cohort;
+struct sw_params;
+struct sw_room;
+
+enum {
+    SW_COHORT = 16,                        /* lines that expect each other */
+    SW_FEATURES = 3,                       /* of a line: its value and two traces */
+    SW_JOINT = SW_COHORT * SW_FEATURES     /* features of a cohort */
+};
+
+/* Times in rows, forgetting in shares per usual interval. */
+struct sw_expectation_params {
+    double forget[SW_FEATURES]; /* of the features; the value has no memory */
+    double memory;              /* of means and covariance */
+    double ridge;               /* on the diagonal of the correlations */
+    double ridge_young;         /* times (features / rows)^2, against chance correlations */
+    double begin;               /* rows before a line joins the others' expectation */
+    int64_t renew;              /* rows between two inversions */
+    double doubt;               /* usual residuals from which a reading is doubted */
+    double teach;               /* usual residuals a doubted reading may teach at most */
+    double reach;               /* deviations a line may be expected to lie off its mean, and a reading off it teach */
+    double beyond;              /* share of what a line has shown by which its expectation may lie outside of it */
+    double been;                /* mean squared deviation of the others from which they are where they never were */
+    double alike;               /* rows running that say the same, as to that */
+    double price;               /* squared usual residuals that blaming one more line must explain */
+    double farthest;            /* squared usual residuals that one line counts for at most in that */
+};
+
+/* One line. Features and what is made of them are in `unit`s, relative to `offset`. */
+struct sw_expectation {
+    double value;             /* newest reading, in the sensor's unit */
+    double elapsed;           /* usual intervals before it */
+    double offset;            /* first reading */
+    double unit;              /* power of two below the first movement; 0 before one */
+    double own;               /* rows learned from */
+    double given;             /* of these, that its kind's prior counts as; they say nothing about its mean */
+    double settled;           /* rows that its mean is known from; few when a change has been accepted */
+    double used[SW_FEATURES]; /* features as the others hear them */
+    double real[SW_FEATURES]; /* features as they were read */
+    double mean[SW_FEATURES];
+    double variance;          /* of the value */
+    double low;               /* least and greatest value shown; one glitch widens what was shown by `beyond` at most */
+    double high;
+    double gain[SW_FEATURES]; /* from the precision-weighted deviation to the residual */
+    double residual;          /* against the others; 0 of a line that was not judged in the newest row */
+    double innovation;        /* against the others and the line's own past */
+};
+
+void sw_expectation_init(struct sw_expectation *line);
+
+/* Keep a reading for the row that is open; the first movement of a line sets its unit. */
+void sw_expectation_follow(struct sw_expectation *line, double seen, double elapsed, double value);
+
+/* The line's value as the others hear it, in the sensor's unit. */
+double sw_expectation_heard(const struct sw_expectation *line);
+
+/* A line that was not listened to has been off by as much as it is now all the time. */
+void sw_expectation_believe(struct sw_expectation *line);
+
+/* A variance of the sensor in the line's units; 0 for one that has never moved. */
+double sw_expectation_in_units(const struct sw_expectation *line, double variance);
+
+/* Residual and innovation of each line of the cohort in a complete row. Lines with fewer than `evidence.settle` rows
+   are not doubted. `elapsed`: usual intervals since the machine's previous row. The rows of a frozen machine do not
+   make it older. */
+void sw_expectation_predict(const struct sw_params *params, const struct sw_cohort *cohort, bool frozen,
+                            double elapsed, struct sw_room *room);
+
+/* Let traces, means and covariance take in the row as the cohort heard it, doubted readings within limits. In a
+   frozen machine the traces alone go on. */
+void sw_expectation_learn(const struct sw_expectation_params *params, const struct sw_cohort *cohort, bool frozen,
+                          struct sw_room *room);
+
+/* Place in the cohort of the line with a level above `least` that explains this row better than all shut ones; -1
+   for none. Lines that depend on each other all leave their expectation when one of them breaks, and the first to be
+   noticed need not be the broken one. */
+int64_t sw_expectation_culprit(const struct sw_expectation_params *params, const struct sw_cohort *cohort,
+                               double least, struct sw_room *room);
+
+/* Invert the cohort's covariance, in units of its own deviations; lines too young, and counters, stay out. */
+void sw_expectation_renew(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_room *room);
+
+/* Inverse of the symmetric matrix in the lower triangle of `matrix`, which is used up; false if not definite.
+   Cholesky in a fixed order, so that every machine computes the same bits: Golub, Van Loan, "Matrix Computations". */
+bool sw_expectation_invert(double matrix[SW_JOINT][SW_JOINT], double inverse[SW_JOINT][SW_JOINT], int64_t size);
+
+#endif

@@ -1,0 +1,397 @@
+#include "pipeline/network/judge.h"
+
+#include "pipeline/network/math.h"
+#include "pipeline/network/room.h"
+#include "pipeline/network/view.h"
+
+/* The most suspicious line of a row, and how far it is off. */
+struct suspicion {
+    double level;
+    int64_t place;
+};
+
+static bool is_counter(const struct sw_params *params, const struct sw_line *line)
+{
+    return sw_resolution_counts(&params->resolution, &line->resolution);
+}
+
+/* Ask each line's partners where it is; surprise is a population of the line. */
+static void couple(const struct sw_params *params, const struct sw_view *view, bool frozen, struct sw_room *room)
+{
+    double power = sw_coupling_power(view);
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        if (!room->place[i].judged)
+            continue;
+        double off = sw_coupling_step(&params->coupling, view, i, frozen, line->rows.age, power);
+        double rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, off);
+        line->rarity[SW_COUPLING] = (float)rare;
+    }
+}
+
+/* Weigh the evidence of a cohort's lines, and find out which of them is to blame. */
+static void weigh(const struct sw_params *params, const struct sw_cohort *cohort, bool moded, bool frozen,
+                  struct sw_room *room)
+{
+    int64_t shut = 0, most = cohort->size / 2 > 1 ? cohort->size / 2 : 1;
+    bool suspects = false;
+    for (int64_t p = 0; p < cohort->size; p++)
+        shut += cohort->member[p]->evidence.shut;
+    for (int64_t p = 0; p < cohort->size; p++) {
+        struct sw_line *line = cohort->member[p];
+        if (!room->place[cohort->first + p].judged)
+            continue;
+        line->resolution.off = line->expectation.residual * line->expectation.unit;
+        shut -= line->evidence.shut;
+        sw_evidence_weigh(params, line, cohort->size * SW_FEATURES, room->cohort[cohort->number].far[p], moded,
+                          shut < most, frozen);
+        shut += line->evidence.shut;
+        suspects = suspects || (!line->evidence.shut && line->evidence.level > params->evidence.open_at);
+    }
+    if (shut > 0 && suspects) {
+        int64_t culprit =
+            sw_expectation_culprit(&params->expectation, cohort, params->evidence.open_at, room);
+        if (culprit >= 0)
+            sw_evidence_blame(&params->evidence, cohort, frozen, culprit);
+    }
+}
+
+/* Follow the ageing of a cohort's lines; returns how many more of them heard what was new than did not. */
+static int64_t follow_ageing(const struct sw_params *params, const struct sw_view *view,
+                             const struct sw_cohort *cohort, struct sw_room *room)
+{
+    bool elsewhere = view->machine->drift.elsewhere;
+    int64_t news = 0;
+    for (int64_t p = 0; p < cohort->size; p++) {
+        struct sw_line *line = cohort->member[p];
+        if (is_counter(params, line))
+            continue;
+        if (room->place[cohort->first + p].judged && !line->evidence.shut)
+            news += sw_drift_follow(&params->drift, cohort, p, elsewhere);
+        if (!elsewhere && line->drift.strays == 0.0f)
+            sw_wear_follow(&params->drift, &line->wear, line->expectation.used[0]);
+    }
+    return news;
+}
+
+/* Whether a cohort's covariance is to be inverted: now and then, and at once what a prior has given. */
+static bool is_renewed(const struct sw_params *params, const struct sw_view *view, const struct sw_cohort *cohort)
+{
+    if ((view->machine->rows.rows + 1) % params->expectation.renew == 0)
+        return true;
+    for (int64_t p = 0; p < cohort->size; p++)
+        if (cohort->member[p]->expectation.given > 0.0 &&
+            sw_row(cohort->precision, cohort, p, 0)[p * SW_FEATURES] == 0.0f)
+            return true;
+    return false;
+}
+
+/* Hold every line of a complete row against what the others expect. */
+static struct suspicion expect(const struct sw_params *params, const struct sw_view *view, bool frozen,
+                               double elapsed, struct sw_room *room)
+{
+    struct sw_machine *machine = view->machine;
+    int64_t size = machine->rows.size, news = 0;
+    for (int64_t first = 0; first < size; first += SW_COHORT) {
+        struct sw_cohort cohort = sw_cohort_of(view, first);
+        sw_expectation_predict(params, &cohort, frozen, elapsed, room);
+        sw_modes_locate(&cohort, room);
+    }
+    bool moded = size > 1 && (double)machine->rows.rows >= params->modes.begin; /* a lone line has no modes */
+    if (moded)
+        sw_modes_choose(&params->modes, view, frozen, room);
+
+    struct suspicion found = {0.0, 0};
+    for (int64_t first = 0; first < size; first += SW_COHORT) {
+        struct sw_cohort cohort = sw_cohort_of(view, first);
+        weigh(params, &cohort, moded, frozen, room);
+        for (int64_t p = 0; p < cohort.size; p++) {
+            double told = sw_evidence_told(&cohort.member[p]->evidence);
+            if (room->place[first + p].judged && told > found.level)
+                found = (struct suspicion){told, first + p};
+        }
+        if (!frozen)
+            news += follow_ageing(params, view, &cohort, room);
+        sw_expectation_learn(&params->expectation, &cohort, frozen, room);
+        if (!frozen && is_renewed(params, view, &cohort))
+            sw_expectation_renew(params, &cohort, room);
+    }
+    machine->drift.elsewhere = news > 0;
+    return found;
+}
+
+/* Note where each line with a reading was expected, before anything of the row is accepted: by what the others say; a
+   lone line by its own past. */
+static void tell(const struct sw_params *params, const struct sw_view *view, struct sw_entry *entry)
+{
+    bool alone = view->machine->rows.size == 1;
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        const struct sw_line *line = sw_at(view, i);
+        const struct sw_expectation *known = &line->expectation;
+        const struct sw_evidence_line *found = &line->evidence;
+        if (!line->rows.ticked)
+            continue;
+        entry->line = view->roster[i];
+        entry->value = known->value;
+        entry->level = sw_evidence_told(found);
+        entry->witness = found->witness;
+        entry->expected = entry->usual = NAN;
+        if (line->rows.age > params->output.warm && !is_counter(params, line)) {
+            double off = alone ? known->innovation : known->residual;
+            double usual = alone ? found->usual_new : found->usual;
+            if (known->own <= params->evidence.warm) /* not known by mode yet */
+                usual = sw_square_root(alone ? found->size_new : found->size);
+            double rounding = sw_expectation_in_units(known, sw_resolution_rounding(&line->resolution));
+            usual = sw_most(usual, sw_square_root(rounding));
+            entry->expected = known->offset + known->unit * (known->real[0] - off);
+            entry->usual = known->unit * usual;
+        }
+        entry++;
+    }
+}
+
+/* How the lines with a level above `least` lie to each other is normal. */
+static void accept_lines(const struct sw_params *params, const struct sw_view *view, double least)
+{
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        if (line->evidence.shut || line->evidence.level > least)
+            sw_evidence_accept(&params->evidence, line);
+        sw_drift_restart(&params->drift, &line->drift);
+        sw_wear_restart(&params->drift, &line->wear);
+    }
+    view->machine->evidence.joint = 0.0;
+    view->machine->evidence.given = 0.0;
+}
+
+/* What one line does now is normal; what its machine's lines are to each other is commissioned anew. */
+static void accept_line(const struct sw_params *params, const struct sw_view *view, struct sw_line *accepted)
+{
+    sw_evidence_accept(&params->evidence, accepted);
+    sw_condition_accept_line(&accepted->condition);
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        sw_drift_restart(&params->drift, &line->drift);
+        sw_wear_restart(&params->drift, &line->wear);
+    }
+}
+
+/* What the machine does now is normal: for its condition, and for every line with a level above `least`. */
+static void accept(const struct sw_params *params, const struct sw_view *view, double least)
+{
+    accept_lines(params, view, least);
+    for (int64_t i = 0; i < view->machine->rows.size; i++)
+        sw_condition_accept_line(&sw_at(view, i)->condition);
+    sw_condition_accept_machine(&view->machine->condition);
+    view->machine->evidence.alarm = 0.0;
+}
+
+/* Count how long each line has been in alarm; accept what has outlasted patience. Returns whether anything was. */
+static bool watch_lines(const struct sw_params *params, const struct sw_view *view, bool *held)
+{
+    struct sw_evidence_machine *machine = &view->machine->evidence;
+    double rows = (double)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
+    int64_t size = view->machine->rows.size, off = 0;
+    bool accepted = false;
+    for (int64_t i = 0; i < size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        struct sw_evidence_line *found = &line->evidence;
+        *held = *held || found->alarm > 0.0;
+        off += found->level > params->evidence.open_at;
+        found->alarm = sw_evidence_last(&params->evidence, found->alarm, found->level, found->shut);
+        double patience = sw_evidence_patience(&params->evidence, machine, rows - found->alarm, usual_ns);
+        if (found->alarm > patience) {
+            accept_line(params, view, line);
+            found->calm = params->evidence.calm;
+            accepted = true;
+        } else if (found->calm > 0.0 && found->level < 1.0) {
+            found->calm -= 1.0;
+        }
+    }
+    bool several = off > (size / 2 > 2 ? size / 2 : 2);
+    machine->joint = several ? machine->joint + 1.0 : sw_most(machine->joint - 1.0, 0.0);
+    return accepted;
+}
+
+/* Count how long each line, and the machine as a whole, has been in alarm; accept what has outlasted patience. What
+   is accepted counts for no alarm until it has been quiet for a while. All else alarms as ever. Returns whether
+   anything was accepted. */
+static bool watch(const struct sw_params *params, const struct sw_view *view, double state)
+{
+    struct sw_evidence_machine *machine = &view->machine->evidence;
+    double rows = (double)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
+    bool held = false, accepted = watch_lines(params, view, &held);
+    if (machine->joint > params->evidence.regime)
+        accept_lines(params, view, params->evidence.open_at);
+    machine->alarm = held ? 0.0 : sw_evidence_last(&params->evidence, machine->alarm, state, false);
+    double patience = sw_evidence_patience(&params->evidence, machine, rows - machine->alarm, usual_ns);
+    if (machine->alarm > patience) {
+        accept(params, view, params->evidence.open_at);
+        machine->calm = params->evidence.calm;
+        accepted = true;
+    } else if (machine->calm > 0.0 && state < 1.0) {
+        machine->calm -= 1.0;
+    }
+    return accepted;
+}
+
+static bool is_drifting(const struct sw_params *params, const struct sw_view *view)
+{
+    double limit = view->machine->drift.drifting ? params->drift.stay : 1.0;
+    for (int64_t i = 0; i < view->machine->rows.size; i++)
+        if (sw_drift_moving(&params->drift, &sw_at(view, i)->drift, limit))
+            return true;
+    return false;
+}
+
+/* Weight of all populations that a dendrite hears; a lone line has nobody to be coupled to. */
+static double heard(const struct sw_params *params, bool alone)
+{
+    double weight = 0.0;
+    for (int k = 0; k < SW_POPULATIONS; k++)
+        weight += k == SW_COUPLING && alone ? 0.0 : params->weights[k];
+    return weight;
+}
+
+/* The rarities of a line in the row, of all populations. */
+static void recall(const struct sw_view *view, int64_t place, float rarity[SW_POPULATIONS])
+{
+    const struct sw_line *line = sw_at(view, place);
+    for (int k = 0; k < SW_CONTEXT; k++)
+        rarity[k] = line->rarity[k];
+    for (int k = 0; k < SW_READOUTS; k++)
+        rarity[SW_CONTEXT + k] = view->context ? view->context[view->roster[place]].rarity[k] : 0.0f;
+}
+
+/* Forget the rarities of a line that is not judged. */
+static void forget(const struct sw_view *view, int64_t place)
+{
+    for (int k = 0; k < SW_CONTEXT; k++)
+        sw_at(view, place)->rarity[k] = 0.0f;
+    for (int k = 0; view->context && k < SW_READOUTS; k++)
+        view->context[view->roster[place]].rarity[k] = 0.0f;
+}
+
+/* What a line's dendrite says. The cube of a rarity is a float's. */
+static double dendrite(const struct sw_params *params, const float rarity[SW_POPULATIONS], double weight)
+{
+    double cubes = 0.0;
+    for (int k = 0; k < SW_POPULATIONS; k++) {
+        float cube = rarity[k] * (rarity[k] * rarity[k]);
+        cubes += params->weights[k] * (double)cube;
+    }
+    return weight > 0.0 ? sw_cube_root(cubes / weight) : 0.0;
+}
+
+/* Listen to every line's dendrite, and let the baselines learn; returns what the most surprised one says. */
+static double listen(const struct sw_params *params, const struct sw_view *view, bool frozen,
+                     const struct sw_room *room, struct sw_row *row, struct sw_entry *entry)
+{
+    int64_t size = view->machine->rows.size;
+    double weight = heard(params, size == 1), gate = frozen ? 0.0 : view->machine->condition.gate;
+    double best = 0.0, farthest = 0.0;
+    for (int64_t i = 0; i < size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        bool judged = room->place[i].judged;
+        line->dendrite = 0.0;
+        float rarity[SW_POPULATIONS];
+        if (!judged)
+            forget(view, i);
+        recall(view, i, rarity);
+        if (judged) {
+            double sigmas = sw_absolute(line->condition.sigmas);
+            if (sigmas > farthest) {
+                farthest = sigmas;
+                row->state_cause = view->roster[i];
+            }
+            sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate);
+            if (line->rows.age > params->output.warm) {
+                line->dendrite = dendrite(params, rarity, weight);
+                if (line->dendrite > best) {
+                    best = line->dendrite;
+                    row->event_cause = view->roster[i];
+                }
+            }
+        }
+        if (!line->rows.ticked)
+            continue;
+        entry->sigmas = judged ? line->condition.sigmas : 0.0;
+        entry->dendrite = line->dendrite;
+        for (int k = 0; k < SW_POPULATIONS; k++)
+            entry->rarity[k] = rarity[k];
+        entry++;
+    }
+    return best;
+}
+
+void sw_judge(const struct sw_params *params, const struct sw_view *view, double elapsed, struct sw_room *room,
+              struct sw_row *row, struct sw_entry *entries)
+{
+    struct sw_machine *machine = view->machine;
+    int64_t size = machine->rows.size;
+    double oldest = machine->rows.oldest;
+    bool frozen = machine->frozen;
+    if (size > 1)
+        couple(params, view, frozen, room);
+    double strange = sw_condition_step(params, view, frozen, elapsed, room);
+    struct suspicion suspect = expect(params, view, frozen, elapsed, room);
+    tell(params, view, entries);
+    if (size > 1 && oldest < machine->evidence.given)
+        strange = 0.0; /* its kind says what is normal, which its own short past cannot: a new mode is no fault */
+    machine->drift.drifting = is_drifting(params, view);
+    if (machine->evidence.calm > 0.0)
+        strange = sw_evidence_short_of_alarm(strange);
+    row->state = strange;
+    row->accepted = false;
+    if (size > 1) {
+        row->state = sw_square_root(strange * strange + suspect.level * suspect.level);
+        if (!frozen)
+            row->accepted = watch(params, view, row->state);
+    }
+
+    row->event_cause = row->state_cause = view->roster[0];
+    double best = listen(params, view, frozen, room, row, entries);
+    if (suspect.level > strange)
+        row->state_cause = view->roster[suspect.place];
+    row->strange = strange;
+    row->off = suspect.level;
+    row->surprise = sw_output_surprise(&params->output, best, size, oldest, params->rank.innate);
+    row->event = sw_output_step(&params->output, &machine->output, elapsed, oldest, row->surprise);
+}
+
+void sw_judge_age(const struct sw_params *params, const struct sw_view *view, int64_t place, struct sw_room *room,
+                  struct sw_wear_measured *out)
+{
+    int64_t own = place % SW_COHORT;
+    struct sw_cohort cohort = sw_cohort_of(view, place - own);
+    sw_wear_measure(params, &cohort, own, own + 1, room, out);
+    out->usual_ns = sw_at(view, place)->rows.usual_ns;
+}
+
+void sw_judge_ages(const struct sw_params *params, const struct sw_view *view, struct sw_room *room,
+                   struct sw_wear_measured *out)
+{
+    int64_t size = view->machine->rows.size;
+    for (int64_t first = 0; first < size; first += SW_COHORT) {
+        struct sw_cohort cohort = sw_cohort_of(view, first);
+        sw_wear_measure(params, &cohort, 0, cohort.size, room, out + first);
+    }
+    for (int64_t i = 0; i < size; i++)
+        out[i].usual_ns = sw_at(view, i)->rows.usual_ns;
+}
+
+void sw_judge_confirm(const struct sw_params *params, const struct sw_view *view)
+{
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        struct sw_line *line = sw_at(view, i);
+        if (line->quality.masked && line->quality.verdict != SW_MISSING) {
+            sw_expectation_believe(&line->expectation);
+            line->evidence.shut = 1;
+            line->condition.trace = line->expectation.value;
+        }
+        sw_quality_trust(&line->quality);
+        line->evidence.calm = 0.0;
+    }
+    accept(params, view, params->evidence.open_at);
+    view->machine->evidence.calm = 0.0;
+}

@@ -1,0 +1,56 @@
+/* Mathematics of the network: the one place that knows a mathematical library.
+
+   Square root, absolute value, copied sign and floor are exact by IEEE 754. The others are those of the C library.
+   Least and most keep the first of two values where neither is smaller, or where one is no number, as Python does. */
+#ifndef SW_MATH_H
+#define SW_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+
+double sw_exp(double x);
+double sw_log(double x);
+double sw_log1p(double x);
+double sw_log2(double x);
+double sw_log10(double x);
+double sw_power(double base, double exponent);
+double sw_cube_root(double x);
+
+/* The largest power of two that is not above x > 0; 0 where its inverse is no finite number. */
+double sw_power_of_two_below(double x);
+
+/* now - then, or the nearest there is. */
+static inline int64_t sw_since(int64_t then_ns, int64_t now_ns)
+{
+    if (then_ns < 0 && now_ns > INT64_MAX + then_ns)
+        return INT64_MAX;
+    if (then_ns > 0 && now_ns < INT64_MIN + then_ns)
+        return INT64_MIN;
+    return now_ns - then_ns;
+}
+
+static inline double sw_least(double a, double b) { return b < a ? b : a; }
+
+static inline double sw_most(double a, double b) { return b > a ? b : a; }
+
+/* x between -most and most. */
+static inline double sw_clip(double x, double most) { return sw_least(sw_most(x, -most), most); }
+
+static inline double sw_square(double x) { return x * x; }
+
+static inline double sw_cube(double x) { return x * (x * x); }
+
+static inline double sw_fourth(double x) { return sw_square(sw_square(x)); }
+
+static inline double sw_absolute(double x) { return fabs(x); }
+
+static inline double sw_with_sign(double size, double sign) { return copysign(size, sign); }
+
+static inline double sw_floor(double x) { return floor(x); }
+
+static inline double sw_square_root(double x) { return sqrt(x); }
+
+/* In the precision of what is kept, for the deviations of a covariance. */
+static inline float sw_square_root32(float x) { return sqrtf(x); }
+
+#endif

@@ -1,0 +1,217 @@
+#include "pipeline/network/network.h"
+
+#include "pipeline/network/feel.h"
+#include "pipeline/network/judge.h"
+#include "pipeline/network/math.h"
+#include "pipeline/network/room.h"
+#include "pipeline/network/view.h"
+
+/* A batch on its way through. */
+struct course {
+    const struct sw_params *params;
+    const struct sw_fleet *fleet;
+    const struct sw_batch *batch;
+    struct sw_said *said;
+    struct sw_room room;
+};
+
+static bool is_block(const void *block)
+{
+    const struct sw_header *header = block;
+    return block && (uintptr_t)block % 8 == 0 && header->magic == SW_MAGIC && header->format == SW_FORMAT &&
+           header->lines > 0 && header->context <= 1 && header->bytes == sw_block_bytes(header->lines, header->context);
+}
+
+static int64_t check_slot(const struct sw_fleet *fleet, const struct sw_said *said, int64_t slot)
+{
+    if (slot < 0 || slot >= fleet->slots)
+        return SW_BAD_SLOT;
+    if (!is_block(fleet->block[slot]))
+        return SW_BAD_BLOCK;
+    const struct sw_header *header = fleet->block[slot];
+    int64_t twice = 2 * (int64_t)header->lines;
+    bool enough = said->row_places >= 2 && said->entry_places >= twice && said->lost_places >= twice &&
+                  said->room_lines >= (int64_t)header->lines;
+    return enough ? SW_DONE : SW_BAD_ROOM;
+}
+
+static int64_t check_reading(const struct sw_fleet *fleet, const struct sw_batch *batch, const struct sw_said *said,
+                             int64_t i)
+{
+    int64_t wrong = i > 0 && batch->slot[i] == batch->slot[i - 1] ? SW_DONE : check_slot(fleet, said, batch->slot[i]);
+    if (wrong != SW_DONE)
+        return wrong;
+    const struct sw_header *header = fleet->block[batch->slot[i]];
+    if (batch->line[i] < 0 || batch->line[i] >= (int64_t)header->lines)
+        return SW_BAD_LINE;
+    return sw_absolute(batch->value[i]) <= SW_MOST_VALUE ? SW_DONE : SW_BAD_VALUE;
+}
+
+static int64_t check(const struct sw_fleet *fleet, const struct sw_batch *batch, struct sw_said *said)
+{
+    if ((uintptr_t)said->room % 8 != 0)
+        return SW_BAD_ROOM;
+    for (said->refused = 0; said->refused < batch->readings; said->refused++) {
+        int64_t wrong = check_reading(fleet, batch, said, said->refused);
+        if (wrong != SW_DONE)
+            return wrong;
+    }
+    for (int64_t i = 0; i < batch->closings; i++, said->refused++) {
+        int64_t wrong = check_slot(fleet, said, batch->closing[i]);
+        if (wrong != SW_DONE)
+            return wrong;
+    }
+    said->refused = -1;
+    return SW_DONE;
+}
+
+/* Judge and score the open row of a machine. */
+static void close(struct course *course, const struct sw_view *view, int64_t slot)
+{
+    struct sw_said *said = course->said;
+    struct sw_page page = {
+        .row = &said->row[said->rows],
+        .entry = &said->entry[said->entries],
+        .lost = &said->lost[said->losses],
+        .entries = said->entries,
+        .losses = said->losses,
+    };
+    struct sw_row *row = page.row;
+    sw_rows_close(course->params, view, course->fleet->ageing_ns, &course->room, &page);
+    row->slot = slot;
+    sw_scoring_step(&course->fleet->scoring, &view->machine->scoring, view->machine->frozen, row);
+    said->rows++;
+    said->entries = page.entries;
+    said->losses = page.losses;
+}
+
+/* The reading after the last one that a message has for a machine and time. */
+static int64_t end_of_group(const struct sw_batch *batch, int64_t begin)
+{
+    int64_t end = begin;
+    while (end < batch->readings && !batch->ends[end])
+        end++;
+    return end < batch->readings ? end + 1 : end;
+}
+
+/* Whether there is a place for all that readings may close: a row before the first and one after the last. */
+static bool has_place(const struct course *course, int64_t begin, int64_t end)
+{
+    const struct sw_said *said = course->said;
+    int64_t lines = 0;
+    for (int64_t i = begin; i < end; i++) {
+        const struct sw_header *header = course->fleet->block[course->batch->slot[i]];
+        if ((int64_t)header->lines > lines)
+            lines = header->lines;
+    }
+    return said->row_places - said->rows >= 2 && said->entry_places - said->entries >= 2 * lines &&
+           said->lost_places - said->losses >= 2 * lines;
+}
+
+/* Let the clocks hear readings; returns the first that is not late, or the end. */
+static int64_t hear(struct course *course, int64_t begin, int64_t end)
+{
+    const struct sw_batch *batch = course->batch;
+    int64_t first = end;
+    for (int64_t i = begin; i < end; i++) {
+        struct sw_view view = sw_view_of(course->fleet->block[batch->slot[i]]);
+        struct sw_clock *clock = &view.line[batch->line[i]].clock;
+        bool late = !sw_clock_step(&course->params->clock, clock, batch->time_ns[i], &course->said->arrival[i]);
+        course->said->late[i] = late;
+        course->said->lates += late;
+        if (!late && first == end)
+            first = i;
+    }
+    return first;
+}
+
+/* Whether what a message has for a machine and a time belongs to the open row, as a whole. */
+static bool joins(const struct course *course, const struct sw_view *view, int64_t begin, int64_t end)
+{
+    const struct sw_batch *batch = course->batch;
+    if (!sw_rows_near(view, batch->time_ns[begin]))
+        return false;
+    for (int64_t i = begin; i < end; i++) {
+        const struct sw_view own = sw_view_of(course->fleet->block[batch->slot[i]]);
+        if (!course->said->late[i] && own.line[batch->line[i]].rows.ticked)
+            return false;
+    }
+    return true;
+}
+
+/* Have the line of the next reading brought near while this one is felt. */
+static void fetch_next(const struct course *course, int64_t next)
+{
+    const struct sw_batch *batch = course->batch;
+    if (next == batch->readings)
+        return;
+    struct sw_view view = sw_view_of(course->fleet->block[batch->slot[next]]);
+    sw_fetch(&view.line[batch->line[next]], sizeof(struct sw_line));
+}
+
+/* Take in what a message has for a machine and a time. */
+static void take_group(struct course *course, int64_t begin, int64_t end)
+{
+    const struct sw_batch *batch = course->batch;
+    int64_t first = hear(course, begin, end), last = first;
+    if (first == end)
+        return;
+    struct sw_view view = sw_view_of(course->fleet->block[batch->slot[first]]);
+    if (view.machine->rows.open && !joins(course, &view, first, end))
+        close(course, &view, batch->slot[first]);
+    for (int64_t i = first; i < end; i++) {
+        if (course->said->late[i])
+            continue;
+        view = sw_view_of(course->fleet->block[batch->slot[i]]);
+        fetch_next(course, i + 1);
+        struct sw_reading reading = {batch->line[i], batch->time_ns[i], batch->value[i]};
+        struct sw_felt felt;
+        sw_feel(course->params, &view, reading.line, &course->said->arrival[i], reading.value, &felt);
+        sw_rows_take(course->params, &view, &reading, &course->said->arrival[i], &felt);
+        last = i;
+    }
+    if (batch->ends[end - 1] && sw_rows_complete(&view))
+        close(course, &view, batch->slot[last]);
+}
+
+int64_t sw_step(const struct sw_params *params, const struct sw_fleet *fleet, const struct sw_batch *batch,
+                struct sw_said *said)
+{
+    said->rows = said->entries = said->losses = said->lates = said->readings = said->closings = 0;
+    int64_t wrong = check(fleet, batch, said);
+    if (wrong != SW_DONE)
+        return wrong;
+    struct course course = {params, fleet, batch, said, sw_room_of(said->room, said->room_lines)};
+    while (said->readings < batch->readings) {
+        int64_t end = end_of_group(batch, said->readings);
+        if (!has_place(&course, said->readings, end))
+            return SW_DONE;
+        take_group(&course, said->readings, end);
+        said->readings = end;
+    }
+    while (said->closings < batch->closings) {
+        int64_t slot = batch->closing[said->closings];
+        struct sw_view view = sw_view_of(fleet->block[slot]);
+        if (said->row_places == said->rows || said->entry_places - said->entries < view.lines ||
+            said->lost_places - said->losses < view.lines)
+            return SW_DONE;
+        if (view.machine->rows.open)
+            close(&course, &view, slot);
+        said->closings++;
+    }
+    return SW_DONE;
+}
+
+int64_t sw_ages(const struct sw_params *params, void *block, void *room, struct sw_wear_measured *out)
+{
+    struct sw_view view = sw_view_of(block);
+    struct sw_room own = sw_room_of(room, view.lines);
+    sw_judge_ages(params, &view, &own, out);
+    return view.machine->rows.size;
+}
+
+void sw_confirm(const struct sw_params *params, void *block)
+{
+    struct sw_view view = sw_view_of(block);
+    sw_judge_confirm(params, &view);
+}

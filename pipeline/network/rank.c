@@ -1,0 +1,47 @@
+#include "pipeline/network/rank.h"
+
+#include "pipeline/network/math.h"
+
+void sw_rank_init(const struct sw_rank_params *params, const double innate[SW_BINS], float tails[SW_TAILS])
+{
+    double above = 0.0;
+    tails[SW_BINS] = 0.0f;
+    for (int k = SW_BINS - 1; k >= 0; k--) {
+        above += innate[k];
+        tails[k] = (float)(params->innate * above);
+    }
+}
+
+/* The bin of a surprise. */
+static int bin_of(const struct sw_rank_params *params, double surprise)
+{
+    double felt = surprise + 1e-9;
+    int own = 0;
+    for (int k = 0; k < SW_BINS - 1; k++)
+        own += felt >= params->edges[k];
+    return own;
+}
+
+static void count(const struct sw_rank_params *params, float tails[SW_TAILS], int own)
+{
+    float keep = (float)(1.0 - params->fade);
+    for (int k = 0; k < SW_TAILS; k++)
+        tails[k] = tails[k] * keep + (k <= own ? 1.0f : 0.0f);
+}
+
+void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
+{
+    if (!frozen)
+        count(params, tails, bin_of(params, surprise));
+}
+
+double sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
+{
+    int own = bin_of(params, surprise);
+    /* Half of its own bin counts as above it, as in a mid-p value. The sum of the two tails is a float's. */
+    double above = 0.5 * (double)(tails[own] + tails[own + 1]);
+    double rare = -sw_log10((above + 0.5) / ((double)tails[0] + 1.0));
+    if (!frozen)
+        count(params, tails, own);
+    return rare;
+}

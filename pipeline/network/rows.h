@@ -1,0 +1,134 @@
+/* Rows: readings of one machine that belong together are judged together, however they were sent.
+
+   A machine's readings come in one message or in one message per sensor, and batches cut the stream anywhere. A row
+   collects them, and closes when
+
+   1. a message arrives with a second reading of one of its lines, or with one that is newer than the row by a share
+      of the machine's usual interval, or
+   2. a message has no more readings for this machine and time, and every line that still reports has its reading.
+
+   All are properties of the data, so batch borders change nothing, and eight messages of one instant give the same
+   scores as one message with eight values. Sensors that send for themselves, each with a time of its own, are seen
+   together all the same; a row has the time of its first reading. Where rows come at the usual interval, a reading of
+   the next one is never taken for this one's. A line that was missing in many rows running is no longer waited for.
+   In a machine's first readings rule 2 does not apply, because its sensors are still being discovered. */
+#ifndef SW_ROWS_H
+#define SW_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipeline/network/clock.h"
+#include "pipeline/network/params.h"
+
+struct sw_felt;
+struct sw_room;
+struct sw_view;
+
+/* One line. */
+struct sw_rows_line {
+    int64_t ticked;  /* has a reading in the open row */
+    int64_t missed;  /* rows running without one */
+    double age;      /* readings so far */
+    double usual_ns; /* sampling interval at the newest of these */
+};
+
+struct sw_rows_machine {
+    int64_t size;      /* lines that have had a reading; their numbers are in the roster */
+    double oldest;     /* readings of the line with the most: the machine's age */
+    double usual_ns;   /* that line's usual sampling interval: the machine's pace */
+    int64_t open;
+    int64_t time_ns;   /* of the open row, else of the newest */
+    int64_t closed_ns; /* of the newest closed row */
+    int64_t rows;      /* closed so far */
+    int64_t spikes;    /* in the open or newest row */
+};
+
+/* What the network says about a row that closed. Lines are numbers in their machine. */
+struct sw_row {
+    int64_t slot;
+    int64_t time_ns;
+    double surprise;
+    double event;          /* size of the output neuron's event, 0 for none */
+    double strange;        /* how unlike its own past the machine as a whole is; 1 is a score of 0.99 */
+    double off;            /* how far its most suspicious line is from what the others expect; 1 is a score of 0.99 */
+    double state;          /* both together */
+    double gate;           /* of the condition */
+    double age;            /* readings of the machine's oldest line, and what a prior counts as */
+    int64_t lines;         /* of the machine */
+    int64_t event_cause;   /* line with the most surprised dendrite */
+    int64_t state_cause;   /* line farthest from its expectation, or from its baseline, whichever says more */
+    int64_t spikes;        /* that travelled for this row */
+    int64_t until;         /* entry of the account after the row's last one */
+    int64_t lost;          /* entry of the lost lines after the row's last one */
+    int64_t masked;        /* lines whose readings have no part in the score from the next row on */
+    int64_t changed_lines; /* with a reading in the row, whose lasting change is not confirmed */
+    double score;          /* [0, 1]; from here on see scoring.h */
+    double lasting;        /* the part of it that is no single event */
+    int64_t severity;
+    int64_t machine_state;
+    bool changed;          /* a lasting change was accepted and waits for a person to confirm it */
+    bool drifting;
+    bool doubted;          /* the quality of a line has changed, or whether it is masked */
+    bool accepted;         /* patience has run out with this row: what alarmed is now a change to be confirmed */
+    bool due;              /* to be written */
+    bool due_sensors;      /* with every sensor */
+};
+
+/* What the network said about one reading of a row that closed. */
+struct sw_entry {
+    int64_t line;
+    double value;    /* in the sensor's unit, as are the next two */
+    double expected; /* NaN while the line is learning */
+    double usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
+    double level;
+    int64_t witness; /* of the level, see evidence.h */
+    double sigmas;   /* distance from the baseline of the machine's condition */
+    double dendrite;
+    float rarity[SW_POPULATIONS];
+    int64_t quality; /* of the line, see quality.h */
+    bool aged;       /* the line's ageing is due to be written ... */
+    bool masked;     /* the line's readings have no part in the score from the next row on */
+    bool changed;    /* a lasting change of the line was accepted, and it has not been quiet since */
+    struct sw_wear_measured ageing; /* ... and is here; else not set */
+};
+
+/* A line that has become missing, and the time of the row since which it is. */
+struct sw_lost {
+    int64_t line;
+    int64_t time_ns;
+};
+
+/* One reading as it arrives. */
+struct sw_reading {
+    int64_t line;
+    int64_t time_ns;
+    double value;
+};
+
+/* Where a row is written: the row, the next entry of the account and the next lost line, and how many came before. */
+struct sw_page {
+    struct sw_row *row;
+    struct sw_entry *entry;
+    struct sw_lost *lost;
+    int64_t entries;
+    int64_t losses;
+};
+
+void sw_rows_init_machine(struct sw_rows_machine *machine);
+
+/* Whether a reading at this time belongs to the open row, as far as its time says. */
+bool sw_rows_near(const struct sw_view *view, int64_t time_ns);
+
+/* Whether every line of the machine that is waited for has its reading. */
+bool sw_rows_complete(const struct sw_view *view);
+
+/* Put a reading, which was felt, into the open row, or open one. */
+void sw_rows_take(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
+                  const struct sw_arrival *arrival, const struct sw_felt *felt);
+
+/* Judge the open row. `ageing_ns`: time of the data between two tellings of a line's ageing. */
+void sw_rows_close(const struct sw_params *params, const struct sw_view *view, int64_t ageing_ns,
+                   struct sw_room *room, struct sw_page *page);
+
+#endif

@@ -1,0 +1,69 @@
+#include "pipeline/network/scoring.h"
+
+#include "pipeline/network/evidence.h"
+#include "pipeline/network/math.h"
+#include "pipeline/network/rows.h"
+
+#define EVENT_UNIT 1.7         /* size of an event that scores 0.99, where one sensor is all there is */
+#define EVENT_UNIT_OF_MANY 2.0 /* the same with several: their state says much of what events would */
+#define WARM 100.0             /* readings a machine learns from before it says anything */
+
+void sw_scoring_init(struct sw_scoring *machine)
+{
+    *machine = (struct sw_scoring){.warning = 0.99, .critical = 0.999, .severity = -1, .state = SW_LEARNING};
+}
+
+/* Score of an event of this size, given the number of the machine's lines. */
+static double event_score(double size, int64_t lines)
+{
+    return 1.0 - sw_power(10.0, -2.0 * size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY));
+}
+
+/* Score of a machine's raw state, given the number of its lines: of one alone it raises no alarm. */
+static double state_score(double state, int64_t lines)
+{
+    return 1.0 - sw_power(10.0, -2.0 * (lines == 1 ? sw_evidence_short_of_alarm(state) : state));
+}
+
+static int64_t state_of(const struct sw_scoring *machine, const struct sw_row *row, bool frozen)
+{
+    if (row->age >= WARM && row->lasting >= machine->warning)
+        return SW_FAULT;
+    if (frozen)
+        return SW_FROZEN;
+    if (row->age < WARM)
+        return SW_LEARNING;
+    if (row->changed)
+        return SW_CHANGED;
+    return row->drifting ? SW_DRIFTING : SW_READY;
+}
+
+void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *machine, bool frozen,
+                     struct sw_row *row)
+{
+    double event = event_score(row->event, row->lines);
+    row->lasting = state_score(row->state, row->lines);
+    row->score = sw_most(event, row->lasting);
+    row->severity = SW_NORMAL;
+    if (row->score >= machine->warning)
+        row->severity = SW_WARNING;
+    if (row->score >= machine->critical)
+        row->severity = SW_CRITICAL;
+    row->machine_state = state_of(machine, row, frozen);
+    machine->newest = row->score;
+    /* The first score is news, too. */
+    bool news = machine->severity != row->severity || machine->state != row->machine_state;
+    machine->state = row->machine_state;
+    row->due = news || row->severity > SW_NORMAL || sw_since(machine->written_ns, row->time_ns) >= params->every_ns;
+    bool long_ago = sw_since(machine->sensors_ns, row->time_ns) >= params->sensors_every_ns;
+    row->due_sensors = row->due && (news || long_ago);
+    if (row->due) {
+        machine->written_ns = row->time_ns;
+        machine->severity = row->severity;
+    }
+    if (row->due_sensors)
+        machine->sensors_ns = row->time_ns;
+    /* Whether a sensor can be believed is told at once, beside all that. */
+    row->due = row->due || row->doubted;
+    row->due_sensors = row->due_sensors || row->doubted;
+}

@@ -1,0 +1,266 @@
+"""The network in C: the bits of the network for Numba, one block a machine, and nothing that bad input could hurt."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import build_core
+
+build_core.build_if_older()
+
+import parity  # noqa: E402
+from pipeline.network._core import ffi, lib  # noqa: E402
+from test_any_readings import fleet_of_messages  # noqa: E402
+
+from encoders import rate  # noqa: E402
+from pipeline.engine.engine import Engine  # noqa: E402
+from pipeline.network import layers  # noqa: E402
+from pipeline.network.binding import Core, RefusedError  # noqa: E402
+from pipeline.network.block import Block, BlockError, record  # noqa: E402
+from pipeline.records import Readings  # noqa: E402
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+LIVES = {scenario.name: scenario for scenario in parity.scenarios(build_core.ROOT / "sample_data")}
+
+
+def readings(machines, sensors, rows, seed=1, begin=0):
+    """Messages of a row each, of machines that take turns: slot, line, time, value, ends."""
+    rng = np.random.default_rng(seed)
+    shape = (rows, machines, sensors)
+    values = rng.normal(size=shape) + 3 * np.sin(np.arange(rows) / 9)[:, None, None] + 40
+    values[rows // 2 : rows // 2 + 40, :, 0] += 30
+    slot, line = np.broadcast_to(np.arange(machines)[:, None], shape), np.broadcast_to(np.arange(sensors), shape)
+    time_ns = np.broadcast_to((START + (begin + np.arange(rows)) * SECOND)[:, None, None], shape)
+    ends = np.broadcast_to(np.arange(sensors) == sensors - 1, shape)
+    return tuple(np.ascontiguousarray(column).ravel() for column in (slot, line, time_ns, values, ends))
+
+
+def core_of(machines, sensors):
+    core = Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    for _ in range(machines):
+        core.add(Block.fresh(core.params, sensors))
+    return core
+
+
+def part(batch, begin, end):
+    return tuple(column[begin:end] for column in batch)
+
+
+def memory(core):
+    return [block.memory.tobytes() for block in core.blocks]
+
+
+def same(have, want):
+    """Whether two records say the same, but for rooms that are not set."""
+    return all(
+        np.array_equal(have[name], want[name], equal_nan=want[name].dtype.kind == "f")
+        for name in want.dtype.names
+        if name != "ageing"
+    )
+
+
+@pytest.mark.parametrize(
+    "life", ["ageing-13-1", "commands", "missing", "wide", "ranges", "prior", "each-alone", "context"]
+)
+def test_every_number_and_all_memory_are_those_of_the_network_for_numba(life):
+    twins = parity.live(LIVES[life])
+    assert (twins.differ, twins.memory) == ({}, [])
+    assert twins.equal["closed.state"] > 2000
+
+
+def test_batch_borders_change_no_bit():
+    batch = readings(3, 4, 500)
+    whole, pieces = core_of(3, 4), core_of(3, 4)
+    said = whole.step(*batch)
+    borders = np.flatnonzero(batch[4])[np.sort(np.random.default_rng(7).integers(1, 1500, 60))] + 1
+    parts = [
+        pieces.step(*part(batch, begin, end)) for begin, end in zip([0, *borders], [*borders, 6000], strict=True)
+    ]
+    assert memory(whole) == memory(pieces)
+    entries = np.concatenate([one.entry for one in parts])
+    rows = np.concatenate([one.row for one in parts])
+    rows["until"] = np.cumsum(np.concatenate([np.diff(one.row["until"], prepend=0) for one in parts]))
+    rows["lost"] = np.cumsum(np.concatenate([np.diff(one.row["lost"], prepend=0) for one in parts]))
+    assert same(rows, said.row)
+    assert same(entries, said.entry)
+
+
+def test_a_batch_that_says_more_than_there_is_room_for_is_taken_in_several_turns():
+    """Each of these readings closes a row of sixteen others."""
+    batch, late = readings(20, 17, 1), readings(20, 17, 1, begin=10)
+    most = batch[1] < 16
+    ones = tuple(column[late[1] == 0] for column in late)
+    ones[4][:] = True
+    whole, single = core_of(20, 17), core_of(20, 17)
+    for core in (whole, single):
+        core.step(*(column[most] for column in batch))
+    said = whole.step(*ones)
+    each = [single.step(*part(ones, i, i + 1)) for i in range(20)]
+    assert len(said.entry) == 320
+    assert said.row["until"].tolist() == list(range(16, 321, 16))
+    assert memory(whole) == memory(single)
+    assert same(said.entry, np.concatenate([one.entry for one in each]))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        (0, -1, "no such machine"),
+        (0, 2, "no such machine"),
+        (0, 2**62, "no such machine"),
+        (1, -1, "no such line"),
+        (1, 3, "no such line"),
+        (1, 2**32, "no such line"),
+        (3, np.nan, "no number"),
+        (3, -np.inf, "no number"),
+        (3, 1e101, "no number"),
+    ],
+)
+def test_a_reading_that_cannot_be_refuses_its_batch_and_changes_nothing(column, value, says):
+    core, batch = core_of(2, 3), readings(2, 3, 50)
+    core.step(*part(batch, 0, 120))
+    before = memory(core)
+    bad = part(batch, 120, 300)
+    bad[column][77] = value
+    with pytest.raises(RefusedError, match=f"reading 77: .*{says}"):
+        core.step(*bad)
+    assert memory(core) == before
+
+
+def test_a_row_of_a_machine_that_is_not_there_cannot_be_closed():
+    core, batch = core_of(1, 3), readings(1, 3, 5)
+    with pytest.raises(RefusedError, match="reading 15"):
+        core.step(*batch, closing=np.array([1]))
+
+
+def test_memory_that_is_no_block_is_refused():
+    core = core_of(1, 3)
+    core.blocks[0].header["magic"] = 0
+    with pytest.raises(RefusedError, match="memory"):
+        core.step(*readings(1, 3, 1))
+
+
+def test_a_copy_of_a_block_is_the_machine():
+    core, batch = core_of(1, 5), readings(1, 5, 700)
+    core.step(*part(batch, 0, 2502))  # with a row open
+    twin = core_of(0, 5)
+    twin.add(Block.restored(core.params, core.blocks[0].copy().sealed()))
+    have, want = twin.step(*part(batch, 2502, 3500)), core.step(*part(batch, 2502, 3500))
+    assert same(have.row, want.row)
+    assert same(have.entry, want.entry)
+    assert twin.blocks[0].sealed() == core.blocks[0].sealed()
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 4), (8, 15), (15, 17), (16, 33), (17, 40)])
+def test_a_grown_machine_knows_what_it_knew(before, after):
+    """One that grows in the middle of its life says what one says that had the room from the beginning."""
+    own, more = readings(1, before, 300), readings(1, after, 200, seed=2, begin=300)
+    grows, roomy = core_of(1, before), core_of(1, after)
+    assert same(grows.step(*own).row, roomy.step(*own).row)
+    grows.replace(0, grows.blocks[0].grown(grows.params, after))
+    assert memory(grows) == memory(roomy)
+    assert same(grows.step(*more).row, roomy.step(*more).row)
+    assert memory(grows) == memory(roomy)
+
+
+def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
+    core = core_of(1, 3)
+    core.step(*readings(1, 3, 100))
+    good = core.blocks[0].sealed()
+    other = Core(layers.without(layers.Params(), ["range"]))
+    for bad, says in (
+        (good[:1000] + b"\1" + good[1001:], "damaged"),
+        (good[:-8], "cut off"),
+        (b"no block" + good[8:], "no block"),
+        (good[:4] + b"\2" + good[5:], "version"),
+        (b"", "no block"),
+    ):
+        with pytest.raises(BlockError, match=says):
+            Block.restored(core.params, bad)
+    with pytest.raises(BlockError, match="other parameters"):
+        Block.restored(other.params, good)
+    assert Block.of_any(other.params, good).sealed() == good
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("rows", "size", 4),
+        ("condition", "recruited", 49),
+        ("modes", "recruited", -1),
+    ],
+)
+def test_a_sealed_block_whose_numbers_point_elsewhere_is_refused(part, field, value):
+    core = core_of(1, 3)
+    core.step(*readings(1, 3, 100))
+    core.blocks[0].machine[part][field] = value
+    with pytest.raises(BlockError, match="impossible"):
+        Block.restored(core.params, core.blocks[0].sealed())
+
+
+def test_a_record_has_no_hidden_bytes():
+    """So that equal machines are equal bytes."""
+    for name in ("header", "machine", "line", "context"):
+        assert summed(record(name)) == ffi.sizeof(f"struct sw_{name}")
+
+
+def summed(kind):
+    """Bytes of all fields of a record."""
+    if kind.subdtype is not None:
+        return kind.itemsize
+    return kind.itemsize if kind.names is None else sum(summed(kind[name]) for name in kind.names)
+
+
+def test_every_part_of_a_block_is_where_a_double_may_be():
+    for lines in (1, 2, 7, 15, 16, 17, 31, 33):
+        cohorts = [lib.sw_block_cohort(lines, number) for number in range((lines + 15) // 16)]
+        places = [
+            lib.sw_block_roster(lines),
+            lib.sw_block_coupling(lines),
+            *cohorts,
+            lib.sw_block_bytes(lines, False),
+        ]
+        assert places == sorted(places)
+        assert not any(place % 8 for place in places)
+
+
+@pytest.mark.parametrize("seed", [402, 3952, 1, 7])
+def test_whatever_sensors_say_and_whenever_the_numbers_are_the_same(seed):
+    rng = np.random.default_rng(seed)
+    messages = fleet_of_messages(rng)
+    twins = parity.Twins(Engine(10 * SECOND, 60 * SECOND))
+    borders = sorted(rng.integers(len(messages), size=6).tolist())
+    for begin, end in zip([0, *borders], [*borders, len(messages)], strict=True):
+        twins.judge(twins.engine.arrange(messages[begin:end]))
+    twins.judge(Readings.none(), last=True)
+    assert (twins.differ, twins.memory) == ({}, [])
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_the_rate_encoder_spikes_as_the_one_for_numba(declared):
+    rng = np.random.default_rng(3)
+    params, n = rate.Params.of(rate.Settings()), 500
+    state, out = rate.fresh(params, 1), np.zeros((n, rate.OUTPUTS), np.int64)
+    own, spikes = ffi.new("struct sw_rate *"), ffi.new(f"int64_t[{rate.OUTPUTS}]")
+    given = ffi.new("struct sw_rate_params *", {"spikes_per_reading": 8.0, "membranes": list(params.membranes)})
+    if declared:
+        rate.declare(state, 0, -2.0, 3.0)
+        assert lib.sw_rate_declare(own, -2.0, 3.0)
+        assert not lib.sw_rate_declare(own, 1.0, 1.0)
+    values, elapsed = rng.normal(size=n).cumsum() / 5, rng.choice([1.0, 0.3, 7.0], size=n)
+    rate.step(params, state, np.zeros(n, np.int64), np.zeros(1, np.bool_), elapsed, values, out)
+    for i in range(n):
+        lib.sw_rate_step(given, own, False, elapsed[i], values[i], spikes)
+        assert list(spikes) == out[i].tolist()
+    assert list(own.phase) == state.phase[0].tolist()
+    assert list(own.membrane) == state.membrane[0].tolist()
+
+
+def test_the_core_compiles_without_a_warning():
+    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror", "-fsyntax-only"]
+    for compiler in ("gcc", *(["clang"] if shutil.which("clang") else [])):
+        order = [compiler, *build_core.OPTIONS, *warnings, f"-I{build_core.ROOT}", *build_core.sources()]
+        assert subprocess.run(order, capture_output=True, text=True, check=False).stderr == ""

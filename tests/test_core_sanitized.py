@@ -1,0 +1,128 @@
+"""The core under sanitizers: golden lives and hostile readings, in memory exactly as large as it must be.
+
+Longer: python tests/test_core_sanitized.py READINGS
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import build_core
+
+build_core.build_if_older()
+
+import parity  # noqa: E402
+from pipeline.network._core import ffi  # noqa: E402
+
+from pipeline.engine.commands import Command  # noqa: E402
+from pipeline.network import layers  # noqa: E402
+from pipeline.network.binding import Core, parameters  # noqa: E402
+from pipeline.network.block import Block  # noqa: E402
+from pipeline.records import Readings  # noqa: E402
+
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+SECOND = 1_000_000_000
+
+
+def driver(folder):
+    """The program that lives what is in a file."""
+    made = folder / "driver"
+    here = Path(__file__).parent / "core_driver.c"
+    order = ["gcc", *build_core.OPTIONS, *SANITIZERS, *WARNINGS, f"-I{build_core.ROOT}"]
+    subprocess.run([*order, str(here), *build_core.sources(), "-lm", "-o", str(made)], check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return driver(tmp_path_factory.mktemp("core"))
+
+
+def written(path, params, lines, readings):
+    """A file for the program."""
+    columns = [column.astype(np.int64) for column in readings[:3]]
+    parts = [np.array([len(lines), len(readings.line)], np.int64), np.array(lines, np.int64), *columns]
+    head = parts[0].tobytes() + bytes(ffi.buffer(parameters(params)))
+    path.write_bytes(
+        head
+        + b"".join(part.tobytes() for part in parts[1:])
+        + readings.value.astype(np.float64).tobytes()
+        + readings.ends.astype(np.bool_).tobytes()
+    )
+
+
+def hostile(seed, count):
+    """Readings of every size and none, whose times stand still, leap and go back, of lines that come and go."""
+    rng = np.random.default_rng(seed)
+    lines = rng.permutation([1, 2, 3, 5, 8, 16, 17, 33])
+    slot = np.repeat(rng.integers(len(lines), size=count), rng.integers(1, 40, size=count))[:count]
+    line = (rng.random(count) ** 2 * lines[slot]).astype(np.int64)
+    step = np.choose(
+        rng.integers(40, size=count).clip(0, 6), [0, 1, -SECOND, 2**40, -(2**44), 86_400 * SECOND, SECOND]
+    )
+    time_ns = np.cumsum(step) + 1_700_000_000 * SECOND
+    far = rng.random(count) < 2e-5
+    time_ns[far] = rng.choice([-(2**63), 2**63 - 1, 0], size=int(far.sum()))
+    kind = rng.integers(8, size=(len(lines), 33))[slot, line]
+    z = rng.normal(size=count)
+    value = np.choose(
+        kind,
+        [z, np.full(count, 5.0), np.round(z), 1e100 * np.clip(z, -1, 1), z * 1e-308, 5e-324 * np.round(z), z, -z],
+    )
+    glitch = rng.random(count) < 0.001
+    value[glitch] = (z * 10.0 ** rng.integers(-320, 99, size=count))[glitch]
+    return lines.tolist(), Readings(slot, line, time_ns, value, rng.random(count) < 0.2)
+
+
+def of_life(scenario):
+    """All readings of a life, by the numbers of the core."""
+    engine = scenario.engine()
+    parts = [engine.arrange(step) for step in scenario.steps() if not isinstance(step, Command)]
+    whole = Readings(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    own = [[line for _, line in engine.fleet.lines_of(slot)] for slot in range(len(engine.fleet.machines))]
+    numbers = {line: number for lines in own for number, line in enumerate(lines)}
+    line = np.array([numbers[line] for line in whole.line.tolist()], np.int64)
+    return [len(lines) for lines in own], whole._replace(line=line)
+
+
+@pytest.mark.parametrize("life", ["ageing-12-8", "missing", "wide", "never-moved", "irregular"])
+def test_a_golden_life_does_nothing_undefined_and_ends_with_the_same_bytes(program, tmp_path, life):
+    scenarios = {scenario.name: scenario for scenario in parity.scenarios(build_core.ROOT / "sample_data")}
+    lines, readings = of_life(scenarios[life])
+    written(tmp_path / "life", layers.Params(), lines, readings)
+    ended = subprocess.run([program, tmp_path / "life", "plain"], check=True, capture_output=True, text=True)
+    core = Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    for count in lines:
+        core.add(Block.fresh(core.params, count))
+    core.step(*readings)
+    for block in core.blocks:
+        block.sealed()
+    assert ended.stdout.split() == [f"{block.header['check']:08x}" for block in core.blocks]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hostile_readings_do_nothing_undefined(program, tmp_path, seed):
+    lines, readings = hostile(seed, 60_000)
+    written(tmp_path / "hostile", layers.Params(), lines, readings)
+    ended = subprocess.run([program, tmp_path / "hostile"], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def main(readings):
+    """So many hostile readings, a million at a time."""
+    folder = build_core.ROOT / "build"
+    folder.mkdir(exist_ok=True)
+    program = driver(folder)
+    for seed in range(max(readings // 1_000_000, 1)):
+        lines, own = hostile(seed, min(readings, 1_000_000))
+        written(folder / "hostile", layers.Params(), lines, own)
+        subprocess.run([program, folder / "hostile"], check=True, stdout=subprocess.DEVNULL)
+        print(f"seed {seed}: {len(own.line)} hostile readings, nothing undefined", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
