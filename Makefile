@@ -12,7 +12,7 @@ WORKERS ?= 3
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
-.PHONY: run test lint explore bench faults quality ablations golden sbom lock clean
+.PHONY: run test lint explore bench faults quality ablations golden parity sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -56,6 +56,11 @@ ablations: $(VENV)/.run ## what each population is worth, by the same scoreboard
 
 golden: $(VENV)/.run ## what the network says, bit by bit, against tests/golden
 	@$(BIN)/python tests/golden/vectors.py check
+
+parity: $(VENV)/.dev ## the network in C against the one for Numba, number by number, and against tests/golden
+	$(BIN)/python build_core.py
+	$(BIN)/python benchmarks/parity.py
+	$(BIN)/python benchmarks/parity.py golden
 
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"

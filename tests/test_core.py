@@ -12,6 +12,7 @@ build_core.build_if_older()
 
 import parity  # noqa: E402
 from pipeline.network._core import ffi, lib  # noqa: E402
+from scenarios import life, say, told  # noqa: E402
 from test_any_readings import fleet_of_messages  # noqa: E402
 
 from encoders import rate  # noqa: E402
@@ -264,3 +265,60 @@ def test_the_core_compiles_without_a_warning():
     for compiler in ("gcc", *(["clang"] if shutil.which("clang") else [])):
         order = [compiler, *build_core.OPTIONS, *warnings, f"-I{build_core.ROOT}", *build_core.sources()]
         assert subprocess.run(order, capture_output=True, text=True, check=False).stderr == ""
+
+
+def hasty(by_time):
+    """Parameters with which a machine soon does what takes others weeks."""
+    params = layers.Params()
+    return params._replace(
+        clock=params.clock._replace(by_time=by_time),
+        evidence=params.evidence._replace(regime=8.0, patience=200.0, patience_first=80.0, patience_least=40.0),
+        drift=params.drift._replace(begin=200.0, known=400.0, lost=40.0),
+        quality=params.quality._replace(
+            run=20.0, runs=1.0, moves=300.0, trust=300.0, missed=10, intervals=10.0, pauses=1.5
+        ),
+    )
+
+
+def restless(seed, rows, sensors):
+    """A machine that becomes another one several times, and two sensors that fail."""
+    table = life(seed, rows, sensors)
+    other = 400.0 * np.array([1.0, -1.0] * sensors)[:sensors]
+    table[900:960] += np.linspace(0, 1, 60)[:, None] * other
+    table[960:] += other
+    table[1600:] = table[1600:, ::-1]
+    table[2300:2500, 0] = table[2300, 0]
+    table[2800:3000, -1] = -50.0
+    table[3200:] *= 3.0
+    return table
+
+
+@pytest.mark.parametrize(
+    ("seed", "sensors", "by_time", "patience_ns"),
+    [
+        (3, 5, True, 0.0),
+        (2, 3, True, 0.0),
+        (3, 18, True, 0.0),
+        (4, 4, False, 0.0),
+        (4, 4, True, 90e9),
+        (3, 1, True, 0.0),
+    ],
+)
+def test_what_golden_lives_seldom_do_is_the_same_too(seed, sensors, by_time, patience_ns):
+    """Accept a machine as a whole, a new regime; commission anew; confirm while a sensor is masked; be impatient."""
+    rows, many = 3600, sensors > 1
+    twins = parity.Twins(Engine(10 * SECOND, 60 * SECOND, params=hasty(by_time)))
+    messages = list(told("m", restless(seed, rows, sensors)))
+    changed = masked = 0
+    for begin in range(0, rows, 40):
+        twins.judge(twins.engine.arrange(messages[begin : begin + 40]))
+        machine, line = twins.core.blocks[0].machine, twins.core.blocks[0].line
+        if begin == 0:
+            twins.engine.fleet.state.machines.evidence.patience_ns[0] = patience_ns
+            machine["evidence"]["patience_ns"] = patience_ns
+        changed += machine["evidence"]["calm"] > 0
+        if begin in (2440, 2920):
+            masked += int(line["quality"]["masked"].sum())
+            twins.apply(say("normal"))
+    assert (twins.differ, twins.memory) == ({}, [])
+    assert (changed > 5, masked > 0) == (many, many)

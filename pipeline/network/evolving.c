@@ -10,7 +10,7 @@ void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolvin
     *population = (struct sw_evolving){.vigilance = params->vigilance};
 }
 
-void sw_evolving_hear(double spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
+SW_WIDE void sw_evolving_hear(double spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
 {
     float time = (float)spike_time;
     for (int64_t j = 0; j < neurons; j++) {
@@ -80,7 +80,7 @@ static double first_of(float *lateness, int64_t neurons, int64_t *winner)
     return number < neurons ? (double)first : 0.0;
 }
 
-double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
+SW_WIDE double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
                         struct sw_evolving_room *room, int64_t *winner)
 {
     struct shares shares = shares_of(params, synapses);
@@ -126,7 +126,7 @@ float sw_evolving_moved(float delay, double spike_time, double rate, bool novel)
     return novel ? (float)spike_time : (float)((double)delay + rate * (spike_time - (double)delay));
 }
 
-double sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
+SW_WIDE double sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
                         int synapses, bool frozen, double seen, const double *spike_times)
 {
     double cycle = seen - params->start + 1.0;

@@ -279,7 +279,7 @@ static double innovation(const struct sw_expectation_params *params, const struc
     return bounded(line->real[0] - within(params, line, line->real[0] - fit / norm));
 }
 
-void sw_expectation_predict(const struct sw_params *params, const struct sw_cohort *cohort, bool frozen,
+SW_WIDE void sw_expectation_predict(const struct sw_params *params, const struct sw_cohort *cohort, bool frozen,
                             double elapsed, struct sw_room *room)
 {
     struct sw_cohort_room *own = &room->cohort[cohort->number];
@@ -398,7 +398,7 @@ static void add_noise(const struct sw_cohort *cohort, int64_t place, double vari
     }
 }
 
-void sw_expectation_learn(const struct sw_expectation_params *params, const struct sw_cohort *cohort, bool frozen,
+SW_WIDE void sw_expectation_learn(const struct sw_expectation_params *params, const struct sw_cohort *cohort, bool frozen,
                           struct sw_room *room)
 {
     limit(params, cohort, room);
@@ -516,7 +516,7 @@ static void set_gain(struct sw_expectation *line, double block[SW_FEATURES][SW_F
     line->gain[2] = usable ? d / whole : 0.0;
 }
 
-void sw_expectation_renew(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_room *room)
+SW_WIDE void sw_expectation_renew(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_room *room)
 {
     struct sw_shared_room *shared = room->shared;
     int64_t features = cohort->size * SW_FEATURES;
@@ -551,7 +551,7 @@ void sw_expectation_renew(const struct sw_params *params, const struct sw_cohort
     }
 }
 
-bool sw_expectation_invert(double matrix[SW_JOINT][SW_JOINT], double inverse[SW_JOINT][SW_JOINT], int64_t size)
+SW_WIDE bool sw_expectation_invert(double matrix[SW_JOINT][SW_JOINT], double inverse[SW_JOINT][SW_JOINT], int64_t size)
 {
     for (int64_t i = 0; i < size; i++)
         for (int64_t j = 0; j <= i; j++) {

@@ -84,7 +84,7 @@ static void move(const struct sw_modes_params *params, const struct sw_view *vie
     }
 }
 
-void sw_modes_choose(const struct sw_modes_params *params, const struct sw_view *view, bool frozen,
+SW_WIDE void sw_modes_choose(const struct sw_modes_params *params, const struct sw_view *view, bool frozen,
                      struct sw_room *room)
 {
     struct sw_modes_machine *machine = &view->machine->modes;

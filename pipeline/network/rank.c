@@ -29,13 +29,13 @@ static void count(const struct sw_rank_params *params, float tails[SW_TAILS], in
         tails[k] = tails[k] * keep + (k <= own ? 1.0f : 0.0f);
 }
 
-void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
+SW_WIDE void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
 {
     if (!frozen)
         count(params, tails, bin_of(params, surprise));
 }
 
-double sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
+SW_WIDE double sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise)
 {
     int own = bin_of(params, surprise);
     /* Half of its own bin counts as above it, as in a mid-p value. The sum of the two tails is a float's. */
