@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from servers import free_port, until
 
+from pipeline.service.stopping import Stopped, at_once, until_stopped
+
 ROOT = Path(__file__).parent.parent
 ONCE, TWICE = (signal.SIGINT,), (signal.SIGINT, signal.SIGTERM)
 NOISE = ("Traceback", "Error", "Task was destroyed", "never retrieved", "Exception ignored")
@@ -95,6 +97,52 @@ def test_a_demonstration_that_is_stopped_while_it_begins_leaves_nothing_behind(t
         one.says("Playing 3 recorded machines")
         assert one.end(signals) in ({0} if signals == ONCE else {130, 143}), one.said
         tidy(one)
+
+
+def interrupted(number):
+    """A signal in the middle of something that then fails in its own way, as a lock does that is let go of twice."""
+    try:
+        signal.raise_signal(number)
+    except BaseException:
+        raise RuntimeError("release unlocked lock") from None
+
+
+def stopped_twice():
+    with until_stopped():
+        signal.raise_signal(signal.SIGINT)
+        interrupted(signal.SIGTERM)
+
+
+def stopped_once_at_once():
+    with until_stopped() as stop, at_once(stop):
+        interrupted(signal.SIGINT)
+
+
+def stopped_twice_at_once():
+    with until_stopped() as stop, at_once(stop):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except Stopped:
+            interrupted(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "expected", "code"),
+    [
+        (stopped_twice, SystemExit, 143),
+        (stopped_once_at_once, Stopped, None),
+        (stopped_twice_at_once, SystemExit, 143),
+    ],
+)
+def test_what_fails_because_a_signal_came_in_between_ends_as_the_signal_says(stopped, expected, code):
+    with pytest.raises(expected) as end:
+        stopped()
+    assert getattr(end.value, "code", None) == code
+
+
+def test_a_failure_that_no_signal_caused_stays_what_it_is():
+    with pytest.raises(OSError, match="of its own"), until_stopped() as stop, at_once(stop):
+        raise OSError("of its own")
 
 
 def test_ctrl_c_while_the_parts_are_loaded_says_nothing(tmp_path):

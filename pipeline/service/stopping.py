@@ -2,6 +2,9 @@
 
 The first signal ends the program in order; the second at once, without a snapshot, which loses nothing that was
 acknowledged. Signals reach the main thread only, so both are for it.
+
+What an exception of a signal interrupts may fail in a way of its own: a lock that was about to be taken is let go of
+all the same, say, and that is another error. The end is then still that of the signal.
 """
 
 import signal
@@ -20,25 +23,39 @@ class Stopped(BaseException):
 @contextmanager
 def until_stopped() -> Iterator[threading.Event]:
     """An event that the first signal sets; the second raises SystemExit with 128 + its number, as shells count."""
-    stop = threading.Event()
+    stop, second = threading.Event(), 0
 
     def asked(number: int, frame: FrameType | None) -> None:
+        nonlocal second
         if stop.is_set():
+            second = second or number
             raise SystemExit(128 + number)
         stop.set()
 
     with _handled(dict.fromkeys(SIGNALS, asked)):
-        yield stop
+        try:
+            yield stop
+        except Exception:
+            if second:
+                raise SystemExit(128 + second) from None
+            raise
 
 
 @contextmanager
 def at_once(stop: threading.Event) -> Iterator[None]:
     """In here a signal sets `stop` as elsewhere and then raises Stopped; so does entering once it is set."""
 
+    raised: BaseException | None = None
+
     def raising(before: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
         def asked(number: int, frame: FrameType | None) -> None:
-            before(number, frame)
-            raise Stopped
+            nonlocal raised
+            try:
+                before(number, frame)
+                raise Stopped
+            except BaseException as error:
+                raised = error
+                raise
 
         return asked
 
@@ -51,7 +68,12 @@ def at_once(stop: threading.Event) -> Iterator[None]:
     with _handled(found):
         if stop.is_set():
             raise Stopped
-        yield
+        try:
+            yield
+        except Exception:
+            if raised is not None:
+                raise raised from None
+            raise
 
 
 @contextmanager
