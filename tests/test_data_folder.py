@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_damage import started_and_stopped
 from typer.testing import CliRunner
 
 from pipeline.cli import app
@@ -22,22 +23,6 @@ from pipeline.storage.snapshots import MAGIC, LaterVersionError, Snapshots
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 ALWAYS_EIO = "/proc/self/mem"  # a regular file whose first byte cannot be read
-
-
-class Nothing:
-    """A source that never has a message."""
-
-    def take(self, most, timeout_s):
-        return []
-
-    def ack(self, messages):
-        pass
-
-    def publish(self, announcement):
-        pass
-
-    def counters(self):
-        return {}
 
 
 def rows(first: int, count: int) -> Readings:
@@ -56,12 +41,6 @@ def service_in(folder: Path) -> Service:
     return Service(Config(data=str(folder)), Embedded(folder / "store.sqlite"))
 
 
-def stopped(service: Service) -> None:
-    stop = threading.Event()
-    stop.set()
-    service.run(Nothing(), stop)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A service's folder with three snapshots, of 20, 40 and 60 rows, and the journal since the first."""
@@ -74,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
         assert service._commit(batch, [], stop)
         service._snapshot()
         service._snapshot_to_its_end()
-    stopped(service)
+    started_and_stopped(service)
     assert len(snapshots(tmp_path / "data")) == 3
     return tmp_path / "data"
 
@@ -118,7 +97,7 @@ def test_a_snapshot_that_cannot_be_read_for_any_reason_is_set_aside_and_the_one_
 ):
     whole = service_in(folder)
     expected = whole.engine.fleet.snapshot()
-    stopped(whole)
+    started_and_stopped(whole)
     gone = snapshots(folder)[:count]
     for path in gone:
         damage(path)
@@ -129,7 +108,7 @@ def test_a_snapshot_that_cannot_be_read_for_any_reason_is_set_aside_and_the_one_
     for path in gone:
         assert path.stem in caplog.text
         assert os.path.lexists(path.with_suffix(".corrupt"))
-    stopped(service)  # which writes a snapshot, and lets the oldest go
+    started_and_stopped(service)  # which writes a snapshot, and lets the oldest go
     assert not service._snapshots.unreached
 
 
@@ -139,12 +118,12 @@ def test_where_the_journal_goes_back_to_its_beginning_no_snapshot_is_needed(tmp_
     batch = rows(0, 30)
     service.engine.step(batch)
     assert service._commit(batch, [], threading.Event())
-    stopped(service)
+    started_and_stopped(service)
     expected = service.engine.fleet.snapshot()
     unreadable(snapshots(tmp_path)[0])
     again = service_in(tmp_path)
     assert all(np.array_equal(again.engine.fleet.snapshot()[name], expected[name]) for name in expected)
-    stopped(again)
+    started_and_stopped(again)
 
 
 def test_where_no_snapshot_can_be_reached_and_the_journal_is_younger_the_service_does_not_begin_anew(folder: Path):
@@ -213,7 +192,7 @@ def test_a_flipped_bit_in_the_version_is_damage_and_not_a_later_version(folder: 
     newest.write_bytes(b"spikewatch snapshot 7\n" + newest.read_bytes()[len(MAGIC) :])
     service = service_in(folder)
     assert newest.with_suffix(".corrupt").exists()
-    stopped(service)
+    started_and_stopped(service)
 
 
 @pytest.mark.parametrize("endings", [("", "-wal", "-shm"), ("", "-wal", "-shm", ".last")])
@@ -223,9 +202,9 @@ def test_a_journal_that_is_missing_beside_snapshots_is_said(folder: Path, caplog
     service = service_in(folder)
     assert f"journal.missing file={folder / 'journal.sqlite'} snapshot=3" in caplog.text
     assert [machine.name for machine in service.engine.fleet.machines] == ["press-1"]
-    stopped(service)
+    started_and_stopped(service)
     caplog.clear()
-    stopped(service_in(folder))
+    started_and_stopped(service_in(folder))
     assert "journal.missing" not in caplog.text
 
 
@@ -245,7 +224,7 @@ def test_the_data_folder_is_for_its_owner_only_whatever_the_umask(tmp_path: Path
         service._snapshot_to_its_end()
         sink.count("machine")
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()}
-        stopped(service)
+        started_and_stopped(service)
     finally:
         os.umask(before)
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
