@@ -1,6 +1,6 @@
 """Time of the network in C against the network for Numba: microseconds of processor time a reading, in one run.
 
-    python benchmarks/core.py [MACHINES ...]
+    python build_core.py && python benchmarks/core.py [MACHINES ...]
 
 Both judge the same readings of machines of eight sensors, in turns, a batch each. The core scores them too.
 """
@@ -9,30 +9,18 @@ import sys
 import time
 
 import numpy as np
+from throughput import fleet_of
 
-from pipeline.config.settings import Limits
-from pipeline.engine.engine import Engine
 from pipeline.network import layers
 from pipeline.network.binding import Core
 from pipeline.network.block import Block
-from pipeline.records import Machine, Readings
+from pipeline.records import Readings
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SENSORS = 8
 BATCH = 4_000  # readings
 READINGS = 400_000  # in all, but for the first that warm up
-
-
-def engine_of(machines: int) -> Engine:
-    """An engine that has met all machines."""
-    sensors = machines * SENSORS
-    limits = Limits(machines=machines, machines_per_group=machines, sensors=sensors, sensors_per_group=sensors)
-    engine = Engine(10 * SECOND, 60 * SECOND, limits)
-    for machine in range(machines):
-        for sensor in range(SENSORS):
-            engine.fleet.number(Machine(f"m{machine}"), f"s{sensor}")
-    return engine
 
 
 def batch(number: int, machines: int, rows: int) -> Readings:
@@ -51,7 +39,7 @@ def batch(number: int, machines: int, rows: int) -> Readings:
 
 def compare(machines: int) -> None:
     """Print both figures of so many machines."""
-    engine, core = engine_of(machines), Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    engine, core = fleet_of(machines), Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
     for _ in range(machines):
         core.add(Block.fresh(core.params, SENSORS))
     rows = max(BATCH // (machines * SENSORS), 1)
