@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.network import layers
+from pipeline.network import NAMES
+from pipeline.network.parameters import Params
 
 HERE = Path(__file__).parent
 FREEZE_AT = 750
@@ -52,7 +53,7 @@ FAULTS = ("ageing", "ageing: faults", "this, found %")  # a figure per kind of f
 def variants() -> Iterator[tuple[str, list[str]]]:
     """Name and options of `spikewatch score` of each."""
     yield "everything", []
-    for name, weight in zip(layers.NAMES, layers.Params().weights, strict=True):
+    for name, weight in zip(NAMES, Params().weights, strict=True):
         if weight > 0.0:
             yield f"without {name}", ["--without", f"'{name}'"]
     yield "with context", ["--with-context"]

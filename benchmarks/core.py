@@ -1,8 +1,9 @@
-"""Time of the network in C against the network for Numba: microseconds of processor time a reading, in one run.
+"""Time of `Engine.step` against that of the network alone: microseconds of processor time a reading, in one run.
 
-    python build_core.py && python benchmarks/core.py [MACHINES ...]
+    python benchmarks/core.py [MACHINES ...]
 
-Both judge the same readings of machines of eight sensors, in turns, a batch each. The core scores them too.
+Both take the same readings of machines of eight sensors, in turns, a batch each. What the engine needs beyond the
+network is names, incidents and the way from one to the other.
 """
 
 import sys
@@ -11,9 +12,9 @@ import time
 import numpy as np
 from throughput import fleet_of
 
-from pipeline.network import layers
 from pipeline.network.binding import Core
 from pipeline.network.block import Block
+from pipeline.network.parameters import Params
 from pipeline.records import Readings
 
 SECOND = 1_000_000_000
@@ -39,32 +40,29 @@ def batch(number: int, machines: int, rows: int) -> Readings:
 
 def compare(machines: int) -> None:
     """Print both figures of so many machines."""
-    engine, core = fleet_of(machines), Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    engine, core = fleet_of(machines), Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
     for _ in range(machines):
         core.add(Block.fresh(core.params, SENSORS))
     rows = max(BATCH // (machines * SENSORS), 1)
     count = rows * machines * SENSORS
     batches = max(READINGS // count, 4)
     warm = max(2, min(600 // rows, batches))
-    spent = {"Numba": 0.0, "Numba, scored": 0.0, "C, scored": 0.0}
+    spent = {"Engine.step": 0.0, "the network": 0.0}
     for number in range(warm + batches):
         readings = batch(number, machines, rows)
         own = readings._replace(line=readings.line % SENSORS)
         began = time.thread_time()
-        closed = engine.judge(readings)
-        judged = time.thread_time()
-        engine._score(*closed)
-        scored = time.thread_time()
+        engine.step(readings)
+        stepped = time.thread_time()
         core.step(*own)
         done = time.thread_time()
         if number >= warm:
-            spent["Numba"] += judged - began
-            spent["Numba, scored"] += scored - began
-            spent["C, scored"] += done - scored
+            spent["Engine.step"] += stepped - began
+            spent["the network"] += done - stepped
     told = "  ".join(f"{name} {1e6 * seconds / (batches * count):.3f}" for name, seconds in spent.items())
-    size = core.blocks[0].memory.nbytes
+    size = engine.fleet.block(0).memory.nbytes
     print(
-        f"{machines:6} machines, us a reading: {told}  Numba/C {spent['Numba'] / spent['C, scored']:.2f}"
+        f"{machines:6} machines, us a reading: {told}  ratio {spent['Engine.step'] / spent['the network']:.2f}"
         f"  block {size} bytes, {size // SENSORS} a line",
         flush=True,
     )

@@ -23,7 +23,7 @@ import scorers  # noqa: E402
 from ablations import SETS, chosen  # noqa: E402
 from corpus import Unit, prepare  # noqa: E402
 
-from pipeline.network import layers  # noqa: E402
+from pipeline.network.parameters import Params  # noqa: E402
 from pipeline.recordings.score import score  # noqa: E402
 from pipeline.recordings.tables import read_table  # noqa: E402
 
@@ -44,7 +44,7 @@ def shaken(value: Any, rng: np.random.Generator, shake: float) -> Any:
     return 1.0 + (value - 1.0) * factor if 1.0 < value < 1.25 else value * factor
 
 
-def measured(units: dict[str, list[Unit]], params: layers.Params) -> dict[str, float]:
+def measured(units: dict[str, list[Unit]], params: Params) -> dict[str, float]:
     """The figures of a network with these constants."""
     report: dict[str, Any] = {}
     for name, members in units.items():
@@ -75,12 +75,12 @@ def main() -> None:
             name: list(prepare(name, options.data, Path(folder) / name, None, list(options.seeds)))
             for name in options.sets.split(",")
         }
-        lines = {"as it is": measured(units, layers.Params())}
+        lines = {"as it is": measured(units, Params())}
         print(" " * 12 + "".join(f"{name:>12}" for name in lines["as it is"]))
         show("as it is", lines["as it is"])
         for draw in range(options.draws):
             name = f"draw {draw + 1}"
-            lines[name] = measured(units, shaken(layers.Params(), rng, options.shake))
+            lines[name] = measured(units, shaken(Params(), rng, options.shake))
             show(name, lines[name])
     table = np.array([list(figures.values()) for name, figures in lines.items() if name != "as it is"])
     show("mean", dict(zip(lines["as it is"], table.mean(0), strict=True)))

@@ -17,12 +17,12 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "golden"))
 
-from pipeline.network._core import lib  # noqa: E402
 from scenarios import scenarios  # noqa: E402
 
 from pipeline.engine.commands import Command  # noqa: E402
 from pipeline.engine.engine import Engine  # noqa: E402
 from pipeline.network import judgement, mirror, rows, wear  # noqa: E402
+from pipeline.network._core import lib  # noqa: E402
 from pipeline.network.binding import Core, Said  # noqa: E402
 from pipeline.network.block import Block  # noqa: E402
 from pipeline.records import Readings  # noqa: E402

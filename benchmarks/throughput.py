@@ -29,7 +29,7 @@ import psutil
 from load import SHAPES, TOPICS, Broker
 
 from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source
-from pipeline.engine.engine import Engine, compile_network
+from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
 from pipeline.records import Announcement, Machine, Message, Readings
@@ -142,7 +142,6 @@ def drain(port: int, messages: int, influx: str, every: str) -> None:
             influxdb=InfluxDB(url=influx, bucket="machines") if influx else None,
             emit=Emit(every=every, sensors="3650d"),  # scores are compared
         )
-        compile_network()
         service = Service(config, open_sink(config, {}))
         stop = threading.Event()
         address = Address.of(config.mqtt.url or "", client_id="drain", receive_maximum=config.mqtt.receive_maximum)

@@ -1,4 +1,4 @@
-/* What every membrane does: forget by time. The contract of encoders is in spikes.py. */
+/* What every membrane does: forget by time. The contract of encoders is in __init__.py. */
 #ifndef SW_SPIKES_H
 #define SW_SPIKES_H
 

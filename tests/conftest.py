@@ -1,8 +1,8 @@
 """Fixtures: real servers, one of each kind for a worker where they can be shared; and how a run is made.
 
 `make test` runs several workers beside each other (pytest-xdist), each with its own folders, servers and ports
-(`servers.py`). A file is run by one of them, so that what its tests share, and what the compiler has to do for them,
-is made once. Hypothesis tries the same examples every time; `make explore` looks for new ones.
+(`servers.py`). A file is run by one of them, so that what its tests share is made once.
+Hypothesis tries the same examples every time; `make explore` looks for new ones.
 """
 
 import importlib
@@ -18,7 +18,6 @@ from servers import InfluxDB, Mosquitto, VictoriaMetrics
 import encoders
 import pipeline
 from build_core import build_if_older
-from pipeline.engine.engine import compile_network
 
 LONGEST = [f"test_{name}" for name in ("network", "service", "first_hour", "limits", "page", "secrets", "faults")]
 
@@ -30,13 +29,12 @@ settings.load_profile("fixed")  # unless --hypothesis-profile names the other
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    """What every test finds done: both networks are compiled, once before the workers start, and all is imported.
+    """What every test finds done: the network is compiled, once before the workers start, and all is imported.
 
     Hypothesis takes some of its examples from the constants of the modules that are loaded. They would depend on
     which tests a worker had run before.
     """
     build_if_older()
-    compile_network()
     for package in (encoders, pipeline):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):

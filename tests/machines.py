@@ -2,8 +2,10 @@
 
 import ageing
 import numpy as np
+from inside import part
 
 from pipeline.engine.engine import Engine
+from pipeline.network._core import ffi, lib
 from pipeline.records import Machine, Reading, Readings
 
 SECOND = 1_000_000_000
@@ -24,12 +26,8 @@ def machine_with_modes(rows, lines, seed):
 
 
 def present(table):
-    """Row and column of each reading of a table, shape (readings,), in order.
-
-    Arrays of their own: the views that numpy gives are another type, which the compiler would take a minute for.
-    """
-    row, column = np.nonzero(np.isfinite(table))
-    return row.copy(), column.copy()
+    """Row and column of each reading of a table, shape (readings,), in order."""
+    return np.nonzero(np.isfinite(table))
 
 
 def plant(rows, lines=4, seed=0, aged=0.0, faulty=()):
@@ -81,7 +79,8 @@ def same(first, second):
 
 def told(scores):
     """What is said of each row, by name, whatever the batch it came in."""
-    return {name: column for name, column in scores._asdict().items() if name not in ("until", "account", "news")}
+    beyond = ("until", "account", "lost", "news")
+    return {name: column for name, column in scores._asdict().items() if name not in beyond}
 
 
 def equal(first, second):
@@ -109,3 +108,19 @@ def messages(rows, seed):
             ]
             found += [row] if rng.random() < 0.5 else [[reading] for reading in row]
     return found
+
+
+def counters(engine):
+    """Of each line of the only machine, whether it is known as a counter."""
+    params = ffi.addressof(engine.fleet.core.params, "resolution")
+    block = engine.fleet.block(0)
+    own = [part(block, number, "resolution") for number in range(len(engine.fleet.lines))]
+    return [bool(lib.sw_resolution_counts(params, one)) for one in own]
+
+
+def accept(engine, number):
+    """Let a line of the only machine be as it is now, as when patience runs out."""
+    params = ffi.addressof(engine.fleet.core.params, "evidence")
+    line = engine.fleet.block(0).line
+    address = line.ctypes.data + number * line.itemsize
+    lib.sw_evidence_accept(params, ffi.cast("struct sw_line *", address))

@@ -215,9 +215,9 @@ def test_a_journal_of_version_1_is_read_and_takes_commands_from_then_on(tmp_path
     for frozen in (True, False):
         stop = threading.Event()
         thread, service = serving(Config(data=str(tmp_path / "data")), Nothing(), stop)
-        state = service.ask(lambda engine: engine.fleet.state)
-        assert state.row_machines.time_ns[:2].tolist() == [START + 399 * SECOND] * 2
-        assert state.scoring.newest[:2].round(8).tolist() == [0.95446881, 0.83336436]
+        now = service.ask(lambda engine: engine.look())
+        assert now["time_ns"].tolist() == [START + 399 * SECOND] * 2
+        assert now["newest"].round(8).tolist() == [0.95446881, 0.83336436]
         assert service.ask(lambda engine: engine.fleet.frozen(0)) is not frozen
         told: list[Point] = service.tell(Command("freeze" if frozen else "resume", Machine("press-1")))
         assert told[-1].measurement == "command"

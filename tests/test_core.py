@@ -1,4 +1,4 @@
-"""The network in C: the bits of the network for Numba, one block a machine, and nothing that bad input could hurt."""
+"""The network in C: one block a machine, the same bits however it is asked, and nothing that bad input could hurt."""
 
 import shutil
 import subprocess
@@ -7,24 +7,14 @@ import numpy as np
 import pytest
 
 import build_core
-
-build_core.build_if_older()
-
-import parity  # noqa: E402
-from pipeline.network._core import ffi, lib  # noqa: E402
-from scenarios import life, say, told  # noqa: E402
-from test_any_readings import fleet_of_messages  # noqa: E402
-
-from encoders import rate  # noqa: E402
-from pipeline.engine.engine import Engine  # noqa: E402
-from pipeline.network import layers  # noqa: E402
-from pipeline.network.binding import Core, RefusedError  # noqa: E402
-from pipeline.network.block import Block, BlockError, record  # noqa: E402
-from pipeline.records import Readings  # noqa: E402
+from pipeline.network import parameters
+from pipeline.network._core import ffi, lib
+from pipeline.network.binding import Core, RefusedError
+from pipeline.network.block import Block, BlockError, record
+from pipeline.network.parameters import Params
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
-LIVES = {scenario.name: scenario for scenario in parity.scenarios(build_core.ROOT / "sample_data")}
 
 
 def readings(machines, sensors, rows, seed=1, begin=0):
@@ -40,7 +30,7 @@ def readings(machines, sensors, rows, seed=1, begin=0):
 
 
 def core_of(machines, sensors):
-    core = Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    core = Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
     for _ in range(machines):
         core.add(Block.fresh(core.params, sensors))
     return core
@@ -61,15 +51,6 @@ def same(have, want):
         for name in want.dtype.names
         if name != "ageing"
     )
-
-
-@pytest.mark.parametrize(
-    "life", ["ageing-13-1", "commands", "missing", "wide", "ranges", "prior", "each-alone", "context"]
-)
-def test_every_number_and_all_memory_are_those_of_the_network_for_numba(life):
-    twins = parity.live(LIVES[life])
-    assert (twins.differ, twins.memory) == ({}, [])
-    assert twins.equal["closed.state"] > 2000
 
 
 def test_batch_borders_change_no_bit():
@@ -171,7 +152,7 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
     core = core_of(1, 3)
     core.step(*readings(1, 3, 100))
     good = core.blocks[0].sealed()
-    other = Core(layers.without(layers.Params(), ["range"]))
+    other = Core(parameters.without(Params(), ["range"]))
     for bad, says in (
         (good[:1000] + b"\1" + good[1001:], "damaged"),
         (good[:-8], "cut off"),
@@ -228,97 +209,8 @@ def test_every_part_of_a_block_is_where_a_double_may_be():
         assert not any(place % 8 for place in places)
 
 
-@pytest.mark.parametrize("seed", [402, 3952, 1, 7])
-def test_whatever_sensors_say_and_whenever_the_numbers_are_the_same(seed):
-    rng = np.random.default_rng(seed)
-    messages = fleet_of_messages(rng)
-    twins = parity.Twins(Engine(10 * SECOND, 60 * SECOND))
-    borders = sorted(rng.integers(len(messages), size=6).tolist())
-    for begin, end in zip([0, *borders], [*borders, len(messages)], strict=True):
-        twins.judge(twins.engine.arrange(messages[begin:end]))
-    twins.judge(Readings.none(), last=True)
-    assert (twins.differ, twins.memory) == ({}, [])
-
-
-@pytest.mark.parametrize("declared", [False, True])
-def test_the_rate_encoder_spikes_as_the_one_for_numba(declared):
-    rng = np.random.default_rng(3)
-    params, n = rate.Params.of(rate.Settings()), 500
-    state, out = rate.fresh(params, 1), np.zeros((n, rate.OUTPUTS), np.int64)
-    own, spikes = ffi.new("struct sw_rate *"), ffi.new(f"int64_t[{rate.OUTPUTS}]")
-    given = ffi.new("struct sw_rate_params *", {"spikes_per_reading": 8.0, "membranes": list(params.membranes)})
-    if declared:
-        rate.declare(state, 0, -2.0, 3.0)
-        assert lib.sw_rate_declare(own, -2.0, 3.0)
-        assert not lib.sw_rate_declare(own, 1.0, 1.0)
-    values, elapsed = rng.normal(size=n).cumsum() / 5, rng.choice([1.0, 0.3, 7.0], size=n)
-    rate.step(params, state, np.zeros(n, np.int64), np.zeros(1, np.bool_), elapsed, values, out)
-    for i in range(n):
-        lib.sw_rate_step(given, own, False, elapsed[i], values[i], spikes)
-        assert list(spikes) == out[i].tolist()
-    assert list(own.phase) == state.phase[0].tolist()
-    assert list(own.membrane) == state.membrane[0].tolist()
-
-
 def test_the_core_compiles_without_a_warning():
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror", "-fsyntax-only"]
     for compiler in ("gcc", *(["clang"] if shutil.which("clang") else [])):
         order = [compiler, *build_core.OPTIONS, *warnings, f"-I{build_core.ROOT}", *build_core.sources()]
         assert subprocess.run(order, capture_output=True, text=True, check=False).stderr == ""
-
-
-def hasty(by_time):
-    """Parameters with which a machine soon does what takes others weeks."""
-    params = layers.Params()
-    return params._replace(
-        clock=params.clock._replace(by_time=by_time),
-        evidence=params.evidence._replace(regime=8.0, patience=200.0, patience_first=80.0, patience_least=40.0),
-        drift=params.drift._replace(begin=200.0, known=400.0, lost=40.0),
-        quality=params.quality._replace(
-            run=20.0, runs=1.0, moves=300.0, trust=300.0, missed=10, intervals=10.0, pauses=1.5
-        ),
-    )
-
-
-def restless(seed, rows, sensors):
-    """A machine that becomes another one several times, and two sensors that fail."""
-    table = life(seed, rows, sensors)
-    other = 400.0 * np.array([1.0, -1.0] * sensors)[:sensors]
-    table[900:960] += np.linspace(0, 1, 60)[:, None] * other
-    table[960:] += other
-    table[1600:] = table[1600:, ::-1]
-    table[2300:2500, 0] = table[2300, 0]
-    table[2800:3000, -1] = -50.0
-    table[3200:] *= 3.0
-    return table
-
-
-@pytest.mark.parametrize(
-    ("seed", "sensors", "by_time", "patience_ns"),
-    [
-        (3, 5, True, 0.0),
-        (2, 3, True, 0.0),
-        (3, 18, True, 0.0),
-        (4, 4, False, 0.0),
-        (4, 4, True, 90e9),
-        (3, 1, True, 0.0),
-    ],
-)
-def test_what_golden_lives_seldom_do_is_the_same_too(seed, sensors, by_time, patience_ns):
-    """Accept a machine as a whole, a new regime; commission anew; confirm while a sensor is masked; be impatient."""
-    rows, many = 3600, sensors > 1
-    twins = parity.Twins(Engine(10 * SECOND, 60 * SECOND, params=hasty(by_time)))
-    messages = list(told("m", restless(seed, rows, sensors)))
-    changed = masked = 0
-    for begin in range(0, rows, 40):
-        twins.judge(twins.engine.arrange(messages[begin : begin + 40]))
-        machine, line = twins.core.blocks[0].machine, twins.core.blocks[0].line
-        if begin == 0:
-            twins.engine.fleet.state.machines.evidence.patience_ns[0] = patience_ns
-            machine["evidence"]["patience_ns"] = patience_ns
-        changed += machine["evidence"]["calm"] > 0
-        if begin in (2440, 2920):
-            masked += int(line["quality"]["masked"].sum())
-            twins.apply(say("normal"))
-    assert (twins.differ, twins.memory) == ({}, [])
-    assert (changed > 5, masked > 0) == (many, many)

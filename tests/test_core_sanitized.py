@@ -9,19 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scenarios import scenarios
 
 import build_core
-
-build_core.build_if_older()
-
-import parity  # noqa: E402
-from pipeline.network._core import ffi  # noqa: E402
-
-from pipeline.engine.commands import Command  # noqa: E402
-from pipeline.network import layers  # noqa: E402
-from pipeline.network.binding import Core, parameters  # noqa: E402
-from pipeline.network.block import Block  # noqa: E402
-from pipeline.records import Readings  # noqa: E402
+from pipeline.engine.commands import Command
+from pipeline.network._core import ffi
+from pipeline.network.binding import Core, in_c
+from pipeline.network.block import Block
+from pipeline.network.parameters import Params
+from pipeline.records import Readings
 
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
@@ -46,7 +42,7 @@ def written(path, params, lines, readings):
     """A file for the program."""
     columns = [column.astype(np.int64) for column in readings[:3]]
     parts = [np.array([len(lines), len(readings.line)], np.int64), np.array(lines, np.int64), *columns]
-    head = parts[0].tobytes() + bytes(ffi.buffer(parameters(params)))
+    head = parts[0].tobytes() + bytes(ffi.buffer(in_c(params)))
     path.write_bytes(
         head
         + b"".join(part.tobytes() for part in parts[1:])
@@ -91,11 +87,11 @@ def of_life(scenario):
 
 @pytest.mark.parametrize("life", ["ageing-12-8", "missing", "wide", "never-moved", "irregular"])
 def test_a_golden_life_does_nothing_undefined_and_ends_with_the_same_bytes(program, tmp_path, life):
-    scenarios = {scenario.name: scenario for scenario in parity.scenarios(build_core.ROOT / "sample_data")}
-    lines, readings = of_life(scenarios[life])
-    written(tmp_path / "life", layers.Params(), lines, readings)
+    lives = {scenario.name: scenario for scenario in scenarios(build_core.ROOT / "sample_data")}
+    lines, readings = of_life(lives[life])
+    written(tmp_path / "life", Params(), lines, readings)
     ended = subprocess.run([program, tmp_path / "life", "plain"], check=True, capture_output=True, text=True)
-    core = Core(layers.Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    core = Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
     for count in lines:
         core.add(Block.fresh(core.params, count))
     core.step(*readings)
@@ -107,7 +103,7 @@ def test_a_golden_life_does_nothing_undefined_and_ends_with_the_same_bytes(progr
 @pytest.mark.parametrize("seed", [1, 2])
 def test_hostile_readings_do_nothing_undefined(program, tmp_path, seed):
     lines, readings = hostile(seed, 60_000)
-    written(tmp_path / "hostile", layers.Params(), lines, readings)
+    written(tmp_path / "hostile", Params(), lines, readings)
     ended = subprocess.run([program, tmp_path / "hostile"], check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -119,7 +115,7 @@ def main(readings):
     program = driver(folder)
     for seed in range(max(readings // 1_000_000, 1)):
         lines, own = hostile(seed, min(readings, 1_000_000))
-        written(folder / "hostile", layers.Params(), lines, own)
+        written(folder / "hostile", Params(), lines, own)
         subprocess.run([program, folder / "hostile"], check=True, stdout=subprocess.DEVNULL)
         print(f"seed {seed}: {len(own.line)} hostile readings, nothing undefined", flush=True)  # noqa: T201
 

@@ -107,7 +107,7 @@ def test_version_0_of_journal_and_snapshot_can_still_be_read(tmp_path):
     assert (reason, what) == ("of the wrong type", "machine")
     journal.close()
     # 400 rows of each machine, of which the snapshot holds 350 and the journal the rest.
-    assert fleet.state.row_machines.time_ns.tolist() == [START + 399 * SECOND] * 2
+    assert service.engine.look()["time_ns"].tolist() == [START + 399 * SECOND] * 2
 
 
 def test_a_snapshot_of_version_2_has_the_bytes_that_were_written(tmp_path):

@@ -181,7 +181,7 @@ def test_a_snapshot_of_a_later_version_ends_the_start_with_2_and_both_versions_a
 
 def test_a_snapshot_of_later_arrays_is_refused_in_the_same_way(folder: Path, monkeypatch):
     monkeypatch.setattr("pipeline.engine.fleet.FORMAT", 1)
-    monkeypatch.setattr("pipeline.engine.fleet.OLDEST", 1)
+    monkeypatch.setattr("pipeline.engine.earlier.OLDEST", 1)
     with pytest.raises(LaterVersionError, match=r"networks-0+3\.snapshot: of format \d+; this spikewatch reads"):
         service_in(folder)
     assert len(snapshots(folder)) == 3

@@ -13,7 +13,7 @@ from pipeline.commissioning import simulation
 from pipeline.config.prior_file import unsound
 from pipeline.console.views import rounded
 from pipeline.engine import ageing, explanation, recognition
-from pipeline.network.evidence import MEMBRANES
+from pipeline.network._core import lib
 from pipeline.network.prior import FEATURES, Prior
 from pipeline.recordings import evaluation, picture, tuning
 
@@ -88,7 +88,11 @@ def test_the_figures_of_a_prior_are_judged_whatever_they_are(spread, variance):
     covariance = np.zeros((n, n, FEATURES, FEATURES))
     for own in range(n):
         np.fill_diagonal(covariance[own, own], variance)
-    found = np.ones(n), np.ones(n), np.array([[first, *[second] * (MEMBRANES - 1)] for first, second in spread])
+    found = (
+        np.ones(n),
+        np.ones(n),
+        np.array([[first] + [second] * (lib.SW_MEMBRANES - 1) for first, second in spread]),
+    )
     assert isinstance(unsound(Prior(("m",), tuple("ab"[:n]), covariance, *found, np.ones(n))), str)
 
 

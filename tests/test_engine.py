@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
 from pipeline.engine.engine import Engine
 from pipeline.engine.scoring import Severity
-from pipeline.network import layers
+from pipeline.network.parameters import Params, with_context
 from pipeline.records import Machine, Reading, Readings
 
 SECOND = 1_000_000_000
@@ -100,7 +100,7 @@ def test_saved_and_restored_in_the_middle_changes_nothing(middle):
 
 def test_with_the_context_population_batch_borders_and_a_restart_change_nothing_either():
     def remembering():
-        return Engine(params=layers.with_context(layers.Params()))
+        return Engine(params=with_context(Params()))
 
     messages = life()
     whole, one = run(messages, engine=remembering())
@@ -267,9 +267,10 @@ def test_the_declared_range_is_that_of_today_s_configuration_whatever_a_snapshot
     for wanted in ((0.0, 50.0), (-5.0, 20.0), ()):
         second = engine(*wanted)
         second.fleet.restore(first.fleet.snapshot())
-        encoder, line = second.fleet.state.lines.delta, second.fleet.lines.index((0, "s1"))
-        assert bool(encoder.declared[line]) == bool(wanted)
-        assert (encoder.low[line], encoder.high[line]) == (wanted or (0.0, 50.0))  # learned on from where it was
+        number = [sensor for sensor, _ in second.fleet.lines_of(0)].index("s1")
+        encoder = second.fleet.block(0).line["delta"][number]
+        assert bool(encoder["declared"]) == bool(wanted)
+        assert (encoder["low"], encoder["high"]) == (wanted or (0.0, 50.0))  # learned on from where it was
         assert same(first, second) == (wanted == (0.0, 50.0))
 
 

@@ -15,7 +15,9 @@ from pipeline.engine import explanation, incidents
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import Quoted, Voice
 from pipeline.engine.incidents import Part
-from pipeline.network import NAMES, evidence, layers
+from pipeline.network import NAMES
+from pipeline.network._core import lib
+from pipeline.network.parameters import Params
 from pipeline.recordings.score import score
 from pipeline.recordings.tables import Table
 from pipeline.records import Machine, Reading
@@ -177,10 +179,10 @@ def test_an_event_is_explained_by_populations_and_a_quiet_row_not_at_all():
 def test_populations_share_a_surprise_by_weight_and_cube():
     rarity = [0.0] * 9
     rarity[NAMES.index("silence")], rarity[NAMES.index("value")] = 2.0, 1.0
-    share = explanation.populations(layers.Params().weights, rarity)
+    share = explanation.populations(Params().weights, rarity)
     assert sum(share.values()) == pytest.approx(1.0)
     assert share["silence"] == pytest.approx(16 / 17)
-    assert explanation.populations(layers.Params().weights, [0.0] * 9) == {}
+    assert explanation.populations(Params().weights, [0.0] * 9) == {}
 
 
 def said(voice, witness=0, share=None, clear=False, **quoted):
@@ -190,9 +192,9 @@ def said(voice, witness=0, share=None, clear=False, **quoted):
 
 
 def test_every_witness_of_a_state_and_every_population_has_its_words():
-    assert len(explanation.WITNESSES) == evidence.MEMBRANES
+    assert len(explanation.WITNESSES) == lib.SW_MEMBRANES
     assert explanation.POPULATION.keys() == set(NAMES)
-    assert said(Voice.EXPECTATION, evidence.NEW) == "a 5; sudden deviation from the other sensors"
+    assert said(Voice.EXPECTATION, lib.SW_NEW) == "a 5; sudden deviation from the other sensors"
     assert said(Voice.CONDITION) == "a 5; overall pattern unlike this machine's history"
     share = {"silence": 0.6, "range": 0.3, "value": 0.1}
     assert said(Voice.EVENT, 0, share) == "a 5; outside everything seen so far; no change for unusually long"
@@ -210,15 +212,14 @@ def test_what_lasts_says_for_how_long_and_what_only_happens_does_not():
         (2e14, " for 2 days"),
     ):
         assert (
-            said(Voice.EXPECTATION, evidence.LONG, lasted_ns=int(ns))
-            == f"a 5; disagrees with the other sensors{text}"
+            said(Voice.EXPECTATION, lib.SW_LONG, lasted_ns=int(ns)) == f"a 5; disagrees with the other sensors{text}"
         )
     assert said(Voice.EVENT, 0, {"value": 1.0}, lasted_ns=10**12) == "a 5; far from its average"
-    assert said(Voice.EXPECTATION, evidence.NEW, lasted_ns=10**12) == "a 5; sudden deviation from the other sensors"
+    assert said(Voice.EXPECTATION, lib.SW_NEW, lasted_ns=10**12) == "a 5; sudden deviation from the other sensors"
 
 
 def test_the_same_disagreement_is_not_said_twice():
-    assert said(Voice.EXPECTATION, evidence.LONG, {"coupling": 1.0}, clear=True).count("disagrees") == 1
+    assert said(Voice.EXPECTATION, lib.SW_LONG, {"coupling": 1.0}, clear=True).count("disagrees") == 1
 
 
 def test_a_sensor_without_a_new_reading_is_quoted_with_none():

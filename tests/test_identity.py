@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plants import Plant, press
 from playwright.sync_api import expect, sync_playwright
-from servers import program
+from servers import program, until
 
 from pipeline.identity import identity, machine_of
 from pipeline.records import Machine
@@ -143,6 +143,8 @@ def test_tell_asks_which_one_where_two_have_the_same_name(tmp_path):
         assert (said.returncode, said.stderr.strip()) == (1, "no machine press-3; there is none yet")
         plant.send("press-3", press(20, 2), site="a")
         plant.send("press-3", press(20, 2), site="b")
+        listed = "/api/machines?search=press-3&limit=500&offset=0"  # an answer is given again for a second
+        until(lambda: plant.get(listed)[1]["found"] == 2, "both are listed")
         said = tell(plant, "press-3", "freeze")
         assert said.returncode == 1
         assert said.stderr.strip() == ("2 machines are called press-3; say which: 'press-3;site=a', 'press-3;site=b'")

@@ -1,4 +1,4 @@
-"""The compiled network against its naive twin and the detector's golden numbers."""
+"""The network in C against its naive twin and the detector's golden numbers."""
 
 import math
 
@@ -6,24 +6,26 @@ import naive
 import naive_expectation
 import numpy as np
 import pytest
+from inside import double_precision
 from machines import machine_with_modes, present
 
-from encoders import rate
 from pipeline.config.settings import MachineRule, Sensor
+from pipeline.engine.earlier import SnapshotError
 from pipeline.engine.engine import Engine
-from pipeline.engine.fleet import SnapshotError, leaves
 from pipeline.engine.scoring import MachineState
-from pipeline.network import clock, condition, context, evidence, evolving, layers, rank, resolution
+from pipeline.network import NAMES
+from pipeline.network._core import lib
+from pipeline.network.parameters import Clock, Condition, Evidence, Params, Resolution, with_context, without
 from pipeline.records import Machine, Readings
 
 SECOND = 1_000_000_000
 # The detector's page as it stands: its condition alone, with its own constants.
-PAGE = layers.Params(
-    condition=condition.Params(settle=300.0, growth=0.3),
-    evidence=evidence.Params(settle=math.inf, patience_least=math.inf),
-    resolution=resolution.Params(proof=0.0, begin=math.inf),
+PAGE = Params(
+    condition=Condition(settle=300.0, growth=0.3),
+    evidence=Evidence(settle=math.inf, patience_least=math.inf),
+    resolution=Resolution(proof=0.0, begin=math.inf),
 )
-BY_COUNT = PAGE._replace(clock=clock.Params(by_time=False))
+BY_COUNT = PAGE._replace(clock=Clock(by_time=False))
 
 # row: surprise, event_raw, state_raw, gate, channel_raw[0], channel_raw[1], cause; section 8 of the detector's page
 GOLDEN = {
@@ -57,11 +59,23 @@ GOLDEN_FROZEN = {
 GOLDEN_DECLARED = {150: 0.712945, 300: 0.385328, 450: 0.792678, 561: 0.697895, 575: 1.893041}
 
 
-def engine_with(channels, params=BY_COUNT, real=np.float64):
-    engine = Engine(params=params, real=real)
+def engine_with(channels, params=BY_COUNT, engine=Engine, **options):
+    """An engine that knows a machine of so many sensors; `engine`: of which precision."""
+    made = engine(params=params, **options)
     for c in range(channels):
-        engine.fleet.number(Machine("m"), f"s{c}")
-    return engine
+        made.fleet.number(Machine("m"), f"s{c}")
+    return made
+
+
+@pytest.fixture(scope="module")
+def precise():
+    """The engine in double precision, as the naive twin and the detector's page are."""
+    return double_precision().Engine
+
+
+def lines_of(engine):
+    """What the network knows of each line of the only machine."""
+    return engine.fleet.block(0).line
 
 
 def row_of(values, time_ns):
@@ -77,40 +91,39 @@ def row_of(values, time_ns):
 
 
 def raw(engine, table, times=None):
-    """Per row of the table: surprise, event, state, gate, dendrites, cause as the compiled network says them."""
+    """Per row of the table: surprise, event, state, gate, dendrites, cause as the network says them."""
     result = []
-    state = engine.fleet.state
     for t, values in enumerate(table):
         time_ns = (t + 1) * SECOND if times is None else times[t]
-        closed = [engine.judge(row_of(values, time_ns))[0]]
-        if state.row_machines.open[0]:
-            closed.append(engine.judge(Readings.none(), last=True)[0])
-        said = {name: np.concatenate([getattr(c, name) for c in closed]) for name in closed[0]._fields}
-        if len(said["slot"]) == 0:
+        rows = [engine.judge(row_of(values, time_ns)).row]
+        if engine.fleet.block(0).machine["rows"]["open"]:
+            rows.append(engine.judge(Readings.none(), last=True).row)
+        rows = np.concatenate(rows)
+        if len(rows) == 0:
             result.append(None)
             continue
-        assert len(said["slot"]) == 1
-        event = 1 - 10 ** (-2 * said["event"][0] / 1.7)
-        lasting = 1 - 10 ** (-2 * said["state"][0])
-        cause = said["event_cause"][0] if event >= lasting else said["state_cause"][0]
+        (row,) = rows
+        event = 1 - 10 ** (-2 * row["event"] / 1.7)
+        lasting = 1 - 10 ** (-2 * row["state"])
+        cause = row["event_cause"] if event >= lasting else row["state_cause"]
         result.append(
             (
-                *(float(said[name][0]) for name in ("surprise", "event", "state", "gate")),
-                *state.lines.dendrite[: len(values)].tolist(),
+                *(float(row[name]) for name in ("surprise", "event", "state", "gate")),
+                *lines_of(engine)["dendrite"][: len(values)].tolist(),
                 int(cause),
             )
         )
     return result
 
 
-def test_the_golden_numbers_of_the_detectors_page_are_reproduced():
-    said = raw(engine_with(2), naive.golden_input())
+def test_the_golden_numbers_of_the_detectors_page_are_reproduced(precise):
+    said = raw(engine_with(2, engine=precise), naive.golden_input())
     for row, expected in GOLDEN.items():
         assert said[row] == pytest.approx(expected, abs=5.1e-7), row
 
 
-def test_a_frozen_machine_reproduces_the_reference_with_learning_stopped():
-    engine = engine_with(2)
+def test_a_frozen_machine_reproduces_the_reference_with_learning_stopped(precise):
+    engine = engine_with(2, engine=precise)
     table = naive.golden_input()
     said = raw(engine, table[:350])
     engine.freeze(0)
@@ -119,18 +132,16 @@ def test_a_frozen_machine_reproduces_the_reference_with_learning_stopped():
         assert said[row] == pytest.approx(expected, abs=5.1e-7), row
 
 
-def test_the_golden_numbers_with_a_declared_range_are_reproduced():
-    from encoders import delta
-
-    engine = engine_with(1)
-    delta.declare(engine.fleet.state.lines.delta, 0, -2.0, 2.0)
+def test_the_golden_numbers_with_a_declared_range_are_reproduced(precise):
+    rule = MachineRule(sensors={"s0": Sensor(range=(-2.0, 2.0))})
+    engine = engine_with(1, engine=precise, rule=lambda name: rule)
     said = raw(engine, [row[:1] for row in naive.golden_input()])
     for row, expected in GOLDEN_DECLARED.items():
         assert said[row][0] == pytest.approx(expected, abs=5.1e-7), row
 
 
 def test_single_precision_of_the_bulky_arrays_changes_no_golden_number_by_more_than_a_hundred_thousandth():
-    said = raw(engine_with(2, real=np.float32), naive.golden_input())
+    said = raw(engine_with(2), naive.golden_input())
     for row, expected in GOLDEN.items():
         assert said[row] == pytest.approx(expected, abs=1e-5), row
 
@@ -146,9 +157,9 @@ def machine_like(n, channels, seed):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_the_compiled_network_equals_its_naive_twin(channels):
+def test_the_network_equals_its_naive_twin(channels, precise):
     table = machine_like(700, channels, seed=channels)
-    said = raw(engine_with(channels), table.tolist())
+    said = raw(engine_with(channels, engine=precise), table.tolist())
     twin = naive.NaiveMachine(channels)
     for t, values in enumerate(table.tolist()):
         expected = twin.step(values)
@@ -160,13 +171,13 @@ def test_the_compiled_network_equals_its_naive_twin(channels):
         assert mine[:-1] == pytest.approx(theirs, abs=1e-9), t
 
 
-def test_the_compiled_network_equals_its_naive_twin_on_irregular_time():
+def test_the_network_equals_its_naive_twin_on_irregular_time(precise):
     rng = np.random.default_rng(7)
     steps = rng.choice([1, 1, 1, 1, 2, 3, 50], size=500) * SECOND
     times = np.cumsum(steps) + SECOND
     table = machine_like(500, 1, seed=9)
     table[np.isnan(table)] = 0.0
-    said = raw(engine_with(1, PAGE), table.tolist(), times.tolist())
+    said = raw(engine_with(1, PAGE, precise), table.tolist(), times.tolist())
     twin = naive.NaiveMachine(1)
     usual = 0.0
     for t, values in enumerate(table.tolist()):
@@ -186,13 +197,13 @@ def test_the_compiled_network_equals_its_naive_twin_on_irregular_time():
         assert said[t][:-1] == pytest.approx(theirs, abs=1e-9), t
 
 
-def test_a_population_switched_off_is_not_heard_and_learns_as_ever():
+def test_a_population_switched_off_is_not_heard_and_learns_as_ever(precise):
     table = machine_like(400, 2, seed=3)
     silent = ("levels", "pattern", "coupling")
-    engine = engine_with(2, layers.without(BY_COUNT, silent))
+    engine = engine_with(2, without(BY_COUNT, silent), precise)
     said = raw(engine, table.tolist())
     twin = naive.NaiveMachine(2)
-    twin.dendrite = naive.Dendrite(layers.without(layers.Params(), silent).weights)
+    twin.dendrite = naive.Dendrite(without(Params(), silent).weights)
     for t, values in enumerate(table.tolist()):
         expected = twin.step(values)
         if said[t] is not None:
@@ -202,12 +213,9 @@ def test_a_population_switched_off_is_not_heard_and_learns_as_ever():
 
 @pytest.mark.parametrize("declared", [None, (-3.0, 3.0)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_context_population_equals_its_naive_twin_also_when_frozen(channels, declared):
-    params = layers.with_context(BY_COUNT)
+def test_the_context_population_equals_its_naive_twin_also_when_frozen(channels, declared, precise):
     rule = MachineRule(sensors={f"s{c}": Sensor(range=declared) for c in range(channels)})
-    engine = Engine(params=params, real=np.float64, rule=lambda name: rule)
-    for c in range(channels):
-        engine.fleet.number(Machine("m"), f"s{c}")
+    engine = engine_with(channels, with_context(BY_COUNT), precise, rule=lambda name: rule)
     table = machine_like(600, channels, seed=60 + channels)
     twin = naive.NaiveMachine(channels, [declared] * channels, context=True)
     said = raw(engine, table[:450].tolist())
@@ -224,63 +232,70 @@ def test_the_context_population_equals_its_naive_twin_also_when_frozen(channels,
     assert heard > 1.0, "the input must surprise the context"
 
 
+def context_of(elapsed, values):
+    """What the context population of one line says of values, (readings, readouts)."""
+    ffi, lib = double_precision().ffi, double_precision().lib
+    engine = engine_with(1, with_context(BY_COUNT), double_precision().Engine)
+    params, block = engine.fleet.core.params, engine.fleet.block(0)
+    line = ffi.cast("struct sw_context *", block.context.ctypes.data)
+    out, said = ffi.new(f"double[{lib.SW_READOUTS}]"), []
+    numbers = ffi.addressof(params, "context"), ffi.addressof(params, "rank")
+    for gone, value in zip(elapsed.tolist(), values.tolist(), strict=True):
+        lib.sw_context_step(*numbers, line, False, gone, value, out)
+        said.append(list(out))
+    return np.array(said)
+
+
 def test_the_context_population_feels_time_like_its_naive_twin():
     rng = np.random.default_rng(8)
     elapsed = rng.choice([1.0, 1.0, 2.5, 40.0], size=300)
     x = np.sin(np.arange(300) / 5) + 0.1 * rng.normal(size=300)
-    state = context.fresh(context.Params(), rank.Params(), 1, np.float64)
-    out = np.empty((context.READOUTS, 300))
-    line, frozen, now = np.zeros(300, np.int64), np.zeros(1, np.bool_), np.empty(rate.MEMBRANES)
-    context.step(context.Params(), rank.Params(), state, line, frozen, elapsed, x, out, now)
+    out = context_of(elapsed, x)
     twin = naive.Context(naive.RateCode())
     for t in range(300):
         twin.step(float(x[t]), t, float(elapsed[t]), True)
-        if t >= context.REACH:
-            assert out[:, t] == pytest.approx(twin.membranes, abs=1e-12), t
+        if t >= lib.SW_REACH:
+            assert out[t] == pytest.approx(twin.membranes, abs=1e-12), t
 
 
 def test_the_context_population_learns_which_level_follows_and_notices_a_new_order():
     course = np.tile([0.0, 1.0, 2.0, 3.0], 500)
     course[1900:] = np.tile([0.0, 3.0, 2.0, 1.0], 25)  # the same levels and steps of the same size, backwards
-    state = context.fresh(context.Params(), rank.Params(), 1, np.float32)
-    out = np.empty((context.READOUTS, 2000))
-    line, frozen, now = np.zeros(2000, np.int64), np.zeros(1, np.bool_), np.empty(rate.MEMBRANES)
-    context.step(context.Params(), rank.Params(), state, line, frozen, np.ones(2000), course, out, now)
-    assert out[1, 1905:1915].min() > 2 * out[1, 1000:1900].max()
+    out = context_of(np.ones(2000), course)
+    assert out[1905:1915, 1].min() > 2 * out[1000:1900, 1].max()
 
 
 def test_without_the_context_population_nothing_is_kept_for_it_and_its_snapshots_do_not_fit():
-    off, on = engine_with(2), engine_with(2, layers.with_context(BY_COUNT))
-    kept = [array.size for _, array in leaves(off.fleet.state.lines.context)]
-    assert kept == [0] * len(kept)
-    assert off.fleet.state.lines.rank.tails.shape[1] == layers.CONTEXT
+    off, on = engine_with(2), engine_with(2, with_context(BY_COUNT))
+    assert len(off.fleet.block(0).context) == 0
     with pytest.raises(SnapshotError):
-        Engine(params=BY_COUNT, real=np.float64).fleet.restore(on.fleet.snapshot())
-    restored = Engine(params=layers.with_context(BY_COUNT), real=np.float64)
+        Engine(params=BY_COUNT).fleet.restore(on.fleet.snapshot())
+    restored = Engine(params=with_context(BY_COUNT))
     restored.fleet.restore(on.fleet.snapshot())
-    assert restored.fleet.state.lines.context.weights.shape[0] == 2
+    assert len(restored.fleet.block(0).context) == 2
 
 
 def test_with_every_population_switched_off_nothing_surprises():
-    said = raw(engine_with(2, layers.without(BY_COUNT, layers.NAMES)), machine_like(200, 2, seed=3).tolist())
+    said = raw(engine_with(2, without(BY_COUNT, NAMES)), machine_like(200, 2, seed=3).tolist())
     assert {row[0] for row in said if row} == {0.0}
 
 
 def test_an_unknown_population_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"no population level, move; there are range, value, .*coupling"):
-        layers.without(layers.Params(), ["move", "levels", "level"])
+        without(Params(), ["move", "levels", "level"])
 
 
+EVOLVING = ("strength", "recruited", "vigilance")
 # What learning changes in a line and in a machine; all else in their state goes on when it is frozen.
 LEARNED = {
     "value.low", "value.high", "value.mean", "value.variance",
     "activity.change", "activity.mean", "activity.variance", "activity.usual_quiet",
     "delta.baseline", "delta.scale", "delta.low", "delta.high", "rank.tails",
-    *(f"{name}.{field}" for name in ("levels", "pattern", "changes") for field in evolving.State._fields),
-    "coupling.weights", "coupling.usual", "condition.mean", "condition.variance", "condition.delays",
+    *(f"{name}.delays" for name in ("levels", "pattern", "changes")),
+    *(f"{name}.common.{field}" for name in ("levels", "pattern", "changes") for field in EVOLVING),
+    "coupling.usual", "condition.mean", "condition.variance", "condition.delays",
     "expectation.own", "expectation.mean", "expectation.variance", "expectation.low", "expectation.high",
-    "expectation.gain", "expectation.covariance",
-    "expectation.precision", "modes.centre", "modes.rows", "modes.size", "modes.size_new",
+    "expectation.gain", "modes.centre", "modes.rows", "modes.size", "modes.size_new",
     "evidence.size", "evidence.size_new", "evidence.spread", "evidence.energy",
     *(f"resolution.{name}" for name in ("readings", "moves", "rises", "step", "jump", "left")),
 }  # fmt: skip
@@ -299,9 +314,9 @@ GOES_ON = {
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("frozen_at", [15, 60, 400])
-def test_a_frozen_machine_scores_like_its_naive_twin_and_learns_again_when_resumed(channels, frozen_at):
+def test_a_frozen_machine_scores_like_its_naive_twin_and_learns_again_when_resumed(channels, frozen_at, precise):
     table = machine_like(600, channels, seed=40 + channels)
-    engine, twin = engine_with(channels), naive.NaiveMachine(channels)
+    engine, twin = engine_with(channels, engine=precise), naive.NaiveMachine(channels)
     said = []
     for learning, part in ((True, table[:frozen_at]), (False, table[frozen_at:550]), (True, table[550:])):
         (engine.resume if learning else engine.freeze)(0)
@@ -329,24 +344,30 @@ def test_freezing_changes_no_bit_of_what_was_learned_while_traces_go_on_and_othe
     feed(both[:300])
     engine.finish()
     engine.freeze(0)
-    before = engine.fleet.snapshot()
+    before = [engine.fleet.block(slot).copy() for slot in range(2)]
     feed(both[300:])
     engine.finish()
-    after = engine.fleet.snapshot()
+    after = [engine.fleet.block(slot) for slot in range(2)]
 
-    def changed(path, own):
-        return not np.array_equal(before[path][own], after[path][own])
+    def changed(slot, records, path):
+        found = [getattr(state[slot], records) for state in (before, after)]
+        for name in path.split("."):
+            found = [one[name] for one in found]
+        return not np.array_equal(*found)
 
-    mine, others = slice(0, 3), slice(3, 6)
     for name in LEARNED:
-        assert not changed(f"lines.{name}", mine), name
-        assert changed(f"lines.{name}", others) or name in SELDOM, name
+        assert not changed(0, "line", name), name
+        assert changed(1, "line", name) or name in SELDOM, name
     for name in GOES_ON:
-        assert changed(f"lines.{name}", mine), name
+        assert changed(0, "line", name), name
     for name in LEARNED_BY_MACHINES:
-        assert not changed(f"machines.{name}", slice(0, 1)), name
+        assert not changed(0, "machine", name), name
     for name in ("late", "gate"):
-        assert changed(f"machines.condition.{name}", slice(0, 1)), name
+        assert changed(0, "machine", f"condition.{name}"), name
+    for slot in range(2):
+        matrices = [(state[slot].coupling, *state[slot].cohort(0)[:2]) for state in (before, after)]
+        for was, now in zip(*matrices, strict=True):
+            assert np.array_equal(was, now) == (slot == 0)
 
 
 def test_a_sensor_that_joins_a_frozen_machine_is_frozen_and_a_restored_machine_stays_so():
@@ -354,12 +375,13 @@ def test_a_sensor_that_joins_a_frozen_machine_is_frozen_and_a_restored_machine_s
     engine.freeze(0)
     engine.fleet.number(Machine("m"), "late")
     engine.fleet.number(Machine("other"), "s0")
-    restored = Engine(params=BY_COUNT, real=np.float64)
+    restored = Engine(params=BY_COUNT)
     restored.fleet.restore(engine.fleet.snapshot())
     restored.fleet.number(Machine("m"), "later")
-    assert restored.fleet.state.lines.frozen[:5].tolist() == [True, True, True, False, True]
+    assert [restored.fleet.frozen(slot) for slot in range(2)] == [True, False]
+    assert restored.fleet.block(0).lines == 4
     restored.resume(0)
-    assert not restored.fleet.state.lines.frozen.any()
+    assert not any(restored.fleet.frozen(slot) for slot in range(2))
 
 
 @pytest.mark.parametrize("unit", [8.0, 2.0**-6])
@@ -373,25 +395,25 @@ def test_a_power_of_two_as_change_of_unit_changes_no_event_and_the_state_by_roun
 
 
 def levels(table, engine=None, frozen=()):
-    """Level of each line after each row, as the compiled network says it; it learns nothing in the `frozen` rows."""
-    engine = engine or engine_with(table.shape[1], layers.Params())
+    """Level of each line after each row, as the network says it; it learns nothing in the `frozen` rows."""
+    engine = engine or engine_with(table.shape[1], Params())
     return watched(table, engine, frozen)[0]
 
 
 def watched(table, engine, frozen):
     """Level of each line after each row, and for how many rows it has been in alarm."""
-    found = engine.fleet.state.lines.evidence
+    found = lines_of(engine)["evidence"]
     said = []
     for t, values in enumerate(table.tolist()):
         (engine.freeze if t in frozen else engine.resume)(0)
         engine.judge(row_of(values, (t + 1) * SECOND))
         engine.judge(Readings.none(), last=True)
-        said.append((found.level[: table.shape[1]].copy(), found.alarm[: table.shape[1]].copy()))
+        said.append((found["level"].copy(), found["alarm"].copy()))
     return np.array(said).transpose(1, 0, 2)
 
 
 def assert_the_twin_agrees(table, frozen):
-    """Return the twin that has said the same as the compiled network in every row; neither accepts a change."""
+    """Return the twin that has said the same as the network in every row; neither accepts a change."""
     lines = table.shape[1]
     twin = naive_expectation.NaiveExpectation(lines)
     theirs = []
@@ -399,29 +421,30 @@ def assert_the_twin_agrees(table, frozen):
         twin.learning = t not in frozen
         theirs.append((twin.step(values), twin.alarm.copy()))
     theirs, alarm = np.array(theirs).transpose(1, 0, 2)
-    accepts_nothing = evidence.Params(regime=math.inf, patience_least=math.inf)
-    engine = engine_with(lines, layers.Params(clock=clock.Params(by_time=False), evidence=accepts_nothing))
+    accepts_nothing = Evidence(regime=math.inf, patience_least=math.inf)
+    params = Params(clock=Clock(by_time=False), evidence=accepts_nothing)
+    engine = engine_with(lines, params, double_precision().Engine)
     ours, rows = watched(table, engine, frozen)
     assert theirs.max() > 1.0, "the faults must raise alarms for the test to mean something"
     np.testing.assert_array_equal(rows, alarm)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
-    state = engine.fleet.state.lines
+    own = lines_of(engine)
     same = {
-        "usual": (state.evidence.usual, twin.usual),
-        "low": (state.expectation.low, twin.low),
-        "high": (state.expectation.high, twin.high),
-        "moves": (state.resolution.moves, twin.resolution.moves),
-        "step": (state.resolution.step, twin.resolution.grain),
-        "jump": (state.resolution.jump, twin.resolution.jump),
-        "left": (state.resolution.left, twin.resolution.left),
+        "usual": (own["evidence"]["usual"], twin.usual),
+        "low": (own["expectation"]["low"], twin.low),
+        "high": (own["expectation"]["high"], twin.high),
+        "moves": (own["resolution"]["moves"], twin.resolution.moves),
+        "step": (own["resolution"]["step"], twin.resolution.grain),
+        "jump": (own["resolution"]["jump"], twin.resolution.jump),
+        "left": (own["resolution"]["left"], twin.resolution.left),
     }
     for name, (mine, its) in same.items():
-        np.testing.assert_allclose(mine[:lines], its, rtol=1e-6, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(mine, its, rtol=1e-6, atol=1e-9, err_msg=name)
     return twin
 
 
 @pytest.mark.parametrize("frozen", [range(0), range(100, 300), range(1000, 1250)])
-def test_the_compiled_expectation_equals_its_naive_twin_through_faults_lost_sensors_and_frozen_times(frozen):
+def test_the_expectation_equals_its_naive_twin_through_faults_lost_sensors_and_frozen_times(frozen):
     table = machine_with_modes(1500, 4, 5)
     table[700:760, 1] = np.nan
     table[900:903, 0] += 40.0
@@ -444,7 +467,7 @@ def of_every_kind(rows, seed):
 
 
 @pytest.mark.parametrize("frozen", [range(0), range(1250, 1400), range(1500, 1700)])
-def test_the_compiled_expectation_equals_its_naive_twin_for_what_holds_repeats_rounds_and_counts(frozen):
+def test_the_expectation_equals_its_naive_twin_for_what_holds_repeats_rounds_and_counts(frozen):
     table = of_every_kind(2200, 3)
     table[850:900, 4] = np.nan
     table[1000:1040, 6] = np.nan
@@ -459,8 +482,8 @@ def test_the_compiled_expectation_equals_its_naive_twin_for_what_holds_repeats_r
 @pytest.mark.parametrize("seed", range(3))
 def test_sensors_of_which_only_one_is_ever_heard_at_a_time_do_not_lead_each_other_astray(seed):
     table = machine_with_modes(1500, 6, seed)
-    engine = engine_with(6, layers.Params())
-    known = engine.fleet.state.lines.expectation
+    engine = engine_with(6, Params())
+    known = lines_of(engine)["expectation"]
     spread = table.std(axis=0)
     for t, values in enumerate(table.tolist()):
         for line in range(6):
@@ -468,7 +491,7 @@ def test_sensors_of_which_only_one_is_ever_heard_at_a_time_do_not_lead_each_othe
             engine.judge(row_of(alone, (6 * t + line + 1) * SECOND))
             scores = engine.finish()
             assert np.isfinite(scores.score).all()
-        heard = known.offset[:6] + known.unit[:6] * known.used[:6, 0]
+        heard = known["offset"] + known["unit"] * known["used"][:, 0]
         assert (abs(heard - table.mean(axis=0)) < 20.0 * spread).all(), t
 
 
@@ -491,7 +514,7 @@ def test_a_frozen_machine_never_accepts_a_change():
 def test_a_lasting_change_ends_as_changed_and_not_in_endless_alarm():
     table = machine_with_modes(5600, 4, 5)
     table[1500:, 2] += 12.0
-    engine = engine_with(4, layers.Params())
+    engine = engine_with(4, Params())
     row, line = present(table)
     readings = Readings(np.zeros(row.size, np.int64), line, (row + 1) * SECOND, table[row, line], line == 3)
     scores = engine.step(readings)

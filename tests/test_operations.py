@@ -19,9 +19,10 @@ def test_normal_ends_an_alarm_and_leaves_nothing_to_confirm_and_a_new_fault_is_s
     table[3200:, 3] += 25.0
     engine, before = live(table[:2500])
     assert (before.severity[1550:] > 0).mean() > 0.95
-    assert engine.fleet.state.lines.evidence.shut[1]
+    found = engine.fleet.block(0).line["evidence"]
+    assert found["shut"][1]
     engine.normal(0)
-    assert not engine.fleet.state.lines.evidence.shut.any()
+    assert not found["shut"].any()
     calm = engine.step(readings(table[2500:3200], 2500))
     assert (calm.severity > 0).mean() < 0.01
     assert not np.isin(calm.state, (MachineState.CHANGED, MachineState.FAULT)).any()
@@ -48,8 +49,8 @@ def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_
     table[2000:, 1] += 8.0
     engine = engine_of(4, rule=lambda name: RULE)
     engine.step(readings(table[:2000]))
-    engine.fleet.state.machines.evidence.patience_ns[0] = 5e12
-    old = engine.fleet.cut(0)
+    engine.fleet.block(0).machine["evidence"]["patience_ns"] = 5e12
+    old = engine.fleet.block(0).copy()
     engine.freeze(0)
     engine.repaired(0)
     assert not engine.fleet.frozen(0)
@@ -57,25 +58,25 @@ def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_
     assert set(scores.state[:90].tolist()) == {MachineState.LEARNING}
     assert not scores.severity[:100].any()
     another = engine_of(4, rule=lambda name: RULE)
-    another.fleet.state.machines.evidence.patience_ns[0] = 5e12
+    another.fleet.block(0).machine["evidence"]["patience_ns"] = 5e12
     new = another.step(readings(table[2000:2900], 2000))
     for name in ("score", "severity", "state", "cause"):
         assert np.array_equal(getattr(scores, name), getattr(new, name)), name
-    assert (engine.fleet.state.scoring.warning[0], engine.fleet.state.machines.evidence.patience_ns[0]) == (
-        0.98,
-        5e12,
-    )
-    delta = engine.fleet.state.lines.delta
-    assert (delta.low[1], delta.high[1], delta.declared[:4].sum()) == (0.0, 200.0, 1)
-    new = engine.fleet.cut(0)
+    new = engine.fleet.block(0)
+    assert (new.machine["scoring"]["warning"], new.machine["evidence"]["patience_ns"]) == (0.98, 5e12)
+    encoder = new.line["delta"]
+    assert (encoder["low"][1], encoder["high"][1], encoder["declared"].sum()) == (0.0, 200.0, 1)
     engine.rollback(0)
-    back = engine.fleet.cut(0)
-    clock = {"lines.clock.last_ns", "row_machines.time_ns", "row_machines.closed_ns"}
-    for path, array in old.items():
-        own = path.startswith(("incident_", "recognition_")) or path in {*clock, "scoring.severity", "lines.frozen"}
-        assert own or np.array_equal(back[path], array), path
-    for path in clock:
-        assert np.array_equal(back[path], new[path]), path
+    back = engine.fleet.block(0)
+    assert np.array_equal(back.line["clock"]["last_ns"], new.line["clock"]["last_ns"])
+    assert [back.machine["rows"][name] for name in ("time_ns", "closed_ns")] == [new.machine["rows"]["closed_ns"]] * 2
+    # But for time, whether it is frozen, and that its next score is written, it is what it was.
+    back = back.copy()
+    back.line["clock"]["last_ns"] = old.line["clock"]["last_ns"]
+    for name in ("time_ns", "closed_ns"):
+        back.machine["rows"][name] = old.machine["rows"][name]
+    back.machine["scoring"]["severity"] = old.machine["scoring"]["severity"]
+    assert back.sealed() == old.sealed()
     found = engine.step(readings(table[2900:], 2900))
     assert not scores.severity[500:].any()
     assert (found.severity[50:] > 0).mean() > 0.9, "to the old baseline it is in alarm"
@@ -102,15 +103,17 @@ def test_one_baseline_is_kept_per_machine_the_newest_and_it_is_in_snapshots():
     engine, _ = live(table[:500])
     engine.repaired(0)
     engine.step(readings(table[500:900], 500))
-    second = engine.fleet.cut(0)
+    second = engine.fleet.block(0).copy()
     engine.repaired(0)
     engine.step(readings(table[900:1200], 900))
-    assert len(engine.fleet.before.machines) == 1
+    assert len(engine.fleet.kept) == 1
     other = restored(engine)
     assert same(engine, other)
     other.rollback(0)
-    for path in ("lines.rank.tails", "machines.condition.strength", "lines.expectation.precision"):
-        assert np.array_equal(other.fleet.cut(0)[path], second[path])
+    back = other.fleet.block(0)
+    assert np.array_equal(back.line["rank"], second.line["rank"])
+    assert np.array_equal(back.machine["condition"], second.machine["condition"])
+    assert np.array_equal(back.cohort(0).precision, second.cohort(0).precision)
     engine.rollback(0)
     assert equal(engine.step(readings(table[1200:], 1200)), other.step(readings(table[1200:], 1200)))
 
@@ -122,17 +125,17 @@ def test_readings_from_before_a_repair_are_late_afterwards_and_a_sensor_that_cam
     engine.repaired(0)
     engine.step(readings(table[290:300, :3], 290))
     assert engine.late == 30
-    assert engine.fleet.state.row_machines.size[0] == 0
+    assert engine.look()["lines"][0] == 0
     engine.fleet.number(Machine("m"), "s3")
     engine.step(readings(table[300:500], 300))
     engine.rollback(0)
-    assert engine.fleet.state.row_machines.size[0] == 3
+    assert engine.look()["lines"][0] == 3
     engine.step(readings(table[490:500], 490))
     assert engine.late == 70
     scores = engine.step(readings(table[500:], 500))
     assert len(scores) == 200
-    assert engine.fleet.state.row_machines.size[0] == 4
-    assert engine.fleet.state.row_lines.age[:4].tolist() == [500, 500, 500, 200]
+    assert engine.look()["lines"][0] == 4
+    assert engine.fleet.block(0).line["rows"]["age"].tolist() == [500, 500, 500, 200]
 
 
 OPERATIONS = ("normal", "repaired", "rollback", "freeze", "resume", "silent")
@@ -155,7 +158,7 @@ def play(plan, cuts=(), saved=None):
                 continue
             if operation == "silent":
                 engine.silent(0)
-            elif operation != "rollback" or engine.fleet.before is not None:
+            elif operation != "rollback" or engine.fleet.has_baseline(0):
                 said = getattr(engine, operation)(0)
                 whole += [said] if said is not None else []
             if saved == number:
@@ -205,6 +208,11 @@ def test_a_repaired_machine_stands_for_itself_and_tells_its_kind_what_it_is_what
     )
 
 
+def rows_given(engine):
+    """Rows that each line of the only machine was given by its kind."""
+    return engine.fleet.block(0).line["expectation"]["given"].tolist()
+
+
 def test_a_repaired_machine_begins_without_the_prior_of_its_kind_and_so_do_its_later_sensors():
     elder, _ = live(machine_with_modes(3000, 3, 5))
     known = elder.fleet.learned(0)
@@ -213,13 +221,13 @@ def test_a_repaired_machine_begins_without_the_prior_of_its_kind_and_so_do_its_l
         return known
 
     engine = engine_of(2, priors=priors)
-    assert engine.fleet.state.lines.expectation.given[:2].tolist() == [2000.0, 2000.0]
+    assert rows_given(engine) == [2000.0, 2000.0]
     engine.repaired(0)
     again = Engine(priors=priors)
     again.fleet.restore(engine.fleet.snapshot())
     for one in (engine, again):
         one.fleet.number(Machine("m"), "s2")
-        assert not one.fleet.state.lines.expectation.given[:3].any()
-        assert one.fleet.state.machines.evidence.given[0] == 0.0
+        assert rows_given(one) == [0.0, 0.0, 0.0]
+        assert one.fleet.block(0).machine["evidence"]["given"] == 0.0
     engine.rollback(0)
-    assert engine.fleet.state.lines.expectation.given[:3].tolist() == [2000.0, 2000.0, 0.0]
+    assert rows_given(engine) == [2000.0, 2000.0, 0.0]

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.prior_file import PriorError, read_prior, write_prior
 from pipeline.engine.engine import Engine
-from pipeline.engine.scoring import WARM
 from pipeline.network.prior import ROWS, Prior, pooled
 from pipeline.records import Machine, Reading
 from pipeline.storage.journal import Journal
@@ -97,7 +96,7 @@ def test_a_sensor_the_kind_does_not_know_learns_as_ever_beside_those_it_knows(ki
         for t, message in enumerate(life("press-2", 2, 700))
     ]
     found, engine = run(messages, engine=knowing(kind))
-    own = engine.fleet.state.lines.expectation.own
+    own = engine.fleet.block(0).line["expectation"]["own"]
     assert own[:SENSORS].tolist() == [ROWS + 700] * SENSORS
     assert own[SENSORS] == 699, "its experience begins with its first move"
     assert np.isfinite([score for _, score, _ in found["press-2"]]).all()
@@ -216,7 +215,7 @@ def test_a_prior_of_recordings_and_of_the_service_s_machines_is_the_same_and_sco
     assert "fine" in said("check", "--config", plant)
     said("score", tmp_path / "press-2.csv", "--config", plant, "--out", tmp_path / "scores")
     scores = [float(line.split(",")[1]) for line in (tmp_path / "scores" / "press-2.csv").read_text().split()[1:]]
-    assert next(t for t, score in enumerate(scores) if score >= 0.99) < WARM
+    assert next(t for t, score in enumerate(scores) if score >= 0.99) < 100
 
     assert "no machine that matches" in said("prior", tmp_path / "press-2.csv", "--out", tmp_path / "x", code=1)
     (tmp_path / "press.prior.json").write_text("{}")

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import engine_of, live, machine_with_modes, readings, same
+from machines import counters, engine_of, live, machine_with_modes, readings, same
 
-from pipeline.network import expectation, layers, resolution
+from pipeline.network._core import ffi, lib
+from pipeline.network.binding import in_c
+from pipeline.network.parameters import Expectation, Params
 from pipeline.records import MAX_MAGNITUDE
 
-PARAMS = resolution.Params()
 ROWS = 2500
 MOVES_AT = 1500
 
@@ -22,14 +23,9 @@ def beside(column, seed=0):
     return np.column_stack([machine_with_modes(len(column), 3, seed), column])
 
 
-def counters(engine):
-    known = engine.fleet.state.lines.resolution
-    return [bool(resolution.counts(PARAMS, known, line)) for line in range(len(engine.fleet.lines))]
-
-
 def expected(scores, lines):
     """Where each line was expected in each row, and on either side of that how far it usually is off."""
-    return scores.account.expected.reshape(-1, lines), scores.account.usual.reshape(-1, lines)
+    return scores.account["expected"].reshape(-1, lines), scores.account["usual"].reshape(-1, lines)
 
 
 @pytest.mark.parametrize("far", [0.01, 5.0, -400.0])
@@ -48,9 +44,9 @@ def test_a_first_move_of_what_never_moved_is_over_with_its_row_and_hides_no_late
 
 def test_what_has_never_moved_is_off_by_nothing():
     engine, scores = live(beside(np.full(ROWS, 70.0)))
-    assert (scores.account.level.reshape(-1, 4)[:, 3] == 0.0).all()
+    assert (scores.account["level"].reshape(-1, 4)[:, 3] == 0.0).all()
     assert (expected(scores, 4)[0][200:, 3] == 70.0).all()
-    assert engine.fleet.state.lines.resolution.moves.tolist()[3] == 0.0
+    assert engine.fleet.block(0).line["resolution"]["moves"][3] == 0.0
 
 
 @pytest.mark.parametrize("rolls", [137.0, 900.0])
@@ -59,7 +55,7 @@ def test_a_counter_is_recognised_nothing_is_expected_of_it_and_its_roll_over_is_
     engine, scores = live(beside(column))
     assert counters(engine) == [False, False, False, True]
     assert np.isnan(expected(scores, 4)[0][:, 3]).all()
-    assert (scores.account.level.reshape(-1, 4)[:, 3] == 0.0).all()
+    assert (scores.account["level"].reshape(-1, 4)[:, 3] == 0.0).all()
     assert (np.diff(column) < 0.0).sum() > 2, "it must roll over"
     _, without = live(beside(np.full(ROWS, 70.0)))
     lasting = scores.severity[1:] * scores.severity[:-1] > 0
@@ -165,21 +161,21 @@ def spoilt(kind, most):
 def test_the_largest_values_that_are_let_in_leave_every_score_finite(kind):
     engine, scores = live(spoilt(kind, MAX_MAGNITUDE))
     assert np.isfinite(scores.score).all()
-    assert np.isfinite(scores.account.level).all()
-    assert np.isfinite(scores.account.sigmas).all()
+    assert np.isfinite(scores.account["level"]).all()
+    assert np.isfinite(scores.account["sigmas"]).all()
     for point in engine.points(scores):
         assert all(math.isfinite(value) for value in point.fields.values() if isinstance(value, float)), point
 
 
 def test_even_values_that_are_not_let_in_leave_a_line_s_resolution_finite():
-    known = resolution.fresh(1)
+    params = ffi.addressof(in_c(Params()), "resolution")
+    known = ffi.new("struct sw_resolution *")
     for before, value in pairwise([0.0, 1e300, -1e300, 1e-300, 1e300]):
-        known.off[0] = -value
-        resolution.follow(PARAMS, known, 0, False, before, value, False)
-        for field in known:
-            assert np.isfinite(field).all()
-        figures = (resolution.rounding(known, 0), resolution.unexplained(PARAMS, known, 0))
-        assert all(math.isfinite(figure) for figure in (*figures, resolution.unsure(PARAMS, known, 0)))
+        known.off = -value
+        lib.sw_resolution_follow(params, known, False, before, value, False)
+        assert np.isfinite(np.frombuffer(ffi.buffer(known))).all()
+        figures = (lib.sw_resolution_rounding(known), lib.sw_resolution_unexplained(params, known))
+        assert all(math.isfinite(figure) for figure in (*figures, lib.sw_resolution_unsure(params, known)))
 
 
 def test_what_has_moved_once_and_stands_for_weeks_blinds_nobody():
@@ -189,8 +185,9 @@ def test_what_has_moved_once_and_stands_for_weeks_blinds_nobody():
     table[:, 2] = 5.0
     table[300, 2] = 9.0
     table[6800:, 1] += 12.0
-    params = layers.Params(expectation=expectation.Params(memory=50.0))
+    params = Params(expectation=Expectation(memory=50.0))
     engine, scores = live(table, params=params)
-    assert np.isfinite(engine.fleet.state.lines.evidence.level).all()
-    assert np.isfinite(engine.fleet.state.lines.expectation.precision).all()
+    block = engine.fleet.block(0)
+    assert np.isfinite(block.line["evidence"]["level"]).all()
+    assert np.isfinite(block.cohort(0).precision).all()
     assert (scores.severity[6850:] > 0).mean() > 0.9

@@ -112,7 +112,6 @@ from pipeline.service import service
 def loud():
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, force=True)
     logging.debug("everything")
-    logging.getLogger("numba").setLevel(logging.INFO)  # knows no secrets, and has a million lines to say
 
 def crash(self, messages, stop):
     raise RuntimeError("a crash")

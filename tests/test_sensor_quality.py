@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.console import views
 from pipeline.engine.engine import Engine, Trust
-from pipeline.network import layers, quality
+from pipeline.network import parameters
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings
 from pipeline.storage.journal import Journal
@@ -43,8 +43,8 @@ def broken(kind, begin=2000, rows=2600):
 
 def masked(scores, line):
     """Rows in which a line's readings were not judged."""
-    row = np.searchsorted(scores.until, np.flatnonzero(scores.account.line == line), side="right")
-    return 1 + row[scores.account.masked[scores.account.line == line]]
+    row = np.searchsorted(scores.until, np.flatnonzero(scores.account["line"] == line), side="right")
+    return 1 + row[scores.account["masked"][scores.account["line"] == line]]
 
 
 def alarms(scores, begin, end):
@@ -153,7 +153,7 @@ def test_saved_and_restored_in_the_middle_of_a_doubt_changes_nothing():
 def test_a_bad_sensor_is_masked_after_its_alarm_and_no_longer_holds_that_of_its_machine(kind):
     given = broken(kind, rows=3400)
     scores = engine_of(4).step(given)
-    unmasked = engine_of(4, params=layers.Params(quality=quality.Params(trust=0.0))).step(given)
+    unmasked = engine_of(4, params=parameters.Params(quality=parameters.Quality(trust=0.0))).step(given)
     rows = masked(scores, 1)
     assert alarms(scores, 2000, int(rows[0])) > 20
     assert len(rows) > 950  # of the 1,100 in which it is broken

@@ -16,7 +16,7 @@ from servers import InfluxDB, Mosquitto, until
 from pipeline.config.settings import MachineRule, Sensor
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Publisher
-from pipeline.network import layers
+from pipeline.network.parameters import Params, with_context, without
 from pipeline.recordings.replay import interleave, play
 from pipeline.recordings.score import batches, score
 from pipeline.recordings.tables import Table, read_table
@@ -424,7 +424,7 @@ def test_a_file_may_have_more_sensors_than_a_machine_of_the_service():
 def test_score_for_experiments_leaves_populations_out_and_stops_learning_at_a_row(tmp_path: Path):
     table = recording(700, "machine-temperature")
     everything = score(table)
-    silent = score(table, params=layers.without(layers.Params(), ["levels", "pattern"]))
+    silent = score(table, params=without(Params(), ["levels", "pattern"]))
     assert not np.array_equal(silent.score, everything.score)
     frozen = score(table, freeze_at=300)
     assert np.array_equal(frozen.score[:300], everything.score[:300])
@@ -438,7 +438,7 @@ def test_score_for_experiments_leaves_populations_out_and_stops_learning_at_a_ro
     for options, expected in (
         (["--without", "levels, pattern"], silent),
         (["--freeze-at", "300"], frozen),
-        (["--with-context"], score(table, params=layers.with_context(layers.Params()))),
+        (["--with-context"], score(table, params=with_context(Params()))),
     ):
         subprocess.run([*command, *options], check=True, capture_output=True)
         rows = (tmp_path / "out" / "one.csv").read_text().splitlines()[1:]

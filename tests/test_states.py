@@ -1,6 +1,7 @@
 """What a machine is in: learning, ready, drifting, changed, frozen, fault, silent."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.settings import Alert, MachineRule
 from pipeline.console import views
-from pipeline.engine import scoring
 from pipeline.engine.commands import Command
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.engine.silence import INTERVALS, LEAST_NS
+from pipeline.network._core import ffi, lib
 from pipeline.records import Machine
 from pipeline.storage.journal import Journal
 
@@ -28,30 +29,22 @@ READ = [
     ((100.0, 0.5, False, True, True), MachineState.CHANGED),
     ((100.0, 0.5, True, True, True), MachineState.FROZEN),
     ((50.0, 0.5, True, False, False), MachineState.FROZEN),
-    ((100.0, 0.99, True, True, True), MachineState.FAULT),
-    ((100.0, 0.99, False, False, False), MachineState.FAULT),
+    ((100.0, 0.9901, True, True, True), MachineState.FAULT),
+    ((100.0, 0.9901, False, False, False), MachineState.FAULT),
 ]
 
 
 @pytest.mark.parametrize(("said", "state"), READ)
 def test_where_several_states_hold_the_one_to_act_on_first_is_read(said, state):
-    age, lasting, *flags = said
-    severity, states, due = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.bool_)
-    scoring.step(
-        scoring.Params(0, 0),
-        scoring.fresh(1),
-        np.zeros(1, np.int64),
-        np.zeros(1, np.int64),
-        np.array([lasting]),
-        np.array([lasting]),
-        np.array([age]),
-        *(np.array([flag]) for flag in flags),
-        severity,
-        states,
-        due,
-        due.copy(),
-    )
-    assert MachineState(states[0]) is state
+    age, score, frozen, changed, drifting = said
+    lasting = -math.log10(1.0 - score) / 2.0 if score < 1.0 else 99.0  # of a machine of several lines
+    params = ffi.new("struct sw_scoring_params *")
+    machine, row = ffi.new("struct sw_scoring *"), ffi.new("struct sw_row *")
+    lib.sw_scoring_init(machine)
+    row.age, row.state, row.lines, row.changed, row.drifting = age, lasting, 2, changed, drifting
+    lib.sw_scoring_step(params, machine, frozen, row)
+    assert row.lasting == pytest.approx(score)
+    assert MachineState(row.machine_state) is state
 
 
 def machine_points(engine, scores):
@@ -241,9 +234,9 @@ def test_a_line_that_is_nowhere_it_was_known_is_commissioned_anew():
     table[4000:] += 100.0
     engine, scores = live(table)
     assert not (scores.state == MachineState.DRIFTING).any()
-    drift = engine.fleet.state.lines.drift
-    assert drift.rows[0] == pytest.approx(4000, abs=60)
-    assert abs(drift.fast[0] - drift.reference[0]) < 0.2 * np.sqrt(drift.variance[0])
+    drift = engine.fleet.block(0).line["drift"][0]
+    assert drift["rows"] == pytest.approx(4000, abs=60)
+    assert abs(drift["fast"] - drift["reference"]) < 0.2 * np.sqrt(drift["variance"])
 
 
 def asked(engine, seconds, every=10):

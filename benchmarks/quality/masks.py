@@ -27,9 +27,8 @@ def masked(table: Table) -> np.ndarray:
     found = np.zeros(table.values.shape, bool)
     for row, given in enumerate(batches(engine, table, 1)):
         engine.step(given)
-        hidden = engine.fleet.state.lines.quality.masked
-        for sensor, line in engine.fleet.lines_of(0):
-            found[row, table.sensors.index(sensor)] = hidden[line]
+        for sensor in engine.quality(0):
+            found[row, table.sensors.index(sensor.sensor)] = sensor.masked
     return found
 
 

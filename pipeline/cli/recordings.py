@@ -27,7 +27,7 @@ from pipeline.config.settings import Config, MachineRule, match_rule
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
-    from pipeline.network import layers
+    from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
     from pipeline.recordings.score import Explained, Scored
     from pipeline.recordings.tables import Table
@@ -66,7 +66,7 @@ def scored_with_words(
     what: str,
     rule: MachineRule,
     known: "Prior | None",
-    params: "layers.Params | None" = None,
+    params: "Params | None" = None,
     freeze_at: int | None = None,
     explain: bool = False,
 ) -> "Scored":
@@ -167,13 +167,13 @@ def score(
       frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
     from pipeline.config.prior_file import priors_of
-    from pipeline.network import layers
+    from pipeline.network import parameters
     from pipeline.recordings.tables import TableError, read_table
 
     excluded = listed(exclude)
     try:
-        params = layers.without(
-            layers.with_context(layers.Params()) if with_context else layers.Params(), listed(without)
+        params = parameters.without(
+            parameters.with_context(parameters.Params()) if with_context else parameters.Params(), listed(without)
         )
     except ValueError as error:
         fail(f"--without: {error}")

@@ -188,7 +188,7 @@ class Board:
         if now - self._counted_at < 1.0:
             return
         for slot, row in list(self._rows.items()):  # the service's thread adds machines
-            sensors = max(int(self._engine.fleet.state.row_machines.size[slot]), 1)
+            sensors = max(len(self._engine.fleet.lines_of(slot)), 1)
             row.rate = (row.rows - self._counted.get(slot, 0)) * sensors / (now - self._counted_at)
             self._counted[slot] = row.rows
         self._counted_at = now

@@ -131,7 +131,7 @@ class Demo:
             self._player.wait()
 
     def __rich__(self) -> object:
-        return self.board or "starting: the first start compiles the network, one to two minutes"
+        return self.board or "starting"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.config.settings import MachineRule, match_rule
 from pipeline.files import read_bounded
-from pipeline.network import evidence
+from pipeline.network._core import lib
 from pipeline.network.prior import FEATURES, Prior
 
 MOST_BYTES, MOST_SENSORS = 16 << 20, 512  # of a file; 256 sensors, the most a machine has by default, take 5 MB
@@ -74,7 +74,7 @@ def read_prior(path: Path) -> Prior:
             covariance,
             np.array([sensors[name]["residual"] for name in names], float),
             np.array([sensors[name]["innovation"] for name in names], float),
-            np.array([sensors[name]["spread"] for name in names], float).reshape(-1, evidence.MEMBRANES),
+            np.array([sensors[name]["spread"] for name in names], float).reshape(-1, lib.SW_MEMBRANES),
             np.array([sensors[name]["energy"] for name in names], float),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -133,7 +133,7 @@ def taken(engine: Engine, scores: Scores, rows: Ints, explained: Ints) -> tuple[
     columns: Columns = {name: getattr(scores, name)[rows] for name in ROWS}
     told = engine.explain(scores, explained)
     entry, _ = entries(scores.until, explained)
-    rarity = scores.account.rarity[entry]
+    rarity = scores.account["rarity"][entry]
     readings: Columns = {name: getattr(told, name) for name in READINGS if name != "fires"}
     readings["fires"] = (rarity >= FIRES) @ (1 << np.arange(rarity.shape[1]))
     return columns, np.bincount(told.row, minlength=len(explained)), readings

@@ -16,7 +16,6 @@ from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.identity import identity
-from pipeline.network import NAMES
 from pipeline.records import Bools, Floats, Ints, Machine, Point
 
 # What a machine needs, most urgent first; by this the page is sorted.
@@ -59,15 +58,13 @@ class Glance(NamedTuple):
 def glance(engine: Engine, search: str, attention: str, offset: int, limit: int) -> Glance:
     """Runs on the main thread. A page of the machines whose name holds `search`, and that need this attention."""
     fleet = engine.fleet
-    state, count = fleet.state, len(fleet.machines)
-    states = state.scoring.state[:count].copy()
+    now, count = engine.look(), len(fleet.machines)
+    states = now["state"].copy()
     silent = [slot for slot in engine.silent_slots if slot < count]
     states[silent] = MachineState.SILENT
-    incident = state.incident_machines
+    incident = fleet.state.incident_machines
     open_ = incident.open[:count]
-    severity = np.maximum(
-        np.maximum(state.scoring.severity[:count], 0), np.where(open_, incident.severity[:count], 0)
-    )
+    severity = np.maximum(np.maximum(now["severity"], 0), np.where(open_, incident.severity[:count], 0))
     doubtful, unsettled = engine.doubtful(), engine.unsettled()
     rank = ranked(states, severity, doubtful, unsettled)
     since_ns = np.where(open_, incident.began_ns[:count], 0)
@@ -90,10 +87,10 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "attention": ATTENTION[rank[slot]],
             "state": MachineState(states[slot]).word,
             "severity": Severity(severity[slot]).name.lower(),
-            "score": float(state.scoring.newest[slot]),
-            "learned": engine.learned(slot),
-            "sensors": int(state.row_machines.size[slot]),
-            "newest_s": int(state.row_machines.closed_ns[slot]) / 1e9,
+            "score": float(now["newest"][slot]),
+            "learned": float(now["learned"][slot]),
+            "sensors": int(now["lines"][slot]),
+            "newest_s": int(now["closed_ns"][slot]) / 1e9,
             "incident": told(engine.incident(slot)),
             "bad": [one.told() for one in engine.quality(slot) if not one.fine] if doubtful[slot] else [],
             **engine.changes(slot).told(),
@@ -129,7 +126,7 @@ class Details(NamedTuple):
 
     summary: Summary
     lines: list[tuple[str, int]]  # sensors and their lines
-    populations: int  # that run
+    populations: tuple[str, ...]  # that run
     warning: float  # score from which it is one
     critical: float
     has_baseline: bool  # that it could be rolled back to
@@ -139,14 +136,14 @@ class Details(NamedTuple):
 
 def details(engine: Engine, slot: int) -> Details:
     """Runs on the main thread."""
-    scoring, before = engine.fleet.state.scoring, engine.fleet.before
+    alert = engine.fleet.rules[slot].alert
     return Details(
         engine.summary(slot),
         engine.fleet.lines_of(slot),
-        engine.fleet.state.lines.rarity.shape[1],
-        float(scoring.warning[slot]),
-        float(scoring.critical[slot]),
-        before is not None and before.slot(engine.fleet.machines[slot]) >= 0,
+        engine.populations,
+        alert.warning,
+        alert.critical,
+        engine.fleet.has_baseline(slot),
         engine.quality(slot),
         engine.changes(slot),
     )
@@ -213,7 +210,9 @@ def blamed(table: Table, lines: Sequence[tuple[str, int]]) -> list[str]:
     return [lines[at][0] for at in order]
 
 
-def chart(table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str], populations: int) -> dict[str, Any]:
+def chart(
+    table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str], populations: Sequence[str]
+) -> dict[str, Any]:
     """Rows as columns of one length, for charts; `null` where a sensor said nothing."""
     numbers, names = dict(lines), {line: sensor for sensor, line in lines}
     length = len(table.time_ns)
@@ -248,7 +247,7 @@ def chart(table: Table, lines: Sequence[tuple[str, int]], chosen: Sequence[str],
         "spikes": table.rows["spikes"].tolist(),
         "sensors": sensors,
         "newest": newest,
-        "populations": [{"name": one, "says": POPULATION[one]} for one in NAMES[:populations]],
+        "populations": [{"name": one, "says": POPULATION[one]} for one in populations],
     }
 
 

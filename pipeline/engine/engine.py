@@ -12,14 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.config.settings import Limits, MachineRule
-from pipeline.engine import ageing, explanation, incidents, recognition, scoring, silence
+from pipeline.engine import ageing, explanation, incidents, recognition, silence
 from pipeline.engine.ageing import Ageing
 from pipeline.engine.commands import Command, CommandError, audit, checked, snooze_ns
 from pipeline.engine.explanation import Sensors, Voice
-from pipeline.engine.fleet import IGNORED, NO_ROOM, Array, Fleet, NoBaselineError, State
+from pipeline.engine.fleet import IGNORED, NO_ROOM, Fleet, NoBaselineError
 from pipeline.engine.incidents import Incident, News
 from pipeline.engine.scoring import MachineState, Severity
-from pipeline.network import clock, drift, evidence, judgement, layers, prior, rows, wear
+from pipeline.network import NAMES, prior
+from pipeline.network._core import lib
+from pipeline.network.binding import Core, Records, Said
+from pipeline.network.parameters import Params
 from pipeline.network.quality import Quality
 from pipeline.records import Bools, Floats, Ints, Machine, Point, Reading, Readings
 
@@ -50,7 +53,8 @@ class Scores(NamedTuple):
     lines: Ints  # of the machine
     masked: Ints  # of them, that have no part in the score from the next row on
     until: Ints  # entry of the account after the row's last one
-    account: judgement.Account  # one entry per reading of the rows
+    account: Records  # `struct sw_entry`, one per reading of the rows
+    lost: Records  # `struct sw_lost`, lines that have become missing
     news: tuple[News, ...]  # of incidents, in order
 
     def __len__(self) -> int:
@@ -129,30 +133,6 @@ class Summary(NamedTuple):
     incident: Incident | None  # the open one
 
 
-def compile_network() -> None:
-    """Have the network compiled, or loaded from the compiler's cache, before the first reading waits for it."""
-    engine = Engine()
-    machine = Machine("nobody")
-    message = [[Reading(machine, sensor, 10**18, 1.0) for sensor in "ab"]]
-    engine.points(engine.step(engine.arrange(message)))
-    engine.finish()
-    engine.normal(0)
-    engine.ageing(0)
-    state = engine.fleet.state
-    nothing = judgement.account(state.lines, 0)
-    recognition.gather(state.recognition_lines, nothing, np.zeros(0, np.int64), np.zeros(0), 0, 0)
-
-
-def incident_machines(state: State) -> tuple[Array, ...]:
-    """What incidents are to the machines: no part of what a network has learned."""
-    return *state.incident_machines, *state.recognition_machines
-
-
-def incident_lines(state: State) -> tuple[Array, ...]:
-    """The same of the lines."""
-    return *state.incident_lines, *state.recognition_lines
-
-
 class Engine:
     """Networks of all machines."""
 
@@ -162,8 +142,7 @@ class Engine:
         sensors_every_ns: int = 0,
         limits: Limits | None = None,
         rule: Callable[[str], MachineRule] | None = None,
-        params: layers.Params | None = None,
-        real: type[np.floating] = np.float32,
+        params: Params | None = None,
         priors: Callable[[str], prior.Prior | None] | None = None,
         ageing_every_ns: int = HOUR_NS,
     ) -> None:
@@ -172,11 +151,10 @@ class Engine:
         `ageing_every_ns`: shortest time between two written ageings of a sensor. `rule`, `priors`: settings of a
         machine by its name, and what is known of its kind.
         """
-        self._params = params or layers.Params()
-        self._scoring = scoring.Params(every_ns, sensors_every_ns)
-        self._ageing_ns = ageing_every_ns
+        self.params = params or Params()
+        self._core = Core(self.params, every_ns, sensors_every_ns, ageing_every_ns)
         default = MachineRule()
-        self.fleet = Fleet(self._params, limits or Limits(), rule or (lambda name: default), real, priors)
+        self.fleet = Fleet(self._core, limits or Limits(), rule or (lambda name: default), priors)
         self._silence = silence.Silence()
         self.late = 0  # readings not newer than their line's last one; not learned from
         self._late: dict[int, int] = {}  # the same by line, less the others; of this life only: nothing is learned
@@ -220,75 +198,26 @@ class Engine:
 
     def step(self, readings: Readings) -> Scores:
         """Score readings in order and learn from them."""
-        return self._score(*self.judge(readings))
+        return self._score(self.judge(readings))
 
-    def judge(self, readings: Readings, last: bool = False) -> tuple[rows.Closed, judgement.Account]:
-        """What the networks say of rows and of their readings, before it becomes scores; learns. Most want `step`.
+    def judge(self, readings: Readings, last: bool = False) -> Said:
+        """What the networks say of rows and of their readings, before incidents are made of it. Most want `step`.
 
         `last`: no more readings will come, so rows that are still open are judged too.
         """
         return self._judge(readings, np.arange(len(self.fleet.machines) if last else 0))
 
-    def _judge(self, readings: Readings, closing: Ints) -> tuple[rows.Closed, judgement.Account]:
+    def _judge(self, readings: Readings, closing: Ints) -> Said:
         """As `judge`; afterwards the rows of these machines are judged, if they are open."""
-        state = self.fleet.state
-        n = len(readings.line)
-        seen, elapsed, usual_ns = np.empty(n), np.empty(n), np.empty(n)
-        late = clock.step(
-            self._params.clock, state.lines.clock, readings.line, readings.time_ns, seen, elapsed, usual_ns
-        )
+        said = self.fleet.step(readings, closing)
+        late = int(np.count_nonzero(said.late))
         if late or self._late:
-            self._count_late(readings.line, seen)
-        if late:
+            self._count_late(readings.line, said.late)
             self.late += late
-            kept = seen >= 0.0
-            # Where a late reading was to end its message, the one kept before it does, if there is one.
-            group: Ints = np.cumsum(readings.ends) - readings.ends
-            group, seen, elapsed, usual_ns = group[kept], seen[kept], elapsed[kept], usual_ns[kept]
-            readings = Readings(
-                readings.slot[kept],
-                readings.line[kept],
-                readings.time_ns[kept],
-                readings.value[kept],
-                np.append(group[1:] != group[:-1], True)[: len(group)],
-            )
-        slot, line, time_ns, value, ends = readings
-        felt = layers.feel(self._params, state.lines, line, seen, elapsed, value)
-        out = rows.closed(len(line) + int(state.row_machines.open.sum()))
-        account = judgement.account(state.lines, len(line) + int(state.row_lines.ticked.sum()))
-        count = rows.step(
-            self._params,
-            judgement.Joined.of(state.lines),
-            state.machines,
-            state.row_lines,
-            state.row_machines,
-            slot,
-            line,
-            time_ns,
-            value,
-            ends,
-            seen,
-            elapsed,
-            usual_ns,
-            felt.rarity,
-            felt.sigmas,
-            felt.spikes,
-            closing,
-            judgement.scratch(state.lines, state.row_machines.roster.shape[1]),
-            out,
-            account,
-            self._ageing_ns,
-        )
-        told, lost = (int(out.until[count - 1]), int(out.lost[count - 1])) if count else (0, 0)
-        said = judgement.Account(*(column[:told] for column in account))  # type: ignore[arg-type]
-        return (
-            rows.Closed(*(column[:count] for column in out)),  # type: ignore[arg-type]
-            said._replace(lost_line=account.lost_line[:lost], lost_ns=account.lost_ns[:lost]),
-        )
+        return said
 
-    def _count_late(self, line: Ints, seen: Floats) -> None:
+    def _count_late(self, line: Ints, late: Bools) -> None:
         """Follow the lines that have been late."""
-        late = seen < 0.0
         for number in {*self._late, *line[late].tolist()}:
             count = self._late.get(number, 0)
             for one in late[line == number].tolist():
@@ -300,7 +229,7 @@ class Engine:
 
     def finish(self) -> Scores:
         """Score the rows that are still open, where no more readings will come: the end of a file."""
-        return self._score(*self.judge(Readings.none(), last=True))
+        return self._score(self.judge(Readings.none(), last=True))
 
     def freeze(self, slot: int) -> None:
         """Have a machine learn nothing from now on, so that a fault does not become its new normal.
@@ -318,9 +247,9 @@ class Engine:
 
         Said of a changed machine, it confirms the change. What differs from now on is found as ever.
         """
-        state = self.fleet.state
-        roster, size = state.row_machines.roster, state.row_machines.size[slot]
-        judgement.confirm(self._params, judgement.Joined.of(state.lines), state.machines, slot, roster, size)
+        if self.fleet.lines_of(slot):
+            self.fleet.block(slot)
+            self._core.confirm(slot)
 
     def repaired(self, slot: int) -> Scores:
         """Maintenance is done: the machine learns anew from here, and its old baseline is kept for `rollback`.
@@ -330,8 +259,7 @@ class Engine:
         if there is one, and its score is returned.
         """
         scores = self._close(slot)
-        self.fleet.keep(slot)
-        self._replace(slot, self.fleet.clear)
+        self.fleet.repair(slot)
         return scores
 
     def rollback(self, slot: int) -> Scores:
@@ -340,34 +268,15 @@ class Engine:
         So a second rollback undoes the first. Whether it is frozen, its thresholds and its patience stay. Returns the
         score of the row that is open, as `repaired` does. Raises NoBaselineError where none was kept.
         """
-        self.fleet.baseline(slot)  # before anything is changed
+        if not self.fleet.has_baseline(slot):  # before anything is changed
+            raise NoBaselineError(f"no baseline of {self.fleet.machines[slot].name} was kept")
         scores = self._close(slot)
-        frozen = self.fleet.frozen(slot)
-        self._replace(slot, self.fleet.exchange)
-        self.fleet.freeze(slot, frozen)
+        self.fleet.exchange(slot)
         return scores
 
     def _close(self, slot: int) -> Scores:
         """Score a machine's row as it is, if it is open."""
-        return self._score(*self._judge(Readings.none(), np.array([slot])))
-
-    def _replace(self, slot: int, change: Callable[[int], None]) -> None:
-        """Change what a machine has learned, but not its time, its incidents, or what an operator set."""
-        state, lines = self.fleet.state, [line for _, line in self.fleet.lines_of(slot)]
-        machine_incident = [column[slot].copy() for column in incident_machines(state)]
-        line_incidents = [column[lines] for column in incident_lines(state)]
-        last_ns = state.lines.clock.last_ns[lines]
-        closed_ns, patience_ns = state.row_machines.closed_ns[slot], state.machines.evidence.patience_ns[slot]
-        change(slot)
-        state = self.fleet.state
-        for column, one in zip(incident_machines(state), machine_incident, strict=True):
-            column[slot] = one
-        for column, several in zip(incident_lines(state), line_incidents, strict=True):
-            column[lines] = several
-        state.lines.clock.last_ns[lines] = last_ns
-        state.row_machines.closed_ns[slot] = state.row_machines.time_ns[slot] = closed_ns
-        state.machines.evidence.patience_ns[slot] = patience_ns
-        state.scoring.severity[slot] = -1  # so the next score is written
+        return self._score(self._judge(Readings.none(), np.array([slot])))
 
     def silent(self, now_ns: int) -> list[Point]:
         """A point for every machine that has become silent; to be asked every few seconds.
@@ -375,8 +284,8 @@ class Engine:
         `now_ns`: of any clock that only goes forward. The point's time comes from the data, so that it is the same
         point after a restart. Not said again until the machine has spoken; see `pipeline.engine.silence`.
         """
-        newest_ns = self.fleet.state.row_machines.time_ns[: len(self.fleet.machines)]
-        usual_ns = self.fleet.state.row_machines.usual_ns[: len(self.fleet.machines)]
+        now = self._core.look()
+        newest_ns, usual_ns = now["time_ns"], now["usual_ns"]
         return [
             Point(
                 "machine",
@@ -387,61 +296,35 @@ class Engine:
             for slot in self._silence.ask(now_ns, newest_ns, usual_ns)
         ]
 
-    def _score(self, closed: rows.Closed, account: judgement.Account) -> Scores:
-        event = scoring.event_score(closed.event, closed.lines)
-        lasting = scoring.state_score(closed.state, closed.lines)
-        score = np.maximum(event, lasting)
-        n = len(score)
-        severity, states = np.empty((2, n), np.int64)
-        due, due_sensors = np.empty((2, n), np.bool_)
-        state = self.fleet.state
-        scoring.step(
-            self._scoring,
-            state.scoring,
-            closed.slot,
-            closed.time_ns,
-            score,
-            lasting,
-            closed.age,
-            state.lines.frozen[closed.state_cause],  # as all lines of its machine
-            closed.changed,
-            closed.drifting,
-            severity,
-            states,
-            due,
-            due_sensors,
-        )
-        due |= closed.doubted
-        due_sensors |= closed.doubted
-        for slot in self._silence.silent.intersection(closed.slot.tolist()) if self._silence.silent else ():
-            due[np.argmax(closed.slot == slot)] = True
+    def _score(self, said: Said) -> Scores:
+        row = said.row
+        # A machine that speaks again is news.
+        for slot in self._silence.silent.intersection(row["slot"].tolist()) if self._silence.silent else ():
+            row["due"][np.argmax(row["slot"] == slot)] = True
             self._silence.silent.remove(slot)
-        by_others = (closed.lines > 1) & (closed.off > closed.strange)
-        state_voice = np.where(by_others, np.int64(Voice.EXPECTATION), np.int64(Voice.CONDITION))
-        cause = np.where(event >= lasting, closed.event_cause, closed.state_cause)
-        learned = np.minimum(closed.age / scoring.WARM, 1.0)
         scores = Scores(
-            closed.slot,
-            closed.time_ns,
-            score,
-            severity,
-            cause,
-            learned,
-            closed.gate,
-            states,
-            np.diff(np.cumsum(account.changed)[closed.until - 1], prepend=0),
-            closed.spikes,
-            due,
-            due_sensors,
-            np.where(event >= lasting, np.int64(Voice.EVENT), state_voice),
-            np.zeros(n, np.int64),
-            closed.lines,
-            closed.masked,
-            closed.until,
-            account,
-            (),
+            slot=row["slot"],
+            time_ns=row["time_ns"],
+            score=row["score"],
+            severity=row["severity"],
+            cause=row["cause"],
+            learned=row["learned"],
+            gate=row["gate"],
+            state=row["machine_state"],
+            changed=row["changed_lines"],
+            spikes=row["spikes"],
+            due=row["due"],
+            due_sensors=row["due_sensors"],
+            voice=row["voice"],
+            lasted_ns=np.zeros(len(row), np.int64),
+            lines=row["lines"],
+            masked=row["masked"],
+            until=row["until"],
+            account=said.entry,
+            lost=said.lost,
+            news=(),
         )
-        return Scores(*scores[:-1], tuple(self._follow(scores, closed.accepted)))
+        return Scores(*scores[:-1], tuple(self._follow(scores, row["accepted"])))
 
     def _follow(self, scores: Scores, accepted: Bools) -> Iterator[News]:
         """Take rows into the incidents of their machines."""
@@ -454,35 +337,40 @@ class Engine:
         entry, row = explanation.entries(scores.until, alarms)
         begin = np.searchsorted(row, np.arange(len(alarms) + 1)).tolist()
         quotes = self._quotes(scores, alarms, entry, row)
-        usual_ns = state.row_machines.usual_ns
         alarm = 0
+        usual: dict[int, float] = {}
         matters = (scores.severity > 0) | (scores.score >= machines.clear[scores.slot]) | accepted
         # In later rows too: a slow sensor need not have a reading in the row in which its change is accepted.
         matters |= scores.changed > 0
         quiet_until: dict[int, int] = {}
         for number in looked_at.tolist():
             slot, time_ns = int(scores.slot[number]), int(scores.time_ns[number])
+            if slot not in usual:
+                usual[slot] = float(self.fleet.block(slot).machine["rows"]["usual_ns"])
+            usual_ns = usual[slot]
             if not matters[number]:
                 if slot not in quiet_until:
-                    quiet_until[slot] = incidents.quiet_until(machines, slot, float(usual_ns[slot]))
+                    quiet_until[slot] = incidents.quiet_until(machines, slot, usual_ns)
                 if time_ns <= quiet_until[slot]:
                     continue
             quiet_until.pop(slot, None)
             severity, score = int(scores.severity[number]), float(scores.score[number])
             over, was_open = bool(accepted[number]), machines.open[slot]
-            for phase in incidents.row(machines, slot, time_ns, score, severity, over, float(usual_ns[slot])):
+            for phase in incidents.row(machines, slot, time_ns, score, severity, over, usual_ns):
                 if phase == "begin":
                     own = self._roster(slot)
                     incidents.begin(lines, own)
                     recognition.begin(state.recognition_machines, slot, state.recognition_lines, own)
                 elif phase == "alarm":
                     first, end = begin[alarm], begin[alarm + 1]
-                    pause_ns = incidents.INTERVALS * float(usual_ns[slot])
+                    pause_ns = incidents.INTERVALS * usual_ns
                     for one in incidents.gather(lines, quotes, slice(first, end), time_ns, pause_ns).tolist():
                         voice = int(scores.voice[number])
                         lines.reasons[quotes.line[one]] = self._reasons(scores.account, int(entry[one]), voice)
                     scores.lasted_ns[number] = incidents.lasted_ns(lines, int(scores.cause[number]))
-                    recognition.gather(state.recognition_lines, scores.account, entry, quotes.share, first, end)
+                    recognition.gather(
+                        state.recognition_lines, scores.account[entry[first:end]], quotes.share[first:end]
+                    )
                     if self._recognised(slot) and machines.open[slot]:
                         yield News(slot, time_ns, "update", self._incident(slot))
                 elif phase == "close":
@@ -493,7 +381,8 @@ class Engine:
                     yield News(slot, time_ns, phase, self._incident(slot))
             if (was_open or machines.open[slot]) and incidents.unconfirmed(machines, slot):
                 entries = slice(scores.until[number - 1] if number else 0, scores.until[number])
-                lines.unconfirmed[scores.account.line[entries][scores.account.changed[entries]]] = True
+                account = scores.account[entries]
+                lines.unconfirmed[account["line"][account["changed"]]] = True
             alarm += severity > 0
 
     def _quotes(self, scores: Scores, alarms: Ints, entry: Ints, row: Ints) -> incidents.Quotes:
@@ -502,8 +391,8 @@ class Engine:
         with np.errstate(all="ignore"):  # readings of 1e300, and bands without width
             off = np.nan_to_num(np.abs(told.value - told.expected) / (told.high - told.expected), nan=0.0)
         # Where nothing is expected, a sensor's distance from its baseline says the same.
-        side = np.sign(np.where(np.isnan(told.expected), scores.account.sigmas[entry], told.value - told.expected))
-        voice, sudden = scores.voice[alarms][row], scores.account.witness[entry] == evidence.NEW
+        side = np.sign(np.where(np.isnan(told.expected), scores.account["sigmas"][entry], told.value - told.expected))
+        voice, sudden = scores.voice[alarms][row], scores.account["witness"][entry] == lib.SW_NEW
         return incidents.Quotes(
             told.line,
             np.nan_to_num(told.share),
@@ -515,11 +404,11 @@ class Engine:
             np.select([voice == Voice.EVENT, (voice == Voice.EXPECTATION) & sudden], [0, 1], 2),
         )
 
-    def _reasons(self, account: judgement.Account, entry: int, voice: int) -> int:
+    def _reasons(self, account: Records, entry: int, voice: int) -> int:
         """The reasons for which a reading has its part in the score of a row with this voice."""
-        share = explanation.populations(self._params.weights, account.rarity[entry].tolist())
-        clear = float(account.dendrite[entry]) >= explanation.CLEAR
-        return explanation.reasons(voice, int(account.witness[entry]), share, clear)
+        one = account[entry]
+        share = explanation.populations(self.params.weights, one["rarity"].tolist())
+        return explanation.reasons(voice, int(one["witness"]), share, float(one["dendrite"]) >= explanation.CLEAR)
 
     def _why(self, slot: int, sensor: str, quoted: explanation.Quoted) -> str:
         """Why a sensor of a machine is blamed."""
@@ -604,8 +493,7 @@ class Engine:
 
     def _roster(self, slot: int) -> Ints:
         """Lines of a machine, in order of its rows."""
-        machines = self.fleet.state.row_machines
-        return machines.roster[slot, : machines.size[slot]]
+        return self.fleet.roster(slot)
 
     def _incident(self, slot: int) -> Incident:
         """The machine's incident, open or about to be."""
@@ -635,7 +523,7 @@ class Engine:
         if slot < 0:
             raise CommandError(f"no machine {command.machine.name!r} is known")
         machines = self.fleet.state.incident_machines
-        now_ns = int(self.fleet.state.row_machines.closed_ns[slot])
+        now_ns = int(self._core.look(slot, slot + 1)["closed_ns"][0])
         points = []
         match command.verb:
             case "normal":
@@ -645,10 +533,8 @@ class Engine:
                 points = self._end_incident(slot, now_ns, command.verb)
                 points += self.points(self.repaired(slot))
             case "rollback":
-                try:
-                    self.fleet.baseline(slot)
-                except NoBaselineError as error:
-                    raise CommandError(str(error)) from None
+                if not self.fleet.has_baseline(slot):
+                    raise CommandError(f"no baseline of {command.machine.name} was kept")
                 points = self._end_incident(slot, now_ns, command.verb)
                 points += self.points(self.rollback(slot))
             case "freeze":
@@ -709,7 +595,7 @@ class Engine:
             if one is None:  # no line with a reading is to blame
                 nothing = math.nan
                 quoted = explanation.Quoted(
-                    nothing, nothing, nothing, explanation.reasons(voice, evidence.LONG), lasted_ns
+                    nothing, nothing, nothing, explanation.reasons(voice, lib.SW_LONG), lasted_ns
                 )
             else:
                 value, low, high = (float(column[one]) for column in (told.value, told.low, told.high))
@@ -767,13 +653,13 @@ class Engine:
         entry = explanation.entries(scores.until, rows)[0]
         points = [
             Point("sensor", tags[line], {"quality": Quality.MISSING.word}, time_ns)
-            for line, time_ns in zip(scores.account.lost_line.tolist(), scores.account.lost_ns.tolist(), strict=True)
+            for line, time_ns in scores.lost.tolist()
         ]
         for time_ns, quality, masked, changed, line, value, expected, low, high, score, share in zip(
             scores.time_ns[rows][told.row].tolist(),
-            scores.account.quality[entry].tolist(),
-            scores.account.masked[entry].tolist(),
-            scores.account.changed[entry].tolist(),
+            scores.account["quality"][entry].tolist(),
+            scores.account["masked"][entry].tolist(),
+            scores.account["changed"][entry].tolist(),
             *(column.tolist() for column in told[1:]),
             strict=True,
         ):
@@ -793,20 +679,20 @@ class Engine:
 
     def _ageing_points(self, scores: Scores) -> list[Point]:
         """How far each sensor whose ageing is due has moved; what is not known or has no limit is left out."""
-        entries = np.flatnonzero(scores.account.aged)
+        entries = np.flatnonzero(scores.account["aged"])
         if not len(entries):
             return []
         times = scores.time_ns[np.searchsorted(scores.until, entries, side="right")].tolist()
-        lines = scores.account.line[entries].tolist()
-        told = self._aged(lines, scores.account.ageing[entries])
+        lines = scores.account["line"][entries].tolist()
+        told = self._aged(lines, scores.account["ageing"][entries])
         tags = self.fleet.line_tags
         return [
             Point("ageing", tags[line], ageing.fields(one), time_ns)
             for one, line, time_ns in zip(told, lines, times, strict=True)
         ]
 
-    def _aged(self, lines: list[int], measured: Floats) -> list[Ageing]:
-        """What `wear.measure` says of lines, as it is told; (lines, wear.COLUMNS)."""
+    def _aged(self, lines: list[int], measured: Records) -> list[Ageing]:
+        """What is measured of the ageing of lines, `struct sw_wear_measured`, as it is told."""
         told = []
         for line, row in zip(lines, measured.tolist(), strict=True):
             slot, sensor = self.fleet.lines[line]
@@ -814,22 +700,10 @@ class Engine:
             told.append(ageing.told(sensor, row, None if known is None else known.limit))
         return told
 
-    def _measured(self, slot: int) -> tuple[list[int], Floats]:
-        """Lines of a machine in order of their first readings, and what is known of their ageing."""
-        state = self.fleet.state
-        roster, size = state.row_machines.roster, int(state.row_machines.size[slot])
-        measured = np.empty((size, wear.COLUMNS))
-        judgement.ages(
-            self._params,
-            judgement.Joined.of(state.lines),
-            state.row_lines.usual_ns,
-            roster,
-            slot,
-            size,
-            judgement.scratch(state.lines, roster.shape[1]),
-            measured,
-        )
-        return roster[slot, :size].tolist(), measured
+    def _measured(self, slot: int) -> list[Ageing]:
+        """What is known of the ageing of a machine's lines, in order of their first readings."""
+        lines = self._roster(slot).tolist()
+        return self._aged(lines, self._core.ages(slot)) if lines else []
 
     def ageing(self, slot: int) -> tuple[Ageing, ...]:
         """How far each sensor of a machine has moved since commissioning or the last repair, in order of discovery.
@@ -851,50 +725,48 @@ class Engine:
 
         Only here a clock is said to be wrong: what is late is in no row, and a sensor that is always late is missing.
         """
-        state = self.fleet.state
-        lines = self._roster(slot)
+        lines, own = self._roster(slot), self._own(slot)
         late = np.isin(lines, self._late_lines())
-        found = np.where(late, int(Quality.CLOCK), state.lines.quality.verdict[lines])
+        found = np.where(late, int(Quality.CLOCK), own["quality"]["verdict"])
         return tuple(
-            Trust(self.fleet.lines[line][1], QUALITIES[one], masked)
+            Trust(self.fleet.lines[line][1], QUALITIES[one], bool(masked))
             for line, one, masked in zip(
-                lines.tolist(), found.tolist(), state.lines.quality.masked[lines].tolist(), strict=True
+                lines.tolist(), found.tolist(), own["quality"]["masked"].tolist(), strict=True
             )
         )
 
+    def _own(self, slot: int) -> Records:
+        """What the network knows of each line of a machine, in order of its rows; a copy."""
+        block = self.fleet.block(slot)
+        return block.line[block.order]
+
     def _late_lines(self) -> list[int]:
         """Lines whose clocks are wrong."""
-        return [line for line, count in self._late.items() if count >= self._params.quality.late]
+        return [line for line, count in self._late.items() if count >= self.params.quality.late]
 
     def doubtful(self) -> Bools:
         """Of every machine, whether it has a sensor of which `quality` has something to say."""
-        quality = self.fleet.state.lines.quality
-        bad = (quality.verdict != Quality.GOOD) | quality.masked
-        bad[self._late_lines()] = True
-        return self._with_any(bad)
-
-    def _with_any(self, lines: Bools) -> Bools:
-        """Of every machine, whether it has one of these lines."""
-        state, count = self.fleet.state, len(self.fleet.machines)
-        roster = state.row_machines.roster[:count]
-        own = np.arange(roster.shape[1]) < state.row_machines.size[:count, np.newaxis]
-        found: Bools = np.logical_or.reduce(lines[roster] & own, axis=1)
+        found: Bools = self._core.look()["doubtful"] > 0
+        found[[self.fleet.lines[line][0] for line in self._late_lines()]] = True
         return found
 
     def changes(self, slot: int) -> Changes:
         """Which sensors of a machine have changed for good, as far as nobody has confirmed it."""
         state, lines = self.fleet.state, self._roster(slot)
-        changed = lines[(state.lines.evidence.calm[lines] > 0.0) | state.incident_lines.unconfirmed[lines]]
+        calm = self._own(slot)["evidence"]["calm"]
+        changed = lines[(calm > 0.0) | state.incident_lines.unconfirmed[lines]]
         found = tuple(self.fleet.lines[line][1] for line in changed.tolist())
-        unconfirmed, whole = int(state.incident_machines.unconfirmed[slot]), state.machines.evidence.calm[slot] > 0.0
+        unconfirmed = int(state.incident_machines.unconfirmed[slot])
+        whole = bool(self.fleet.block(slot).machine["evidence"]["calm"] > 0.0)
         return Changes(found, unconfirmed, lasting=bool(found or unconfirmed or whole))
 
     def unsettled(self) -> Bools:
         """Of every machine, whether `changes` has something to say."""
         state, count = self.fleet.state, len(self.fleet.machines)
-        found = self._with_any((state.lines.evidence.calm > 0.0) | state.incident_lines.unconfirmed)
-        whole: Bools = (state.machines.evidence.calm > 0.0) | (state.incident_machines.unconfirmed > 0)
-        return np.logical_or(found, whole[:count])
+        found: Bools = (self._core.look()["changed"] > 0) | (state.incident_machines.unconfirmed[:count] > 0)
+        lines = np.flatnonzero(state.incident_lines.unconfirmed)
+        found[[self.fleet.lines[line][0] for line in lines.tolist()]] = True
+        return found
 
     def _kinds(self) -> list[list[int]]:
         """Machines that can be compared; one without a kind is alone."""
@@ -904,7 +776,7 @@ class Engine:
         return list(kinds.values())
 
     def _compared(self, mates: list[int]) -> list[tuple[Ageing, ...]]:
-        return ageing.compared([self._aged(*self._measured(slot)) for slot in mates])
+        return ageing.compared([self._measured(slot) for slot in mates])
 
     def summaries(self) -> list[Summary]:
         """Every machine as it stands, in order of discovery."""
@@ -912,36 +784,39 @@ class Engine:
 
     def summary(self, slot: int) -> Summary:
         """One machine as it stands."""
-        state = self.fleet.state
-        own = self._roster(slot)
+        (now,) = self._core.look(slot, slot + 1)
         return Summary(
             self.fleet.machines[slot],
-            len(own),
-            int(state.row_lines.age[own].sum()),
-            MachineState.SILENT if slot in self._silence.silent else STATES[state.scoring.state[slot]],
-            self.learned(slot),
-            self.fleet.frozen(slot),
-            int(state.row_machines.closed_ns[slot]),
-            float(state.scoring.newest[slot]),
-            Severity(max(int(state.scoring.severity[slot]), 0)),
-            self._shifts(own),
+            int(now["lines"]),
+            int(now["readings"]),
+            MachineState.SILENT if slot in self._silence.silent else STATES[now["state"]],
+            float(now["learned"]),
+            bool(now["frozen"]),
+            int(now["closed_ns"]),
+            float(now["newest"]),
+            Severity(max(int(now["severity"]), 0)),
+            self._shifts(slot),
             self.incident(slot),
         )
 
-    def learned(self, slot: int) -> float:
-        """Share of a machine's warm-up that is done."""
-        state = self.fleet.state
-        return min(float(rows.experience(state.machines, state.row_machines, slot)) / scoring.WARM, 1.0)
+    def look(self) -> Records:
+        """How all machines stand, in order of discovery: `struct sw_glance`."""
+        return self._core.look()
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Aspects of a line that can surprise, those that run: the optional ones only where they are heard."""
+        return NAMES if any(self.params.weights[lib.SW_CONTEXT :]) else NAMES[: lib.SW_CONTEXT]
 
     @property
     def silent_slots(self) -> tuple[int, ...]:
         """Machines that have stopped sending."""
         return tuple(self._silence.silent)
 
-    def _shifts(self, lines: Ints) -> tuple[Shift, ...]:
-        state = self.fleet.state.lines
-        sigmas, per_row = drift.shifts(self._params.drift, state.drift, lines)
-        usual_ns = state.clock.usual_ns[lines]
+    def _shifts(self, slot: int) -> tuple[Shift, ...]:
+        own = self._own(slot)
+        sigmas, per_row = ageing.shifts(self.params.drift, own["drift"])
+        usual_ns = own["clock"]["usual_ns"]
         per_day = per_row * NANOSECONDS_PER_DAY / np.where(usual_ns > 0.0, usual_ns, np.inf)
-        names = (self.fleet.lines[line][1] for line in lines.tolist())
+        names = (self.fleet.lines[line][1] for line in self._roster(slot).tolist())
         return tuple(map(Shift, names, sigmas.tolist(), per_day.tolist()))

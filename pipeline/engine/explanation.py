@@ -12,24 +12,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.engine import scoring
-from pipeline.network import NAMES, condition, evidence
-from pipeline.network.judgement import Account
+from pipeline.engine.scoring import line_scores
+from pipeline.network import NAMES
+from pipeline.network._core import lib
+from pipeline.network.binding import Records
+from pipeline.network.parameters import Condition
 from pipeline.records import Floats, Ints
 
 BAND = 3.0  # usual distances on either side of what was expected: about 99 % of healthy readings, measured
 CLEAR = 1.0  # surprise of a dendrite that is worth a word beside a state; from judgement
 LEADING = 0.25  # share in the surprise from which a population is named; from judgement
 NAMED = 2  # populations at most
-SIGMAS = condition.Params().clip  # that a line counts for at most in a condition
+SIGMAS = Condition().clip  # that a line counts for at most in a condition
 
 
 class Voice(IntEnum):
     """What a row has its score from."""
 
-    EVENT = 0  # something just happened: the dendrites
-    CONDITION = 1  # the machine as a whole is unlike its past
-    EXPECTATION = 2  # a sensor is not where the others expect it
+    EVENT = lib.SW_VOICE_EVENT  # something just happened: the dendrites
+    CONDITION = lib.SW_VOICE_CONDITION  # the machine as a whole is unlike its past
+    EXPECTATION = lib.SW_VOICE_EXPECTATION  # a sensor is not where the others expect it
 
 
 class Sensors(NamedTuple):
@@ -54,29 +56,31 @@ def entries(until: Ints, rows: Ints) -> tuple[Ints, Ints]:
     return np.arange(len(row)) - first[row] + begin[row], row
 
 
-def sensors(account: Account, until: Ints, rows: Ints, score: Floats, voice: Ints, lines: Ints) -> Sensors:
+def sensors(account: Records, until: Ints, rows: Ints, score: Floats, voice: Ints, lines: Ints) -> Sensors:
     """Explain `rows`; the last three hold an entry per row asked for, `until` one per row of the account."""
     entry, row = entries(until, rows)
-    dendrite, level, sigmas = account.dendrite[entry], account.level[entry], account.sigmas[entry]
+    own = account[entry]
+    dendrite, level, sigmas = own["dendrite"], own["level"], own["sigmas"]
     # As loud as each is where the voices are joined: cubes in a dendrite, the level's mean of fourth powers, and the
     # root of squares that joins condition and expectation.
-    loud = np.choose(voice[row], (dendrite**3, np.minimum(np.abs(sigmas), SIGMAS) ** 4, level**2))
+    # Products, not powers: those of numpy depend on the processor.
+    squared = np.square(np.minimum(np.abs(sigmas), SIGMAS))
+    loud = np.choose(voice[row], (dendrite * dendrite * dendrite, squared * squared, level * level))
     total = np.bincount(row, loud, len(rows))[row]
     share = np.where(total > 0.0, loud / np.where(total > 0.0, total, 1.0), 1.0 / np.bincount(row)[row])
-    off = np.where(lines[row] > 1, scoring.state_score(level, lines[row]), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        expected, reach = account.expected[entry], BAND * account.usual[entry]
+        expected, reach = own["expected"], BAND * own["usual"]
         low, high = expected - reach, expected + reach
     # After readings of 1e100 the usual distance may be none: such a band says nothing, and there is none.
     expected = np.where(np.isfinite(low) & np.isfinite(high), expected, np.nan)
     return Sensors(
         row,
-        account.line[entry],
-        account.value[entry],
+        own["line"],
+        own["value"],
         expected,
         np.where(np.isnan(expected), np.nan, low),
         np.where(np.isnan(expected), np.nan, high),
-        np.maximum(scoring.event_score(dendrite, lines[row]), off),
+        line_scores(dendrite, level, lines[row]),
         np.where(score[row] > 0.0, share, np.nan),
     )
 
@@ -91,7 +95,7 @@ def populations(weights: Sequence[float], rarity: Sequence[float]) -> dict[str, 
 
 
 # Why a reading counts, in the order in which reasons are given: a set of them is a number, a bit for each.
-WITNESSES = (  # of a level, as `evidence` numbers them
+WITNESSES = (  # of a level, as evidence.h numbers them
     "sudden deviation from the other sensors",
     "disagrees with the other sensors",
     "disagrees with the other sensors",
@@ -114,8 +118,8 @@ POPULATION = {
 }
 PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES))
 _CONDITION, _POPULATIONS = len(WITNESSES), len(WITNESSES) + 1
-_SUDDEN = 1 << evidence.NEW
-_DISAGREES = _SUDDEN | 1 << evidence.MIDDLE | 1 << evidence.LONG
+_SUDDEN = 1 << lib.SW_NEW
+_DISAGREES = _SUDDEN | 1 << lib.SW_MIDDLE | 1 << lib.SW_LONG
 _LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN
 _COUPLING = 1 << _POPULATIONS + NAMES.index("coupling")
 
@@ -191,7 +195,7 @@ def span(ns: float) -> str:
 def why(sensor: str, quoted: Quoted, unit: str = "") -> str:
     """Why a sensor is blamed, in a sentence.
 
-    >>> flow = Quoted(3.2, 4.0, 4.4, reasons(Voice.EXPECTATION, evidence.LONG), 720 * 10**9)
+    >>> flow = Quoted(3.2, 4.0, 4.4, reasons(Voice.EXPECTATION, lib.SW_LONG), 720 * 10**9)
     >>> why("flow", flow, unit="l/min")
     'flow 3.2 l/min, below the expected 4.0 to 4.4; disagrees with the other sensors for 12 min'
     """

@@ -1,11 +1,12 @@
-"""All machines: their names as numbers, and their memory as arrays that grow.
+"""All machines: their names as numbers, and the memory of each.
 
 Here names become numbers and numbers become names. A machine has a slot, a sensor of a machine has a line; both are
-given out in order of discovery. All state is one tree of named tuples of arrays; growing, saving and restoring are
-written once, over that tree.
+given out in order of discovery. In its machine a sensor has a number, too: its place in the machine's block of bytes,
+which is all that the network has learned. What incidents are to machines and sensors lies beside it, in arrays that
+grow.
 
 What belongs to one machine can be cut out and pasted elsewhere: a cut is the snapshot of a fleet of that machine
-alone. So the baseline that a repaired machine had before is a machine of the same name in a fleet beside this one.
+alone. The baseline that a repaired machine had before is a block that is kept.
 
 Pure: snapshots leave as a dictionary of arrays and come back as one; files are somebody else's concern.
 """
@@ -18,36 +19,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders import delta, rate
 from pipeline.config.settings import Limits, MachineRule, duration_ns
-from pipeline.engine import incidents, recognition, scoring
-from pipeline.network import layers, prior, rows
-from pipeline.records import Ints, Machine
+from pipeline.engine import earlier, incidents, recognition
+from pipeline.engine.earlier import SnapshotError
+from pipeline.network import prior
+from pipeline.network.binding import Core, Said
+from pipeline.network.block import Block, BlockError
+from pipeline.records import Ints, Machine, Readings
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 7  # of a snapshot; raised when a field changes its meaning
-OLDEST = 2  # that is still read: what it did not know yet is as if nothing had been seen
-RESOLUTION_SINCE = 5  # the format that knows how finely a sensor speaks, and how often it moves
-SETTLED_SINCE = 6  # the format that knows from how many rows a sensor's mean is known
-BEFORE = "before."  # begins the names of those arrays of a snapshot that belong to the kept baselines
+FORMAT = 8  # of a snapshot; raised when a field changes its meaning
+COHORT = 16  # lines up to which a block has room for exactly those there are
 
 
 class State(NamedTuple):
-    """Everything that was learned or counted. Fields of `PER_SLOT` have one row per machine, the others per line."""
+    """What incidents are to machines and lines. Fields of `PER_SLOT` have a row per machine, the others per line."""
 
-    lines: layers.Lines
-    machines: layers.Machines
-    row_lines: rows.Lines
-    row_machines: rows.Machines
-    scoring: scoring.State
     incident_lines: incidents.Lines
     incident_machines: incidents.Machines
     recognition_lines: recognition.Lines
     recognition_machines: recognition.Machines
 
 
-PER_SLOT = {"machines", "row_machines", "scoring", "incident_machines", "recognition_machines"}
+PER_SLOT = {"incident_machines", "recognition_machines"}
 IGNORED, NO_ROOM, NO_ROOM_IN_GROUP = -1, -2, -3  # in place of a line
 
 
@@ -64,22 +59,13 @@ class NoBaselineError(Exception):
     """No baseline of this machine was kept; nothing was changed."""
 
 
-class SnapshotError(Exception):
-    """A snapshot does not fit this version; set it aside and start from an older one."""
-
-
 class LaterFormatError(SnapshotError):
     """A later version took the snapshot: it must not be set aside."""
 
 
-def fresh(params: layers.Params, slots: int, lines: int, width: int, real: type[np.floating]) -> State:
-    """State of machines that have seen nothing."""
+def fresh(slots: int, lines: int) -> State:
+    """State of machines that had no incident."""
     return State(
-        layers.fresh_lines(params, lines, width, real),
-        layers.fresh_machines(params, slots, real),
-        rows.fresh_lines(lines),
-        rows.fresh_machines(slots, width),
-        scoring.fresh(slots),
         incidents.fresh_lines(lines),
         incidents.fresh_machines(slots),
         recognition.fresh_lines(lines),
@@ -102,29 +88,14 @@ def named(machines: list[Machine], lines: list[tuple[int, str]]) -> Array:
     return np.frombuffer(json.dumps(names).encode(), np.uint8)
 
 
-def read_names(arrays: dict[str, Array]) -> dict[str, Any]:
+def read_names(arrays: dict[str, Array]) -> earlier.Names:
     """What `named` wrote; raises SnapshotError where another version did, LaterFormatError where a later one."""
-    names: dict[str, Any] = json.loads(arrays["names"].tobytes())
-    if names["format"] > FORMAT:
-        raise LaterFormatError(f"format {names['format']}", f"formats {OLDEST} to {FORMAT}")
-    if not OLDEST <= names["format"] <= FORMAT:
-        raise SnapshotError(f"snapshot of format {names['format']}, this version reads {OLDEST} to {FORMAT}")
+    names = earlier.Names.of(arrays["names"])
+    if names.format > FORMAT:
+        raise LaterFormatError(f"format {names.format}", f"formats {earlier.OLDEST} to {FORMAT}")
+    if names.format < earlier.OLDEST:
+        raise SnapshotError(f"snapshot of format {names.format}, this version reads {earlier.OLDEST} to {FORMAT}")
     return names
-
-
-def check(arrays: dict[str, Array], state: State, format_: int) -> None:
-    """Raise SnapshotError unless every array of a snapshot of that format has its place in `state`."""
-    for path, leaf in leaves(state):
-        saved = arrays.get(path)
-        if saved is None and format_ < FORMAT:
-            continue
-        if saved is None or saved.dtype != leaf.dtype or saved.ndim != leaf.ndim or misfit(saved, leaf):
-            raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
-
-
-def misfit(saved: Array, leaf: Array) -> bool:
-    """Whether an array of a snapshot has no place in that of today's network: it was taken of another wiring."""
-    return len(saved) > 0 and any(have > room for have, room in zip(saved.shape, leaf.shape, strict=True))
 
 
 def doubled(have: int, need: int) -> int:
@@ -132,18 +103,37 @@ def doubled(have: int, need: int) -> int:
     return have if need <= have else max(need, 2 * have)
 
 
+def room_for(lines: int) -> int:
+    """Lines that a block of a machine with so many has room for; the same however they came.
+
+    Up to a cohort just as many; then whole cohorts, as every growth copies what grows with the square of the lines.
+    """
+    return max(lines, 1) if lines <= COHORT else -(-lines // COHORT) * COHORT
+
+
+def packed(blocks: list[Block]) -> Array:
+    """Blocks as an array of a snapshot, one after the other; each says how long it is."""
+    whole = np.empty(sum(block.memory.nbytes for block in blocks), np.uint8)
+    begin = 0
+    for block in blocks:
+        block.seal()
+        whole[begin : begin + block.memory.nbytes] = block.memory.view(np.uint8)
+        begin += block.memory.nbytes
+    return whole
+
+
 class Fleet:
-    """Names, numbers and State of all machines."""
+    """Names, numbers and memory of all machines."""
 
     def __init__(
         self,
-        params: layers.Params,
+        core: Core,
         limits: Limits,
         rule: Callable[[str], MachineRule],
-        real: type[np.floating] = np.float32,
         priors: Callable[[str], prior.Prior | None] | None = None,
     ) -> None:
-        self.params = params
+        """`core` has no machine yet; `rule`, `priors`: settings of a machine by its name, and what its kind knows."""
+        self.core = core
         self.machines: list[Machine] = []
         self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
         self.rules: list[MachineRule] = []
@@ -152,17 +142,20 @@ class Fleet:
         self.line_tags: list[tuple[tuple[str, str], ...]] = []  # the same of each line's
         self.full_groups: list[Tags] = []  # of which somebody was refused, in order
         self.memory = recognition.Memory()  # of faults that people have named
-        self.before: Fleet | None = None  # of machines that were repaired, as they were before
+        self.kept: dict[int, Block] = {}  # machines that were repaired, as they were before, by slot
         self._limits = limits
         self._rule = rule
         self._prior = priors or (lambda name: None)
-        self._real = real
         self._slots: dict[Machine, int] = {}
         self._groups: dict[Tags, Group] = {}
         self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
-        self._sizes: list[int] = []  # lines per slot
-        self._room = (0, 0, 0)  # slots, lines, width
-        self.state = fresh(params, 0, 0, 0, real)
+        self._own: list[list[int]] = []  # lines per slot, by their numbers in the machine
+        self._roomed: list[int] = []  # how many of them the machine's block knows
+        self._waiting: set[int] = set()  # slots with others
+        self._number = np.zeros(0, np.int64)  # of each line in its machine
+        self._table = np.zeros((0, 0), np.int32)  # of each slot, lines by their numbers
+        self._room = (0, 0)  # slots, lines
+        self.state = fresh(0, 0)
 
     def number(self, machine: Machine, sensor: str) -> tuple[int, int]:
         """Slot and line of a sensor, given out on first sight.
@@ -184,7 +177,7 @@ class Fleet:
         if known is not None and known.ignore:
             self._numbers[slot][sensor] = IGNORED
             return slot, IGNORED
-        if self._sizes[slot] >= self._limits.sensors_per_machine:
+        if len(self._own[slot]) >= self._limits.sensors_per_machine:
             return slot, NO_ROOM
         if full := self._full(machine, new=False):
             return slot, full
@@ -206,7 +199,7 @@ class Fleet:
 
     def add_machine(self, machine: Machine) -> int:
         """Give a machine the next slot."""
-        slot = len(self.machines)
+        slot = self.core.add()
         rule = self._rule(machine.name)
         self.machines.append(machine)
         self.rules.append(rule)
@@ -214,12 +207,11 @@ class Fleet:
         self._slots[machine] = slot
         self._groups.setdefault(machine.tags, Group()).machines += 1
         self._numbers.append({})
-        self._sizes.append(0)
-        self._reserve(slot + 1, len(self.lines), 1)
-        self._configure(slot)
+        self._own.append([])
+        self._roomed.append(0)
+        self._reserve(slot + 1, len(self.lines))
         self._priors.append(self._prior(machine.name))
-        if self._priors[slot] is not None:
-            self.state.machines.evidence.given[slot] = prior.ROWS
+        self._set_alert(slot)
         return slot
 
     def add_line(self, slot: int, sensor: str) -> int:
@@ -227,21 +219,19 @@ class Fleet:
 
         A machine's lines must be given out in the order of their first readings, which is that of its roster.
         """
-        line = len(self.lines)
-        earlier = self.lines_of(slot)
-        self._sizes[slot] += 1
+        line, number = len(self.lines), len(self._own[slot])
         self._groups[self.machines[slot].tags].sensors += 1
         self.lines.append((slot, sensor))
         self.line_tags.append(tuple(sorted((*self.tags[slot], ("sensor", sensor)))))
         self._numbers[slot][sensor] = line
-        self._reserve(len(self.machines), line + 1, self._sizes[slot])
-        first = next((number for number in self._numbers[slot].values() if number >= 0), line)
-        self.state.lines.frozen[line] = self.state.lines.frozen[first]  # as the machine's other sensors
-        self._declare(line)
-        known = self._priors[slot]
-        if known is not None:
-            lines = self.state.lines
-            prior.give(known, sensor, line, earlier, lines.expectation, lines.evidence, lines.resolution)
+        self._own[slot].append(line)
+        self._waiting.add(slot)
+        self._reserve(len(self.machines), line + 1)
+        if number >= self._table.shape[1]:
+            wider = np.zeros((self._table.shape[0], doubled(self._table.shape[1], number + 1)), np.int32)
+            wider[:, : self._table.shape[1]] = self._table
+            self._table = wider
+        self._number[line], self._table[slot, number] = number, line
         return line
 
     def slot(self, machine: Machine) -> int:
@@ -250,69 +240,108 @@ class Fleet:
 
     def lines_of(self, slot: int) -> list[tuple[str, int]]:
         """Sensors and lines of a machine, in order of discovery."""
-        return [(sensor, line) for sensor, line in self._numbers[slot].items() if line >= 0]
+        return [(self.lines[line][1], line) for line in self._own[slot]]
+
+    def block(self, slot: int) -> Block:
+        """All that the network has learned of a machine, with room for all its sensors."""
+        if slot in self._waiting or self.core.blocks[slot] is None:
+            self._make_room(slot)
+        return self.core.block(slot)
+
+    def roster(self, slot: int) -> Ints:
+        """Lines of a machine that have had a reading, in order of its rows."""
+        lines: Ints = self._table[slot, self.block(slot).order].astype(np.int64)
+        return lines
+
+    def step(self, readings: Readings, closing: Ints) -> Said:
+        """What the networks say of readings, by lines; afterwards the open rows of these machines are judged."""
+        for waiting in [*self._waiting]:
+            self._make_room(waiting)
+        line = self._number[readings.line]
+        said = self.core.step(
+            readings.slot, line, readings.time_ns, readings.value, readings.ends, closing[self.has_lines(closing)]
+        )
+        row, entry, lost = said.row, said.entry, said.lost
+        slot = row["slot"]
+        entry["line"] = self._table[np.repeat(slot, np.diff(row["until"], prepend=0)), entry["line"]]
+        if len(lost):
+            lost["line"] = self._table[np.repeat(slot, np.diff(row["lost"], prepend=0)), lost["line"]]
+        for name in ("event_cause", "state_cause", "cause"):
+            row[name] = self._table[slot, row[name]]
+        return said
+
+    def has_lines(self, slots: Ints) -> NDArray[np.bool_]:
+        """Of some machines, whether they have a sensor."""
+        return np.array([bool(self._own[slot]) for slot in slots.tolist()], np.bool_)
+
+    def _make_room(self, slot: int) -> None:
+        """Let a machine's block know all its sensors, with what their kind and the configuration say of them."""
+        self._waiting.discard(slot)
+        core, block, known = self.core, self.core.blocks[slot], self._priors[slot]
+        begin, end = self._roomed[slot], len(self._own[slot])
+        if block is None:
+            block = Block.fresh(core.params, room_for(end))
+            if known is not None:
+                block.begin_with_prior()
+        elif block.lines < end:
+            block = block.grown(core.params, room_for(end))
+        core.replace(slot, block)
+        self._roomed[slot] = end
+        self._configure(slot, begin)
+        if known is not None:
+            sensors = [self.lines[line][1] for line in self._own[slot]]
+            for number in range(begin, end):
+                core.give(slot, known, number, sensors[: number + 1])
+
+    def _configure(self, slot: int, begin: int = 0) -> None:
+        """Give a machine the thresholds of its rule, and its lines from a number on the ranges of their sensors.
+
+        Both are configuration, not memory.
+        """
+        rule, block = self.rules[slot], self.core.block(slot)
+        block.machine["scoring"]["warning"] = rule.alert.warning
+        block.machine["scoring"]["critical"] = rule.alert.critical
+        for number, line in enumerate(self._own[slot][begin:], begin):
+            known = rule.sensors.get(self.lines[line][1])
+            block.declare(number, None if known is None else known.range)
+
+    def _set_alert(self, slot: int) -> None:
+        """Give a machine the times and thresholds of its rule for incidents, which are configuration, too."""
+        alert, machines = self.rules[slot].alert, self.state.incident_machines
+        machines.hold_ns[slot] = duration_ns(alert.hold)
+        machines.close_ns[slot] = duration_ns(alert.close)
+        machines.escalate_ns[slot] = duration_ns(alert.escalate)
+        machines.clear[slot] = min(alert.clear, alert.warning)
 
     def learned(self, slot: int) -> prior.Prior | None:
         """What a machine can tell others of its kind; None while it has learned too little."""
-        state = self.state
-        lines = state.row_machines.roster[slot, : state.row_machines.size[slot]].tolist()
-        sensors = [self.lines[line][1] for line in lines]
-        return prior.learned(self.machines[slot].name, sensors, lines, state.lines.expectation, state.lines.evidence)
+        sensors = [self.lines[line][1] for line in self.roster(slot).tolist()]
+        return prior.learned(self.machines[slot].name, sensors, self.block(slot))
 
     def kin(self, slot: int) -> list[int]:
         """Machines of which faults were named that this one may have, too: itself, and those of its kind."""
         kind = self.rules[slot].kind
         return [one for one in self.memory.machines() if one == slot or (kind and self.rules[one].kind == kind)]
 
-    def _configure(self, slot: int) -> None:
-        """Give a machine the thresholds of its rule and its lines the ranges: both are configuration, not memory."""
-        alert = self.rules[slot].alert
-        self.state.scoring.warning[slot] = alert.warning
-        self.state.scoring.critical[slot] = alert.critical
-        machines = self.state.incident_machines
-        machines.hold_ns[slot] = duration_ns(alert.hold)
-        machines.close_ns[slot] = duration_ns(alert.close)
-        machines.escalate_ns[slot] = duration_ns(alert.escalate)
-        machines.clear[slot] = min(alert.clear, alert.warning)
-        for _, line in self.lines_of(slot):
-            self._declare(line)
-
-    def _declare(self, line: int) -> None:
-        """Tell a line's encoders the range of its sensor, or that they learn it from here on."""
-        slot, sensor = self.lines[line]
-        known = self.rules[slot].sensors.get(sensor)
-        lines = self.state.lines
-        remembers = layers.has_context(self.params)
-        if known is not None and known.range is not None:
-            delta.declare(lines.delta, line, *known.range)
-            if remembers:
-                rate.declare(lines.context.code, line, *known.range)
-        else:
-            lines.delta.declared[line] = False
-            if remembers:
-                lines.context.code.declared[line] = False
-
     def freeze(self, slot: int, frozen: bool) -> None:
-        """Whether the lines of a machine learn; later ones take after them."""
-        self.state.lines.frozen[self._own(slot)] = frozen
+        """Whether the lines of a machine learn, later ones too; a machine without sensors has nothing to freeze."""
+        if self._own[slot]:
+            self.block(slot).machine["frozen"] = frozen
 
     def frozen(self, slot: int) -> bool:
         """Whether a machine is frozen; one without sensors never is."""
-        return bool(self.state.lines.frozen[self._own(slot)].any())
+        return bool(self._own[slot] and self.block(slot).machine["frozen"])
 
     def cut(self, slot: int) -> dict[str, Array]:
         """Copies of all that belongs to one machine: the snapshot of a fleet that knows nothing else."""
-        lines = self._own(slot)
-        alone = fresh(self.params, 1, len(lines), max(len(lines), 1), self._real)
-        arrays = {}
-        for (path, leaf), (_, own) in zip(leaves(self.state), leaves(alone), strict=True):
-            arrays[path] = own
-            if len(leaf):  # what no dendrite hears has no rows
-                own[:] = leaf[self._rows(path, slot, lines)][tuple(slice(length) for length in own.shape)]
-        roster = arrays["row_machines.roster"][0, : int(arrays["row_machines.size"][0])]
-        roster[:] = np.searchsorted(lines, roster)
-        names = [(0, self.lines[line][1]) for line in lines]
-        return arrays | {"names": named([self.machines[slot]], names)}
+        own = np.array(self._own[slot], np.int64)
+        arrays = {path: leaf[self._rows(path, slot, own)] for path, leaf in leaves(self.state)}
+        names = [(0, self.lines[line][1]) for line in self._own[slot]]
+        return {
+            **arrays,
+            "names": named([self.machines[slot]], names),
+            "blocks": packed([self.block(slot)]),
+        }
 
     def paste(self, slot: int, arrays: dict[str, Array]) -> None:
         """Let a machine become the one that was cut out, of any fleet; sensors find each other by name.
@@ -320,88 +349,79 @@ class Fleet:
         Sensors that the cut does not know have seen nothing. Thresholds and ranges are those of this fleet's rules.
         Raises SnapshotError, and changes nothing, where the arrays are not those of this version.
         """
-        names = read_names(arrays)
-        sensors = [sensor for _, sensor in names["lines"]]
-        alone = fresh(self.params, 1, len(sensors), max(len(sensors), 1), self._real)
-        check(arrays, alone, names["format"])
-        if any(arrays[path].shape != leaf.shape for path, leaf in leaves(alone)):
+        alone = Fleet(self.core.alike(), self._limits, self._rule)
+        alone.restore(arrays)
+        if len(alone.machines) != 1:
             raise SnapshotError("not the cut of one machine")
+        sensors = [sensor for _, sensor in alone.lines]
         for sensor in sensors:
             if self._numbers[slot].get(sensor, -1) < 0:
                 self.add_line(slot, sensor)
-        self.clear(slot)
-        lines = np.array([self._numbers[slot][sensor] for sensor in sensors], np.int64)
+        own = np.array([self._numbers[slot][sensor] for sensor in sensors], np.int64)
+        numbers = self._number[own]
+        room = room_for(len(self._own[slot]))
+        self._waiting.discard(slot)
+        self._roomed[slot] = len(self._own[slot])
+        self.core.replace(slot, alone.block(0).renumbered(self.core.params, room, numbers))
+        self._configure(slot)
+        every, nothing = np.array(self._own[slot], np.int64), dict(leaves(fresh(1, len(self._own[slot]))))
+        given = dict(leaves(alone.state))
         for path, leaf in leaves(self.state):
-            if len(leaf):
-                rows = self._rows(path, slot, lines)
-                own = leaf[rows]
-                own[tuple(slice(length) for length in arrays[path].shape)] = arrays[path]
-                leaf[rows] = own
-        roster = self.state.row_machines.roster[slot, : self.state.row_machines.size[slot]]
-        roster[:] = lines[roster]
-        self._configure(slot)
+            leaf[self._rows(path, slot, every)] = nothing[path]
+            leaf[self._rows(path, slot, own)] = given[path][: alone._used(path)]
+        self._set_alert(slot)
 
-    def clear(self, slot: int) -> None:
-        """Let a machine have seen nothing; what the configuration says of it holds."""
-        lines = self._own(slot)
-        nothing = fresh(self.params, 1, 1, self._room[2], self._real)
-        for (path, leaf), (_, blank) in zip(leaves(self.state), leaves(nothing), strict=True):
-            if len(leaf):
-                leaf[self._rows(path, slot, lines)] = blank[0]
-        self._configure(slot)
+    def repair(self, slot: int) -> None:
+        """Keep a machine as it is, in place of what was kept of it before, and let it begin anew.
 
-    def keep(self, slot: int) -> None:
-        """Keep a machine as it is beside the fleet, in place of what was kept of it before.
-
-        From here on it stands for itself: sensors that it gets later begin without the prior of its kind.
+        From here on it stands for itself: neither it nor sensors that it gets later begin with the prior of its kind.
         """
         self._priors[slot] = None
-        if self.before is None:
-            self.before = Fleet(self.params, self._limits, self._rule, self._real)
-        machine, known = self.machines[slot], self.before._slots
-        kept = known[machine] if machine in known else self.before.add_machine(machine)
-        self.before.paste(kept, self.cut(slot))
+        self.kept[slot] = self.block(slot)
+        self.core.replace(slot, self.kept[slot].anew(self.core.params))
+        self._configure(slot)
 
-    def baseline(self, slot: int) -> dict[str, Array]:
-        """What was kept of a machine, as it was cut; raises NoBaselineError where nothing was."""
-        machine = self.machines[slot]
-        if self.before is None or machine not in self.before._slots:
-            raise NoBaselineError(f"no baseline of {machine.name} was kept")
-        return self.before.cut(self.before._slots[machine])
+    def has_baseline(self, slot: int) -> bool:
+        """Whether a baseline of a machine was kept."""
+        return slot in self.kept
 
     def exchange(self, slot: int) -> None:
         """Let a machine be as it was when it was kept, and keep it as it is; raises NoBaselineError."""
-        kept = self.baseline(slot)
-        self.keep(slot)
-        self.paste(slot, kept)
-
-    def _own(self, slot: int) -> Ints:
-        """Lines of a machine, in order of discovery."""
-        return np.array([line for _, line in self.lines_of(slot)], np.int64)
+        if slot not in self.kept:
+            raise NoBaselineError(f"no baseline of {self.machines[slot].name} was kept")
+        now = self.block(slot)
+        self.core.replace(slot, self.kept[slot].back(self.core.params, now))
+        self.kept[slot] = now
+        self._configure(slot)
 
     def _rows(self, path: str, slot: int, lines: Ints) -> Ints:
         """Rows of a machine in the array of that path."""
         return np.array([slot]) if path.split(".")[0] in PER_SLOT else lines
 
-    def _reserve(self, slots: int, lines: int, width: int) -> None:
+    def _reserve(self, slots: int, lines: int) -> None:
         """Make room for so many; each axis doubles when it is full, so that growing costs little on average."""
         have = self._room
-        room = (doubled(have[0], slots), doubled(have[1], lines), doubled(have[2], width))
+        room = (doubled(have[0], slots), doubled(have[1], lines))
         if room == have:
             return
         self._room = room
-        grown = fresh(self.params, *room, self._real)
+        grown = fresh(*room)
         for (_, new), (_, old) in zip(leaves(grown), leaves(self.state), strict=True):
-            new[tuple(slice(length) for length in old.shape)] = old
+            new[: len(old)] = old
         self.state = grown
+        self._number = np.concatenate((self._number, np.zeros(room[1] - have[1], np.int64)))
+        self._table = np.concatenate((self._table, np.zeros((room[0] - have[0], self._table.shape[1]), np.int32)))
 
     def snapshot(self) -> dict[str, Array]:
         """Copies of all arrays, and the names; `restore` makes an equal fleet of them."""
         arrays = {path: leaf[: self._used(path)].copy() for path, leaf in leaves(self.state)}
         arrays["names"] = named(self.machines, self.lines)
+        arrays["blocks"] = packed([self.block(slot) for slot in range(len(self.machines))])
         arrays |= self.memory.arrays()
-        if self.before is not None:
-            arrays |= {BEFORE + name: array for name, array in self.before.snapshot().items()}
+        if self.kept:
+            kept = sorted(self.kept)
+            arrays["kept.slots"] = np.array(kept, np.int64)
+            arrays["kept.blocks"] = packed([self.kept[slot] for slot in kept])
         return arrays
 
     def restore(self, arrays: dict[str, Array]) -> None:
@@ -410,34 +430,54 @@ class Fleet:
         Raises SnapshotError where the arrays are not those of this version.
         """
         names = read_names(arrays)
-        for name, tags in names["machines"]:
+        for name, tags in names.machines:
             self.add_machine(Machine(name, tuple((key, value) for key, value in tags)))
-        for slot, sensor in names["lines"]:
+        for slot, sensor in names.lines:
             self.add_line(slot, sensor)
-        check(arrays, self.state, names["format"])
-        for path, leaf in leaves(self.state):
-            saved = arrays.get(path)
-            if saved is None:  # of an older format
-                continue
-            leaf[tuple(slice(length) for length in saved.shape)] = saved
-        if names["format"] < RESOLUTION_SINCE:
-            rows_ = self.state.row_machines
-            layers.adopt(self.params, self.state.lines, rows_.roster, rows_.size)
-        if names["format"] < SETTLED_SINCE:
-            known = self.state.lines.expectation
-            known.settled[:] = known.own - known.given
+        if names.format < FORMAT:
+            blocks, self.kept = earlier.blocks(self.core.params, arrays, names, room_for)
+        else:
+            blocks = self._unpacked(arrays, "blocks", len(self.machines))
+            slots = arrays.get("kept.slots", np.zeros(0, np.int64)).tolist()
+            self.kept = dict(zip(slots, self._unpacked(arrays, "kept.blocks", len(slots)), strict=True))
+        for slot, block in [*enumerate(blocks), *self.kept.items()]:
+            if not 0 <= slot < len(self.machines) or not block.fits(self.core.params, len(self._own[slot])):
+                raise SnapshotError(
+                    "snapshot has the memory of another machine, or of one that was wired differently"
+                )
+        self._fill(arrays, names.format)
         try:
             self.memory = recognition.Memory.of(arrays)
         except ValueError as error:
             raise SnapshotError(str(error)) from None
-        for slot in range(len(self.machines)):
+        for slot, block in enumerate(blocks):
+            self.core.replace(slot, block)
+            self._roomed[slot] = len(self._own[slot])
             self._configure(slot)
-        kept = {name.removeprefix(BEFORE): array for name, array in arrays.items() if name.startswith(BEFORE)}
-        if kept:
-            self.before = Fleet(self.params, self._limits, self._rule, self._real)
-            self.before.restore(kept)
-            for machine in self.before.machines:
-                self._priors[self._slots[machine]] = None
+            self._set_alert(slot)
+            if slot in self.kept:
+                self._priors[slot] = None
+        self._waiting.clear()
+
+    def _unpacked(self, arrays: dict[str, Array], name: str, count: int) -> list[Block]:
+        """The blocks that `packed` wrote; raises SnapshotError where these are not so many."""
+        try:
+            return Block.unpacked(self.core.params, arrays[name].tobytes(), count) if count else []
+        except (BlockError, KeyError) as error:
+            raise SnapshotError(f"snapshot, {name}: {error}") from None
+
+    def _fill(self, arrays: dict[str, Array], format_: int) -> None:
+        """Take over what incidents were to machines and lines; what an older format did not know stays as it is."""
+        for path, leaf in leaves(self.state):
+            saved = arrays.get(path)
+            if saved is None and format_ < FORMAT:
+                continue
+            own = leaf[: self._used(path)]
+            if saved is None or saved.dtype != own.dtype or saved.ndim != own.ndim or len(saved) != len(own):
+                raise SnapshotError(f"snapshot lacks {path} as this version keeps it")
+            if any(have > room for have, room in zip(saved.shape, own.shape, strict=True)):
+                raise SnapshotError(f"snapshot has {path} of another wiring")
+            own[tuple(slice(length) for length in saved.shape)] = saved
 
     def _used(self, path: str) -> int:
         return len(self.machines) if path.split(".")[0] in PER_SLOT else len(self.lines)

@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.spikes import kernel
 from pipeline.engine.commands import CLASS_LENGTH
-from pipeline.network import evidence, layers
-from pipeline.network.judgement import Account
+from pipeline.network._core import lib
+from pipeline.network.binding import Records
 from pipeline.records import Floats, Ints
 
 LEAST = 3  # examples from which on a class is named
@@ -42,8 +41,8 @@ WHOLE = len(YOUNG)
  NEWEST_OFF, NEWEST_VALUE) = range(18)
 # fmt: on
 WITNESS = 18  # first of the membranes'
-SPIKES = WITNESS + evidence.MEMBRANES  # first of the populations'
-POPULATIONS = layers.COUPLING + 1  # the optional ones are left out: a memory outlives a change of wiring
+SPIKES = WITNESS + lib.SW_MEMBRANES  # first of the populations'
+POPULATIONS = lib.SW_CONTEXT  # the optional ones are left out: a memory outlives a change of wiring
 GATHERED = SPIKES + POPULATIONS
 
 # A signature's features, each with a difference between two incidents that is worth noticing.
@@ -116,42 +115,40 @@ def begin(machines: Machines, slot: int, lines: Lines, own: Ints) -> None:
     lines.gathered[own] = 0.0
 
 
-@kernel
-def gather(lines: Lines, account: Account, entry: Ints, share: Floats, first: int, end: int) -> None:
-    """Take in a row in alarm: entries `entry[first:end]` of the account, each with its `share` in the row's score."""
-    off = 0
-    for i in range(first, end):
-        off += account.level[entry[i]] > OPEN_AT
-    for i in range(first, end):
-        e = entry[i]
-        own = lines.gathered[account.line[e]]
-        value, usual = account.value[e], account.usual[e]
-        distance = 0.0
-        if usual > 0.0 and math.isfinite(account.expected[e]) and math.isfinite(usual):
-            distance = math.asinh(min(max((value - account.expected[e]) / usual, -FAR), FAR))
-        row = own[ROWS]
-        if row > 0.0:
-            own[STEP] += (distance - own[NEWEST_OFF]) ** 2
-            own[TURNS] += distance * own[NEWEST_OFF] < 0.0
-            own[STILL] += value == own[NEWEST_VALUE]
-        if row < FIRST:
-            own[ONSET] = max(own[ONSET], abs(distance))
-        if abs(distance) > own[PEAK]:
-            own[PEAK], own[PEAK_AT] = abs(distance), row
-        own[ROWS] += 1.0
-        own[SHARE] += share[i]
-        own[OFF] += distance
-        own[SQUARE] += distance * distance
-        own[RISE] += row * distance
-        own[OTHERS] += off - (account.level[e] > OPEN_AT)
-        own[LEVEL] += account.level[e]
-        own[HIGHEST] = max(own[HIGHEST], account.level[e])
-        own[SIGMAS] += min(abs(account.sigmas[e]), FAR)
-        own[DENDRITE] += account.dendrite[e]
-        own[WITNESS + account.witness[e]] += account.level[e]
-        for k in range(POPULATIONS):
-            own[SPIKES + k] += account.rarity[e, k]
-        own[NEWEST_OFF], own[NEWEST_VALUE] = distance, value
+def gather(lines: Lines, entries: Records, share: Floats) -> None:
+    """Take in a row in alarm: its entries of the account, each with its share in the row's score."""
+    own = lines.gathered[entries["line"]]
+    distance = np.array(list(map(distance_of, *(entries[name].tolist() for name in ("value", "expected", "usual")))))
+    far, level = np.abs(distance), entries["level"]
+    row, open_ = own[:, ROWS].copy(), level > OPEN_AT
+    later = row > 0.0
+    own[:, STEP] += later * (distance - own[:, NEWEST_OFF]) ** 2
+    own[:, TURNS] += later & (distance * own[:, NEWEST_OFF] < 0.0)
+    own[:, STILL] += later & (entries["value"] == own[:, NEWEST_VALUE])
+    own[:, ONSET] = np.where(row < FIRST, np.maximum(own[:, ONSET], far), own[:, ONSET])
+    higher = far > own[:, PEAK]
+    own[higher, PEAK], own[higher, PEAK_AT] = far[higher], row[higher]
+    own[:, ROWS] += 1.0
+    own[:, SHARE] += share
+    own[:, OFF] += distance
+    own[:, SQUARE] += distance * distance
+    own[:, RISE] += row * distance
+    own[:, OTHERS] += np.count_nonzero(open_) - open_
+    own[:, LEVEL] += level
+    own[:, HIGHEST] = np.maximum(own[:, HIGHEST], level)
+    own[:, SIGMAS] += np.minimum(np.abs(entries["sigmas"]), FAR)
+    own[:, DENDRITE] += entries["dendrite"]
+    own[np.arange(len(own)), WITNESS + entries["witness"]] += level
+    own[:, SPIKES:] += entries["rarity"][:, :POPULATIONS]
+    own[:, NEWEST_OFF], own[:, NEWEST_VALUE] = distance, entries["value"]
+    lines.gathered[entries["line"]] = own
+
+
+def distance_of(value: float, expected: float, usual: float) -> float:
+    """How far a reading is off its expectation, in usual distances, through asinh; 0 where nothing is expected."""
+    if not (usual > 0.0 and math.isfinite(expected) and math.isfinite(usual)):
+        return 0.0
+    return math.asinh(min(max((value - expected) / usual, -FAR), FAR))
 
 
 def rows(lines: Lines, own: Ints) -> int:

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.network import INNATE, context, layers, prior, rank
+from pipeline.network import CONTEXT_INNATE, EDGES, INNATE
 from pipeline.network._core import ffi, lib
 from pipeline.network.block import Block, record
+from pipeline.network.parameters import Params
+from pipeline.network.prior import Prior
 
 Records = NDArray[Any]
 Bools = NDArray[np.bool_]
@@ -40,13 +42,13 @@ class Said(NamedTuple):
     late: Bools  # of each reading that was given
 
 
-def parameters(params: layers.Params) -> Any:
+def in_c(params: Params) -> Any:
     """The numbers of every part as C has them."""
     own = ffi.new("struct sw_params *")
     given = params._asdict()
-    given["innate"] = INNATE.tolist()
-    given["context"] = {**params.context._asdict(), "innate": context.INNATE.tolist()}
-    given["rank"] = {**params.rank._asdict(), "edges": rank.EDGES.tolist()}
+    given["innate"] = INNATE
+    given["context"] = {**params.context._asdict(), "innate": CONTEXT_INNATE}
+    given["rank"] = {**params.rank._asdict(), "edges": EDGES}
     fill(own, given)
     return own
 
@@ -65,34 +67,48 @@ def fill(own: Any, given: dict[str, Any]) -> None:
 class Core:
     """Machines by slot, and the step that takes readings over all of them."""
 
-    def __init__(
-        self, params: layers.Params, every_ns: int = 0, sensors_every_ns: int = 0, ageing_ns: int = 0
-    ) -> None:
+    def __init__(self, params: Params, every_ns: int = 0, sensors_every_ns: int = 0, ageing_ns: int = 0) -> None:
         """Times as of `Engine`."""
-        self.params = parameters(params)
-        self.blocks: list[Block] = []
+        scoring = {"every_ns": every_ns, "sensors_every_ns": sensors_every_ns}
+        self._begin(in_c(params), scoring, ageing_ns)
+
+    def _begin(self, params: Any, scoring: Any, ageing_ns: int) -> None:
+        self.params = params
+        self.blocks: list[Block | None] = []  # None before a machine has a sensor
         self._addresses = np.zeros(0, np.uint64)
-        self._fleet = ffi.new("struct sw_fleet *")
-        self._fleet.scoring.every_ns = every_ns
-        self._fleet.scoring.sensors_every_ns = sensors_every_ns
-        self._fleet.ageing_ns = ageing_ns
+        self._fleet = ffi.new("struct sw_fleet *", {"scoring": scoring, "ageing_ns": ageing_ns})
         self._most = 0  # lines of a machine
         self._room = np.zeros(0, np.uint64)
 
-    def add(self, block: Block) -> int:
+    def alike(self) -> Core:
+        """Another one of the same parameters, without a machine."""
+        other = Core.__new__(Core)
+        other._begin(self.params, self._fleet.scoring, self._fleet.ageing_ns)
+        return other
+
+    def add(self, block: Block | None = None) -> int:
         """Give a machine the next slot."""
-        self.blocks.append(block)
-        if len(self.blocks) > len(self._addresses):
+        slot = len(self.blocks)
+        self.blocks.append(None)
+        if slot >= len(self._addresses):
             self._addresses = np.append(self._addresses, np.zeros(max(16, len(self._addresses)), np.uint64))
-        self.replace(len(self.blocks) - 1, block)
-        return len(self.blocks) - 1
+            self._fleet.block = ffi.from_buffer("void *[]", self._addresses)
+        self._fleet.slots = slot + 1
+        if block is not None:
+            self.replace(slot, block)
+        return slot
+
+    def block(self, slot: int) -> Block:
+        """The memory of a machine that has some."""
+        block = self.blocks[slot]
+        if block is None:
+            raise KeyError(slot)
+        return block
 
     def replace(self, slot: int, block: Block) -> None:
         """Let a slot be another machine, or the same one grown."""
         self.blocks[slot] = block
         self._addresses[slot] = int(ffi.cast("uintptr_t", block.pointer))
-        self._fleet.block = ffi.from_buffer("void *[]", self._addresses)
-        self._fleet.slots = len(self.blocks)
         if block.lines > self._most:
             self._most = block.lines
             self._room = np.zeros((lib.sw_room_bytes(self._most) + 7) // 8, np.uint64)
@@ -141,7 +157,7 @@ class Core:
         told = Said(row[: said.rows], entry[: said.entries], lost[: said.losses], late[: said.readings])
         return told, int(said.readings), int(said.closings)
 
-    def give(self, slot: int, known: prior.Prior, number: int, sensors: list[str]) -> None:
+    def give(self, slot: int, known: Prior, number: int, sensors: list[str]) -> None:
         """Let a line that has seen nothing begin with what is known of its kind's sensor, if anything is.
 
         `sensors`: names of the machine's lines in order of their numbers, that one's as the last.
@@ -154,11 +170,11 @@ class Core:
         for name, column in zip(names, columns, strict=True):
             setattr(given, name, ffi.from_buffer("double[]", column))
         others = ffi.from_buffer("int64_t[]", own)
-        lib.sw_prior_give(given, self.blocks[slot].pointer, number, int(own[-1]), others)
+        lib.sw_prior_give(given, self.block(slot).pointer, number, int(own[-1]), others)
 
     def ages(self, slot: int) -> Records:
         """What is known of the ageing of each line that has had a reading, in order of these; `sw_wear_measured`."""
-        block = self.blocks[slot]
+        block = self.block(slot)
         out = np.empty(int(block.machine["rows"]["size"]), record("wear_measured"))
         room = ffi.from_buffer("void *", self._room)
         lib.sw_ages(self.params, block.pointer, room, ffi.from_buffer("struct sw_wear_measured[]", out))
@@ -166,7 +182,14 @@ class Core:
 
     def confirm(self, slot: int) -> None:
         """A person says that what the machine does now is normal."""
-        lib.sw_confirm(self.params, self.blocks[slot].pointer)
+        lib.sw_confirm(self.params, self.block(slot).pointer)
+
+    def look(self, begin: int = 0, end: int | None = None) -> Records:
+        """How the machines of these slots stand, of all by default; `struct sw_glance`."""
+        end = len(self.blocks) if end is None else end
+        out = np.empty(end - begin, record("glance"))
+        lib.sw_look(self._fleet, begin, end, ffi.from_buffer("struct sw_glance[]", out))
+        return out
 
 
 def joined(parts: list[Said]) -> Said:

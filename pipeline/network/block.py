@@ -89,6 +89,20 @@ class Block:
         return cls(memory)
 
     @classmethod
+    def unpacked(cls, params: Any, stored: bytes, count: int) -> list[Block]:
+        """So many machines that were sealed, one after the other; raises BlockError where it is not they."""
+        blocks, begin, header = [], 0, record("header")
+        for _ in range(count):
+            if len(stored) - begin < header.itemsize:
+                raise BlockError(WRONG[lib.SW_OTHER_SIZE])
+            size = int(np.frombuffer(stored, header, 1, begin)[0]["bytes"])
+            blocks.append(cls.of_any(params, stored[begin : begin + size]))
+            begin += size
+        if begin != len(stored):
+            raise BlockError("more bytes than there are machines")
+        return blocks
+
+    @classmethod
     def restored(cls, params: Any, stored: bytes) -> Block:
         """The machine that was `sealed`; raises BlockError where these are not its bytes.
 
@@ -123,12 +137,9 @@ class Block:
         return Block(memory)
 
     def anew(self, params: Any) -> Block:
-        """The machine as one that has seen nothing, after a repair; its time, and what an operator set, go on."""
+        """The machine as one that has seen nothing, after a repair; its time and its patience go on."""
         block = Block.fresh(params, self.lines)
         block._go_on_from(self)
-        declared = self.line["delta"]["declared"] == 1
-        for name in ("declared", "low", "high"):
-            block.line["delta"][name][declared] = self.line["delta"][name][declared]
         return block
 
     def back(self, params: Any, since: Block) -> Block:
@@ -139,18 +150,56 @@ class Block:
         return block
 
     def _go_on_from(self, before: Block) -> None:
-        """Take over the time of another state of the machine, so that what is late stays late, and its settings."""
+        """Take over the time of another state of the machine, so that what is late stays late, and its patience."""
         self.line["clock"]["last_ns"] = before.line["clock"]["last_ns"]
         for name in ("time_ns", "closed_ns"):
             self.machine["rows"][name] = before.machine["rows"]["closed_ns"]
         self.machine["evidence"]["patience_ns"] = before.machine["evidence"]["patience_ns"]
-        for name in ("warning", "critical"):
-            self.machine["scoring"][name] = before.machine["scoring"][name]
         self.machine["scoring"]["severity"] = -1  # so the next score is written
+
+    def renumbered(self, params: Any, lines: int, numbers: NDArray[np.int64]) -> Block:
+        """The same machine with room for so many lines; its first have these numbers now, others saw nothing."""
+        count = len(numbers)
+        block = self.grown(params, max(lines, self.lines))
+        if not np.array_equal(numbers, np.arange(count)):
+            nothing = Block.fresh(params, block.lines)
+            for own, blank in ((block.line, nothing.line), (block.context, nothing.context)):
+                known = own[:count].copy()
+                own[:] = blank
+                own[numbers] = known[: len(own)]
+            block.roster[: len(self.order)] = numbers[self.order]
+        return block
+
+    def declare(self, number: int, limits: tuple[float, float] | None) -> None:
+        """Tell a line the range of its sensor, in its unit; or, by None, that it is to learn it from here on."""
+        codes = [self.line["delta"]] + ([self.context["code"]] if len(self.context) else [])
+        for code in codes:
+            code["declared"][number] = limits is not None
+            if limits is not None:
+                code["low"][number], code["high"][number] = limits
+
+    def begin_with_prior(self) -> None:
+        """Let a machine that has seen nothing know that its kind is known."""
+        lib.sw_prior_begin(self.pointer)
+
+    @property
+    def order(self) -> NDArray[np.int32]:
+        """Numbers of the lines that have had a reading, in order of their first ones: their places."""
+        return self.roster[: int(self.machine["rows"]["size"])]
+
+    def fits(self, params: Any, lines: int) -> bool:
+        """Whether this can be a machine of so many sensors, of a network that is wired like that."""
+        order = self.order
+        known = len(order) <= lines <= self.lines and bool((order < lines).all())
+        return known and bool(self.header["context"]) == bool(lib.sw_params_context(params))
+
+    def seal(self) -> None:
+        """Note the check sum of its bytes, before they are stored."""
+        lib.sw_block_seal(self.pointer)
 
     def sealed(self) -> bytes:
         """Its bytes, with their check sum."""
-        lib.sw_block_seal(self.pointer)
+        self.seal()
         return self.memory.tobytes()
 
     def cohort(self, number: int) -> Cohort:

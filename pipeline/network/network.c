@@ -210,6 +210,39 @@ int64_t sw_ages(const struct sw_params *params, void *block, void *room, struct 
     return view.machine->rows.size;
 }
 
+/* One machine. */
+static struct sw_glance look(void *block)
+{
+    struct sw_view view = sw_view_of(block);
+    const struct sw_machine *machine = view.machine;
+    struct sw_glance out = {
+        .time_ns = machine->rows.time_ns,
+        .closed_ns = machine->rows.closed_ns,
+        .usual_ns = machine->rows.usual_ns,
+        .lines = machine->rows.size,
+        .learned = sw_scoring_learned(sw_rows_experience(&view)),
+        .severity = machine->scoring.severity,
+        .state = machine->scoring.state,
+        .newest = machine->scoring.newest,
+        .frozen = machine->frozen,
+        .changed = machine->evidence.calm > 0.0,
+    };
+    for (int64_t i = 0; i < machine->rows.size; i++) {
+        const struct sw_line *line = &view.line[view.roster[i]];
+        out.readings += line->rows.age;
+        out.doubtful += line->quality.verdict != SW_GOOD || line->quality.masked;
+        out.changed += line->evidence.calm > 0.0;
+    }
+    return out;
+}
+
+void sw_look(const struct sw_fleet *fleet, int64_t begin, int64_t end, struct sw_glance *out)
+{
+    for (int64_t slot = begin; slot < end; slot++, out++)
+        *out = fleet->block[slot] ? look(fleet->block[slot])
+                                  : (struct sw_glance){.severity = -1, .state = SW_LEARNING};
+}
+
 void sw_confirm(const struct sw_params *params, void *block)
 {
     struct sw_view view = sw_view_of(block);

@@ -68,6 +68,22 @@ struct sw_said {
     int64_t refused;      /* the reading, or the closing after all of them, that was refused */
 };
 
+/* One machine as it stands, for lists of machines. */
+struct sw_glance {
+    int64_t time_ns;   /* of the open row, else of the newest */
+    int64_t closed_ns; /* of the newest closed row */
+    double usual_ns;   /* usual time between its rows */
+    int64_t lines;     /* that have had a reading */
+    double readings;
+    double learned;    /* share of the warm-up that is done */
+    int64_t severity;  /* of the last score that was due; -1 before the first */
+    int64_t state;     /* of the newest score, and that score */
+    double newest;
+    int64_t frozen;
+    int64_t doubtful;  /* lines whose quality is not good, or that are masked */
+    int64_t changed;   /* lines with a lasting change that nobody has confirmed, and 1 more if the machine has one */
+};
+
 /* Bytes of the room for a row of a machine of at most so many lines. */
 uint64_t sw_room_bytes(int64_t lines);
 
@@ -77,6 +93,9 @@ int64_t sw_step(const struct sw_params *params, const struct sw_fleet *fleet, co
 
 /* Measure the ageing of all lines of a machine that have had a reading, in order of these; returns how many. */
 int64_t sw_ages(const struct sw_params *params, void *block, void *room, struct sw_wear_measured *out);
+
+/* Look at the machines of the slots from `begin` until `end`; one without memory has seen nothing. */
+void sw_look(const struct sw_fleet *fleet, int64_t begin, int64_t end, struct sw_glance *out);
 
 /* A person says that what the machine does now is normal. */
 void sw_confirm(const struct sw_params *params, void *block);

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SW_PRIOR_ROWS 2000.0 /* of experience that a prior counts as; by measurement */
+enum { SW_PRIOR_ROWS = 2000 }; /* of experience that a prior counts as; by measurement */
 
 /* Of n sensors, in their units. */
 struct sw_prior {

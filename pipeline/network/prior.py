@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.network import evidence, expectation, resolution
+from pipeline.network._core import lib
+from pipeline.network.block import Block
 
-ROWS = 2000.0  # of experience that a prior counts as; by measurement, docs/decisions.md
-FEATURES = expectation.FEATURES
+ROWS = float(lib.SW_PRIOR_ROWS)  # of experience that a prior counts as; by measurement, docs/decisions.md
+FEATURES = lib.SW_FEATURES
 
 
 class Prior(NamedTuple):
@@ -28,44 +29,40 @@ class Prior(NamedTuple):
     covariance: NDArray[np.float64]  # (n, n, FEATURES, FEATURES)
     residual: NDArray[np.float64]  # (n,), mean square
     innovation: NDArray[np.float64]  # (n,), mean square
-    spread: NDArray[np.float64]  # (n, MEMBRANES), as in `evidence`
-    energy: NDArray[np.float64]  # (n,), as in `evidence`
+    spread: NDArray[np.float64]  # (n, MEMBRANES), as in evidence.h
+    energy: NDArray[np.float64]  # (n,), as in evidence.h
 
 
-def learned(
-    name: str,
-    sensors: list[str],
-    lines: list[int],
-    known: expectation.Lines,
-    found: evidence.Lines,
-) -> Prior | None:
-    """What one machine knows, `lines` being its sensors' in order; None while it knows less than a prior is worth.
+def learned(name: str, sensors: list[str], block: Block) -> Prior | None:
+    """What one machine knows, None while it is less than a prior is worth. `sensors`: of its lines, in order.
 
     Sensors that never moved say nothing about their kind and are left out. Those of different cohorts have never
     been compared, and count as unrelated.
     """
-    experience = [known.own[line] for line in lines if known.unit[line] > 0.0]  # of those that ever moved
-    if not experience or min(experience) < ROWS:
+    line = block.line[block.order]
+    known, found, n = line["expectation"], line["evidence"], len(line)
+    experience = known["own"][known["unit"] > 0.0]  # of those that ever moved
+    if not len(experience) or experience.min() < ROWS:
         return None
-    n = len(lines)
     covariance = np.zeros((n, n, FEATURES, FEATURES))
-    for p, line in enumerate(lines):
-        first = p - p % expectation.COHORT
-        for q in range(first, min(first + expectation.COHORT, n)):
-            begin = (q - first) * FEATURES
-            block = known.covariance[line, :, begin : begin + FEATURES].astype(np.float64)
-            covariance[p, q] = block * known.unit[line] * known.unit[lines[q]]
+    for p in range(n):
+        first = p - p % lib.SW_COHORT
+        matrix = block.cohort(first // lib.SW_COHORT).covariance
+        row = (p - first) * FEATURES
+        for q in range(first, min(first + lib.SW_COHORT, n)):
+            column = (q - first) * FEATURES
+            own = matrix[row : row + FEATURES, column : column + FEATURES].astype(np.float64)
+            covariance[p, q] = own * known["unit"][p] * known["unit"][q]
     moved = [p for p in range(n) if covariance[p, p, 0, 0] > 0.0]
-    chosen = [lines[p] for p in moved]
-    square = known.unit[chosen] ** 2
+    square = known["unit"][moved] ** 2
     return Prior(
         (name,),
         tuple(sensors[p] for p in moved),
         covariance[np.ix_(moved, moved)],
-        found.size[chosen] * square,
-        found.size_new[chosen] * square,
-        found.spread[chosen].copy(),
-        found.energy[chosen].copy(),
+        found["size"][moved] * square,
+        found["size_new"][moved] * square,
+        found["spread"][moved],
+        found["energy"][moved],
     )
 
 
@@ -83,41 +80,3 @@ def pooled(priors: list[Prior]) -> Prior:
         np.mean([one.spread[own] for one, own in pairs], axis=0),
         np.mean([one.energy[own] for one, own in pairs], axis=0),
     )
-
-
-def give(
-    prior: Prior,
-    sensor: str,
-    line: int,
-    earlier: list[tuple[str, int]],
-    known: expectation.Lines,
-    found: evidence.Lines,
-    held: resolution.Lines,
-) -> None:
-    """Let a line that has seen nothing begin with what is known of its kind's `sensor`, if anything is.
-
-    `earlier`: sensors and lines of its machine so far, in order.
-    """
-    if sensor not in prior.sensors:
-        return
-    own = prior.sensors.index(sensor)
-    known.unit[line] = 2.0 ** np.floor(np.log2(np.sqrt(prior.covariance[own, own, 0, 0])))
-    known.own[line] = known.given[line] = ROWS
-    held.readings[line] = held.moves[line] = ROWS  # of sensors that move with every reading
-    held.rises[line] = ROWS / 2.0
-    place = len(earlier)
-    first = place - place % expectation.COHORT
-    for q, (other, there) in enumerate([*earlier[first:], (sensor, line)]):
-        if other not in prior.sensors:
-            continue
-        block = prior.covariance[own, prior.sensors.index(other)] / (known.unit[line] * known.unit[there])
-        begin, mine = q * FEATURES, (place - first) * FEATURES
-        known.covariance[line, :, begin : begin + FEATURES] = block
-        known.covariance[there, :, mine : mine + FEATURES] = block.T
-    square = known.unit[line] ** 2
-    known.variance[line] = prior.covariance[own, own, 0, 0] / square
-    found.size[line] = prior.residual[own] / square
-    found.size_new[line] = prior.innovation[own] / square
-    found.spread[line] = prior.spread[own]
-    found.energy[line] = prior.energy[own]
-    found.membrane[line, evidence.ENERGY] = np.exp(prior.energy[own]) - 0.1

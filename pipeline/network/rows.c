@@ -137,6 +137,12 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
     }
 }
 
+double sw_rows_experience(const struct sw_view *view)
+{
+    const struct sw_machine *machine = view->machine;
+    return machine->rows.oldest + (machine->rows.size > 1 ? machine->evidence.given : 0.0);
+}
+
 /* Whether a lasting change of the machine or of a line was accepted, and it has not been quiet since. */
 static bool is_changed(const struct sw_view *view)
 {
@@ -165,7 +171,7 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
     row->changed = is_changed(view);
     row->drifting = machine->drift.drifting;
     row->gate = machine->condition.gate;
-    row->age = rows->oldest + (rows->size > 1 ? machine->evidence.given : 0.0);
+    row->age = sw_rows_experience(view);
     row->lines = rows->size;
     row->spikes = rows->spikes;
     row->doubted = false;

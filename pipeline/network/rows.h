@@ -65,6 +65,9 @@ struct sw_row {
     int64_t changed_lines; /* with a reading in the row, whose lasting change is not confirmed */
     double score;          /* [0, 1]; from here on see scoring.h */
     double lasting;        /* the part of it that is no single event */
+    int64_t cause;         /* line that explains the score best */
+    int64_t voice;
+    double learned;        /* share of the warm-up that is done */
     int64_t severity;
     int64_t machine_state;
     bool changed;          /* a lasting change was accepted and waits for a person to confirm it */
@@ -116,6 +119,9 @@ struct sw_page {
 };
 
 void sw_rows_init_machine(struct sw_rows_machine *machine);
+
+/* Readings that a machine knows about: of its oldest line, and of its kind where it has sensors to compare. */
+double sw_rows_experience(const struct sw_view *view);
 
 /* Whether a reading at this time belongs to the open row, as far as its time says. */
 bool sw_rows_near(const struct sw_view *view, int64_t time_ns);

@@ -13,14 +13,14 @@ void sw_scoring_init(struct sw_scoring *machine)
     *machine = (struct sw_scoring){.warning = 0.99, .critical = 0.999, .severity = -1, .state = SW_LEARNING};
 }
 
-/* Score of an event of this size, given the number of the machine's lines. */
-static double event_score(double size, int64_t lines)
+double sw_scoring_learned(double age) { return sw_least(age / WARM, 1.0); }
+
+double sw_scoring_of_event(double size, int64_t lines)
 {
     return 1.0 - sw_power(10.0, -2.0 * size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY));
 }
 
-/* Score of a machine's raw state, given the number of its lines: of one alone it raises no alarm. */
-static double state_score(double state, int64_t lines)
+double sw_scoring_of_state(double state, int64_t lines)
 {
     return 1.0 - sw_power(10.0, -2.0 * (lines == 1 ? sw_evidence_short_of_alarm(state) : state));
 }
@@ -41,9 +41,13 @@ static int64_t state_of(const struct sw_scoring *machine, const struct sw_row *r
 void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *machine, bool frozen,
                      struct sw_row *row)
 {
-    double event = event_score(row->event, row->lines);
-    row->lasting = state_score(row->state, row->lines);
+    double event = sw_scoring_of_event(row->event, row->lines);
+    row->lasting = sw_scoring_of_state(row->state, row->lines);
     row->score = sw_most(event, row->lasting);
+    bool sudden = event >= row->lasting, by_others = row->lines > 1 && row->off > row->strange;
+    row->cause = sudden ? row->event_cause : row->state_cause;
+    row->voice = sudden ? SW_VOICE_EVENT : by_others ? SW_VOICE_EXPECTATION : SW_VOICE_CONDITION;
+    row->learned = sw_scoring_learned(row->age);
     row->severity = SW_NORMAL;
     if (row->score >= machine->warning)
         row->severity = SW_WARNING;
@@ -66,4 +70,14 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
     /* Whether a sensor can be believed is told at once, beside all that. */
     row->due = row->due || row->doubted;
     row->due_sensors = row->due_sensors || row->doubted;
+}
+
+void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const int64_t *lines,
+                         double *score)
+{
+    for (int64_t i = 0; i < count; i++) {
+        score[i] = sw_scoring_of_event(dendrite[i], lines[i]);
+        if (lines[i] > 1)
+            score[i] = sw_most(score[i], sw_scoring_of_state(level[i], lines[i]));
+    }
 }

@@ -15,6 +15,10 @@ enum { SW_NORMAL, SW_WARNING, SW_CRITICAL };
 /* What a machine is in. Where several hold, the last does: it is what to act on first. */
 enum { SW_READY, SW_DRIFTING, SW_CHANGED, SW_LEARNING, SW_FROZEN, SW_FAULT };
 
+/* What a row has its score from: something just happened, the machine as a whole is unlike its past, or a sensor is
+   not where the others expect it. */
+enum { SW_VOICE_EVENT, SW_VOICE_CONDITION, SW_VOICE_EXPECTATION };
+
 struct sw_scoring_params {
     int64_t every_ns;         /* longest time without a written score, in the time of the data; 0 writes every one */
     int64_t sensors_every_ns; /* the same for the sensors of a score that is written */
@@ -37,5 +41,18 @@ void sw_scoring_init(struct sw_scoring *machine);
    Its sensors are due with it, on change or after a while of their own, in alarm no more often: there are many. */
 void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *machine, bool frozen,
                      struct sw_row *row);
+
+/* Share of the warm-up that is done by a machine that knows about so many readings. */
+double sw_scoring_learned(double age);
+
+/* Score of an event, or of a line's surprise, of this size; given the number of the machine's lines. */
+double sw_scoring_of_event(double size, int64_t lines);
+
+/* Score of a machine's raw state, or of a line's level: of a machine of one line it raises no alarm. */
+double sw_scoring_of_state(double state, int64_t lines);
+
+/* Scores of so many lines of rows: the larger of what their surprise and, beside others, their level make. */
+void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const int64_t *lines,
+                         double *score);
 
 #endif

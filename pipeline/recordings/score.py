@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.config.settings import Limits, MachineRule
 from pipeline.engine.engine import Engine, Scores
-from pipeline.network import layers, prior
+from pipeline.network import prior
+from pipeline.network.parameters import Params
 from pipeline.recordings.tables import Table
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
 
@@ -106,7 +107,7 @@ def score(
     progress: Callable[[int], None] | None = None,
     rule: MachineRule | None = None,
     known: prior.Prior | None = None,
-    params: layers.Params | None = None,
+    params: Params | None = None,
     freeze_at: int | None = None,
     explain: bool = False,
 ) -> Scored:

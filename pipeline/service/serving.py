@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pipeline.config.settings import Config, read_secret
 from pipeline.console import Server, Status, make_token
-from pipeline.engine.engine import compile_network
 from pipeline.mqtt import Receiver
 from pipeline.mqtt.announcements import command_filters
 from pipeline.mqtt.embedded import EmbeddedBroker
@@ -76,7 +75,7 @@ def serve(
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
 
-    `on_open` gets the addresses of the broker and of the console (None if none) before the network is compiled.
+    `on_open` gets the addresses of the broker and of the console (None if none) before readings are waited for.
     `config_path`: the file that `config` was read from, for the console to show. `any_console_port`: where the
     console's port is taken, another one will do.
     """
@@ -127,9 +126,6 @@ def serve(
             if on_open is not None:
                 broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
                 on_open(broker, None if console is None else console.url)
-            watchdog.status = lambda: "compiling the network"
-            log.info('network.compiling note="one to two minutes at the first start, then from the cache"')
-            compile_network()
         if on_start is not None:
             on_start(service, port)
         receiver.start()

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pipeline.config.prior_file import priors_of
 from pipeline.config.settings import Config, duration_ns, match_rule
 from pipeline.engine.commands import Command, CommandError
+from pipeline.engine.earlier import SnapshotError
 from pipeline.engine.engine import Engine
-from pipeline.engine.fleet import Fleet, LaterFormatError, SnapshotError
+from pipeline.engine.fleet import Fleet, LaterFormatError
 from pipeline.files import PRIVATE_FILE, make_folder, open_private, open_to_others
 from pipeline.records import Ints, Machine, Readings
 from pipeline.storage.journal import Journal

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.config.settings import Alert, Limits, MachineRule, Sensor
 from pipeline.engine.commands import Command
 from pipeline.engine.engine import Engine
-from pipeline.network import layers
+from pipeline.network.parameters import Params, with_context
 from pipeline.network.prior import Prior
 from pipeline.records import Machine, Reading
 
@@ -121,9 +121,7 @@ def batches(messages: Iterator[Message], commands: dict[int, list[Command]] | No
     yield batch
 
 
-def engine(
-    rule: MachineRule | None = None, params: layers.Params | None = None, prior: Prior | None = None
-) -> Engine:
+def engine(rule: MachineRule | None = None, params: Params | None = None, prior: Prior | None = None) -> Engine:
     """An engine that writes a score every 10 s and its sensors every minute."""
     return Engine(
         10 * SECOND,
@@ -298,9 +296,9 @@ def wide() -> Scenario:
     return Scenario("wide", engine, steps)
 
 
-def with_context() -> Scenario:
+def remembering() -> Scenario:
     """The population that is off by default."""
-    params = layers.with_context(layers.Params())
+    params = with_context(Params())
     return Scenario(
         "context", lambda: engine(params=params), lambda: batches(told("m", broken(life(71, 2_500, 2), 71)))
     )
@@ -308,7 +306,7 @@ def with_context() -> Scenario:
 
 def impatient() -> Scenario:
     """Other numbers of some parts, so that none is fixed by chance."""
-    params = layers.Params()
+    params = Params()
     params = params._replace(evidence=params.evidence._replace(patience=900))
     return Scenario(
         "parameters", lambda: engine(params=params), lambda: batches(told("m", broken(life(73, 3_500, 3), 73)))
@@ -329,6 +327,6 @@ def scenarios(samples: Path) -> list[Scenario]:
         each_alone(),
         never_moved(),
         wide(),
-        with_context(),
+        remembering(),
         impatient(),
     ]

@@ -19,6 +19,7 @@ from scenarios import Scenario, scenarios
 
 from pipeline.engine.commands import Command
 from pipeline.engine.engine import Engine, Scores
+from pipeline.network.parameters import CONTEXT
 from pipeline.records import Point, Readings
 from pipeline.sinks.lines import line
 
@@ -52,13 +53,22 @@ def of_points(points: list[Point]) -> bytes:
     return "\n".join(str(line(point)) for point in told).encode()
 
 
-def of_scores(scores: Scores) -> list[bytes]:
-    """Everything that is said of rows and of their sensors."""
+ENTRY = (
+    *("line", "value", "expected", "usual", "level", "witness", "sigmas", "dendrite", "rarity", "aged", "ageing"),
+    *("quality", "masked", "changed"),
+)
+
+
+def of_scores(scores: Scores, populations: int) -> list[bytes]:
+    """Everything that is said of rows and of their sensors; so many populations run."""
     said = scores._asdict()
-    account = said.pop("account")
-    account = account._replace(ageing=account.ageing[account.aged])  # of the others it says nothing
+    account, lost = said.pop("account"), said.pop("lost")
     del said["news"]  # is in the points
-    return [canonical(np.asarray(column)) for column in (*said.values(), *account)]
+    columns = {name: account[name] for name in ENTRY}
+    columns["rarity"] = account["rarity"][:, :populations]
+    aged = np.ascontiguousarray(account["ageing"][account["aged"]])  # of the others it says nothing
+    columns["ageing"] = aged.view(np.float64).reshape(-1, len(aged.dtype.fields or ()))
+    return [canonical(column) for column in (*said.values(), *columns.values(), lost["line"], lost["time_ns"])]
 
 
 def at_the_end(engine: Engine) -> bytes:
@@ -70,6 +80,7 @@ def at_the_end(engine: Engine) -> bytes:
 def vector(scenario: Scenario) -> Vector:
     """Live a scenario, and keep what the network says."""
     engine = scenario.engine()
+    populations = CONTEXT if engine.params.weights[-1] == 0.0 else len(engine.params.weights)
     kept: list[Scores] = []
     readings, rows, points = [], [], []
     for step in scenario.steps():
@@ -82,12 +93,12 @@ def vector(scenario: Scenario) -> Vector:
         scores = engine.step(arranged)
         kept.append(scores)
         readings.append(digest([canonical(column) for column in arranged]))
-        rows.append(digest(of_scores(scores)))
+        rows.append(digest(of_scores(scores, populations)))
         points.append(digest([of_points(engine.points(scores))]))
     scores = engine.finish()
     kept.append(scores)
     readings.append(digest([canonical(column) for column in Readings.none()]))
-    rows.append(digest(of_scores(scores)))
+    rows.append(digest(of_scores(scores, populations)))
     points.append(digest([of_points(engine.points(scores)), at_the_end(engine)]))
     columns = {name: np.concatenate([np.asarray(getattr(one, name)) for one in kept]) for name in ROWS}
     return {**columns, "readings": np.array(readings), "rows": np.array(rows), "points": np.array(points)}

@@ -1,0 +1,79 @@
+"""Parts of the network in C, called one by one; and the network in double precision, for its naive twin."""
+
+import importlib
+import importlib.util
+import re
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import cffi
+
+import build_core
+from pipeline.network._core import ffi
+from pipeline.network.block import Block
+
+PACKAGES = ("pipeline", "encoders")
+
+
+def part(block: Block, number: int, name: str):
+    """A part of a line of a machine, as C takes it."""
+    kind = block.line.dtype
+    address = block.line.ctypes.data + number * kind.itemsize + kind.fields[name][1]
+    field = dict(ffi.typeof("struct sw_line").fields)[name]
+    return ffi.cast(ffi.getctype(field.type, "*"), address)
+
+
+class Precise(NamedTuple):
+    """The engine, and the core below it."""
+
+    Engine: type
+    ffi: Any
+    lib: Any
+
+
+@cache
+def double_precision() -> Precise:
+    """A network whose bulky arrays have 64 bits a number instead of 32.
+
+    It is the same source, compiled once more, and a copy of the packages of its own, so that both live side by side.
+    """
+    folder = Path(tempfile.mkdtemp())
+    core = compiled(folder)
+    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in PACKAGES}
+    for name in ours:
+        del sys.modules[name]
+    try:
+        sys.modules["pipeline.network._core"] = core
+        return Precise(importlib.import_module("pipeline.engine.engine").Engine, core.ffi, core.lib)
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+
+
+def compiled(folder: Path) -> ModuleType:
+    """The core with doubles for floats, but for those of the C library."""
+    header = folder / "double_precision.h"
+    library = ("alloca", "math", "stdbool", "stddef", "stdint", "stdlib", "string")
+    ours = {"float": "double", "sqrtf": "sqrt", "fabsf": "fabs"}
+    text = [f"#include <{name}.h>" for name in library] + [f"#define {one} {other}" for one, other in ours.items()]
+    header.write_text("\n".join(text) + "\n")
+    ffi_builder = cffi.FFI()
+    ffi_builder.cdef(re.sub(r"\bfloat\b", "double", build_core.declarations()))
+    ffi_builder.set_source(
+        "_core_in_double_precision",
+        "\n".join(f'#include "{name}"' for name in build_core.HEADERS),
+        sources=build_core.sources(),
+        include_dirs=[str(build_core.ROOT)],
+        extra_compile_args=[*build_core.OPTIONS, "-include", str(header)],
+        libraries=["m"],
+    )
+    made = ffi_builder.compile(tmpdir=str(folder))
+    spec = importlib.util.spec_from_file_location("_core_in_double_precision", made)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
