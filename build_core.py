@@ -1,14 +1,24 @@
 """Compile the network, which is C, into the extension that `pipeline.network.binding` uses: `python build_core.py`.
 
-One source for every machine: no fast-math, no fused operations, so that all of them compute the same bits.
+One source for every machine: no fast-math, no fused operations, so that all of them compute the same bits. `setup.py`
+takes from here what `pip install .` compiles; paths are relative there, as a source distribution needs them.
+`python build_core.py --missing` says which packages of Debian a compilation needs that this system does not have.
 """
 
+from __future__ import annotations
+
+import os
 import re
+import shlex
 import shutil
+import sys
+import sysconfig
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cffi
+if TYPE_CHECKING:
+    import cffi  # not there yet where only --missing is asked
 
 ROOT = Path(__file__).parent
 MODULE = "pipeline.network._core"
@@ -56,25 +66,46 @@ def declarations() -> str:
     return re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
 
 
+def files(ending: str) -> list[str]:
+    """All files of C with this ending."""
+    return [
+        str(path)
+        for folder in ("encoders", "pipeline/network")
+        for path in sorted((ROOT / folder).glob(f"*{ending}"))
+    ]
+
+
 def sources() -> list[str]:
     """Every file that is compiled."""
-    return [str(path) for folder in ("encoders", "pipeline/network") for path in sorted((ROOT / folder).glob("*.c"))]
+    return files(".c")
 
 
 def extension(options: list[str] | None = None) -> cffi.FFI:
     """What is to be compiled; further `options` for the compiler come last."""
+    import cffi
+
     ffi = cffi.FFI()
     ffi.cdef(declarations())
     ffi.set_source(
         MODULE,
         "\n".join(f'#include "{header}"' for header in HEADERS),
         sources=sources(),
+        depends=[*files(".h"), str(ROOT / "build_core.py")],
         include_dirs=[str(ROOT)],
         extra_compile_args=[*OPTIONS, *WARNINGS, *(options or [])],
         libraries=["m"],
         py_limited_api=True,
     )
     return ffi
+
+
+def missing() -> list[str]:
+    """The packages of Debian with what a compilation needs, as far as it is not here."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    packages = [] if shutil.which(compiler) else ["gcc", "libc6-dev"]
+    if not any(Path(sysconfig.get_path(place), "Python.h").exists() for place in ("include", "platinclude")):
+        packages.append(f"python{sysconfig.get_python_version()}-dev")
+    return packages
 
 
 def build(folder: Path, options: list[str] | None = None) -> Path:
@@ -88,12 +119,11 @@ def build_if_older() -> Path:
     """The extension in its place, compiled unless it is newer than everything that it is made of."""
     folder = ROOT / "pipeline" / "network"
     made = [path for path in folder.glob("_core.*") if path.suffix == ".so"]
-    parts = [path for part in ("encoders", "pipeline/network") for path in (ROOT / part).glob("*.[ch]")]
-    newest = max(path.stat().st_mtime_ns for path in (*parts, Path(__file__)))
+    newest = max(Path(part).stat().st_mtime_ns for part in (*files(".[ch]"), __file__))
     if made and made[0].stat().st_mtime_ns > newest:
         return made[0]
     return build(folder)
 
 
 if __name__ == "__main__":
-    print(build(ROOT / "pipeline" / "network"))  # noqa: T201
+    print(" ".join(missing()) if "--missing" in sys.argv else build(ROOT / "pipeline" / "network"))  # noqa: T201
