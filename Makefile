@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
-RUN_LOCKS := constraints.txt constraints-trial.txt
+RUN_LOCKS := constraints.txt constraints-files.txt constraints-demo.txt
 DEV_LOCKS := $(RUN_LOCKS) constraints-dev.txt
+NETWORK := setup.py build_core.py $(wildcard encoders/*.[ch] pipeline/network/*.[ch])
 QUALITY_DATA ?= benchmarks/quality/data
 
 # Tests wait for servers and timers for more than half of their time.
@@ -12,7 +13,7 @@ WORKERS ?= 3
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
-.PHONY: run test lint explore bench faults quality ablations golden parity sbom lock clean
+.PHONY: run test lint explore bench faults quality ablations golden sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -57,32 +58,27 @@ ablations: $(VENV)/.run ## what each population is worth, by the same scoreboard
 golden: $(VENV)/.run ## what the network says, bit by bit, against tests/golden
 	@$(BIN)/python tests/golden/vectors.py check
 
-parity: $(VENV)/.dev ## the network in C against the one for Numba, number by number, and against tests/golden
-	$(BIN)/python build_core.py
-	$(BIN)/python benchmarks/parity.py
-	$(BIN)/python benchmarks/parity.py golden
-
 $(VENV)/bin/python:
 	@echo "setting up Python packages in $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "installing python3-venv"; \
 		tests/apt.sh update -qq && tests/apt.sh install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
-# The exact files that the tests ran with (constraints*.txt, `make lock`); the project itself has no hash.
-# Compiling the network takes longest and needs few of the packages, so it goes on beside the installing of the others.
-# If it fails here, the service does it and says why. Modules are compiled by Python when they are first used.
+# The exact files that the tests ran with (constraints*.txt, `make lock`); the project itself has no hash. Its network
+# is C and compiled here, in seconds; without apt, pip says what is missing. Modules are compiled by Python when they
+# are first used.
 define install
-	@sed -nE '/^(llvmlite|msgspec|numba|numpy|pyyaml)==/,/[^\\]$$/p' constraints.txt >$(VENV)/network.txt
-	@$(PIP) --no-compile --require-hashes -r $(VENV)/network.txt
-	@echo "compiling the network beside it (a minute or two, once)"
-	@$(BIN)/python -c 'from pipeline.engine.engine import compile_network; compile_network()' 2>/dev/null & \
-		$(PIP) --no-compile --require-hashes $(1:%=-r %) && $(PIP) --no-compile --no-deps --no-build-isolation -e . && wait
+	@$(PIP) --no-compile --require-hashes $(1:%=-r %)
+	@missing="$$($(BIN)/python build_core.py --missing)"; \
+		[ -z "$$missing" ] || ! command -v apt-get >/dev/null || { echo "installing $$missing"; tests/apt.sh update -qq && \
+		tests/apt.sh install -y -qq --no-install-recommends $$missing; }
+	@$(PIP) --no-compile --no-deps --no-build-isolation -e .
 	@touch $@
 endef
 
-$(VENV)/.run: $(VENV)/bin/python pyproject.toml $(RUN_LOCKS)
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml $(RUN_LOCKS) $(NETWORK)
 	$(call install,$(RUN_LOCKS))
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(DEV_LOCKS)
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(DEV_LOCKS) $(NETWORK)
 	$(call install,$(DEV_LOCKS))
 	@touch $(VENV)/.run
 

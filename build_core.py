@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -101,10 +102,14 @@ def extension(options: list[str] | None = None) -> cffi.FFI:
 
 def missing() -> list[str]:
     """The packages of Debian with what a compilation needs, as far as it is not here."""
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
-    packages = [] if shutil.which(compiler) else ["gcc", "libc6-dev"]
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    packages = []
+    if not shutil.which(compiler[0]):
+        packages += ["gcc", "libc6-dev"]
+    elif subprocess.run([*compiler, "-E", "-xc", "-"], input=b"#include <math.h>", capture_output=True).returncode:
+        packages += ["libc6-dev"]  # which gcc only recommends
     if not any(Path(sysconfig.get_path(place), "Python.h").exists() for place in ("include", "platinclude")):
-        packages.append(f"python{sysconfig.get_python_version()}-dev")
+        packages += [f"python{sysconfig.get_python_version()}-dev"]
     return packages
 
 

@@ -9,8 +9,6 @@ command -v openssl >/dev/null || missing="$missing openssl"
 command -v influxd >/dev/null || missing="$missing influxdb"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
-command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # for the network in C
-[ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || missing="$missing python3-dev"
 command -v docker-compose >/dev/null || missing="$missing docker-compose"
 [ -z "$missing" ] && exit 0
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
