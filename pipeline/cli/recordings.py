@@ -248,7 +248,7 @@ def evaluate(
     from pipeline.recordings import evaluation
     from pipeline.recordings.labels import LabelsError, read_labels
     from pipeline.recordings.report import facts, remarks, tabulate
-    from pipeline.recordings.tables import TableError, read_table
+    from pipeline.recordings.tables import TableError, need, read_table
 
     if (labels is None) == (label_column is None):
         fail("labels are missing: give either --labels FILE or --label-column NAME")
@@ -257,6 +257,8 @@ def evaluate(
     rules = configured(config).machines
     priors = priors_of(rules)
     try:
+        if to is not None:
+            need("matplotlib")
         tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
         given = [] if labels is None else read_labels(labels, tables)
     except (TableError, LabelsError) as error:

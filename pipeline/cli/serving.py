@@ -94,10 +94,11 @@ def demo(
     with until_stopped() as stop:
         from pipeline.commissioning.demo import DemoError, play_demo
         from pipeline.mqtt.embedded import NotInstalled
+        from pipeline.recordings.tables import TableError
 
         try:
             play_demo(out, files, seconds, stop)
-        except NotInstalled as error:
+        except (NotInstalled, TableError) as error:
             fail(str(error))
         except (DemoError, OSError) as error:
             fail(str(error), 1)

@@ -2,7 +2,7 @@
 
 A plant uses a real broker: this one speaks MQTT 3.1.1, takes a few thousand messages a second, keeps nothing across a
 restart and can lose what a publisher sent last before it hung up. A gateway has no use for it: amqtt,
-which is the extra `trial`, is imported only when this broker starts.
+which is of the extra `demo`, is imported only when this broker starts.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def need() -> None:
     if importlib.util.find_spec("amqtt") is None:
         raise NotInstalled(
             "mqtt.url is not set, and the embedded broker, for trying out, is not installed: "
-            "set mqtt.url to that of your broker (mqtt.url: mqtt://HOST:1883), or run: pip install amqtt"
+            "set mqtt.url to that of your broker (mqtt.url: mqtt://HOST:1883), or run: pip install 'spikewatch[demo]'"
         )
 
 

@@ -1,8 +1,8 @@
 """A scored recording as a picture: each sensor with its labels, its alarms and its expected band; below, the score.
 
 However long the recording, a picture has as many columns as pixels: each shows the lowest and the highest value that
-fell into it, so a spike of one row in a million is seen. The only file that knows matplotlib, and only its objects:
-no window, no global state.
+fell into it, so a spike of one row in a million is seen. The only file that knows matplotlib, which is of the
+extra `files`, and only its objects: no window, no global state.
 """
 
 import warnings

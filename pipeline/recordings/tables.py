@@ -1,9 +1,11 @@
 """Recorded machines as tables: the reader that scoring and replaying files share.
 
-Rows stay in file order, none is dropped. pandas is imported where it is used, so that the service does not carry it.
+Rows stay in file order, none is dropped. A gateway has no use for pandas and pyarrow: they are the extra `files`, and
+imported where they are used.
 """
 
 import gzip
+import importlib.util
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +38,12 @@ class Table(NamedTuple):
     values: Floats  # (rows, sensors), NaN where a reading is missing
     skipped: list[str]  # columns that are not numeric
     labelled: Bools | None = None  # (rows,), of the label column where one was asked for
+
+
+def need(package: str) -> None:
+    """Raises TableError, with what to do, where a package of the extra `files` is missing."""
+    if importlib.util.find_spec(package) is None:
+        raise TableError(f"recorded files need {package}, which is not installed: pip install 'spikewatch[files]'")
 
 
 def stem(path: Path) -> str:
@@ -123,10 +131,12 @@ def times(cells: Sequence[str]) -> list[int | None]:
 
 
 def _read(path: Path) -> "pd.DataFrame":
+    need("pandas")
     import pandas as pd
 
     try:
         if path.name.lower().endswith(".parquet"):
+            need("pyarrow")
             return pd.read_parquet(path)
         opener = gzip.open if path.name.lower().endswith(".gz") else open
         with opener(path, "rt", encoding="utf-8-sig") as file:
