@@ -1,15 +1,20 @@
-"""How a machine is made ready for `make run` and `make test`."""
+"""How a machine is made ready for `make run` and `make test`, and what a gateway installs."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
 
 ROOT = Path(__file__).parent.parent
 APT = ROOT / "tests" / "apt.sh"
@@ -88,8 +93,88 @@ def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_n
     project = build["project"]
     gateway = set(pinned("constraints.txt"))
     assert names(project["dependencies"]) | names(build["build-system"]["requires"]) <= gateway
-    assert not names(project["optional-dependencies"]["trial"]) & gateway
+    own = names(project["optional-dependencies"]["files"]) | names(project["optional-dependencies"]["demo"])
+    assert not own & gateway
     made = gateway
     for extra, needs in project["optional-dependencies"].items():
         made |= set(pinned(f"constraints-{extra}.txt"))
-        assert names(needs) <= made, extra
+        assert names(needs) - {"spikewatch[files]"} <= made, extra
+
+
+OF_EXTRAS = {"pandas", "pyarrow", "matplotlib", "amqtt"}
+
+
+def test_the_service_loads_nothing_that_a_gateway_does_not_install():
+    code = "import sys, pipeline.service.service, pipeline.service.serving, pipeline.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not OF_EXTRAS & set(loaded.split())
+
+
+@pytest.mark.parametrize(
+    ("lacks", "arguments", "extra"),
+    [
+        ("pandas", ["score", "press.csv", "--out", "scores"], "files"),
+        ("pandas", ["replay", "press.csv", "--url", "mqtt://127.0.0.1:1"], "files"),
+        ("pandas", ["tune", "press.csv"], "files"),
+        ("pandas", ["prior", "press.csv", "--out", "press.json"], "files"),
+        ("pandas", ["demo"], "files"),
+        ("amqtt", ["demo"], "demo"),
+        ("pyarrow", ["score", "press.parquet", "--out", "scores"], "files"),
+        ("matplotlib", ["evaluate", "press.csv", "--label-column", "fault", "--out", "charts"], "files"),
+    ],
+)
+def test_a_command_whose_extra_is_not_installed_names_it(
+    lacks: str, arguments: list[str], extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "press.csv").write_text("time,heat,fault\n1,2,0\n")
+    monkeypatch.setitem(sys.modules, lacks, None)
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert f"pip install 'spikewatch[{extra}]'" in ended.stderr
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """What the container's build stage copies, as a folder of its own."""
+    folder = tmp_path / "src"
+    for line in re.findall(r"^COPY (?!--)(.*)$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE):
+        *parts, to = line.split()
+        for part in parts:
+            if (ROOT / part).is_dir():
+                shutil.copytree(ROOT / part, folder / to, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+            else:
+                folder.mkdir(exist_ok=True)
+                shutil.copy(ROOT / part, folder / to)
+    return folder
+
+
+def packed(folder: Path, what: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Make a `wheel` or an `sdist` of a folder's project, into its `dist`."""
+    code = f"from setuptools import build_meta; build_meta.build_{what}('dist')"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True)
+
+
+def test_the_source_distribution_makes_one_wheel_for_every_python_with_the_network_and_without_its_sources(
+    sources: Path, tmp_path: Path
+):
+    made = packed(sources, "sdist")
+    assert made.returncode == 0, made.stderr
+    subprocess.run(["tar", "xf", *(sources / "dist").iterdir(), "-C", tmp_path], check=True)
+    (unpacked,) = tmp_path.glob("spikewatch-*")
+    made = packed(unpacked, "wheel")
+    assert made.returncode == 0, made.stderr
+    (wheel,) = (unpacked / "dist").glob("*.whl")
+    assert "-cp311-abi3-linux_" in wheel.name
+    held = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in held if name.endswith(".so")] == ["pipeline/network/_core.abi3.so"]
+    assert "pipeline/console/assets/console.js" in held
+    assert not [name for name in held if name.endswith((".c", ".h"))]
+
+
+def test_without_a_compiler_what_to_install_is_said(sources: Path):
+    made = packed(sources, "wheel", CC="no-such-compiler")
+    assert made.returncode != 0
+    assert "apt install gcc libc6-dev" in made.stderr.splitlines()[-1]
