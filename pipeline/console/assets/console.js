@@ -98,7 +98,7 @@ function cover(message) {
 async function starting(error) {
   const health = await read("/api/health").catch(() => null);
   if (health?.safe_mode && location.hash !== "#/configuration") location.hash = "#/configuration";
-  else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}. The first start compiles the network, which takes about a minute.`)));
+  else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}.`)));
 }
 
 function show() {
