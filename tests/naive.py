@@ -1,9 +1,9 @@
-"""The network of one machine in plain Python: the referee of the compiled one.
+"""The network of one machine in plain Python: the referee of the one in C.
 
 Written from the equations of the detector's page, one class per population and the page's step numbers beside the
 code; it shares no line with the product. It promises the values of that page for any rows and step times, and to be
 readable; it does not promise speed. Sums run left to right in explicit loops, because the built-in `sum`
-compensates its rounding since Python 3.12 and compiled code does not.
+compensates its rounding since Python 3.12 and C does not.
 
 Symbols: x a reading, q the readings its channel had before, e the elapsed time of a channel in its usual steps
 (1.0 when readings are regular), `a` a surprise as -log10 of its tail probability.

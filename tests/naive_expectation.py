@@ -1,4 +1,4 @@
-"""Expectation, modes and evidence of one machine in plain numpy: the referee of the compiled ones.
+"""Expectation, modes and evidence of one machine in plain numpy: the referee of those in C.
 
 One machine of at most sixteen lines, every row one usual interval. Written from the equations, whole matrices at a
 time, with an inverse by numpy; it shares no line with the product.

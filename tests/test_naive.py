@@ -1,4 +1,4 @@
-"""The naive twin gives the values that the detector's page promises, so it may referee the compiled network."""
+"""The naive twin gives the values that the detector's page promises, so it may referee the network in C."""
 
 import copy
 import math
