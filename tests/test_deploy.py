@@ -116,7 +116,7 @@ def test_the_image_has_no_compiler():
 ONE_SCORE = """
 import ctypes
 
-ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE; a kernel before Linux 6.3 does not know it, and forbids nothing
+ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, which a kernel before Linux 6.3 does not know
 
 import pipeline.service.serving
 from pipeline.engine.engine import Engine

@@ -233,8 +233,8 @@ class Service:
     def run(self, source: Source, stop: threading.Event) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
         self._announced = source.publish
-        # The network gives up the interpreter lock while it steps and wants it back when it is done; with Python's 5 ms
-        # every batch could wait that long for another thread.
+        # The network gives up the interpreter lock while it steps, and wants it back when it is done: with Python's
+        # 5 ms every batch could wait that long for another thread.
         sys.setswitchinterval(0.0005)
         self._thread.start()
         now = time.monotonic()
