@@ -13,9 +13,7 @@ void sw_modes_init_machine(const struct sw_modes_params *params, struct sw_modes
 
 void sw_modes_locate(const struct sw_cohort *cohort, const struct sw_room *room)
 {
-    /* Of the first cohort, whichever is located, as `modes.locate` is called in judgement.py. It should be that of
-       this cohort, `room->cohort[cohort->number]`; until both are changed at once they say the same. */
-    const double *deviation = room->cohort[0].deviation;
+    const double *deviation = room->cohort[cohort->number].deviation;
     for (int64_t p = 0; p < cohort->size; p++) {
         struct sw_modes_line *line = &cohort->member[p]->modes;
         int64_t i = p * SW_FEATURES;
