@@ -57,14 +57,16 @@ HEADERS = (
         )
     ),
 )
+MATHEMATICS = "pipeline/network/math.h"  # most of which is for C alone
 OPTIONS = ["-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno"]
 WARNINGS = ["-Wall", "-Wextra"]
 
 
 def declarations() -> str:
-    """All types and functions of the headers, without what only a preprocessor understands."""
+    """All types and functions of the headers, without what only a compiler understands."""
     text = "\n".join((ROOT / header).read_text() for header in HEADERS)
-    return re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    mathematics = re.findall(r"^double \w+\([^)]*\);", (ROOT / MATHEMATICS).read_text(), re.MULTILINE)
+    return re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
 
 
 def files(ending: str) -> list[str]:
@@ -89,7 +91,7 @@ def extension(options: list[str] | None = None) -> cffi.FFI:
     ffi.cdef(declarations())
     ffi.set_source(
         MODULE,
-        "\n".join(f'#include "{header}"' for header in HEADERS),
+        "\n".join(f'#include "{header}"' for header in (MATHEMATICS, *HEADERS)),
         sources=sources(),
         depends=[*files(".h"), str(ROOT / "build_core.py")],
         include_dirs=[str(ROOT)],

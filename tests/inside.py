@@ -66,7 +66,7 @@ def compiled(folder: Path) -> ModuleType:
     ffi_builder.cdef(re.sub(r"\bfloat\b", "double", build_core.declarations()))
     ffi_builder.set_source(
         "_core_in_double_precision",
-        "\n".join(f'#include "{name}"' for name in build_core.HEADERS),
+        "\n".join(f'#include "{name}"' for name in (build_core.MATHEMATICS, *build_core.HEADERS)),
         sources=build_core.sources(),
         include_dirs=[str(build_core.ROOT)],
         extra_compile_args=[*build_core.OPTIONS, "-include", str(header)],

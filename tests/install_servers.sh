@@ -10,6 +10,9 @@ command -v influxd >/dev/null || missing="$missing influxdb"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
 command -v docker-compose >/dev/null || missing="$missing docker-compose"
+# The core runs on another processor's instructions, too.
+command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
+command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 [ -z "$missing" ] && exit 0
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi

@@ -10,12 +10,6 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-import numpy as np
-
-from pipeline.network.binding import Records
-from pipeline.network.parameters import Drift
-from pipeline.records import Floats
-
 SURE = 1.645  # standard errors of a pace within which it may as well be none
 SPREAD = 2.5  # standard errors on either side of a forecast: machines age neither evenly nor as others did; measured
 DAY_NS = 86_400e9
@@ -170,20 +164,3 @@ def fields(one: Ageing) -> dict[str, float | int | str | bool]:
             "days_latest": one.forecast.latest,
         }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def shifts(params: Drift, drift: Records) -> tuple[Floats, Floats]:
-    """How far lines have moved since commissioning, in deviations, and how far they move in a row; see `drift.h`."""
-    known = (drift["rows"] >= params.known) & (drift["variance"] > 0.0)
-    deviation = np.sqrt(np.where(known, drift["variance"], np.inf))
-    n = np.where(known, drift["rows"], params.known) - params.begin
-    behind = lag(n, params.slow) - lag(n, params.fast)
-    # Until the two means have different memories they are one and the same.
-    pace = (drift["fast"] - drift["slow"]) / deviation / np.where(behind > 0.0, behind, np.inf)
-    return drift["carried"] + (drift["fast"] - drift["reference"]) / deviation, pace
-
-
-def lag(rows: Floats, memory: float) -> Floats:
-    """Rows by which a mean of that memory lags behind what moves steadily, after so many rows."""
-    later = (memory - 1.0) - 0.5 * (memory - 1.0) * (1.0 - 1.0 / memory) ** np.maximum(rows - memory, 0.0)
-    return np.where(rows <= memory, np.maximum(rows - 1.0, 0.0) / 2.0, later)

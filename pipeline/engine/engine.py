@@ -814,9 +814,9 @@ class Engine:
         return tuple(self._silence.silent)
 
     def _shifts(self, slot: int) -> tuple[Shift, ...]:
-        own = self._own(slot)
-        sigmas, per_row = ageing.shifts(self.params.drift, own["drift"])
-        usual_ns = own["clock"]["usual_ns"]
-        per_day = per_row * NANOSECONDS_PER_DAY / np.where(usual_ns > 0.0, usual_ns, np.inf)
-        names = (self.fleet.lines[line][1] for line in self._roster(slot).tolist())
-        return tuple(map(Shift, names, sigmas.tolist(), per_day.tolist()))
+        lines, usual_ns = self._roster(slot).tolist(), self._own(slot)["clock"]["usual_ns"].tolist()
+        moved = self._core.shifts(slot) if lines else []
+        return tuple(
+            Shift(self.fleet.lines[line][1], sigmas, per_row * NANOSECONDS_PER_DAY / one if one > 0.0 else 0.0)
+            for line, one, (sigmas, per_row) in zip(lines, usual_ns, moved, strict=True)
+        )

@@ -180,6 +180,13 @@ class Core:
         lib.sw_ages(self.params, block.pointer, room, ffi.from_buffer("struct sw_wear_measured[]", out))
         return out
 
+    def shifts(self, slot: int) -> list[tuple[float, float]]:
+        """How far each line that has had a reading has moved, and moves in a row; see `drift.h`."""
+        params, block = ffi.addressof(self.params, "drift"), self.block(slot)
+        lines = ffi.cast("struct sw_line *", block.line.ctypes.data)
+        drifts = [ffi.addressof(lines[number], "drift") for number in block.order.tolist()]
+        return [(lib.sw_drift_shift(params, one), lib.sw_drift_pace(params, one)) for one in drifts]
+
     def confirm(self, slot: int) -> None:
         """A person says that what the machine does now is normal."""
         lib.sw_confirm(self.params, self.block(slot).pointer)

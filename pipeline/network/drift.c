@@ -21,13 +21,28 @@ static void commission(const struct sw_cohort *cohort, int64_t place)
     }
 }
 
-/* How far a line has moved, in deviations at commissioning. */
-static double shift(const struct sw_drift_params *params, const struct sw_drift_line *line)
+double sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line)
 {
     double carried = (double)line->carried;
     if (line->rows < params->known || line->variance <= 0.0)
         return carried;
     return carried + (line->fast - line->reference) / sw_square_root(line->variance);
+}
+
+double sw_drift_lag(double rows, double memory)
+{
+    if (rows <= memory)
+        return sw_most(rows - 1.0, 0.0) / 2.0;
+    return (memory - 1.0) - 0.5 * (memory - 1.0) * sw_power(1.0 - 1.0 / memory, rows - memory);
+}
+
+double sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line)
+{
+    double rows = line->rows - params->begin;
+    double behind = sw_drift_lag(rows, params->slow) - sw_drift_lag(rows, params->fast);
+    if (line->rows < params->known || line->variance <= 0.0 || behind <= 0.0)
+        return 0.0;
+    return (line->fast - line->slow) / sw_square_root(line->variance) / behind;
 }
 
 double sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line)
@@ -42,7 +57,7 @@ double sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift
 void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line *line)
 {
     *line = (struct sw_drift_line){
-        .carried = (float)shift(params, line),
+        .carried = (float)sw_drift_shift(params, line),
         .gain = sw_drift_gain(params, line),
         .low = line->low,
         .high = line->high,
@@ -136,7 +151,7 @@ bool sw_drift_moving(const struct sw_drift_params *params, const struct sw_drift
 {
     if (line->rows < params->known)
         return false;
-    double moved = shift(params, line);
+    double moved = sw_drift_shift(params, line);
     double deviation = sw_square_root(line->variance);
     double ahead = sw_with_sign(1.0, moved) * (line->fast - line->slow);
     double uncertain = sw_square_root((double)line->wander * sw_drift_shares(params));

@@ -76,6 +76,15 @@ int64_t sw_drift_follow(const struct sw_drift_params *params, const struct sw_co
 /* Commission a line anew; its shift goes on from what it is. */
 void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line *line);
 
+/* How far a line has moved, in deviations at commissioning. */
+double sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line);
+
+/* How far it moves in a row, by the two slow means. Until these have different memories they are one and the same. */
+double sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line);
+
+/* Rows by which a mean of that memory lags behind what moves steadily, after so many rows. */
+double sw_drift_lag(double rows, double memory);
+
 /* What a line shows now of a movement that the others tell, against what it showed of it when first commissioned. As
    the spread of what the others say is sure to tell; 1 for a line that nobody speaks of. */
 double sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line);

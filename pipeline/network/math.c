@@ -1,21 +1,122 @@
 #include "pipeline/network/math.h"
 
-double sw_exp(double x) { return exp(x); }
+#include <string.h>
 
-double sw_log(double x) { return log(x); }
+#include "pipeline/network/tables.h"
 
-double sw_log1p(double x) { return log1p(x); }
+#define LN2_HIGH 0x1.62e42fefa3800p-1 /* the natural logarithm of 2 in 42 bits, so that whole multiples are exact ... */
+#define LN2_LOW 0x1.ef35793c76730p-45 /* ... and what is missing */
+#define STEP_HIGH 0x1.62e42fef80000p-7 /* the same of a 64th of it, in 34 bits */
+#define STEP_LOW 0x1.1cf79abc9e3b4p-42
+#define STEPS_IN_1 0x1.71547652b82fep+6 /* 64 / ln 2 */
+#define ONE_OVER_LN10 0x1.bcb7b1526e50ep-2
+#define FIRST 0x3fe6000000000000u /* the bits of 0.6875, where the table of logarithms begins */
+#define TO_WHOLE 0x1.8p52 /* added and taken away again, it rounds to a whole number */
+#define MANTISSA 0x000fffffffffffffu
+#define LEAST_NORMAL 0x1p-1022
 
-double sw_log2(double x) { return log2(x); }
+static uint64_t bits_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 
-double sw_log10(double x) { return log10(x); }
+static double of_bits(uint64_t bits)
+{
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 
-double sw_power(double base, double exponent) { return pow(base, exponent); }
+/* 2 to a power from -1022 to 1023. */
+static double two_to(int64_t power) { return of_bits((uint64_t)(power + 1023) << 52); }
 
-double sw_cube_root(double x) { return cbrt(x); }
+/* exp(x) = 2^k 2^(i/64) exp(r), with r at most half a 64th of ln 2: five terms of its series. */
+double sw_exp(double x)
+{
+    if (!(x < 710.0)) /* or no number */
+        return x + INFINITY;
+    if (x < -746.0)
+        return 0.0;
+    double steps = (x * STEPS_IN_1 + TO_WHOLE) - TO_WHOLE;
+    int64_t step = (int64_t)steps, cell = step & 63, power = (step - cell) / 64;
+    double r = (x - steps * STEP_HIGH) - steps * STEP_LOW, square = r * r;
+    double beyond = r + square * ((0.5 + r * (1.0 / 6.0)) + square * (1.0 / 24.0 + r * (1.0 / 120.0)));
+    double found = EXPONENTIAL[cell] + EXPONENTIAL[cell] * beyond;
+    if (power < -1022) /* below what has all its bits: rounded once */
+        return found * two_to(power + 1022) * LEAST_NORMAL;
+    return power > 1023 ? found * 2.0 * two_to(power - 1) : found * two_to(power);
+}
+
+/* log(x) = k ln 2 - log(inverse) + log(1 + r), with r = m inverse - 1 to the last bit, as the inverse has ten bits and
+   so has the product of the upper half of m: ten terms of its series. */
+double sw_log(double x)
+{
+    uint64_t bits = bits_of(x);
+    double shift = 0.0;
+    if (bits - 0x0010000000000000u >= 0x7fe0000000000000u) { /* no normal number above 0 */
+        if (x == 0.0)
+            return -INFINITY;
+        if (!(x > 0.0 && x <= 0x1.fffffffffffffp+1023))
+            return x > 0.0 ? x : NAN;
+        bits = bits_of(x * 0x1p54);
+        shift = -54.0;
+    }
+    uint64_t above = bits - FIRST;
+    double power = (double)((int64_t)(above & ~MANTISSA) / ((int64_t)1 << 52)) + shift;
+    uint64_t cell = (above >> 46) & 63;
+    double m = of_bits(bits - (above & ~MANTISSA)), upper = of_bits(bits_of(m) & ~(uint64_t)0x7ffffff);
+    double inverse = LOGARITHM[cell].inverse;
+    double r = (upper * inverse - 1.0) + (m - upper) * inverse;
+    double square = r * r, fourth = square * square;
+    double first = -0.5 + r * (1.0 / 3.0), second = -0.25 + r * 0.2;
+    double third = -1.0 / 6.0 + r * (1.0 / 7.0), last = (-0.125 + r * (1.0 / 9.0)) - square * 0.1;
+    double series = (first + square * second) + fourth * (third + square * last);
+    double whole = power * LN2_HIGH + LOGARITHM[cell].logarithm;
+    double near = whole + r;
+    return near + (((whole - near) + r) + (power * LN2_LOW + square * series));
+}
+
+double sw_log10(double x) { return sw_log(x) * ONE_OVER_LN10; }
+
+/* What 1 + x loses in rounding is given back in first order. */
+double sw_log1p(double x)
+{
+    double sum = 1.0 + x;
+    if (sum == 1.0 || !(sum <= 0x1.fffffffffffffp+1023))
+        return x;
+    double lost = x < 1.0 ? x - (sum - 1.0) : 1.0 - (sum - x);
+    return sw_log(sum) + lost / sum;
+}
+
+double sw_power(double base, double exponent)
+{
+    if (exponent == 1.0)
+        return base;
+    return exponent == 0.0 || base == 1.0 ? 1.0 : sw_exp(exponent * sw_log(base));
+}
+
+/* A third of the exponent for a start, then Halley's method, which each time has three times as many digits. */
+double sw_cube_root(double x)
+{
+    if (!(x > 0.0 && x <= 0x1.fffffffffffffp+1023))
+        return x;
+    if (x < LEAST_NORMAL)
+        return sw_cube_root(x * 0x1p54) * 0x1p-18;
+    if (x > 0x1p1000)
+        return sw_cube_root(x * 0x1p-54) * 0x1p18;
+    double root = of_bits(bits_of(x) / 3 + 0x2a9f7893782da1ceu);
+    for (int i = 0; i < 3; i++) {
+        double cube = root * root * root;
+        root -= root * ((cube - x) / (cube + cube + x));
+    }
+    return root;
+}
 
 double sw_power_of_two_below(double x)
 {
-    double exponent = sw_floor(sw_log2(x));
-    return exponent < -1023.0 ? 0.0 : ldexp(1.0, (int)exponent);
+    if (x >= LEAST_NORMAL)
+        return of_bits(bits_of(x) & ~MANTISSA);
+    return x >= 0x1p-1023 ? 0x1p-1023 : 0.0;
 }

@@ -1,6 +1,11 @@
-/* Mathematics of the network: the one place that knows a mathematical library.
+/* Mathematics of the network, with the same bits on every machine whose doubles are those of IEEE 754.
 
-   Square root, absolute value, copied sign and floor are exact by IEEE 754. The others are those of the C library.
+   Square root, absolute value, copied sign and floor are exact everywhere, so they are the C library's. The others are
+   our own: within two steps of a double of the right value (`sw_log10`, `sw_log1p` three, and `sw_power` so many more
+   as its exponent times the base's logarithm says); tests/test_mathematics.py measures it. The method of the tables is
+   that of Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM
+   Transactions on Mathematical Software 15 (1989), and of its sequel for the logarithm (1990).
+
    Least and most keep the first of two values where neither is smaller, or where one is no number, as Python does. */
 #ifndef SW_MATH_H
 #define SW_MATH_H
@@ -20,10 +25,15 @@
 
 double sw_exp(double x);
 double sw_log(double x);
-double sw_log1p(double x);
-double sw_log2(double x);
 double sw_log10(double x);
+
+/* log(1 + x), for x that is not below 0. */
+double sw_log1p(double x);
+
+/* For a base that is not below 0. */
 double sw_power(double base, double exponent);
+
+/* For x that is not below 0. */
 double sw_cube_root(double x);
 
 /* The largest power of two that is not above x > 0; 0 where its inverse is no finite number. */

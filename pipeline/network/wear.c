@@ -65,14 +65,6 @@ bool sw_wear_due(const struct sw_drift_params *params, struct sw_wear *line, int
     return true;
 }
 
-/* Rows by which a mean of that memory lags behind what moves steadily, after so many rows. */
-static double lag(double rows, double memory)
-{
-    if (rows <= memory)
-        return (rows - 1.0) / 2.0;
-    return (memory - 1.0) - 0.5 * (memory - 1.0) * sw_power(1.0 - 1.0 / memory, rows - memory);
-}
-
 /* Covariance of two means of those memories of the same noise of variance 1, after so many rows. */
 static double joint(double rows, double memory, double longer)
 {
@@ -137,7 +129,7 @@ static struct movement gather(const struct sw_params *params, const struct sw_co
         found.lived += 1.0;
     }
     found.wander /= sw_most(found.lived, 1.0);
-    found.age = sw_most(found.age - lag(found.rows, means->fast), LEAST); /* the late mean lies so far behind */
+    found.age = sw_most(found.age - sw_drift_lag(found.rows, means->fast), LEAST); /* the late mean lies so far behind */
     found.settled = found.lived > 0.0;
     return found;
 }
@@ -169,7 +161,7 @@ static struct trend look_at_trend(const struct sw_params *params, const struct s
                                   struct sw_shared_room *shared, const struct movement *found)
 {
     const struct sw_drift_params *means = &params->drift;
-    struct trend trend = {.behind = lag(found->rows, means->slow) - lag(found->rows, means->fast)};
+    struct trend trend = {.behind = sw_drift_lag(found->rows, means->slow) - sw_drift_lag(found->rows, means->fast)};
     double noise = joint(found->rows, means->fast, means->fast) + joint(found->rows, means->slow, means->slow);
     noise -= 2.0 * joint(found->rows, means->fast, means->slow);
     trend.expected = found->squares * sw_square(trend.behind / found->age);
@@ -206,7 +198,7 @@ static void tell(const struct sw_params *params, const struct sw_cohort *cohort,
     out->deviation = deviation;
     out->mean = line->expectation.offset + unit * (line->wear.then - line->wear.carried);
     out->moved = deviation * moved;
-    out->lag = lag(line->wear.rows - means->begin, means->fast);
+    out->lag = sw_drift_lag(line->wear.rows - means->begin, means->fast);
     out->moved_error = deviation * sw_square_root(error);
     out->pace = deviation * pace;
     out->pace_error = deviation * sw_square_root(pace_error);

@@ -313,6 +313,40 @@ def impatient() -> Scenario:
     )
 
 
+def hasty(by_time: bool) -> Params:
+    """Numbers with which a machine soon does what takes others weeks."""
+    usual = Params()
+    return usual._replace(
+        clock=usual.clock._replace(by_time=by_time),
+        evidence=usual.evidence._replace(regime=8.0, patience=200.0, patience_first=80.0, patience_least=40.0),
+        drift=usual.drift._replace(begin=200.0, known=400.0, lost=40.0),
+        quality=usual.quality._replace(
+            run=20.0, runs=1.0, moves=300.0, trust=300.0, missed=10, intervals=10.0, pauses=1.5
+        ),
+    )
+
+
+def restless(seed: int, sensors: int, by_time: bool = True) -> Scenario:
+    """A machine that becomes another one several times, with two sensors that fail, and an answer to some of it.
+
+    It is accepted as a whole, has a new regime, is commissioned anew, and is confirmed while a sensor is masked.
+    """
+
+    def steps() -> Iterator[Step]:
+        table = life(seed, 3_600, sensors)
+        other = 400.0 * np.array([1.0, -1.0] * sensors)[:sensors]
+        table[900:960] += np.linspace(0, 1, 60)[:, None] * other
+        table[960:] += other
+        table[1_600:] = table[1_600:, ::-1]
+        table[2_300:2_500, 0] = table[2_300, 0]
+        table[2_800:3_000, -1] = -50.0
+        table[3_200:] *= 3.0
+        return batches(told("m", table), {2_480: [say("normal")], 2_960: [say("normal")]})
+
+    name = f"restless-{seed}-{sensors}" + ("" if by_time else "-by-count")
+    return Scenario(name, lambda: engine(params=hasty(by_time)), steps)
+
+
 def scenarios(samples: Path) -> list[Scenario]:
     """All of them; `samples`: the folder of recorded machines."""
     return [
@@ -329,4 +363,8 @@ def scenarios(samples: Path) -> list[Scenario]:
         wide(),
         remembering(),
         impatient(),
+        restless(3, 5),
+        restless(3, 18),
+        restless(3, 1),
+        restless(4, 4, by_time=False),
     ]

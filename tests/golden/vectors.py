@@ -5,8 +5,7 @@
 
 A file has the scores of the rows to look at, and a digest of each batch: of its readings, of all that is said of its
 rows and sensors, and of the numbers of its points. So the first batch that differs is known, and the files are small.
-One NaN is as another, and 0 as -0; all else is compared by its bits. Until the core has its own exponential and
-logarithm, the bits are those of one C library.
+One NaN is as another, and 0 as -0; all else is compared by its bits, which are the same on every machine.
 """
 
 import hashlib
