@@ -98,13 +98,15 @@ static void *cut(const void *column, int64_t begin, int64_t count, size_t size)
 /* Take in some readings; returns how many found a place. */
 static int64_t step(struct life *life, bool plain, int64_t begin, int64_t count, int64_t most)
 {
-    struct sw_fleet fleet = {life->block, life->machines, {10000000000, 60000000000}, 3600000000000};
+    struct sw_fleet fleet = {.block = life->block, .slots = life->machines,
+                             .scoring = {10000000000, 60000000000}, .ageing_ns = 3600000000000};
     void *columns[] = {cut(life->slot, begin, count, 8), cut(life->line, begin, count, 8),
                        cut(life->time_ns, begin, count, 8), cut(life->value, begin, count, 8),
                        cut(life->ends, begin, count, 1)};
     int64_t closing = rolled(life, life->machines);
-    struct sw_batch batch = {count, columns[0], columns[1], columns[2], columns[3], columns[4],
-                             !plain && rolled(life, 9) == 0, &closing};
+    struct sw_batch batch = {.readings = count, .slot = columns[0], .line = columns[1], .time_ns = columns[2],
+                             .value = columns[3], .ends = columns[4],
+                             .closings = !plain && rolled(life, 9) == 0, .closing = &closing};
     struct sw_said said = {.row_places = 2 + count / 8, .entry_places = 2 * most + count / 2, .lost_places = 2 * most,
                            .room_lines = most};
     said.row = malloc((size_t)said.row_places * sizeof *said.row);

@@ -59,7 +59,7 @@ def compiled(folder: Path) -> ModuleType:
     """The core with doubles for floats, but for those of the C library."""
     header = folder / "double_precision.h"
     library = ("alloca", "math", "stdbool", "stddef", "stdint", "stdlib", "string")
-    ours = {"float": "double", "sqrtf": "sqrt", "fabsf": "fabs"}
+    ours = {"float": "double", "sqrtf": "sqrt", "fabsf": "fabs", "SW_ORDER": "int64_t"}
     text = [f"#include <{name}.h>" for name in library] + [f"#define {one} {other}" for one, other in ours.items()]
     header.write_text("\n".join(text) + "\n")
     ffi_builder = cffi.FFI()

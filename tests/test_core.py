@@ -29,8 +29,8 @@ def readings(machines, sensors, rows, seed=1, begin=0):
     return tuple(np.ascontiguousarray(column).ravel() for column in (slot, line, time_ns, values, ends))
 
 
-def core_of(machines, sensors):
-    core = Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+def core_of(machines, sensors, threads=1):
+    core = Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND, threads)
     for _ in range(machines):
         core.add(Block.fresh(core.params, sensors))
     return core
@@ -45,11 +45,11 @@ def memory(core):
 
 
 def same(have, want):
-    """Whether two records say the same, but for rooms that are not set."""
+    """Whether two records say the same, but for rooms that are not set, and where in which batch that was."""
     return all(
         np.array_equal(have[name], want[name], equal_nan=want[name].dtype.kind == "f")
         for name in want.dtype.names
-        if name != "ageing"
+        if name not in ("ageing", "at")
     )
 
 
@@ -68,6 +68,36 @@ def test_batch_borders_change_no_bit():
     rows["lost"] = np.cumsum(np.concatenate([np.diff(one.row["lost"], prepend=0) for one in parts]))
     assert same(rows, said.row)
     assert same(entries, said.entry)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.parametrize("machines", [1, 3, 50])
+def test_what_is_said_and_learned_is_the_same_for_any_number_of_threads(threads, machines):
+    rows = 3000 // machines // 4
+    batch = readings(machines, 4, rows)
+    gaps = np.random.default_rng(5).random(len(batch[0])) > 0.1  # so that rows stay open, and sensors become missing
+    batch[4][:] = np.append(batch[0][1:] != batch[0][:-1], True)
+    batch = tuple(column[gaps] for column in batch)
+    batch[4][:] = np.append(batch[0][1:] != batch[0][:-1], True)
+    one, several = core_of(machines, 4), core_of(machines, 4, threads)
+    for begin, end in ((0, 600), (600, 2000), (2000, len(batch[0]))):
+        closing = np.arange(machines)[:: 2 if end == 2000 else 1][: 0 if end == 600 else None]
+        want, have = (core.step(*part(batch, begin, end), closing=closing) for core in (one, several))
+        assert same(have.row, want.row)
+        assert np.array_equal(have.row["at"], want.row["at"])
+        assert same(have.entry, want.entry)
+        assert np.array_equal(have.lost, want.lost)
+        assert np.array_equal(have.late, want.late)
+    assert memory(one) == memory(several)
+
+
+def test_a_batch_that_is_shared_must_not_have_two_machines_in_one_message_and_time():
+    core, batch = core_of(3, 2, 2), readings(3, 2, 200)
+    before = memory(core)
+    batch[4][101:105] = False
+    with pytest.raises(RefusedError, match=r"reading 102: .*another machine"):
+        core.step(*batch)
+    assert memory(core) == before
 
 
 def test_a_batch_that_says_more_than_there_is_room_for_is_taken_in_several_turns():

@@ -145,14 +145,16 @@ class Engine:
         params: Params | None = None,
         priors: Callable[[str], prior.Prior | None] | None = None,
         ageing_every_ns: int = HOUR_NS,
+        threads: int = 1,
     ) -> None:
         """`every_ns`: longest time without a written score, `sensors_every_ns` without its sensors.
 
         `ageing_every_ns`: shortest time between two written ageings of a sensor. `rule`, `priors`: settings of a
-        machine by its name, and what is known of its kind.
+        machine by its name, and what is known of its kind. `threads`: that share the machines of a large batch; what
+        they say is the same for any number.
         """
         self.params = params or Params()
-        self._core = Core(self.params, every_ns, sensors_every_ns, ageing_every_ns)
+        self._core = Core(self.params, every_ns, sensors_every_ns, ageing_every_ns, threads)
         default = MachineRule()
         self.fleet = Fleet(self._core, limits or Limits(), rule or (lambda name: default), priors)
         self._silence = silence.Silence()

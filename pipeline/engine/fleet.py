@@ -258,17 +258,10 @@ class Fleet:
         for waiting in [*self._waiting]:
             self._make_room(waiting)
         line = self._number[readings.line]
-        said = self.core.step(
+        self.core.call_lines(self._table)
+        return self.core.step(
             readings.slot, line, readings.time_ns, readings.value, readings.ends, closing[self.has_lines(closing)]
         )
-        row, entry, lost = said.row, said.entry, said.lost
-        slot = row["slot"]
-        entry["line"] = self._table[np.repeat(slot, np.diff(row["until"], prepend=0)), entry["line"]]
-        if len(lost):
-            lost["line"] = self._table[np.repeat(slot, np.diff(row["lost"], prepend=0)), lost["line"]]
-        for name in ("event_cause", "state_cause", "cause"):
-            row[name] = self._table[slot, row[name]]
-        return said
 
     def has_lines(self, slots: Ints) -> NDArray[np.bool_]:
         """Of some machines, whether they have a sensor."""

@@ -5,6 +5,7 @@ A step releases the interpreter lock while it runs. What it says are records of 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,13 @@ Records = NDArray[Any]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+SHARED = 512  # readings from which on a batch is worth more than one thread
 WRONG = {
     lib.SW_BAD_SLOT: "there is no such machine",
     lib.SW_BAD_BLOCK: "the memory of its machine is none",
     lib.SW_BAD_LINE: "its machine has no such line",
     lib.SW_BAD_VALUE: "its value is no number, or beyond all measure",
+    lib.SW_BAD_GROUP: "it is of another machine than the one before, and its message's part for that has not ended",
     lib.SW_BAD_ROOM: "there is no room for its machine",
 }
 
@@ -67,18 +70,22 @@ def fill(own: Any, given: dict[str, Any]) -> None:
 class Core:
     """Machines by slot, and the step that takes readings over all of them."""
 
-    def __init__(self, params: Params, every_ns: int = 0, sensors_every_ns: int = 0, ageing_ns: int = 0) -> None:
-        """Times as of `Engine`."""
+    def __init__(
+        self, params: Params, every_ns: int = 0, sensors_every_ns: int = 0, ageing_ns: int = 0, threads: int = 1
+    ) -> None:
+        """Times as of `Engine`; `threads`: that share a large batch."""
         scoring = {"every_ns": every_ns, "sensors_every_ns": sensors_every_ns}
-        self._begin(in_c(params), scoring, ageing_ns)
+        self._begin(in_c(params), scoring, ageing_ns, threads)
 
-    def _begin(self, params: Any, scoring: Any, ageing_ns: int) -> None:
+    def _begin(self, params: Any, scoring: Any, ageing_ns: int, threads: int = 1) -> None:
         self.params = params
         self.blocks: list[Block | None] = []  # None before a machine has a sensor
         self._addresses = np.zeros(0, np.uint64)
         self._fleet = ffi.new("struct sw_fleet *", {"scoring": scoring, "ageing_ns": ageing_ns})
+        self._names: NDArray[np.int32] | None = None  # kept for as long as C may read it
         self._most = 0  # lines of a machine
-        self._room = np.zeros(0, np.uint64)
+        self._rooms = [np.zeros(0, np.uint64) for _ in range(threads)]
+        self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def alike(self) -> Core:
         """Another one of the same parameters, without a machine."""
@@ -111,7 +118,14 @@ class Core:
         self._addresses[slot] = int(ffi.cast("uintptr_t", block.pointer))
         if block.lines > self._most:
             self._most = block.lines
-            self._room = np.zeros((lib.sw_room_bytes(self._most) + 7) // 8, np.uint64)
+            size = (lib.sw_room_bytes(self._most) + 7) // 8
+            self._rooms = [np.zeros(size, np.uint64) for _ in self._rooms]
+
+    def call_lines(self, names: NDArray[np.int32]) -> None:
+        """What is said of a line has this number, (slots, numbers in the machine); the array is not copied."""
+        self._names = names
+        self._fleet.name = ffi.from_buffer("int32_t[]", names)
+        self._fleet.names = names.shape[1]
 
     def step(
         self, slot: Ints, line: Ints, time_ns: Ints, value: Floats, ends: Bools, closing: Ints | None = None
@@ -122,23 +136,40 @@ class Core:
         """
         closing = np.zeros(0, np.int64) if closing is None else np.ascontiguousarray(closing, np.int64)
         columns = [np.ascontiguousarray(column) for column in (slot, line, time_ns, value, ends)]
-        parts = []
-        while True:
-            said, taken, closed = self._step(columns, closing)
-            parts.append(said)
-            columns, closing = [column[taken:] for column in columns], closing[closed:]
-            if not len(columns[0]) and not len(closing):
-                return parts[0] if len(parts) == 1 else joined(parts)
+        parts = len(self._rooms) if len(slot) >= SHARED else 1
+        if self._helpers is None or parts == 1:
+            return self._part(columns, closing, 0, 1)
+        others = [self._helpers.submit(self._part, columns, closing, part, parts) for part in range(1, parts)]
+        try:
+            own = self._part(columns, closing, 0, parts)
+        finally:
+            wait(others)  # they step machines of ours
+        return in_order([own, *(other.result() for other in others)])
 
-    def _step(self, columns: list[NDArray[Any]], closing: Ints) -> tuple[Said, int, int]:
-        """As much of a batch as finds a place; returns how many readings, and closings, were taken in."""
+    def _part(self, columns: list[NDArray[Any]], closing: Ints, part: int, parts: int) -> Said:
+        """The machines of a part of a batch; several may run at the same time, each with memory of its own."""
+        said: list[Said] = []
+        late = np.zeros(len(columns[0]), np.bool_)
+        begin = closed = 0
+        while not said or begin < len(late) or closed < len(closing):
+            rest = [column[begin:] for column in columns]
+            told, taken, ended = self._step(rest, closing[closed:], late[begin:], part, parts)
+            told.row["at"] += 2 * begin + closed
+            said.append(told)
+            begin, closed = begin + taken, closed + ended
+        return (said[0] if len(said) == 1 else joined(said))._replace(late=late)
+
+    def _step(
+        self, columns: list[NDArray[Any]], closing: Ints, late: Bools, part: int, parts: int
+    ) -> tuple[Said, int, int]:
+        """As much of a part as finds a place; returns how many readings, and closings, were gone through."""
         count, most = len(columns[0]), 2 * self._most
         row = np.empty(count + len(closing) + 16, record("row"))
         entry = np.empty(2 * count + 16 * len(closing) + 2 * most, record("entry"))
         lost = np.empty(count // 8 + 2 * most, record("lost"))
-        late, arrival = np.zeros(count, np.bool_), np.empty(count, record("arrival"))
-        batch, said = ffi.new("struct sw_batch *"), ffi.new("struct sw_said *")
-        batch.readings, batch.closings = count, len(closing)
+        arrival = np.empty(count, record("arrival"))
+        sizes = {"readings": count, "closings": len(closing), "part": part, "parts": parts}
+        batch, said = ffi.new("struct sw_batch *", sizes), ffi.new("struct sw_said *")
         for name, kind, column in zip(
             ("slot", "line", "time_ns", "value", "ends", "closing"),
             ("int64_t[]", "int64_t[]", "int64_t[]", "double[]", "bool[]", "int64_t[]"),
@@ -149,12 +180,12 @@ class Core:
         said.row, said.entry = ffi.from_buffer("struct sw_row[]", row), ffi.from_buffer("struct sw_entry[]", entry)
         said.lost, said.late = ffi.from_buffer("struct sw_lost[]", lost), ffi.from_buffer("bool[]", late)
         said.arrival = ffi.from_buffer("struct sw_arrival[]", arrival)
-        said.room, said.room_lines = ffi.from_buffer("void *", self._room), self._most
+        said.room, said.room_lines = ffi.from_buffer("void *", self._rooms[part]), self._most
         said.row_places, said.entry_places, said.lost_places = len(row), len(entry), len(lost)
         wrong = lib.sw_step(self.params, self._fleet, batch, said)
         if wrong != lib.SW_DONE:
             raise RefusedError(f"reading {said.refused}: {WRONG[wrong]}")
-        told = Said(row[: said.rows], entry[: said.entries], lost[: said.losses], late[: said.readings])
+        told = Said(row[: said.rows], entry[: said.entries], lost[: said.losses], late)
         return told, int(said.readings), int(said.closings)
 
     def give(self, slot: int, known: Prior, number: int, sensors: list[str]) -> None:
@@ -176,7 +207,7 @@ class Core:
         """What is known of the ageing of each line that has had a reading, in order of these; `sw_wear_measured`."""
         block = self.block(slot)
         out = np.empty(int(block.machine["rows"]["size"]), record("wear_measured"))
-        room = ffi.from_buffer("void *", self._room)
+        room = ffi.from_buffer("void *", self._rooms[0])
         lib.sw_ages(self.params, block.pointer, room, ffi.from_buffer("struct sw_wear_measured[]", out))
         return out
 
@@ -200,10 +231,30 @@ class Core:
 
 
 def joined(parts: list[Said]) -> Said:
-    """What several steps said, as one."""
+    """What several steps said, one after the other."""
     entries = losses = 0
     for part in parts:
         part.row["until"] += entries
         part.row["lost"] += losses
         entries, losses = entries + len(part.entry), losses + len(part.lost)
-    return Said(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    row, entry, lost = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:3])
+    return Said(row, entry, lost, parts[0].late)
+
+
+def in_order(parts: list[Said]) -> Said:
+    """What several parts of one batch said, as if one had said it all: in the order of its readings."""
+    whole = joined(parts)
+    order = np.argsort(whole.row["at"], kind="stable")
+    row = whole.row[order]
+    entry, lost = whole.entry[moved(whole.row["until"], order)], whole.lost[moved(whole.row["lost"], order)]
+    for name in ("until", "lost"):
+        row[name] = np.cumsum(np.diff(whole.row[name], prepend=0)[order])
+    return Said(row, entry, lost, np.logical_or.reduce([part.late for part in parts]))
+
+
+def moved(until: Ints, order: Ints) -> Ints:
+    """Where the entries of rows are, when the rows come in another order; `until`: their ends in the old one."""
+    count = np.diff(until, prepend=0)
+    begin, count = (until - count)[order], count[order]
+    ended = np.cumsum(count)
+    return np.arange(ended[-1] if len(ended) else 0) + np.repeat(begin - ended + count, count)

@@ -1,8 +1,14 @@
 #include "pipeline/network/evolving.h"
 
+#include <string.h>
+
 #include "pipeline/network/math.h"
 
 #define ASKED_FROM 5.0 /* cycles before a population's lateness means anything */
+/* A whole number as long as a float; the tests ask a network, too, whose floats are as long as doubles. */
+#ifndef SW_ORDER
+#define SW_ORDER int32_t
+#endif
 #define YOUNG 2000.0   /* cycles; later the homeostasis of the young is below the last digit */
 
 void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolving *population)
@@ -52,32 +58,28 @@ static inline void hear_all(int synapses, struct shares shares, const double *sp
 /* The next whole number of lanes. */
 static int64_t in_lanes(int64_t neurons) { return (neurons + SW_LANES - 1) / SW_LANES * SW_LANES; }
 
-/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. `lateness` has room for whole lanes. */
-static double first_of(float *lateness, int64_t neurons, int64_t *winner)
+/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. `lateness` has room for whole lanes.
+
+   Nothing is early, and numbers that are not below 0 are in the order of their bits: whole numbers, of which compilers
+   find the least side by side, as they may not for floats. */
+static SW_INSIDE double first_of(float *lateness, int64_t neurons, int64_t *winner)
 {
-    float least[SW_LANES];
-    int32_t found[SW_LANES];
+    const float never = INFINITY;
+    SW_ORDER order[SW_NEURONS], least;
+    int32_t number = SW_NEURONS;
     int64_t whole = in_lanes(neurons);
     for (int64_t j = neurons; j < whole; j++)
-        lateness[j] = INFINITY;
-    for (int lane = 0; lane < SW_LANES; lane++) {
-        least[lane] = INFINITY;
-        found[lane] = SW_NEURONS;
+        lateness[j] = never;
+    memcpy(order, lateness, (size_t)whole * sizeof *order);
+    memcpy(&least, &never, sizeof least);
+    for (int64_t j = 0; j < whole; j++)
+        least = order[j] < least ? order[j] : least;
+    for (int64_t j = 0; j < whole; j++) {
+        int32_t own = order[j] == least ? (int32_t)j : SW_NEURONS;
+        number = own < number ? own : number;
     }
-    for (int64_t j = 0; j < whole; j += SW_LANES)
-        for (int lane = 0; lane < SW_LANES; lane++)
-            least[lane] = lateness[j + lane] < least[lane] ? lateness[j + lane] : least[lane];
-    float first = INFINITY;
-    for (int lane = 0; lane < SW_LANES; lane++)
-        first = least[lane] < first ? least[lane] : first;
-    for (int64_t j = whole - SW_LANES; j >= 0; j -= SW_LANES) /* from the end, so that the smallest number stays */
-        for (int lane = 0; lane < SW_LANES; lane++)
-            found[lane] = lateness[j + lane] == first ? (int32_t)j + lane : found[lane];
-    int32_t number = SW_NEURONS;
-    for (int lane = 0; lane < SW_LANES; lane++)
-        number = found[lane] < number ? found[lane] : number;
     *winner = number < neurons ? number : -1;
-    return number < neurons ? (double)first : 0.0;
+    return number < neurons ? (double)lateness[number] : 0.0;
 }
 
 SW_WIDE double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,

@@ -23,6 +23,13 @@
 #define SW_WIDE
 #endif
 
+/* Part of whatever calls it, with its registers. */
+#if defined(__GNUC__)
+#define SW_INSIDE inline __attribute__((always_inline))
+#else
+#define SW_INSIDE inline
+#endif
+
 double sw_exp(double x);
 double sw_log(double x);
 double sw_log10(double x);

@@ -44,6 +44,8 @@ static int64_t check_reading(const struct sw_fleet *fleet, const struct sw_batch
     const struct sw_header *header = fleet->block[batch->slot[i]];
     if (batch->line[i] < 0 || batch->line[i] >= (int64_t)header->lines)
         return SW_BAD_LINE;
+    if (batch->parts > 1 && i > 0 && !batch->ends[i - 1] && batch->slot[i] != batch->slot[i - 1])
+        return SW_BAD_GROUP;
     return sw_absolute(batch->value[i]) <= SW_MOST_VALUE ? SW_DONE : SW_BAD_VALUE;
 }
 
@@ -65,8 +67,24 @@ static int64_t check(const struct sw_fleet *fleet, const struct sw_batch *batch,
     return SW_DONE;
 }
 
+/* Say of lines what the caller calls them. */
+static void name_lines(const struct sw_fleet *fleet, struct sw_row *row, const struct sw_page *from,
+                       const struct sw_page *to)
+{
+    if (!fleet->name)
+        return;
+    const int32_t *name = fleet->name + row->slot * fleet->names;
+    row->event_cause = name[row->event_cause];
+    row->state_cause = name[row->state_cause];
+    row->cause = name[row->cause];
+    for (struct sw_entry *entry = from->entry; entry < to->entry; entry++)
+        entry->line = name[entry->line];
+    for (struct sw_lost *lost = from->lost; lost < to->lost; lost++)
+        lost->line = name[lost->line];
+}
+
 /* Judge and score the open row of a machine. */
-static void close(struct course *course, const struct sw_view *view, int64_t slot)
+static void close(struct course *course, const struct sw_view *view, int64_t slot, int64_t at)
 {
     struct sw_said *said = course->said;
     struct sw_page page = {
@@ -76,10 +94,13 @@ static void close(struct course *course, const struct sw_view *view, int64_t slo
         .entries = said->entries,
         .losses = said->losses,
     };
+    const struct sw_page begin = page;
     struct sw_row *row = page.row;
     sw_rows_close(course->params, view, course->fleet->ageing_ns, &course->room, &page);
     row->slot = slot;
+    row->at = at;
     sw_scoring_step(&course->fleet->scoring, &view->machine->scoring, view->machine->frozen, row);
+    name_lines(course->fleet, row, &begin, &page);
     said->rows++;
     said->entries = page.entries;
     said->losses = page.losses;
@@ -158,7 +179,7 @@ static void take_group(struct course *course, int64_t begin, int64_t end)
         return;
     struct sw_view view = sw_view_of(course->fleet->block[batch->slot[first]]);
     if (view.machine->rows.open && !joins(course, &view, first, end))
-        close(course, &view, batch->slot[first]);
+        close(course, &view, batch->slot[first], 2 * begin);
     for (int64_t i = first; i < end; i++) {
         if (course->said->late[i])
             continue;
@@ -171,7 +192,13 @@ static void take_group(struct course *course, int64_t begin, int64_t end)
         last = i;
     }
     if (batch->ends[end - 1] && sw_rows_complete(&view))
-        close(course, &view, batch->slot[last]);
+        close(course, &view, batch->slot[last], 2 * last + 1);
+}
+
+/* Whether this call steps a machine. */
+static bool is_ours(const struct sw_batch *batch, int64_t slot)
+{
+    return batch->parts <= 1 || slot % batch->parts == batch->part;
 }
 
 int64_t sw_step(const struct sw_params *params, const struct sw_fleet *fleet, const struct sw_batch *batch,
@@ -184,19 +211,25 @@ int64_t sw_step(const struct sw_params *params, const struct sw_fleet *fleet, co
     struct course course = {params, fleet, batch, said, sw_room_of(said->room, said->room_lines)};
     while (said->readings < batch->readings) {
         int64_t end = end_of_group(batch, said->readings);
-        if (!has_place(&course, said->readings, end))
-            return SW_DONE;
-        take_group(&course, said->readings, end);
+        if (is_ours(batch, batch->slot[said->readings])) {
+            if (!has_place(&course, said->readings, end))
+                return SW_DONE;
+            take_group(&course, said->readings, end);
+        }
         said->readings = end;
     }
     while (said->closings < batch->closings) {
         int64_t slot = batch->closing[said->closings];
+        if (!is_ours(batch, slot)) {
+            said->closings++;
+            continue;
+        }
         struct sw_view view = sw_view_of(fleet->block[slot]);
         if (said->row_places == said->rows || said->entry_places - said->entries < view.lines ||
             said->lost_places - said->losses < view.lines)
             return SW_DONE;
         if (view.machine->rows.open)
-            close(&course, &view, slot);
+            close(&course, &view, slot, 2 * batch->readings + said->closings);
         said->closings++;
     }
     return SW_DONE;

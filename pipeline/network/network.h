@@ -19,6 +19,7 @@ enum {
     SW_BAD_BLOCK, /* what should be its memory is none */
     SW_BAD_LINE,  /* the machine has no such line */
     SW_BAD_VALUE, /* no number, or beyond all measure */
+    SW_BAD_GROUP, /* readings of several machines in what is to be of one, where a batch is shared */
     SW_BAD_ROOM   /* not enough for the machine with the most lines, or not aligned */
 };
 
@@ -26,7 +27,9 @@ enum {
 
 /* Machines, and when something is to be told of them. */
 struct sw_fleet {
-    void *const *block; /* of each slot */
+    void *const *block;  /* of each slot */
+    const int32_t *name; /* the caller's number of a line, (slots, names); else what is said has that in its machine */
+    int64_t names;
     int64_t slots;
     struct sw_scoring_params scoring;
     int64_t ageing_ns;  /* time of the data between two tellings of a line's ageing */
@@ -43,6 +46,8 @@ struct sw_batch {
     const bool *ends;
     int64_t closings;       /* machines whose row, if it is open after all readings, is judged as it is */
     const int64_t *closing; /* slots */
+    int64_t part;           /* only machines whose slot leaves this remainder are stepped ... */
+    int64_t parts;          /* ... when divided by this; others may step the rest at the same time. 1 for all */
 };
 
 /* What is said, in the caller's memory. `room`: `sw_room_bytes(room_lines)`, 8-byte aligned, for the machine with the

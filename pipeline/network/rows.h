@@ -46,6 +46,7 @@ struct sw_rows_machine {
 
 /* What the network says about a row that closed. Lines are numbers in their machine. */
 struct sw_row {
+    int64_t at;            /* order in the batch: twice the reading before which it closed, one more if after */
     int64_t slot;
     int64_t time_ns;
     double surprise;
