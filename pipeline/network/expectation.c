@@ -126,19 +126,19 @@ static void take_in(const struct sw_expectation_params *params, const struct sw_
 }
 
 /* Weight all deviations by the precision; `pulled` as if nothing had been replaced before. */
-static void weight(const struct sw_cohort *cohort, struct sw_room *room)
+static SW_INSIDE void weight(const struct sw_cohort *cohort, struct sw_room *room)
 {
     struct sw_cohort_room *own = &room->cohort[cohort->number];
     int64_t features = cohort->size * SW_FEATURES;
-    for (int64_t i = 0; i < features; i += SW_FEATURES) { /* a line's features side by side: none waits for another */
-        const float *precision = cohort->precision + i * cohort->stride;
-        double total[SW_FEATURES] = {0.0};
-        for (int64_t j = 0; j < features; j++)
-            for (int k = 0; k < SW_FEATURES; k++)
-                total[k] += (double)precision[k * cohort->stride + j] * own->deviation[j];
-        for (int k = 0; k < SW_FEATURES; k++)
-            own->weighted[i + k] = own->pulled[i + k] = total[k];
+    double total[SW_JOINT] = {0.0};
+    for (int64_t j = 0; j < features; j++) { /* symmetric: a row is a column, and no sum waits for another */
+        const float *precision = cohort->precision + j * cohort->stride;
+        double deviation = own->deviation[j];
+        for (int64_t i = 0; i < features; i++)
+            total[i] += (double)precision[i] * deviation;
     }
+    for (int64_t i = 0; i < features; i++)
+        own->weighted[i] = own->pulled[i] = total[i];
     for (int64_t p = 0; p < cohort->size; p++) {
         const struct sw_expectation *line = &cohort->member[p]->expectation;
         for (int k = 0; k < SW_FEATURES; k++) {
@@ -365,24 +365,30 @@ static void move_means(const struct sw_expectation_params *params, const struct 
 }
 
 /* Every line at its own pace, and still positive definite: each row and column is scaled before it is added to. */
-static void take_in_covariance(const struct sw_expectation_params *params, const struct sw_cohort *cohort,
-                               int64_t place, const double *deviation)
+static SW_INSIDE void take_in_covariance(const struct sw_expectation_params *params, const struct sw_cohort *cohort,
+                                         int64_t place, const double *deviation)
 {
     double slow = pace(params, cohort->member[place]->expectation.own);
-    double rows = -1.0, keep = 0.0, take = 0.0;
+    double keep[SW_JOINT], take[SW_JOINT]; /* of each column */
+    double rows = -1.0, kept = 0.0, taken = 0.0;
+    int64_t features = cohort->size * SW_FEATURES;
     for (int64_t q = 0; q < cohort->size; q++) {
         if (cohort->member[q]->expectation.own != rows) { /* most lines are as old as the one before */
             rows = cohort->member[q]->expectation.own;
             double other = pace(params, rows);
-            keep = sw_square_root((1.0 - slow) * (1.0 - other));
-            take = keep * sw_square_root(slow * other);
+            kept = sw_square_root((1.0 - slow) * (1.0 - other));
+            taken = kept * sw_square_root(slow * other);
         }
-        for (int k = 0; k < SW_FEATURES; k++) {
-            double row = take * deviation[place * SW_FEATURES + k];
-            float *covariance = sw_row(cohort->covariance, cohort, place, k);
-            for (int64_t j = q * SW_FEATURES; j < (q + 1) * SW_FEATURES; j++)
-                covariance[j] = (float)(keep * (double)covariance[j] + row * deviation[j]);
+        for (int64_t j = q * SW_FEATURES; j < (q + 1) * SW_FEATURES; j++) {
+            keep[j] = kept;
+            take[j] = taken;
         }
+    }
+    for (int k = 0; k < SW_FEATURES; k++) {
+        double own = deviation[place * SW_FEATURES + k];
+        float *covariance = sw_row(cohort->covariance, cohort, place, k);
+        for (int64_t j = 0; j < features; j++)
+            covariance[j] = (float)(keep[j] * (double)covariance[j] + take[j] * own * deviation[j]);
     }
 }
 
