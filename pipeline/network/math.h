@@ -1,7 +1,7 @@
 /* Mathematics of the network, with the same bits on every machine whose doubles are those of IEEE 754.
 
    Square root, absolute value, copied sign and floor are exact everywhere, so they are the C library's. The others are
-   our own: within two steps of a double of the right value (`sw_log10`, `sw_log1p` three, and `sw_power` so many more
+   our own: within two steps of a double of the right value (`sw_log10` four, `sw_log1p` three, and `sw_power` so many more
    as its exponent times the base's logarithm says); tests/test_mathematics.py measures it. The method of the tables is
    that of Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM
    Transactions on Mathematical Software 15 (1989), and of its sequel for the logarithm (1990).
