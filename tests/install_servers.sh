@@ -10,6 +10,7 @@ command -v influxd >/dev/null || missing="$missing influxdb"
 command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
 command -v victoria-metrics >/dev/null || missing="$missing victoria-metrics"
 command -v docker-compose >/dev/null || missing="$missing docker-compose"
+command -v cppcheck >/dev/null || missing="$missing cppcheck"
 # The core runs on another processor's instructions, too.
 command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
 command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"

@@ -239,6 +239,12 @@ def test_every_part_of_a_block_is_where_a_double_may_be():
         assert not any(place % 8 for place in places)
 
 
+def test_cppcheck_has_nothing_to_say_of_the_core():
+    order = ["cppcheck", "--enable=warning,style,performance,portability", "--inconclusive", "--std=c99", "--quiet"]
+    order += ["--suppress=missingIncludeSystem", f"-I{build_core.ROOT}", *build_core.sources()]
+    assert subprocess.run(order, capture_output=True, text=True, check=True).stderr == ""
+
+
 def test_the_core_compiles_without_a_warning():
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror", "-fsyntax-only"]
     for compiler in ("gcc", *(["clang"] if shutil.which("clang") else [])):

@@ -369,7 +369,7 @@ static SW_INSIDE void take_in_covariance(const struct sw_expectation_params *par
                                          int64_t place, const double *deviation)
 {
     double slow = pace(params, cohort->member[place]->expectation.own);
-    double keep[SW_JOINT], take[SW_JOINT]; /* of each column */
+    double keep[SW_JOINT] = {0.0}, take[SW_JOINT] = {0.0}; /* of each column */
     double rows = -1.0, kept = 0.0, taken = 0.0;
     int64_t features = cohort->size * SW_FEATURES;
     for (int64_t q = 0; q < cohort->size; q++) {

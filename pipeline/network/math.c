@@ -58,7 +58,7 @@ double sw_log(double x)
     if (bits - 0x0010000000000000u >= 0x7fe0000000000000u) { /* no normal number above 0 */
         if (x == 0.0)
             return -INFINITY;
-        if (!(x > 0.0 && x <= 0x1.fffffffffffffp+1023))
+        if (!(x > 0.0 && isfinite(x)))
             return x > 0.0 ? x : NAN;
         bits = bits_of(x * 0x1p54);
         shift = -54.0;
@@ -79,7 +79,7 @@ double sw_log10(double x) { return sw_log(x) * ONE_OVER_LN10; }
 double sw_log1p(double x)
 {
     double sum = 1.0 + x;
-    if (sum == 1.0 || !(sum <= 0x1.fffffffffffffp+1023))
+    if (sum == 1.0 || !isfinite(sum))
         return x;
     double lost = x < 1.0 ? x - (sum - 1.0) : 1.0 - (sum - x);
     return sw_log(sum) + lost / sum;
@@ -96,7 +96,7 @@ double sw_power(double base, double exponent)
    and one step of Halley's method, which has three times as many digits. */
 double sw_cube_root(double x)
 {
-    if (!(x > 0.0 && x <= 0x1.fffffffffffffp+1023))
+    if (!(x > 0.0 && isfinite(x)))
         return x;
     if (x < LEAST_NORMAL)
         return sw_cube_root(x * 0x1p54) * 0x1p-18;
