@@ -58,7 +58,7 @@ HEADERS = (
     ),
 )
 MATHEMATICS = "pipeline/network/math.h"  # most of which is for C alone
-OPTIONS = ["-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno"]
+OPTIONS = ["-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 WARNINGS = ["-Wall", "-Wextra"]
 
 

@@ -91,13 +91,14 @@ def test_what_is_said_and_learned_is_the_same_for_any_number_of_threads(threads,
     assert memory(one) == memory(several)
 
 
-def test_a_batch_that_is_shared_must_not_have_two_machines_in_one_message_and_time():
-    core, batch = core_of(3, 2, 2), readings(3, 2, 200)
-    before = memory(core)
-    batch[4][101:105] = False
-    with pytest.raises(RefusedError, match=r"reading 102: .*another machine"):
-        core.step(*batch)
-    assert memory(core) == before
+def test_a_message_s_part_for_a_machine_ends_where_another_machine_s_begins():
+    """Whether that is said or not; but what is not said to end is not complete."""
+    told, untold = core_of(3, 2), core_of(3, 2, 2)
+    batch = readings(3, 2, 400)
+    want = told.step(*batch)
+    batch[4][:] = False
+    have = untold.step(*batch)
+    assert len(want.row) - 3 <= len(have.row) < len(want.row)
 
 
 def test_a_batch_that_says_more_than_there_is_room_for_is_taken_in_several_turns():

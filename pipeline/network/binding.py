@@ -27,7 +27,6 @@ WRONG = {
     lib.SW_BAD_BLOCK: "the memory of its machine is none",
     lib.SW_BAD_LINE: "its machine has no such line",
     lib.SW_BAD_VALUE: "its value is no number, or beyond all measure",
-    lib.SW_BAD_GROUP: "it is of another machine than the one before, and its message's part for that has not ended",
     lib.SW_BAD_ROOM: "there is no room for its machine",
 }
 

@@ -44,8 +44,6 @@ static int64_t check_reading(const struct sw_fleet *fleet, const struct sw_batch
     const struct sw_header *header = fleet->block[batch->slot[i]];
     if (batch->line[i] < 0 || batch->line[i] >= (int64_t)header->lines)
         return SW_BAD_LINE;
-    if (batch->parts > 1 && i > 0 && !batch->ends[i - 1] && batch->slot[i] != batch->slot[i - 1])
-        return SW_BAD_GROUP;
     return sw_absolute(batch->value[i]) <= SW_MOST_VALUE ? SW_DONE : SW_BAD_VALUE;
 }
 
@@ -109,34 +107,27 @@ static void close(struct course *course, const struct sw_view *view, int64_t slo
 /* The reading after the last one that a message has for a machine and time. */
 static int64_t end_of_group(const struct sw_batch *batch, int64_t begin)
 {
-    int64_t end = begin;
-    while (end < batch->readings && !batch->ends[end])
+    int64_t end = begin + 1;
+    while (end < batch->readings && !batch->ends[end - 1] && batch->slot[end] == batch->slot[begin])
         end++;
-    return end < batch->readings ? end + 1 : end;
+    return end;
 }
 
-/* Whether there is a place for all that readings may close: a row before the first and one after the last. */
-static bool has_place(const struct course *course, int64_t begin, int64_t end)
+/* Whether there is a place for all that a machine's readings may close: a row before the first and one after the last. */
+static bool has_place(const struct sw_said *said, const struct sw_view *view)
 {
-    const struct sw_said *said = course->said;
-    int64_t lines = 0;
-    for (int64_t i = begin; i < end; i++) {
-        const struct sw_header *header = course->fleet->block[course->batch->slot[i]];
-        if ((int64_t)header->lines > lines)
-            lines = header->lines;
-    }
-    return said->row_places - said->rows >= 2 && said->entry_places - said->entries >= 2 * lines &&
-           said->lost_places - said->losses >= 2 * lines;
+    int64_t most = 2 * view->lines;
+    return said->row_places - said->rows >= 2 && said->entry_places - said->entries >= most &&
+           said->lost_places - said->losses >= most;
 }
 
 /* Let the clocks hear readings; returns the first that is not late, or the end. */
-static int64_t hear(struct course *course, int64_t begin, int64_t end)
+static int64_t hear(struct course *course, const struct sw_view *view, int64_t begin, int64_t end)
 {
     const struct sw_batch *batch = course->batch;
     int64_t first = end;
     for (int64_t i = begin; i < end; i++) {
-        struct sw_view view = sw_view_of(course->fleet->block[batch->slot[i]]);
-        struct sw_clock *clock = &view.line[batch->line[i]].clock;
+        struct sw_clock *clock = &view->line[batch->line[i]].clock;
         bool late = !sw_clock_step(&course->params->clock, clock, batch->time_ns[i], &course->said->arrival[i]);
         course->said->late[i] = late;
         course->said->lates += late;
@@ -152,11 +143,9 @@ static bool joins(const struct course *course, const struct sw_view *view, int64
     const struct sw_batch *batch = course->batch;
     if (!sw_rows_near(view, batch->time_ns[begin]))
         return false;
-    for (int64_t i = begin; i < end; i++) {
-        const struct sw_view own = sw_view_of(course->fleet->block[batch->slot[i]]);
-        if (!course->said->late[i] && own.line[batch->line[i]].rows.ticked)
+    for (int64_t i = begin; i < end; i++)
+        if (!course->said->late[i] && view->line[batch->line[i]].rows.ticked)
             return false;
-    }
     return true;
 }
 
@@ -171,28 +160,26 @@ static void fetch_next(const struct course *course, int64_t next)
 }
 
 /* Take in what a message has for a machine and a time. */
-static void take_group(struct course *course, int64_t begin, int64_t end)
+static void take_group(struct course *course, const struct sw_view *view, int64_t begin, int64_t end)
 {
     const struct sw_batch *batch = course->batch;
-    int64_t first = hear(course, begin, end), last = first;
+    int64_t slot = batch->slot[begin], first = hear(course, view, begin, end), last = first;
     if (first == end)
         return;
-    struct sw_view view = sw_view_of(course->fleet->block[batch->slot[first]]);
-    if (view.machine->rows.open && !joins(course, &view, first, end))
-        close(course, &view, batch->slot[first], 2 * begin);
+    if (view->machine->rows.open && !joins(course, view, first, end))
+        close(course, view, slot, 2 * begin);
     for (int64_t i = first; i < end; i++) {
         if (course->said->late[i])
             continue;
-        view = sw_view_of(course->fleet->block[batch->slot[i]]);
         fetch_next(course, i + 1);
         struct sw_reading reading = {batch->line[i], batch->time_ns[i], batch->value[i]};
         struct sw_felt felt;
-        sw_feel(course->params, &view, reading.line, &course->said->arrival[i], reading.value, &felt);
-        sw_rows_take(course->params, &view, &reading, &course->said->arrival[i], &felt);
+        sw_feel(course->params, view, reading.line, &course->said->arrival[i], reading.value, &felt);
+        sw_rows_take(course->params, view, &reading, &course->said->arrival[i], &felt);
         last = i;
     }
-    if (batch->ends[end - 1] && sw_rows_complete(&view))
-        close(course, &view, batch->slot[last], 2 * last + 1);
+    if (batch->ends[end - 1] && sw_rows_complete(view))
+        close(course, view, slot, 2 * last + 1);
 }
 
 /* Whether this call steps a machine. */
@@ -210,11 +197,12 @@ int64_t sw_step(const struct sw_params *params, const struct sw_fleet *fleet, co
         return wrong;
     struct course course = {params, fleet, batch, said, sw_room_of(said->room, said->room_lines)};
     while (said->readings < batch->readings) {
-        int64_t end = end_of_group(batch, said->readings);
-        if (is_ours(batch, batch->slot[said->readings])) {
-            if (!has_place(&course, said->readings, end))
+        int64_t slot = batch->slot[said->readings], end = end_of_group(batch, said->readings);
+        if (is_ours(batch, slot)) {
+            struct sw_view view = sw_view_of(fleet->block[slot]);
+            if (!has_place(said, &view))
                 return SW_DONE;
-            take_group(&course, said->readings, end);
+            take_group(&course, &view, said->readings, end);
         }
         said->readings = end;
     }

@@ -19,7 +19,6 @@ enum {
     SW_BAD_BLOCK, /* what should be its memory is none */
     SW_BAD_LINE,  /* the machine has no such line */
     SW_BAD_VALUE, /* no number, or beyond all measure */
-    SW_BAD_GROUP, /* readings of several machines in what is to be of one, where a batch is shared */
     SW_BAD_ROOM   /* not enough for the machine with the most lines, or not aligned */
 };
 
