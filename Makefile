@@ -13,7 +13,7 @@ WORKERS ?= 3
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
-.PHONY: run test lint explore bench faults quality ablations golden sbom lock clean
+.PHONY: run test lint explore bench faults quality ablations golden wheels sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -86,6 +86,9 @@ $(VENV)/.bench $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev constraints-%.txt
 	@$(PIP) --require-hashes $(DEV_LOCKS:%=-r %) -r constraints-$*.txt
 	@touch $@
 
+wheels: $(VENV)/.run ## dist/*.whl for x86-64 and ARM64, for every Python from 3.11 on, each tried
+	@$(BIN)/python deploy/wheels.py
+
 sbom: $(VENV)/.release ## what a gateway is made of, as build/sbom.json (CycloneDX)
 	@mkdir -p build
 	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements constraints.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
@@ -94,4 +97,4 @@ lock: $(VENV)/.release ## constraints*.txt from pyproject.toml, with the version
 	$(BIN)/python deploy/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what the commands above have set up; never your data
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
