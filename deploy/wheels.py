@@ -1,8 +1,8 @@
 """Wheels for x86-64 and ARM64 in `dist/`, which install without a compiler, each tried: `make wheels`, on Debian.
 
 Both are made from one source distribution, so that nothing else of this folder is in them. Each is then installed
-where nothing is but what `constraints.txt` names, and has to score a recorded machine; that for the other processor
-with Debian's Python for it, under qemu. Both must give the same scores, to the bit.
+where nothing is but what `constraints.txt` names, and has to score the machines of `sample_data`; that for the other
+processor with Debian's Python for it, under qemu. Both must give the same scores, to the bit.
 """
 
 import os
@@ -15,22 +15,30 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 BUILD, DIST = ROOT / "build" / "wheels", ROOT / "dist"
-PIP = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+PIP = ["-m", "pip", "-qq", "--disable-pip-version-check"]
 # From the oldest C library on whose wheels are taken to the newest: what PyPI has for Python 3.11 to 3.13.
 TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_26", "manylinux_2_27", "manylinux_2_28")
 SCORES = """\
 import csv, gzip, hashlib, sys
+from pathlib import Path
 from pipeline.engine.engine import Engine
 from pipeline.records import Machine, Reading
 
-engine, machine, digest = Engine(), Machine("press"), hashlib.sha256()
-with gzip.open(sys.argv[1], "rt") as file:
-    values = [float(row["temperature"]) for row in csv.DictReader(file)]
-for first in range(0, len(values), 1000):
-    batch = enumerate(values[first : first + 1000], first)
-    rows = [[Reading(machine, "heat", (1_700_000_000 + row) * 1_000_000_000, value)] for row, value in batch]
-    digest.update(engine.step(engine.arrange(rows)).score.tobytes())
-print(f"{len(values):,} readings scored, SHA-256 of the scores {digest.hexdigest()}")
+engine, digest, count = Engine(), hashlib.sha256(), 0
+for path in sorted(Path(sys.argv[1]).glob("*.csv.gz")):
+    machine = Machine(path.name)
+    with gzip.open(path, "rt") as file:
+        (_, *sensors), *rows = csv.reader(file)
+    for first in range(0, len(rows), 1000):
+        batch = []
+        for number, (_, *cells) in enumerate(rows[first : first + 1000], first):
+            time_ns = (1_700_000_000 + number) * 1_000_000_000
+            given = [(sensor, float(cell)) for sensor, cell in zip(sensors, cells) if cell]
+            batch.append([Reading(machine, sensor, time_ns, value) for sensor, value in given])
+        scores = engine.step(engine.arrange([each for each in batch if each]))
+        digest.update(scores.score.tobytes())
+        count += len(scores.score)
+print(f"{count:,} rows scored, SHA-256 of the scores {digest.hexdigest()}")
 """
 
 
@@ -76,7 +84,7 @@ def python_of(processor: Processor) -> Path:
     options |= {"Dir::State::status": kept / "status", "Dir::Cache": kept, "Debug::NoLocking": "1"}
     apt = ["apt-get", "-qq", "--no-install-recommends", *(f"-o{name}={value}" for name, value in options.items())]
     run(*apt, "update")
-    run(*apt, "install", "-y", "--download-only", "python3", "libpython3-dev")
+    run(*apt, "install", "-y", "--download-only", "python3", "libpython3-dev", "libstdc++6")  # which numpy needs
     for archive in sorted((kept / "archives").glob("*.deb")):
         run("dpkg-deb", "-x", archive, folder)
     return folder
@@ -97,18 +105,18 @@ def made(source: Path, processor: Processor) -> Path:
 
 
 def scores(wheel: Path, processor: Processor) -> str:
-    """What a wheel says of a recorded machine, installed where nothing else is but what it needs."""
+    """What a wheel says of the recorded machines, installed where nothing else is but what it needs."""
     place = BUILD / f"try-{processor.debian}"
     locks = ["--no-compile", "--require-hashes", "-r", "constraints.txt"]
     alone = ["--no-compile", "--no-deps", "--no-index", str(wheel)]
-    recording, program = ROOT / "sample_data" / "machine-temperature.csv.gz", BUILD / "scores.py"
+    recordings, program = ROOT / "sample_data", BUILD / "scores.py"
     program.write_text(SCORES)
     if processor.machine == platform.machine():
         run(sys.executable, "-m", "venv", place)
         python = place / "bin" / "python"
         run(python, *PIP, "install", *locks)
         run(python, *PIP, "install", *alone)
-        return run(python, program, recording)
+        return run(python, program, recordings)
     root = BUILD / processor.debian
     python = next((root / "usr" / "bin").glob("python3.*[0-9]"))
     tags = [f"{tag}_{processor.machine}" for tag in (*TAGS, "linux")]
@@ -117,7 +125,7 @@ def scores(wheel: Path, processor: Processor) -> str:
     run(sys.executable, *PIP, "install", "--target", place, *only, *locks)
     run(sys.executable, *PIP, "install", "--target", place, *only, *alone)
     emulated = [f"qemu-{processor.machine}", "-L", str(root), str(python)]
-    return run(*emulated, program, recording, PYTHONPATH=str(place))
+    return run(*emulated, program, recordings, PYTHONPATH=str(place))
 
 
 def main() -> None:
