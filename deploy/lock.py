@@ -39,7 +39,8 @@ def lock(upgrade: bool) -> None:
         known = ROOT / "build" / "kept.txt"
         known.parent.mkdir(exist_ok=True)
         known.write_text(versions(list(dict.fromkeys(kept + before))))
-        command = ["uv", "pip", "compile", "pyproject.toml", "-", "--universal", "--python-version", lowest]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "-", "--universal"]
+        command += ["--python-version", lowest]
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--constraint", str(known)]
         command += ["--extra", extra] if extra else []
         made = subprocess.run(command, cwd=ROOT, input=build, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -28,7 +28,6 @@ from pipeline.config.settings import Config, unix_ns
 from pipeline.engine.engine import Scores
 from pipeline.files import open_regular
 from pipeline.mqtt import embedded
-from pipeline.recordings import tables
 from pipeline.recordings.evaluation import Label
 from pipeline.records import Point
 from pipeline.service.service import Service
@@ -167,7 +166,6 @@ def left_behind(path: Path) -> bool:
 def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:
     """Run the service on recordings until they end or `stop` is set; raises DemoError, NotInstalled, TableError."""
     embedded.need()
-    tables.need("pandas")
     chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
     if not chosen:
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")

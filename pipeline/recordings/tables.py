@@ -1,7 +1,7 @@
 """Recorded machines as tables: the reader that scoring and replaying files share.
 
-Rows stay in file order, none is dropped. A gateway has no use for pandas and pyarrow: they are the extra `files`, and
-imported where they are used.
+Rows stay in file order, none is dropped. A gateway's service has no use for pandas, so it is imported where it is
+used; what Parquet needs is the extra `files`.
 """
 
 import gzip
@@ -43,7 +43,7 @@ class Table(NamedTuple):
 def need(package: str) -> None:
     """Raises TableError, with what to do, where a package of the extra `files` is missing."""
     if importlib.util.find_spec(package) is None:
-        raise TableError(f"recorded files need {package}, which is not installed: pip install 'spikewatch[files]'")
+        raise TableError(f"this needs {package}, which is not installed: pip install 'spikewatch[files]'")
 
 
 def stem(path: Path) -> str:
@@ -131,7 +131,6 @@ def times(cells: Sequence[str]) -> list[int | None]:
 
 
 def _read(path: Path) -> "pd.DataFrame":
-    need("pandas")
     import pandas as pd
 
     try:
