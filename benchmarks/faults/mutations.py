@@ -148,7 +148,7 @@ def outcome_of_service(folder: Path) -> tuple[str, str]:
         journal = Journal(folder / "journal.sqlite")
         try:
             points = waiting(folder)
-        except sqlite3.DatabaseError as error:  # the delivery had no time to meet it; what it would have the service do
+        except sqlite3.DatabaseError as error:  # the delivery had no time to meet it, and to have it mended
             journal.salvage(str(error))
             points = waiting(folder)
         dead = journal.dead()
