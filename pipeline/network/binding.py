@@ -231,29 +231,38 @@ class Core:
 
 def joined(parts: list[Said]) -> Said:
     """What several steps said, one after the other."""
-    entries = losses = 0
-    for part in parts:
-        part.row["until"] += entries
-        part.row["lost"] += losses
-        entries, losses = entries + len(part.entry), losses + len(part.lost)
-    row, entry, lost = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:3])
-    return Said(row, entry, lost, parts[0].late)
+    return put_together(parts, np.arange(sum(len(part.row) for part in parts)))
 
 
 def in_order(parts: list[Said]) -> Said:
     """What several parts of one batch said, as if one had said it all: in the order of its readings."""
-    whole = joined(parts)
-    order = np.argsort(whole.row["at"], kind="stable")
-    row = whole.row[order]
-    entry, lost = whole.entry[moved(whole.row["until"], order)], whole.lost[moved(whole.row["lost"], order)]
-    for name in ("until", "lost"):
-        row[name] = np.cumsum(np.diff(whole.row[name], prepend=0)[order])
-    return Said(row, entry, lost, np.logical_or.reduce([part.late for part in parts]))
+    order = np.argsort(np.concatenate([part.row["at"] for part in parts]), kind="stable")
+    return put_together(parts, order)._replace(late=np.logical_or.reduce([part.late for part in parts]))
 
 
-def moved(until: Ints, order: Ints) -> Ints:
-    """Where the entries of rows are, when the rows come in another order; `until`: their ends in the old one."""
-    count = np.diff(until, prepend=0)
-    begin, count = (until - count)[order], count[order]
-    ended = np.cumsum(count)
-    return np.arange(ended[-1] if len(ended) else 0) + np.repeat(begin - ended + count, count)
+def put_together(parts: list[Said], order: Ints) -> Said:
+    """What several said as one; `order`: of their rows, of which entries and lost lines are a part."""
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    row = placed([part.row for part in parts], place)
+    found = []
+    for name, records in (("until", [part.entry for part in parts]), ("lost", [part.lost for part in parts])):
+        count = np.concatenate([np.diff(part.row[name], prepend=0) for part in parts])
+        ends = np.cumsum(count[order])
+        row[name] = ends
+        begins = np.empty(len(order), np.int64)
+        begins[order] = ends - count[order]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        found.append(placed(records, np.repeat(begins, count) + within))
+    return Said(row, found[0], found[1], parts[0].late)
+
+
+def placed(records: list[Records], place: Ints) -> Records:
+    """Records each in its place. Copied as bytes: NumPy would copy them field by field."""
+    kind = records[0].dtype
+    whole, begin = np.empty(len(place), (np.void, kind.itemsize)), 0
+    for some in records:
+        whole[place[begin : begin + len(some)]] = some.view(whole.dtype)
+        begin += len(some)
+    found: Records = whole.view(kind)
+    return found
