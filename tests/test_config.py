@@ -189,6 +189,8 @@ data: 5
         # values
         ("data: ''", "1: data: is empty"),
         ("snapshot_every: 0s", "1: snapshot_every: must be longer than nothing"),
+        ("threads: -1", "1: threads: must be from 1 to 64, or 0 for one less than there are processors"),
+        ("threads: 65", "1: threads: must be from 1 to 64, or 0 for one less than there are processors"),
         ("emit: {every: 10}", "1: emit.every: is not text (put it in quotes)"),
         ("emit: {every: 10 minutes}", "1: emit.every: '10 minutes' is not a duration"),
         ("store: {keep: 900w, max_points: 0}", "1: store.max_points: 0 is not above 0"),

@@ -41,6 +41,7 @@ from pipeline.topics import parse
 Problems = Iterator[tuple[str, str]]
 
 MOST_PEM_BYTES = 1 << 20  # of a certificate, a key or all the authorities that are trusted
+MOST_THREADS = 64
 LONGEST_NAME = 255  # bytes between two slashes of a path, on every file system in use
 
 
@@ -271,6 +272,8 @@ def _check_config(config: Config, environ: Mapping[str, str]) -> Problems:
     elif any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(config.data).parts):
         yield "data", f"has a name of more than {LONGEST_NAME} bytes in it"
     yield from _check_duration("snapshot_every", config.snapshot_every, positive=True)
+    if not 0 <= config.threads <= MOST_THREADS:
+        yield "threads", f"must be from 1 to {MOST_THREADS}, or 0 for one less than there are processors"
     matches: dict[str, int] = {}
     for number, rule in enumerate(config.machines):
         earlier = matches.get("*", matches.get(rule.match))

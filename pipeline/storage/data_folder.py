@@ -105,6 +105,7 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             lambda machine: match_rule(config.machines, machine),
             priors=priors,
             ageing_every_ns=duration_ns(config.emit.ageing),
+            threads=config.threads or max((os.cpu_count() or 1) - 1, 1),
         )
 
     engine, sequence, unreadable = unlearned(), 0, 0
