@@ -202,7 +202,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: Times = Times()
     limits: Limits = Limits()
     snapshot_every: str = "60s"
-    threads: int = 0  # that share the machines of a large batch; 0: one less than there are processors, and at least one
+    threads: int = 0  # that share the machines of a large batch; 0: one less than there are processors, at least one
 
 
 class Hidden(str):
