@@ -119,7 +119,10 @@ def build(folder: Path, options: list[str] | None = None) -> Path:
     """Compile into a folder; returns the extension's path."""
     with tempfile.TemporaryDirectory() as place:
         made = Path(extension(options).compile(tmpdir=place))
-        return Path(shutil.copy(made, folder / made.name))
+        to = folder / made.name
+        # Renamed into its place: a process that runs the old one would crash if that were written over.
+        Path(shutil.copy(made, to.with_suffix(".new"))).replace(to)
+        return to
 
 
 def build_if_older() -> Path:

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sizes relative to the line's own unit, times in usual sampling intervals; see `Params` in delta.py. */
+/* Sizes relative to the line's own unit, memories in readings, speeds per usual interval; see `Params` in delta.py. */
 struct sw_delta_params {
     double step;
     double squash;

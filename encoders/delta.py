@@ -9,7 +9,7 @@ OUTPUTS = 1  # signed: ON spikes minus OFF spikes
 
 
 class Params(NamedTuple):
-    """Sizes relative to the line's own unit, times in usual sampling intervals."""
+    """Sizes relative to the line's own unit, memories in readings, speeds per usual sampling interval."""
 
     step: float = 0.2  # movement of the compressed value that makes one spike
     squash: float = 5.0  # knee of the logarithmic compression, in units

@@ -282,3 +282,29 @@ def test_the_list_of_machines_names_sensors_that_are_bad(tmp_path):
     (told,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
     assert told["quality"][0] == {"sensor": "s0", "quality": "good", "masked": False}
     assert told["quality"][1] == {"sensor": "s1", "quality": "stuck", "masked": True}
+
+
+@pytest.mark.parametrize("kind", [Quality.STUCK, Quality.SATURATED, Quality.UNIT_JUMP])
+def test_of_the_nonsense_of_a_masked_sensor_nothing_is_learned(kind):
+    """But how time passes, what its traces hear, and what its quality is judged by."""
+    given = broken(kind)
+    engine = engine_of(4)
+    until = int(np.searchsorted(given.time_ns, START + 2200 * SECOND))
+    scores = engine.step(Readings(*(column[:until] for column in given)))
+    assert len(masked(scores, 1)), "it must be masked by now"
+    before = engine.fleet.block(0).copy()
+    engine.step(Readings(*(column[until : until + 4 * 50] for column in given)))
+    after = engine.fleet.block(0)
+    assert after.line["quality"]["masked"][1]
+    for part, names in {
+        "value": ("low", "high", "mean", "variance"),
+        "delta": ("baseline", "scale", "low", "high"),
+        "activity": ("change", "mean", "variance", "usual_quiet"),
+        "rank": ("tails",),
+        "levels": ("common", "delays"),
+        "expectation": ("own", "variance"),
+    }.items():
+        for name in names:
+            for line, learns in ((1, False), (2, True)):
+                same = np.array_equal(before.line[part][name][line], after.line[part][name][line])
+                assert same != learns or (part, name) in {("value", "low"), ("value", "high")}, (part, name, line)

@@ -47,7 +47,7 @@ uint64_t sw_block_context(int64_t lines)
 
 uint64_t sw_block_bytes(int64_t lines, bool context)
 {
-    if (lines < 0 || lines > SW_MOST_LINES)
+    if (lines < 1 || lines > SW_MOST_LINES)
         return 0;
     return sw_block_context(lines) + (context ? (uint64_t)lines * sizeof(struct sw_context) : 0);
 }

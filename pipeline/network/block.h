@@ -82,7 +82,7 @@ struct sw_machine {
     struct sw_drift_machine drift;
     struct sw_output output;
     struct sw_scoring scoring;
-    int64_t frozen; /* learns nothing; traces, membranes and spikes go on */
+    int64_t frozen; /* learns nothing; traces, membranes, spikes, and what quality says of a sensor go on */
 };
 
 /* What is wrong with some bytes that should be a block. */

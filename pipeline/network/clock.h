@@ -1,8 +1,8 @@
 /* Time as a line feels it: in units of its usual sampling interval, learned online.
 
-   All time constants of the network count usual intervals, so nothing ticks while nothing arrives. A step within ten
-   per cent of the usual one counts as exactly one interval: jitter is no information, and equal steps then run the
-   plain equations. */
+   What leaks by time counts usual intervals, all else readings or rows, so nothing ticks while nothing arrives. A step
+   within ten per cent of the usual one counts as exactly one interval: jitter is no information, and equal steps then
+   run the plain equations. */
 #ifndef SW_CLOCK_H
 #define SW_CLOCK_H
 

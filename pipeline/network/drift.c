@@ -59,8 +59,6 @@ void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line
     *line = (struct sw_drift_line){
         .carried = (float)sw_drift_shift(params, line),
         .gain = sw_drift_gain(params, line),
-        .low = line->low,
-        .high = line->high,
     };
 }
 

@@ -8,8 +8,8 @@
 
    A line in alarm is *shut*: it no longer teaches what is normal, and the others do not hear it. At most half of a
    cohort can be shut, so that a machine never judges itself by its own expectations alone. Many lines off at once are
-   no broken sensor but a new regime, and a state that outlasts patience is a change that only a person can judge:
-   both are *accepted*: the machine learns on from there and says "changed" instead of alarming for ever.
+   no broken sensor but a new regime, which is accepted and not told of; a state that outlasts patience is a change that
+   only a person can judge, and is accepted too: the machine says "changed" instead of alarming for ever.
 
    Limits are counts of own spreads, found as a plateau on development data. */
 #ifndef SW_EVIDENCE_H

@@ -1,6 +1,7 @@
 /* What one line feels about a reading: its own populations, one after the other. No line looks at another.
 
-   Score first, then learn, in every part. A frozen line says what it feels as ever, and learns nothing. */
+   Score first, then learn, in nearly every part. A frozen line says what it feels as ever, and learns nothing; nor does
+   one that is masked. */
 #ifndef SW_FEEL_H
 #define SW_FEEL_H
 

@@ -10,7 +10,7 @@
    line that holds its values is off by as much for as long as it holds them, which counts as one deviation and not as
    many.
 
-   A line that moves with nearly every reading holds nothing, and none of this touches it. */
+   A line that moves with nearly every reading holds nothing: of all this only its rounding touches it. */
 #ifndef SW_RESOLUTION_H
 #define SW_RESOLUTION_H
 

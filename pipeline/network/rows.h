@@ -83,7 +83,7 @@ struct sw_row {
 struct sw_entry {
     int64_t line;
     double value;    /* in the sensor's unit, as are the next two */
-    double expected; /* NaN while the line is learning */
+    double expected; /* NaN while the line is learning, and of a counter */
     double usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
     double level;
     int64_t witness; /* of the level, see evidence.h */
