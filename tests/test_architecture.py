@@ -59,6 +59,25 @@ WITHIN = {
     "pipeline.engine.fleet": {
         "pipeline.engine.earlier", "pipeline.engine.incidents", "pipeline.engine.recognition",
     },
+    "pipeline.engine.lateness": set(),
+    "pipeline.engine.scores": {"pipeline.engine.explanation", "pipeline.engine.incidents"},
+    "pipeline.engine.reasons": {"pipeline.engine.explanation", "pipeline.engine.fleet", "pipeline.engine.scores"},
+    "pipeline.engine.tracking": {
+        "pipeline.engine.explanation", "pipeline.engine.fleet", "pipeline.engine.incidents",
+        "pipeline.engine.reasons", "pipeline.engine.recognition", "pipeline.engine.scores", "pipeline.engine.silence",
+    },
+    "pipeline.engine.points": {
+        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.reasons",
+        "pipeline.engine.scores", "pipeline.engine.scoring",
+    },
+    "pipeline.engine.standing": {
+        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.lateness",
+        "pipeline.engine.scoring", "pipeline.engine.silence", "pipeline.engine.tracking",
+    },
+    "pipeline.engine.operations": {
+        "pipeline.engine.commands", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.points",
+        "pipeline.engine.recognition", "pipeline.engine.scores", "pipeline.engine.tracking",
+    },
     "pipeline.storage.progress": set(),
     "pipeline.storage.snapshots": set(),
     "pipeline.storage.sqlite_files": set(),

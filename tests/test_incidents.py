@@ -13,8 +13,9 @@ from machines import SECOND, START, engine_of, live, machine_with_modes, reading
 from pipeline.config.settings import Alert, MachineRule
 from pipeline.engine import incidents
 from pipeline.engine.commands import Command, CommandError, read
-from pipeline.engine.engine import Changes, Engine
+from pipeline.engine.engine import Engine
 from pipeline.engine.scoring import MachineState, Severity
+from pipeline.engine.standing import Changes
 from pipeline.mqtt.announcements import Announcer
 from pipeline.records import Machine, Readings
 

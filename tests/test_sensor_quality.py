@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.console import views
-from pipeline.engine.engine import Engine, Trust
+from pipeline.engine.engine import Engine
+from pipeline.engine.standing import Trust
 from pipeline.network import parameters
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings

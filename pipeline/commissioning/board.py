@@ -18,7 +18,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.engine import Engine
+from pipeline.engine.scores import Scores
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.recordings.evaluation import Label
 

@@ -25,7 +25,7 @@ from rich.live import Live
 
 from pipeline.commissioning.board import Board
 from pipeline.config.settings import Config, unix_ns
-from pipeline.engine.engine import Scores
+from pipeline.engine.scores import Scores
 from pipeline.files import open_regular
 from pipeline.mqtt import embedded
 from pipeline.recordings.evaluation import Label

@@ -18,7 +18,8 @@ from starlette.routing import Route, Router
 from pipeline.console import configuration, history, metrics, routes, views
 from pipeline.console.recent import Recent, Table
 from pipeline.engine.commands import VERBS, Command, CommandError
-from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.engine import Engine
+from pipeline.engine.scores import Scores
 from pipeline.identity import machine_of
 from pipeline.records import Machine, Point
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engine.engine import Engine, Scores
-from pipeline.engine.explanation import entries
+from pipeline.engine.engine import Engine
+from pipeline.engine.scores import Scores
 from pipeline.records import Ints
 
 BACKGROUND = (50_000, 200_000)  # rows and readings of all machines together: 20 MB
@@ -132,7 +132,7 @@ def taken(engine: Engine, scores: Scores, rows: Ints, explained: Ints) -> tuple[
     """Columns of `rows`, and of the readings of the rows `explained`, with how many each of those has."""
     columns: Columns = {name: getattr(scores, name)[rows] for name in ROWS}
     told = engine.explain(scores, explained)
-    entry, _ = entries(scores.until, explained)
+    entry, _ = scores.entries(explained)
     rarity = scores.account["rarity"][entry]
     readings: Columns = {name: getattr(told, name) for name in READINGS if name != "fires"}
     readings["fires"] = (rarity >= FIRES) @ (1 << np.arange(rarity.shape[1]))

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.recent import Table
-from pipeline.engine.engine import Changes, Engine, Summary, Trust
+from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident
 from pipeline.engine.scoring import MachineState, Severity
+from pipeline.engine.standing import Changes, Summary, Trust
 from pipeline.identity import identity
 from pipeline.records import Bools, Floats, Ints, Machine, Point
 

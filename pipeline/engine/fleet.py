@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.settings import Limits, MachineRule, duration_ns
+from pipeline.config.settings import Limits, MachineRule, Sensor, duration_ns
 from pipeline.engine import earlier, incidents, recognition
 from pipeline.engine.earlier import SnapshotError
 from pipeline.network import prior
@@ -30,6 +30,7 @@ from pipeline.records import Ints, Machine, Readings
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
 FORMAT = 8  # of a snapshot; raised when a field changes its meaning
+UNKNOWN = Sensor()  # one that the configuration does not name
 COHORT = 16  # lines up to which a block has room for exactly those there are
 
 
@@ -242,6 +243,11 @@ class Fleet:
         """Sensors and lines of a machine, in order of discovery."""
         return [(self.lines[line][1], line) for line in self._own[slot]]
 
+    def sensor(self, line: int) -> Sensor:
+        """What the configuration says of a line."""
+        slot, sensor = self.lines[line]
+        return self.rules[slot].sensors.get(sensor, UNKNOWN)
+
     def block(self, slot: int) -> Block:
         """All that the network has learned of a machine, with room for all its sensors."""
         if slot in self._waiting or self.core.blocks[slot] is None:
@@ -291,12 +297,11 @@ class Fleet:
 
         Both are configuration, not memory.
         """
-        rule, block = self.rules[slot], self.core.block(slot)
-        block.machine["scoring"]["warning"] = rule.alert.warning
-        block.machine["scoring"]["critical"] = rule.alert.critical
+        alert, block = self.rules[slot].alert, self.core.block(slot)
+        block.machine["scoring"]["warning"] = alert.warning
+        block.machine["scoring"]["critical"] = alert.critical
         for number, line in enumerate(self._own[slot][begin:], begin):
-            known = rule.sensors.get(self.lines[line][1])
-            block.declare(number, None if known is None else known.range)
+            block.declare(number, self.sensor(line).range)
 
     def _set_alert(self, slot: int) -> None:
         """Give a machine the times and thresholds of its rule for incidents, which are configuration, too."""
@@ -378,12 +383,16 @@ class Fleet:
         """Whether a baseline of a machine was kept."""
         return slot in self.kept
 
+    def baseline(self, slot: int) -> Block:
+        """A machine as it was when it was kept; raises NoBaselineError."""
+        if not self.has_baseline(slot):
+            raise NoBaselineError(f"no baseline of {self.machines[slot].name} was kept")
+        return self.kept[slot]
+
     def exchange(self, slot: int) -> None:
         """Let a machine be as it was when it was kept, and keep it as it is; raises NoBaselineError."""
-        if slot not in self.kept:
-            raise NoBaselineError(f"no baseline of {self.machines[slot].name} was kept")
-        now = self.block(slot)
-        self.core.replace(slot, self.kept[slot].back(self.core.params, now))
+        kept, now = self.baseline(slot), self.block(slot)
+        self.core.replace(slot, kept.back(self.core.params, now))
         self.kept[slot] = now
         self._configure(slot)
 

@@ -25,7 +25,7 @@ class Silence:
     """How long each machine has been waited for, by slot."""
 
     def __init__(self) -> None:
-        self.silent: set[int] = set()  # slots; whoever sees a machine speak again takes it out
+        self.silent: set[int] = set()  # slots
         self._asked_ns: int | None = None
         self._newest_ns = np.zeros(0, np.int64)  # time of each machine's newest row at the last question
         self._waited_ns = np.zeros(0)
@@ -52,3 +52,9 @@ class Silence:
         news = [slot for slot in over.tolist() if slot not in self.silent]
         self.silent.update(news)
         return news
+
+    def ended(self, slot: Ints) -> list[int]:
+        """Of rows of these machines, the first of each that was silent; it is not any more."""
+        heard = self.silent.intersection(slot.tolist()) if self.silent else set()
+        self.silent -= heard
+        return [int(np.argmax(slot == one)) for one in heard]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.config.settings import Limits, MachineRule
-from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.engine import Engine
+from pipeline.engine.scores import Scores
 from pipeline.network import prior
 from pipeline.network.parameters import Params
 from pipeline.recordings.tables import Table

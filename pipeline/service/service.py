@@ -26,8 +26,9 @@ import msgspec
 
 from pipeline.config.settings import Config, duration_ns
 from pipeline.engine.commands import Command, CommandError, read
-from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.engine import Engine
 from pipeline.engine.incidents import Incident
+from pipeline.engine.scores import Scores
 from pipeline.mqtt.announcements import Announcer, is_own, topic_of
 from pipeline.mqtt.redelivery import Redelivery
 from pipeline.payloads import Decoder

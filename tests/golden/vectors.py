@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scenarios import Scenario, scenarios
 
 from pipeline.engine.commands import Command
-from pipeline.engine.engine import Engine, Scores
+from pipeline.engine.engine import Engine
+from pipeline.engine.scores import Scores
 from pipeline.network.parameters import CONTEXT
 from pipeline.records import Point, Readings
 from pipeline.sinks.lines import line
