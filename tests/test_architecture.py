@@ -49,7 +49,8 @@ WITHIN = {
     "pipeline.engine.scoring": set(),
     "pipeline.engine.silence": set(),
     "pipeline.engine.ageing": set(),
-    "pipeline.engine.commands": set(),
+    "pipeline.engine.verbs": set(),
+    "pipeline.engine.commands": {"pipeline.engine.verbs"},
     "pipeline.engine.explanation": {"pipeline.engine.scoring"},
     "pipeline.engine.recognition": {"pipeline.engine.commands"},
     "pipeline.engine.incidents": {
@@ -86,7 +87,8 @@ WITHIN = {
     "pipeline.mqtt.arrival": set(),
     "pipeline.recordings.evaluation": set(),
     "pipeline.recordings.tables": set(),
-    "pipeline.commissioning.plant": set(),
+    "pipeline.commissioning.faults": set(),
+    "pipeline.commissioning.plant": {"pipeline.commissioning.faults"},
     "pipeline.commissioning.simulation": {"pipeline.commissioning.plant"},
     "pipeline.commissioning.proposal": set(),
 }  # fmt: skip
@@ -158,6 +160,7 @@ PURE_PARTS = (
     "pipeline.mqtt.arrival",
     "pipeline.recordings.evaluation",
     "pipeline.recordings.tuning",
+    "pipeline.commissioning.faults",
     "pipeline.commissioning.plant",
     "pipeline.commissioning.simulation",
     "pipeline.commissioning.proposal",

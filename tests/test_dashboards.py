@@ -14,7 +14,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from servers import InfluxDB, Mosquitto, until
 
-from pipeline.commissioning.plant import Fault, Kind, Plant, sensor_names
+from pipeline.commissioning.faults import Fault, Kind
+from pipeline.commissioning.plant import Plant, sensor_names
 from pipeline.commissioning.simulation import messages
 from pipeline.config.settings import Alert, Config, Emit, MachineRule, Mqtt, Sensor, Source
 from pipeline.config.settings import InfluxDB as Influx

@@ -8,7 +8,8 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.commissioning.plant import Fault, Kind, Plant, machine_names, sensor_names
+from pipeline.commissioning.faults import Fault, Kind
+from pipeline.commissioning.plant import Plant, machine_names, sensor_names
 from pipeline.commissioning.simulation import due_s, messages
 from pipeline.config.settings import Config
 from pipeline.engine.engine import Engine

@@ -10,18 +10,16 @@ from difflib import get_close_matches
 from getpass import getuser
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, fail, out
-from pipeline.config.settings import MOST_SECRET_BYTES, Config, ConfigError, read_secret
-from pipeline.engine.commands import ARGUMENTS, VERBS, Command, CommandError, checked
-from pipeline.files import read_bounded
-from pipeline.identity import machine_of
-from pipeline.records import Machine
-from pipeline.sinks.http import Http
+from pipeline.engine.verbs import ARGUMENTS, VERBS
+
+if TYPE_CHECKING:
+    from pipeline.config.settings import Config
 
 WAIT_S = 10.0
 AT_ONCE = 500  # machines in an answer
@@ -29,8 +27,11 @@ NEAR = 3  # names that are proposed for one that does not exist
 MOST_BYTES = 1 << 21  # of an answer: 500 machines, of which one takes some hundred bytes
 
 
-def _token(tree: Config) -> str:
+def _token(tree: "Config") -> str:
     """The token of the console, for writing."""
+    from pipeline.config.settings import MOST_SECRET_BYTES, ConfigError, read_secret
+    from pipeline.files import read_bounded
+
     if tree.console.token is not None:
         try:
             return read_secret(tree.console.token, os.environ)
@@ -45,8 +46,10 @@ def _token(tree: Config) -> str:
         fail(f"{path}: {error.strerror}; has the service run with this data folder, and may you read it?", 1)
 
 
-def _asked(tree: Config, path: str, body: dict[str, str] | None = None) -> Any:
+def _asked(tree: "Config", path: str, body: dict[str, str] | None = None) -> Any:
     """What the service answers; the end of the program where it does not."""
+    from pipeline.sinks.http import Http
+
     base = f"http://{tree.console.host}:{tree.console.port}"
     headers, content = {}, None
     if body is not None:
@@ -72,7 +75,7 @@ def _asked(tree: Config, path: str, body: dict[str, str] | None = None) -> Any:
     fail(f"{base}: {answer.status}: {reason}", 1)
 
 
-def _machines(tree: Config, search: str) -> dict[str, str]:
+def _machines(tree: "Config", search: str) -> dict[str, str]:
     """Names of the machines whose name holds `search`, by id."""
     found: dict[str, str] = {}
     for offset in count(0, AT_ONCE):
@@ -98,11 +101,13 @@ def near_to(called: str, known: Collection[str]) -> list[str]:
     return same or get_close_matches(called, known, NEAR)
 
 
-def _machine(tree: Config, called: str) -> str:
+def _machine(tree: "Config", called: str) -> str:
     """The id of the machine of this name, or of this id; the end of the program where it is not exactly one.
 
     A name may look like the id of another machine, so what has no captures is taken for a name if there is one.
     """
+    from pipeline.identity import machine_of
+
     names = {called}
     with suppress(ValueError):
         names.add(machine_of(called).name)
@@ -142,6 +147,9 @@ def tell(
 
     Example: spikewatch tell press-1 snooze 2h --config plant.yaml
     """
+    from pipeline.engine.commands import Command, CommandError, checked
+    from pipeline.records import Machine
+
     tree = configured(config)
     try:
         checked(Command(command, Machine(machine), argument, by))

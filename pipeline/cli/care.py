@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,8 @@ from pathlib import Path
 from typing import IO, Annotated, Optional
 
 import typer
-from rich.filesize import decimal
-from rich.markup import escape
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail, out
-from pipeline.config.settings import ConfigError, duration_ns
 
 journal = typer.Typer(
     help="Inspect the journal: what was accepted, what waits for delivery, what was refused.",
@@ -45,7 +41,12 @@ def doctor(
 
     Example: spikewatch doctor --config plant.yaml --survive 12h
     """
+    import sqlite3
+
+    from rich.markup import escape
+
     from pipeline.commissioning.doctor import examine
+    from pipeline.config.settings import ConfigError, duration_ns
     from pipeline.service.connections import broker_of, open_sink
 
     tree = configured(config)
@@ -140,6 +141,10 @@ def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch journal stats --config plant.yaml
     """
+    import sqlite3
+
+    from rich.filesize import decimal
+
     from pipeline.commissioning.board import moment
     from pipeline.storage.inspection import stats as measure
 
@@ -184,6 +189,8 @@ def export(
 
     Example: spikewatch journal export outbox --config plant.yaml --out points.txt && influx write -f points.txt
     """
+    import sqlite3
+
     from pipeline.sinks.lines import lines
     from pipeline.storage import inspection
     from pipeline.storage.journal import Journal

@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec.structs import asdict, replace
 
 from pipeline.cli.terminal import AsJson, ConfigPath, app, broker_for, configured, err, fail, out, progress_bar
-from pipeline.commissioning.plant import Fault, Kind, Plant, machine_names, sensor_names
-from pipeline.config.addresses import MQTT, address
-from pipeline.config.file import parsed
-from pipeline.config.settings import Config, ConfigError, Tls, duration_ns
+from pipeline.commissioning.faults import Fault, Kind
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.commissioning.tap import Told
+    from pipeline.config.settings import Config
 
 
 def seconds_of(text: str, option: str) -> float:
     """A duration given as an option, in seconds."""
+    from pipeline.config.settings import duration_ns
+
     try:
         return duration_ns(text) / 1e9
     except ValueError as error:
@@ -71,6 +70,7 @@ def simulate(
 
     Example: spikewatch simulate --url mqtt://broker.plant.local:1883
     """
+    from pipeline.commissioning.plant import Plant, machine_names, sensor_names
     from pipeline.commissioning.simulation import messages
     from pipeline.mqtt import Publisher, PublishError
     from pipeline.recordings.replay import play
@@ -141,6 +141,7 @@ def tap(
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
     from pipeline.commissioning.tap import in_words, tell
+    from pipeline.config.settings import ConfigError
     from pipeline.mqtt.listening import listen
     from pipeline.payloads import Decoder
     from pipeline.service.connections import broker_of, embedded_port
@@ -173,8 +174,13 @@ def tap(
         fail(f"no message on {topic}: is anything published there, and may this client read it?", 1)
 
 
-def reaching(tree: Config, url: str) -> Config:
+def reaching(tree: "Config", url: str) -> "Config":
     """The configuration with another broker, to which no user, password or certificate of this one is shown."""
+    from msgspec.structs import replace
+
+    from pipeline.config.addresses import MQTT, address
+    from pipeline.config.settings import Tls
+
     mqtt = replace(tree.mqtt, url=url, username=None, password=None, tls=Tls())
     try:
         address(url, MQTT, "mqtt.username and mqtt.password of a configuration (--config)")
@@ -211,7 +217,12 @@ def init(
 
     Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
     """
+    from msgspec.structs import asdict
+
     from pipeline.commissioning.proposal import Proposed, as_yaml, propose
+    from pipeline.config.addresses import MQTT, address
+    from pipeline.config.file import parsed
+    from pipeline.config.settings import Config, ConfigError
     from pipeline.mqtt.listening import listen
     from pipeline.service.connections import broker_of
 

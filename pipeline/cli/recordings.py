@@ -23,10 +23,10 @@ from pipeline.cli.terminal import (
     out,
     progress_bar,
 )
-from pipeline.config.settings import Config, MachineRule, match_rule
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
+    from pipeline.config.settings import Config, MachineRule
     from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
     from pipeline.recordings.score import Explained, Scored
@@ -64,7 +64,7 @@ def scored_with_words(
     path: Path,
     table: "Table",
     what: str,
-    rule: MachineRule,
+    rule: "MachineRule",
     known: "Prior | None",
     params: "Params | None" = None,
     freeze_at: int | None = None,
@@ -167,6 +167,7 @@ def score(
       frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
     from pipeline.config.prior_file import priors_of
+    from pipeline.config.settings import match_rule
     from pipeline.network import parameters
     from pipeline.recordings.tables import TableError, read_table
 
@@ -245,6 +246,7 @@ def evaluate(
       2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
     """
     from pipeline.config.prior_file import priors_of
+    from pipeline.config.settings import match_rule
     from pipeline.recordings import evaluation
     from pipeline.recordings.labels import LabelsError, read_labels
     from pipeline.recordings.report import facts, remarks, tabulate
@@ -327,6 +329,7 @@ def tune(
 
     Example: spikewatch tune --config plant.yaml --budget "1 per month"
     """
+    from pipeline.config.settings import match_rule
     from pipeline.recordings.tuning import Tuned, budget_of
     from pipeline.recordings.tuning import tune as tuned_for
 
@@ -367,7 +370,7 @@ def tune(
         raise typer.Exit(1)
 
 
-def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
+def stored_scores(tree: "Config") -> "dict[str, tuple[Ints, Floats]]":
     """Times and scores of every machine in the embedded store, once it had learned."""
     import sqlite3
 
@@ -400,8 +403,9 @@ def stored_scores(tree: Config) -> "dict[str, tuple[Ints, Floats]]":
     }
 
 
-def proposed_alerts(found: "dict[str, Tuned]", rules: Sequence[MachineRule]) -> list[str]:
+def proposed_alerts(found: "dict[str, Tuned]", rules: "Sequence[MachineRule]") -> list[str]:
     """Thresholds as YAML to paste, each with what it was made from."""
+    from pipeline.config.settings import match_rule
     from pipeline.recordings.tuning import critical_of
 
     lines = []
@@ -506,6 +510,7 @@ def prior(
     from fnmatch import fnmatchcase
 
     from pipeline.config.prior_file import write_prior
+    from pipeline.config.settings import match_rule
     from pipeline.network.prior import ROWS, pooled
     from pipeline.recordings.score import learned
     from pipeline.recordings.tables import TableError, read_table

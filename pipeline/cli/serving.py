@@ -2,13 +2,11 @@
 
 import json
 import os
-import sqlite3
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.table import Table as Rich
 
 from pipeline.cli.terminal import (
     AsJson,
@@ -21,11 +19,10 @@ from pipeline.cli.terminal import (
     out,
     set_up_logs,
 )
-from pipeline.config.file import load
-from pipeline.config.settings import Config, ConfigError, NoConfigError
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
+    from pipeline.config.settings import Config
     from pipeline.engine.ageing import Ageing, Forecast
 
 
@@ -39,6 +36,9 @@ def run(config: ConfigPath = None) -> None:
 
     Example: spikewatch run --config plant.yaml
     """
+    from pipeline.config.file import load
+    from pipeline.config.settings import ConfigError, NoConfigError
+
     set_up_logs()
     try:
         tree = load(config, os.environ)
@@ -52,8 +52,10 @@ def run(config: ConfigPath = None) -> None:
         served(tree, config, stop)
 
 
-def served(tree: Config, config: Path | None, stop: threading.Event) -> None:
+def served(tree: "Config", config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
+    import sqlite3
+
     from pipeline.mqtt.embedded import NotInstalled
     from pipeline.service.serving import serve
     from pipeline.storage.data_folder import DataFolderBusy
@@ -97,7 +99,7 @@ def demo(
         from pipeline.recordings.tables import TableError
 
         try:
-            play_demo(out, files, seconds, stop)
+            play_demo(out.console, files, seconds, stop)
         except (NotInstalled, TableError) as error:
             fail(str(error))
         except (DemoError, OSError) as error:
@@ -112,6 +114,8 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
     Example: spikewatch check --config plant.yaml
     """
+    from pipeline.config.file import load
+    from pipeline.config.settings import ConfigError
     from pipeline.mqtt.embedded import NotInstalled, need
 
     try:
@@ -170,6 +174,8 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
         ]
         out.print_json(json.dumps(rows))
         return
+    from rich.table import Table as Rich
+
     table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity", "bad sensors", "changed")
     for one, sensors, changed in zip(summaries, trust, changes, strict=True):
         state = one.state.word
@@ -235,6 +241,8 @@ def ageing(
         ]
         out.print_json(json.dumps(rows))
     else:
+        from rich.table import Table as Rich
+
         columns = (
             "machine",
             "sensor",

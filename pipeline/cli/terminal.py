@@ -1,22 +1,21 @@
 """What the verbs share: the program they are verbs of, options, progress, and how they end."""
 
-import logging
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from pipeline.config.file import load
-from pipeline.config.settings import Config, ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.status import Status
+
+    from pipeline.config.settings import Config
     from pipeline.engine.engine import Engine
     from pipeline.mqtt import Broker
 
@@ -28,8 +27,37 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True, highlight=False)
+
+
+class Screen:
+    """A console of rich, which is loaded when something is first said: `--help` and the service need none."""
+
+    def __init__(self, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> "Console":
+        """The console itself."""
+        from rich.console import Console
+
+        width = None if self._stderr or sys.stdout.isatty() else 120
+        return Console(stderr=self._stderr, highlight=False, width=width)
+
+    def print(self, what: object, *, markup: bool | None = None, soft_wrap: bool | None = None) -> None:
+        """As rich's."""
+        self.console.print(what, markup=markup, soft_wrap=soft_wrap)
+
+    def print_json(self, text: str) -> None:
+        """As rich's."""
+        self.console.print_json(text)
+
+    def status(self, text: str) -> "Status":
+        """As rich's."""
+        return self.console.status(text)
+
+
+out = Screen(stderr=False)
+err = Screen(stderr=True)
 
 ConfigPath = Annotated[
     Optional[Path],  # noqa: UP045  # typer reads this at run time
@@ -70,16 +98,20 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def configured(path: Path | None) -> Config:
+def configured(path: Path | None) -> "Config":
     """The configuration, or the end of the program with all that is wrong in it."""
+    from pipeline.config.file import load
+    from pipeline.config.settings import ConfigError
+
     try:
         return load(path, os.environ)
     except ConfigError as error:
         fail(str(error))
 
 
-def broker_for(url: str | None, tree: Config, client_id: str) -> "Broker":
+def broker_for(url: str | None, tree: "Config", client_id: str) -> "Broker":
     """The broker to publish to: that of --url, else the configuration's; the end of the program where it is none."""
+    from pipeline.config.settings import ConfigError
     from pipeline.mqtt import Broker
     from pipeline.service.connections import broker_of, embedded_port
 
@@ -95,6 +127,8 @@ def broker_for(url: str | None, tree: Config, client_id: str) -> "Broker":
 
 def set_up_logs() -> None:
     """Events as lines of key=value on standard error."""
+    import logging
+
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
@@ -104,25 +138,29 @@ def set_up_logs() -> None:
 @contextmanager
 def progress_bar(what: str, total: int | None) -> Iterator["Bar"]:
     """A bar with the time that remains, on standard error; `total` is None where there is no end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err.console, transient=True) as progress:
         yield Bar(progress, progress.add_task(what, total=total))
 
 
 class Bar:
     """One task of a progress display."""
 
-    def __init__(self, progress: Progress, task: "object") -> None:
+    def __init__(self, progress: "Progress", task: "TaskID") -> None:
         self._progress = progress
         self._task = task
 
     def __call__(self, done: int) -> None:
         """So many units are done."""
-        self._progress.update(self._task, completed=done)  # type: ignore[arg-type]
+        self._progress.update(self._task, completed=done)
 
 
-def as_committed(tree: Config) -> "Engine":
+def as_committed(tree: "Config") -> "Engine":
     """The service's networks at its last commit. Reads the data folder only; the service may be running."""
+    import sqlite3
+
     from pipeline.storage.data_folder import journal_path, restore
     from pipeline.storage.journal import Journal, JournalError
     from pipeline.storage.snapshots import LaterVersionError, Snapshots

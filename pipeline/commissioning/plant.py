@@ -6,11 +6,9 @@ is drawn from the seed and the machine's number: the same seed gives the same re
 depend on how many others there are. Pure; the caller knows what time it is.
 """
 
-from enum import StrEnum
-from typing import NamedTuple
-
 import numpy as np
 
+from pipeline.commissioning.faults import Fault, Kind
 from pipeline.records import Floats
 
 SENSORS = ("vibration", "temperature", "current", "pressure", "flow", "speed", "level", "torque")
@@ -19,29 +17,6 @@ SIGMAS_A_DAY = 0.2  # at most, that the one sensor of a machine moves which ages
 SPELL_ROWS = (10, 30)  # a machine idles or runs for so many rows
 PROCESS_ROWS = 20.0  # the process forgets what it was within so many
 CREEP_ROWS = 600.0  # in which a fault that grows has reached its size
-
-
-class Kind(StrEnum):
-    """What can break. Sizes are in sigmas: a sensor's noise when the machine was new."""
-
-    BEARING = (
-        "bearing"  # vibration rises by 8 and has knocks of 8 more in every fifth row; temperature creeps up by 10
-    )
-    LEAK = "leak"  # pressure and flow creep down by 12
-    STUCK = "stuck"  # a sensor repeats its last value
-    DROPOUT = "dropout"  # a sensor sends nothing any more
-    OFFSET = "offset"  # a sensor reads 10 more from one row to the next, as after a knock or a wrong exchange
-    DRIFT = "drift"  # a sensor creeps up by 15, as one that is fouled
-    NOISE = "noise"  # a sensor's noise is twelve times what it was, as of a loose contact
-
-
-class Fault(NamedTuple):
-    """Something that breaks, and stays broken."""
-
-    kind: Kind
-    machine: int  # its number, from 0
-    row: int  # from which on
-    sensor: int | None = None  # of stuck, dropout, offset, drift, noise; None: the first
 
 
 def sensor_names(count: int) -> list[str]:

@@ -4,7 +4,6 @@ One function per kind of branch, in the table `CHECKS`; each gives (key, what is
 """
 
 import os
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
@@ -70,6 +69,8 @@ def _check_tls(tls: Tls, environ: Mapping[str, str]) -> Problems:
         return
     if unread:
         return
+    import ssl  # here, as most commands and most plants need none
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if tls.ca is not None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-from pipeline.engine.commands import ARGUMENTS, VERBS
+from pipeline.engine.verbs import ARGUMENTS, VERBS
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}

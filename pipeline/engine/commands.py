@@ -9,19 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.config.settings import duration_ns
+from pipeline.engine.verbs import ARGUMENTS, VERBS
 from pipeline.records import Machine, Point
 
-VERBS = {
-    "normal": "the present behaviour is fine: the alarm and its incident end, and it is normal from here on",
-    "repaired": "maintenance is done: the machine learns from scratch, and its old baseline is kept",
-    "rollback": "restore the baseline from before the repair",
-    "freeze": "stop learning",
-    "resume": "start learning again",
-    "ack": "acknowledge the open incident: someone is working on it",
-    "snooze": "acknowledge for a limited time: snooze 2h",
-    "label": "name what the incident was: label bearing",
-}
-ARGUMENTS = {"snooze": "a duration, such as 2h", "label": "the class, such as bearing"}
 CLASS_LENGTH = 32
 BY_LENGTH = 64
 
