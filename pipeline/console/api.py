@@ -15,11 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from pipeline.console import configuration, history, metrics, routes, views
+from pipeline.console import configuration, history, routes, views
 from pipeline.console.recent import Recent, Table
-from pipeline.engine.commands import VERBS, Command, CommandError
+from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.engine.scores import Scores
+from pipeline.engine.verbs import VERBS
 from pipeline.identity import machine_of
 from pipeline.records import Machine, Point
 
@@ -399,6 +400,8 @@ class Api:
 
     def metrics(self, request: Request) -> Response:
         """See the route of this name."""
+        from pipeline.console import metrics  # when somebody asks: not every plant has a Prometheus
+
         if self._status is None:
             raise HTTPException(503, "safe mode")
         status = self._briefly("health", self._status)

@@ -19,23 +19,23 @@ from pipeline.engine.engine import Engine
 from pipeline.engine.scores import Scores
 from pipeline.records import Ints
 
-BACKGROUND = (50_000, 200_000)  # rows and readings of all machines together: 20 MB
+BACKGROUND = (50_000, 200_000)  # rows and readings of all machines together: 13 MB
 WATCHED = (1_200, 24_000)  # of a machine that is looked at: 2.5 MB
 MOST_WATCHED = 16
 WATCH_S = 300.0  # a machine is followed for so long after somebody looked; in a small plant for ever
 FIRES = 2.0  # rarity from which a population counts as firing: p <= 0.01
 
 Columns = dict[str, NDArray[Any]]  # by name, all of one length
-ROWS = {"time_ns": np.int64, "score": np.float64, "severity": np.int64, "cause": np.int64, "spikes": np.int64}
+ROWS = {"time_ns": np.int64, "score": np.float64, "severity": np.int8, "cause": np.int32, "spikes": np.int32}
 READINGS = {
-    "line": np.int64,
+    "line": np.int32,
     "value": np.float64,
     "expected": np.float64,
     "low": np.float64,
     "high": np.float64,
     "score": np.float64,
     "share": np.float64,
-    "fires": np.int64,  # a bit per population
+    "fires": np.int32,  # a bit per population
 }
 
 
@@ -58,7 +58,7 @@ class Ring:
 
     def __init__(self, rows: int, readings: int) -> None:
         self._room, self._room_readings = rows, readings
-        self._slot = np.zeros(rows, np.int64)
+        self._slot = np.zeros(rows, np.int32)
         self._begin = np.zeros(rows, np.int64)  # number of a row's first reading, counted from the first ever
         self._end = np.zeros(rows, np.int64)
         self._rows = {name: np.zeros(rows, kind) for name, kind in ROWS.items()}
