@@ -156,6 +156,22 @@ def test_memory_that_is_no_block_is_refused():
         core.step(*readings(1, 3, 1))
 
 
+@pytest.mark.parametrize("name", ["machine", "line", "roster", "coupling", "context"])
+def test_a_view_of_a_block_is_made_once_and_when_asked_for(name: str):
+    block = Block.fresh(core_of(0, 0).params, 3)
+    assert name not in vars(block)
+    assert getattr(block, name) is getattr(block, name)
+
+
+def test_what_is_written_into_a_view_is_in_the_block():
+    block = Block.fresh(core_of(0, 0).params, 3)
+    block.line["evidence"]["level"][1] = 2.5
+    block.machine["rows"]["time_ns"] = 7
+    again = block.copy()
+    assert again.line["evidence"]["level"].tolist() == [0.0, 2.5, 0.0]
+    assert again.machine["rows"]["time_ns"] == 7
+
+
 def test_a_copy_of_a_block_is_the_machine():
     core, batch = core_of(1, 5), readings(1, 5, 700)
     core.step(*part(batch, 0, 2502))  # with a row open

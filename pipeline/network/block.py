@@ -6,7 +6,7 @@ line of the machine, in order of their numbers. Nothing here describes a field a
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,14 +72,33 @@ class Block:
         self.pointer = ffi.from_buffer("void *", memory)
         self.header = self._records("header", 0, 1)[0]
         self.lines = int(self.header["lines"])
-        begin = record("header").itemsize
-        self.machine = self._records("machine", begin, 1)[0]
-        self.line = self._records("line", begin + record("machine").itemsize, self.lines)
-        self.roster = self._part(np.dtype(np.int32), lib.sw_block_roster(self.lines), self.lines)
+
+    @cached_property
+    def machine(self) -> Any:
+        """The record of the machine. This and the views below are made when first asked for, as few machines are."""
+        return self._records("machine", record("header").itemsize, 1)[0]
+
+    @cached_property
+    def line(self) -> NDArray[Any]:
+        """The record of each line, by its number."""
+        return self._records("line", record("header").itemsize + record("machine").itemsize, self.lines)
+
+    @cached_property
+    def roster(self) -> NDArray[np.int32]:
+        """The numbers of lines by their places."""
+        return self._part(np.dtype(np.int32), lib.sw_block_roster(self.lines), self.lines)
+
+    @cached_property
+    def coupling(self) -> NDArray[np.float32]:
+        """Weights between lines, (lines, lines), by place."""
         weights = self._part(np.dtype(np.float32), lib.sw_block_coupling(self.lines), self.lines**2)
-        self.coupling = weights.reshape(self.lines, self.lines)  # by place
+        return weights.reshape(self.lines, self.lines)
+
+    @cached_property
+    def context(self) -> NDArray[Any]:
+        """What each line remembers of its context; of none where the network has no such population."""
         remembers = self.lines if self.header["context"] else 0
-        self.context = self._records("context", lib.sw_block_context(self.lines), remembers)
+        return self._records("context", lib.sw_block_context(self.lines), remembers)
 
     @classmethod
     def fresh(cls, params: Any, lines: int) -> Block:
@@ -172,7 +191,7 @@ class Block:
 
     def declare(self, number: int, limits: tuple[float, float] | None) -> None:
         """Tell a line the range of its sensor, in its unit; or, by None, that it is to learn it from here on."""
-        codes = [self.line["delta"]] + ([self.context["code"]] if len(self.context) else [])
+        codes = [self.line["delta"]] + ([self.context["code"]] if self.header["context"] else [])
         for code in codes:
             code["declared"][number] = limits is not None
             if limits is not None:
