@@ -12,6 +12,7 @@ systemd is told by its own protocol, a datagram to the socket it names (sd_notif
 come from here too.
 """
 
+import ctypes
 import logging
 import os
 import resource
@@ -165,6 +166,13 @@ def notifier(environ: Mapping[str, str]) -> Notify:
             log.debug('notify.failed reason="%s"', error)
 
     return notify
+
+
+def give_back() -> None:
+    """Give memory back to the system that a burst of messages has left behind; glibc keeps it, others do not."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def figures(folder: Path) -> dict[str, float | int | str | bool]:

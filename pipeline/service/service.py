@@ -34,7 +34,7 @@ from pipeline.mqtt.redelivery import Redelivery
 from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.service.connections import status_topic
-from pipeline.service.health import Liveness, figures
+from pipeline.service.health import Liveness, figures, give_back
 from pipeline.sinks import Sink
 from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
@@ -457,7 +457,8 @@ class Service:
         return True
 
     def _tidy(self) -> None:
-        """Keep the reserve, and give disk back after an outage; none of it matters today."""
+        """Keep the reserve, and give disk and memory back after an outage; none of it matters today."""
+        give_back()
         self._journal.refill()
         try:
             self._journal.shrink()
