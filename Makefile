@@ -32,9 +32,10 @@ explore: $(VENV)/.dev ## the property tests with examples that nobody has tried;
 	for round in $$(seq $(ROUNDS)); do \
 		$(BIN)/python -m pytest -q $(TOGETHER) -m hypothesis --hypothesis-profile explore || exit 1; done
 
-bench: $(VENV)/.bench ## throughput and memory, as ratios; a few minutes
+bench: $(VENV)/.bench ## throughput and memory, as ratios, and starts and stops; some ten minutes
 	@tests/install_servers.sh
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/start.py
 
 faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what is promised; about 20 minutes
 	@tests/install_servers.sh
