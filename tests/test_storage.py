@@ -465,3 +465,27 @@ def test_the_embedded_store_forgets_by_age_and_by_number(tmp_path):
     assert len(kept) == again.count("machine") == 60
     assert kept[-1].time_ns == START + 1000 * SECOND
     again.close()
+
+
+def test_what_is_old_in_the_store_is_old_against_its_own_machine(tmp_path):
+    """A recording that is played may be years older than what the service says of itself, or than another machine."""
+
+    def points(machine, begin, count):
+        tags = (("machine", machine),)
+        return [Point("machine", tags, {"score": 0.5}, (begin + at) * SECOND) for at in range(count)] + [
+            Point("incident", (("id", "1"), *tags), {"phase": "close"}, begin * SECOND)
+        ]
+
+    store = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND)
+    store.write(points("recorded", 1_000, 300))
+    store.close()
+    again = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND)
+    again.write(points("live", 9_000_000, 50))
+    again.write([Point("command", (("machine", "recorded"),), {"verb": "normal"}, 9_000_000 * SECOND)])
+    again.close()
+    last = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND)
+    last.write([Point("service", (("host", "gateway"),), {"readings": 1}, 9_000_000 * SECOND)])
+    kept = [point for point in last.query("machine") if ("machine", "recorded") in point.tags]
+    assert [point.time_ns // SECOND for point in kept] == list(range(1_199, 1_300))
+    assert len(last.query("machine")) == 101 + 50
+    assert [("machine", "live") in point.tags for point in last.query("incident")] == [True]

@@ -1,8 +1,8 @@
 """The embedded store: points in one SQLite file, for trying out and for the built-in page.
 
 Written by one thread; anybody may read through an instance of their own. Old points go by age, against the newest
-point in the store and not against the clock, and by number; on a full disk the oldest tenth goes. A damaged file is
-set aside by name, and a new one begun.
+point of the same machine and not against the clock, as a recording that is played may be years old; and by number; on
+a full disk the oldest tenth goes. A damaged file is set aside by name, and a new one begun.
 """
 
 import logging
@@ -30,8 +30,16 @@ CREATE TABLE IF NOT EXISTS points (
 CREATE INDEX IF NOT EXISTS by_time ON points (time_ns);
 """
 TRIM_EVERY = 20_000  # points written between two looks at what is too old
+OWN_TIME = ("command", "service")  # measurements whose time is the clock's and not that of any reading
+OF_A_MACHINE = ("sensor", "id")  # tags by which series of one machine differ
 SHED = 10  # where the disk is full, the oldest tenth of the points goes
 Tags = tuple[tuple[str, str], ...]
+
+
+def clock_of(measurement: str, tags: Tags) -> tuple[bool, Tags]:
+    """Whose time the points of a series have: our own, or that of their machine's readings."""
+    own = measurement in OWN_TIME
+    return own, () if own else tuple(one for one in tags if one[0] not in OF_A_MACHINE)
 
 
 class Embedded:
@@ -108,10 +116,26 @@ class Embedded:
 
     def _trim(self, database: sqlite3.Connection) -> None:
         self._since_trim = 0
-        newest = database.execute("SELECT max(time_ns) FROM points").fetchone()[0]
-        if newest is None:
-            return
-        database.execute("DELETE FROM points WHERE time_ns < ?", (newest - self._keep_ns,))
+        spans = database.execute(
+            "SELECT id, measurement, tags, (SELECT min(time_ns) FROM points WHERE series = id),"
+            " (SELECT max(time_ns) FROM points WHERE series = id) FROM series"
+        ).fetchall()
+        newest: dict[tuple[bool, Tags], int] = {}
+        found = [
+            (number, clock_of(measurement, msgspec.json.decode(tags, type=Tags)), first, last)
+            for number, measurement, tags, first, last in spans
+            if last is not None
+        ]
+        for _, clock, _, last in found:
+            newest[clock] = max(last, newest.get(clock, last))
+        database.executemany(
+            "DELETE FROM points WHERE series = ? AND time_ns < ?",
+            [
+                (number, newest[clock] - self._keep_ns)
+                for number, clock, first, _ in found
+                if first < newest[clock] - self._keep_ns
+            ],
+        )
         self._drop_oldest(database, self._size(database) - self._max_points)
 
     def _size(self, database: sqlite3.Connection) -> int:
