@@ -21,6 +21,7 @@ Records = NDArray[Any]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Page = tuple[Records, Records, Records]  # rows, entries, lost lines
 SHARED = 512  # readings from which on a batch is worth more than one thread
 WRONG = {
     lib.SW_BAD_SLOT: "there is no such machine",
@@ -66,6 +67,11 @@ def fill(own: Any, given: dict[str, Any]) -> None:
             setattr(own, name, value)
 
 
+def page(rows: int, entries: int, losses: int) -> Page:
+    """Memory for so many of each."""
+    return np.empty(rows, record("row")), np.empty(entries, record("entry")), np.empty(losses, record("lost"))
+
+
 class Core:
     """Machines by slot, and the step that takes readings over all of them."""
 
@@ -84,6 +90,7 @@ class Core:
         self._names: NDArray[np.int32] | None = None  # kept for as long as C may read it
         self._most = 0  # lines of a machine
         self._rooms = [np.zeros(0, np.uint64) for _ in range(threads)]
+        self._pages: list[Page] = [page(0, 0, 0)] * threads
         self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def alike(self) -> Core:
@@ -154,8 +161,10 @@ class Core:
             rest = [column[begin:] for column in columns]
             told, taken, ended = self._step(rest, closing[closed:], late[begin:], part, parts)
             told.row["at"] += 2 * begin + closed
-            said.append(told)
             begin, closed = begin + taken, closed + ended
+            if parts > 1 and (begin < len(late) or closed < len(closing)):  # the next turn writes where this one did
+                told = Said(*(column.copy() for column in told))
+            said.append(told)
         return (said[0] if len(said) == 1 else joined(said))._replace(late=late)
 
     def _step(
@@ -163,9 +172,8 @@ class Core:
     ) -> tuple[Said, int, int]:
         """As much of a part as finds a place; returns how many readings, and closings, were gone through."""
         count, most = len(columns[0]), 2 * self._most
-        row = np.empty(count + len(closing) + 16, record("row"))
-        entry = np.empty(2 * count + 16 * len(closing) + 2 * most, record("entry"))
-        lost = np.empty(count // 8 + 2 * most, record("lost"))
+        places = (count + len(closing) + 16, 2 * count + 16 * len(closing) + 2 * most, count // 8 + 2 * most)
+        row, entry, lost = self._page(part, parts, places)
         arrival = np.empty(count, record("arrival"))
         sizes = {"readings": count, "closings": len(closing), "part": part, "parts": parts}
         batch, said = ffi.new("struct sw_batch *", sizes), ffi.new("struct sw_said *")
@@ -186,6 +194,18 @@ class Core:
             raise RefusedError(f"reading {said.refused}: {WRONG[wrong]}")
         told = Said(row[: said.rows], entry[: said.entries], lost[: said.losses], late)
         return told, int(said.readings), int(said.closings)
+
+    def _page(self, part: int, parts: int, places: tuple[int, int, int]) -> Page:
+        """Memory for rows, entries and lost lines.
+
+        What one thread says is the caller's to keep. What several say is put in order elsewhere, so each has memory of
+        its own and writes to it again: the system need not find new pages for every batch.
+        """
+        if parts == 1:
+            return page(*places)
+        if any(len(have) < need for have, need in zip(self._pages[part], places, strict=True)):
+            self._pages[part] = page(*places)
+        return self._pages[part]
 
     def give(self, slot: int, known: Prior, number: int, sensors: list[str]) -> None:
         """Let a line that has seen nothing begin with what is known of its kind's sensor, if anything is.
