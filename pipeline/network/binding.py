@@ -198,7 +198,7 @@ class Core:
     def _page(self, part: int, parts: int, places: tuple[int, int, int]) -> Page:
         """Memory for rows, entries and lost lines.
 
-        What one thread says is the caller's to keep. What several say is put in order elsewhere, so each has memory of
+        What one thread says is the caller's to keep. What several say is put in order elsewhere: each has memory of
         its own and writes to it again: the system need not find new pages for every batch.
         """
         if parts == 1:
