@@ -40,11 +40,11 @@ SENSORS = 8
 SECOND = 1_000_000_000
 
 
-def fleet_of(machines: int, sensors: int = SENSORS) -> Engine:
+def fleet_of(machines: int, sensors: int = SENSORS, threads: int = 1) -> Engine:
     """An engine that knows so many machines of so many sensors."""
     count = machines * sensors
     limits = Limits(machines=machines, machines_per_group=machines, sensors=count, sensors_per_group=count)
-    engine = Engine(10 * SECOND, 60 * SECOND, limits)
+    engine = Engine(10 * SECOND, 60 * SECOND, limits, threads=threads)
     for m in range(machines):
         for s in range(sensors):
             engine.fleet.number(Machine(f"m-{m}"), f"s{s}")
@@ -59,9 +59,11 @@ def batch(machines: Sequence[int], rows: int, start: int, values: np.ndarray, se
     return Readings(slot, line, time_ns, values[: len(line)], np.arange(len(line)) % sensors == sensors - 1)
 
 
-def engine_seconds_per_reading(machines: int, values: np.ndarray, warm_rows: int, rows: int) -> float:
+def engine_seconds_per_reading(
+    machines: int, values: np.ndarray, warm_rows: int, rows: int, threads: int = 1
+) -> float:
     """Of machines that have seen `warm_rows` rows each, in batches of about 4,000 readings."""
-    engine = fleet_of(machines)
+    engine = fleet_of(machines, threads=threads)
     per_batch = max(1, 500 // machines)
     spent, counted, at = 0.0, 0, 0
     while at < warm_rows + rows:
@@ -94,6 +96,12 @@ def part_a(quick: bool) -> None:
         print(
             f"    Engine.step, {machines:6,} machines         {seconds * 1e6:10.2f} {1 / seconds:12,.0f}"
             f" {river['HalfSpaceTrees'] / seconds:18.1f} {river['GaussianScorer'] / seconds:18.1f}"
+        )
+    for machines, warm, counted in ((100, 500, 300), (10_000, 40, 10)):
+        seconds = engine_seconds_per_reading(machines, values, warm, counted, threads=2)
+        print(
+            f"    the same by two threads, {machines:6,} {seconds * 1e6:17.2f} {1 / seconds:12,.0f}"
+            f"   times one thread: {cost[machines] / seconds:.2f}"
         )
     for name, seconds in river.items():
         print(f"    River {name:16} (1 machine) {seconds * 1e6:17.2f} {1 / seconds:12,.0f}")
