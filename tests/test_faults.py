@@ -26,7 +26,7 @@ def test_what_the_numbered_publisher_takes_for_saved_survives_a_killed_broker(tm
 @pytest.mark.servers
 def test_a_service_whose_connection_is_cut_again_and_again_scores_every_reading_once(tmp_path: Path):
     # Too short for memory to have settled; what the others ask holds at any length.
-    assert soak.soak(tmp_path, readings=20_000, reconnects=4, seed=1, most_growth=1.0) == []
+    assert soak.soak(tmp_path, readings=20_000, reconnects=4, seed=1, most_growth=1.0, rest_s=0.0) == []
 
 
 def test_networks_that_are_saved_and_restored_after_every_row_are_those_that_never_were(tmp_path: Path):
