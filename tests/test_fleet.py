@@ -8,6 +8,7 @@ from machines import messages, told
 
 from pipeline.engine.engine import Engine
 from pipeline.engine.fleet import SnapshotError
+from pipeline.network.parameters import Params, with_context
 from pipeline.records import Machine
 
 
@@ -46,6 +47,23 @@ def test_a_machine_moved_to_another_fleet_goes_on_with_the_same_bits_under_other
     assert names[0] == names[1]
     first, second = home.fleet.cut(0), away.fleet.cut(slot)
     assert all(np.array_equal(first[path], second[path]) for path in first if path != "names")
+
+
+@pytest.mark.parametrize("params", [Params(), with_context(Params())], ids=["usual", "context"])
+def test_a_machine_pasted_over_one_that_has_its_sensors_in_another_order_goes_on_with_the_same_bits(params):
+    rows = messages(260, 3)
+    home, away = Engine(params=params), Engine(params=params)
+    home.step(home.arrange(rows[:400]))
+    slot, known = home.fleet.slot(Machine("a")), home.fleet.lines_of(0)
+    for sensor, _ in [("new", 0), *reversed(known)]:
+        away.fleet.number(Machine("a"), sensor)
+    away.fleet.paste(0, home.fleet.cut(slot))
+    own = [message for message in rows[400:] if message[0].machine.name == "a"]
+    here, there = home.step(home.arrange(own)), away.step(away.arrange(own))
+    assert len(known) > 1
+    assert len(here) > 10
+    for name in ("time_ns", "score", "severity", "learned", "spikes"):
+        assert np.array_equal(getattr(here, name), getattr(there, name))
 
 
 def test_a_cut_is_the_snapshot_of_a_fleet_of_one_and_one_of_another_version_is_refused_whole():

@@ -23,12 +23,12 @@ class BlockError(Exception):
 
 
 WRONG = {
-    lib.SW_NO_BLOCK: "no block of a machine",
+    lib.SW_NO_BLOCK: "not a machine's block",
     lib.SW_OTHER_FORMAT: "a block of another version",
-    lib.SW_OTHER_SIZE: "a block that was cut off",
+    lib.SW_OTHER_SIZE: "a truncated block",
     lib.SW_DAMAGED: "a damaged block",
     lib.SW_IMPOSSIBLE: "a block with impossible numbers",
-    lib.SW_OTHER_PARAMETERS: "a block that was begun with other parameters",
+    lib.SW_OTHER_PARAMETERS: "a block of other parameters",
 }
 
 
@@ -118,7 +118,7 @@ class Block:
             blocks.append(cls.of_any(params, stored[begin : begin + size]))
             begin += size
         if begin != len(stored):
-            raise BlockError("more bytes than there are machines")
+            raise BlockError("bytes left over after the last machine")
         return blocks
 
     @classmethod
@@ -150,7 +150,7 @@ class Block:
     def grown(self, params: Any, lines: int) -> Block:
         """The same machine with room for more lines, which have seen nothing."""
         if lines < self.lines:
-            raise ValueError(f"a machine of {self.lines} lines does not become one of {lines}")
+            raise ValueError(f"a machine of {self.lines} lines cannot shrink to {lines}")
         memory = room(params, lines)
         lib.sw_block_grow(params, self.pointer, ffi.from_buffer("void *", memory), lines)
         return Block(memory)
@@ -182,10 +182,13 @@ class Block:
         block = self.grown(params, max(lines, self.lines))
         if not np.array_equal(numbers, np.arange(count)):
             nothing = Block.fresh(params, block.lines)
-            for own, blank in ((block.line, nothing.line), (block.context, nothing.context)):
+            parts = [(block.line, nothing.line)]
+            if block.header["context"]:
+                parts.append((block.context, nothing.context))
+            for own, blank in parts:
                 known = own[:count].copy()
                 own[:] = blank
-                own[numbers] = known[: len(own)]
+                own[numbers] = known
             block.roster[: len(self.order)] = numbers[self.order]
         return block
 
@@ -247,5 +250,5 @@ def room(params: Any, lines: int) -> NDArray[np.uint64]:
     """Memory for a block of so many lines; raises ValueError if there can be none."""
     size = lib.sw_block_bytes(lines, lib.sw_params_context(params))
     if size == 0:
-        raise ValueError(f"no machine has {lines} lines")
+        raise ValueError(f"a machine cannot have {lines} lines")
     return np.zeros(size // 8, np.uint64)
