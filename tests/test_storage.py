@@ -177,6 +177,19 @@ def test_a_file_that_is_no_database_is_set_aside_by_name_and_a_new_one_begun(tmp
     assert (tmp_path / "journal.sqlite.corrupt-1").read_bytes().startswith(b"this is no database")
 
 
+def test_batches_whose_messages_cannot_come_again_leave_a_bounded_number_of_entries(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.storage.journal.SEEN_BYTES", 20 * 6)
+    journal = journal_at(tmp_path)
+    for start in range(50):
+        journal.commit(readings(start=start), arrived_ns=1_000 + start)
+    journal.prune(50)
+    assert journal.arrived_ns() == 1_049
+    journal.close()
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    assert database.execute("SELECT count(*) FROM commits").fetchall() == [(20,)]
+    database.close()
+
+
 def test_delivered_points_leave_the_outbox_with_the_next_commit(tmp_path):
     journal = journal_at(tmp_path)
     journal.commit(None, points=points(2))
@@ -465,6 +478,22 @@ def test_the_embedded_store_forgets_by_age_and_by_number(tmp_path):
     assert len(kept) == again.count("machine") == 60
     assert kept[-1].time_ns == START + 1000 * SECOND
     again.close()
+
+
+def test_a_series_of_the_store_goes_with_the_last_of_its_points(tmp_path):
+    store = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND)
+    for number in range(20):
+        tags = (("id", str(number)), ("machine", "press-1"))
+        store.write([Point("incident", tags, {"phase": "begin"}, number * 60 * SECOND)])
+        store.close()
+        store = Embedded(tmp_path / "store.sqlite", keep_ns=100 * SECOND)  # which looks at what is old at once
+    store.write([Point("machine", (("machine", "press-1"),), {"score": 0.5}, 19 * 60 * SECOND)])
+    store.write([Point("incident", (("id", "19"), ("machine", "press-1")), {"phase": "close"}, 19 * 60 * SECOND)])
+    assert [dict(point.tags)["id"] for point in store.query("incident")] == ["18", "19"]
+    store.close()
+    database = sqlite3.connect(tmp_path / "store.sqlite")
+    assert database.execute("SELECT count(*) FROM series").fetchall() == [(3,)]
+    database.close()
 
 
 def test_what_is_old_in_the_store_is_old_against_its_own_machine(tmp_path):

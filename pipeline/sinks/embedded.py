@@ -137,6 +137,12 @@ class Embedded:
             ],
         )
         self._drop_oldest(database, self._size(database) - self._max_points)
+        # Every incident has a series of its own, which goes with its points.
+        gone = database.execute(
+            "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM points WHERE points.series = series.id)"
+        )
+        if gone.rowcount:
+            self._series.clear()
 
     def _size(self, database: sqlite3.Connection) -> int:
         [(size,)] = database.execute("SELECT count(*) FROM points")

@@ -18,6 +18,7 @@ _MEASUREMENT = str.maketrans({",": "\\,", " ": _BLANK, "\n": _BLANK, "\r": _BLAN
 _NAME = _MEASUREMENT | str.maketrans({"=": "\\="})
 # InfluxDB takes a line break within quotes; VictoriaMetrics cuts there and reads the rest as a point of its own.
 _TEXT = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
+WORD = 32  # characters: names of states, sensors and qualities
 _ESCAPING = re.compile(r"\\(?=\\*(?:[,= \n\r\t]|\Z))")
 
 
@@ -33,7 +34,7 @@ def _value(value: float | int | str | bool) -> str | None:
     if isinstance(value, int):
         return f"{value}i"
     if isinstance(value, str):
-        return _text(value)
+        return _text(value) if len(value) <= WORD else _text.__wrapped__(value)  # a sentence is not written again
     return float.__repr__(value) if math.isfinite(value) else None  # numpy's own repr is no number
 
 

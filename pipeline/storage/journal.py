@@ -57,7 +57,8 @@ log = logging.getLogger("spikewatch.journal")
 
 DEAD_LETTERS = 10_000
 DEAD_BYTES = 4_096  # of one
-SEEN_BYTES = 6 * 65_535  # of recent messages, which may come again
+SEEN_OF_ONE = 6
+SEEN_BYTES = SEEN_OF_ONE * 65_535  # of recent messages, which may come again
 CHECKED_BYTES = 64 << 20  # a larger file is not read whole at every start; its rows are checked when they are used
 SHED = 10  # where the disk is full, the oldest tenth of the outbox goes
 ROW_POINTS = 2_000  # of one batch of the outbox
@@ -493,7 +494,7 @@ class Journal:
             if newer >= SEEN_BYTES:
                 self._database.execute("DELETE FROM commits WHERE sequence <= ?", (sequence,))
                 break
-            newer += size
+            newer += max(size, SEEN_OF_ONE)  # a batch of messages that cannot come again leaves an entry, too
 
 
 class Outbox:
