@@ -4,11 +4,9 @@ import subprocess
 
 import pytest
 from scenarios import scenarios
-from test_core_sanitized import SECOND, of_life, written
+from test_core_sanitized import driver, ending, of_life, written
 
 import build_core
-from pipeline.network.binding import Core
-from pipeline.network.block import Block
 from pipeline.network.parameters import Params, with_context
 
 LIVES = {scenario.name: scenario for scenario in scenarios(build_core.ROOT / "sample_data")}
@@ -17,11 +15,7 @@ LIVES = {scenario.name: scenario for scenario in scenarios(build_core.ROOT / "sa
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """The driver of the core, for ARM64."""
-    made = tmp_path_factory.mktemp("arm64") / "driver"
-    driver = build_core.ROOT / "tests" / "core_driver.c"
-    order = ["aarch64-linux-gnu-gcc", "-static", *build_core.OPTIONS, f"-I{build_core.ROOT}"]
-    subprocess.run([*order, str(driver), *build_core.sources(), "-lm", "-o", str(made)], check=True)
-    return made
+    return driver(tmp_path_factory.mktemp("arm64"), "aarch64-linux-gnu-gcc", ["-static"])
 
 
 @pytest.mark.servers
@@ -42,10 +36,4 @@ def test_a_life_on_arm64_ends_with_the_same_bytes_as_here(program, tmp_path, lif
     there = subprocess.run(
         ["qemu-aarch64", program, tmp_path / "life", "plain"], check=True, capture_output=True, text=True
     )
-    here = Core(params, 10 * SECOND, 60 * SECOND, 3600 * SECOND)
-    for count in lines:
-        here.add(Block.fresh(here.params, count))
-    here.step(*readings)
-    for block in here.blocks:
-        block.seal()
-    assert there.stdout.split() == [f"{block.header['check']:08x}" for block in here.blocks]
+    assert there.stdout.split() == ending(params, lines, readings)

@@ -127,9 +127,9 @@ def test_a_batch_that_says_more_than_there_is_room_for_is_taken_in_several_turns
         (1, -1, "no such line"),
         (1, 3, "no such line"),
         (1, 2**32, "no such line"),
-        (3, np.nan, "no number"),
-        (3, -np.inf, "no number"),
-        (3, 1e101, "no number"),
+        (3, np.nan, "not a finite number"),
+        (3, -np.inf, "not a finite number"),
+        (3, 1e101, "not a finite number"),
     ],
 )
 def test_a_reading_that_cannot_be_refuses_its_batch_and_changes_nothing(column, value, says):
@@ -195,6 +195,15 @@ def test_a_grown_machine_knows_what_it_knew(before, after):
     assert memory(grows) == memory(roomy)
 
 
+def test_columns_of_other_types_are_converted_and_of_other_lengths_refused():
+    given = readings(1, 3, 100)
+    usual, other = core_of(1, 3), core_of(1, 3)
+    narrow = (given[0].astype(np.int32), given[1].astype(np.int32), given[2], given[3].astype(np.float64), given[4])
+    assert np.array_equal(usual.step(*given).row, other.step(*narrow).row)
+    with pytest.raises(ValueError, match="differ in length"):
+        usual.step(given[0], given[1][:1], *given[2:])
+
+
 def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
     core = core_of(1, 3)
     core.step(*readings(1, 3, 100))
@@ -202,10 +211,10 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
     other = Core(parameters.without(Params(), ["range"]))
     for bad, says in (
         (good[:1000] + b"\1" + good[1001:], "damaged"),
-        (good[:-8], "cut off"),
-        (b"no block" + good[8:], "no block"),
+        (good[:-8], "truncated"),
+        (b"no block" + good[8:], "not a machine's block"),
         (good[:4] + b"\2" + good[5:], "version"),
-        (b"", "no block"),
+        (b"", "not a machine's block"),
     ):
         with pytest.raises(BlockError, match=says):
             Block.restored(core.params, bad)

@@ -24,11 +24,11 @@ SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "
 SECOND = 1_000_000_000
 
 
-def driver(folder):
+def driver(folder, compiler="gcc", options=(*SANITIZERS, *WARNINGS)):
     """The program that lives what is in a file."""
     made = folder / "driver"
     here = Path(__file__).parent / "core_driver.c"
-    order = ["gcc", *build_core.OPTIONS, *SANITIZERS, *WARNINGS, f"-I{build_core.ROOT}"]
+    order = [compiler, *build_core.OPTIONS, *options, f"-I{build_core.ROOT}"]
     subprocess.run([*order, str(here), *build_core.sources(), "-lm", "-o", str(made)], check=True)
     return made
 
@@ -85,19 +85,24 @@ def of_life(scenario):
     return [len(lines) for lines in own], whole._replace(line=line)
 
 
+def ending(params, lines, readings):
+    """The check sums of the machines after a life in this process, as the program prints them."""
+    core = Core(params, 10 * SECOND, 60 * SECOND, 3600 * SECOND)
+    for count in lines:
+        core.add(Block.fresh(core.params, count))
+    core.step(*readings)
+    for block in core.blocks:
+        block.seal()
+    return [f"{block.header['check']:08x}" for block in core.blocks]
+
+
 @pytest.mark.parametrize("life", ["ageing-12-8", "missing", "wide", "never-moved", "irregular"])
 def test_a_golden_life_does_nothing_undefined_and_ends_with_the_same_bytes(program, tmp_path, life):
     lives = {scenario.name: scenario for scenario in scenarios(build_core.ROOT / "sample_data")}
     lines, readings = of_life(lives[life])
     written(tmp_path / "life", Params(), lines, readings)
     ended = subprocess.run([program, tmp_path / "life", "plain"], check=True, capture_output=True, text=True)
-    core = Core(Params(), 10 * SECOND, 60 * SECOND, 3600 * SECOND)
-    for count in lines:
-        core.add(Block.fresh(core.params, count))
-    core.step(*readings)
-    for block in core.blocks:
-        block.sealed()
-    assert ended.stdout.split() == [f"{block.header['check']:08x}" for block in core.blocks]
+    assert ended.stdout.split() == ending(Params(), lines, readings)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -25,15 +25,15 @@ Page = tuple[Records, Records, Records]  # rows, entries, lost lines
 SHARED = 512  # readings from which on a batch is worth more than one thread
 WRONG = {
     lib.SW_BAD_SLOT: "there is no such machine",
-    lib.SW_BAD_BLOCK: "the memory of its machine is none",
+    lib.SW_BAD_BLOCK: "its machine has no valid memory block",
     lib.SW_BAD_LINE: "its machine has no such line",
-    lib.SW_BAD_VALUE: "its value is no number, or beyond all measure",
-    lib.SW_BAD_ROOM: "there is no room for its machine",
+    lib.SW_BAD_VALUE: "its value is not a finite number of at most 1e100",
+    lib.SW_BAD_ROOM: "the working memory is too small for its machine",
 }
 
 
 class RefusedError(ValueError):
-    """A batch has a reading that cannot be; nothing of it was taken in."""
+    """A batch has an invalid reading; nothing of it was taken in."""
 
 
 class Said(NamedTuple):
@@ -138,10 +138,15 @@ class Core:
     ) -> Said:
         """Score readings in order and learn from them; `line` is a number in its machine, the rest as in `Readings`.
 
-        Then the open rows of the slots of `closing` are judged as they are. Raises RefusedError.
+        Then the open rows of the slots of `closing` are judged as they are. Raises RefusedError, and ValueError for
+        columns of different lengths.
         """
         closing = np.zeros(0, np.int64) if closing is None else np.ascontiguousarray(closing, np.int64)
-        columns = [np.ascontiguousarray(column) for column in (slot, line, time_ns, value, ends)]
+        kinds = (np.int64, np.int64, np.int64, np.float64, np.bool_)  # C believes the caller
+        given = zip((slot, line, time_ns, value, ends), kinds, strict=True)
+        columns: list[NDArray[Any]] = [np.ascontiguousarray(column, kind) for column, kind in given]
+        if any(len(column) != len(slot) for column in columns):
+            raise ValueError("columns of readings differ in length")
         parts = len(self._rooms) if len(slot) >= SHARED else 1
         if self._helpers is None or parts == 1:
             return self._part(columns, closing, 0, 1)
