@@ -25,7 +25,7 @@ WHY: Mapping[Cause, str] = {
     Cause.TIME_PAST: "before times.oldest: from a clock that was never set?",
     Cause.NAN: "not a number (NaN)",
     Cause.INFINITE: "infinite",
-    Cause.MAGNITUDE: "beyond all measure",
+    Cause.MAGNITUDE: "larger than 1e100",
     Cause.NULL: "null",
     Cause.TEXT: "text, not a number",
     Cause.BOOLEAN: "true or false, not a number",

@@ -193,7 +193,7 @@ def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
 @lru_cache(maxsize=64)
 def _prior_problem(name: str, state: tuple[int, ...]) -> str:
     """What is wrong with a prior, once for however many rules that name it and as long as its file stays the same."""
-    from pipeline.config.prior_file import PriorError, read_prior  # here, as it brings the network's compiler with it
+    from pipeline.config.prior_file import PriorError, read_prior  # here, as few name one, and it loads the network
 
     try:
         read_prior(Path(name))

@@ -67,9 +67,9 @@ def checked(command: Command) -> Command:
     if verb not in ARGUMENTS and argument:
         raise CommandError(f"{verb} takes no argument, and got {argument[:40]!r}")
     if len(command.by) > BY_LENGTH or not command.by.isprintable():
-        raise CommandError(f"by is not a name of at most {BY_LENGTH} printable characters")
+        raise CommandError(f"by must be a name of at most {BY_LENGTH} printable characters")
     if verb == "label" and (len(argument) > CLASS_LENGTH or not argument.isprintable()):
-        raise CommandError(f"a class is a name of at most {CLASS_LENGTH} printable characters")
+        raise CommandError(f"a class must be a name of at most {CLASS_LENGTH} printable characters")
     if verb == "snooze":
         snooze_ns(command)
     return command

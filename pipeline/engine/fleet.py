@@ -23,6 +23,7 @@ from pipeline.config.settings import Limits, MachineRule, Sensor, duration_ns
 from pipeline.engine import earlier, incidents, recognition
 from pipeline.engine.earlier import SnapshotError
 from pipeline.network import prior
+from pipeline.network._core import lib
 from pipeline.network.binding import Core, Said
 from pipeline.network.block import Block, BlockError
 from pipeline.records import Ints, Machine, Readings
@@ -31,7 +32,6 @@ Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
 FORMAT = 8  # of a snapshot; raised when a field changes its meaning
 UNKNOWN = Sensor()  # one that the configuration does not name
-COHORT = 16  # lines up to which a block has room for exactly those there are
 
 
 class State(NamedTuple):
@@ -109,7 +109,8 @@ def room_for(lines: int) -> int:
 
     Up to a cohort just as many; then whole cohorts, as every growth copies what grows with the square of the lines.
     """
-    return max(lines, 1) if lines <= COHORT else -(-lines // COHORT) * COHORT
+    cohort: int = lib.SW_COHORT
+    return max(lines, 1) if lines <= cohort else -(-lines // cohort) * cohort
 
 
 def packed(blocks: list[Block]) -> Array:
@@ -444,9 +445,7 @@ class Fleet:
             self.kept = dict(zip(slots, self._unpacked(arrays, "kept.blocks", len(slots)), strict=True))
         for slot, block in [*enumerate(blocks), *self.kept.items()]:
             if not 0 <= slot < len(self.machines) or not block.fits(self.core.params, len(self._own[slot])):
-                raise SnapshotError(
-                    "snapshot has the memory of another machine, or of one that was wired differently"
-                )
+                raise SnapshotError("snapshot: a machine has other sensors, or a network of other parameters")
         self._fill(arrays, names.format)
         try:
             self.memory = recognition.Memory.of(arrays)

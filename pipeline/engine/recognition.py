@@ -220,7 +220,7 @@ class Memory:
         kept = (self.slot != slot) | (self.number != number)
         own = kept & (self.slot == slot)
         if len({*self.label[own].tolist(), label}) > CLASSES:
-            raise TooManyClassesError(f"a machine can have {CLASSES} classes, and has")
+            raise TooManyClassesError(f"this machine already has {CLASSES} classes, the most it can have")
         same = np.flatnonzero(own & (self.label == label))
         older = same[: max(len(same) + 1 - KEPT, 0)]
         kept[older] = False

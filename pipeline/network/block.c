@@ -202,7 +202,8 @@ static bool from_to(int64_t x, int64_t least, int64_t most) { return x >= least 
 /* Whether every number of a line that is used to look something up does so where there is something. */
 static bool is_possible_line(const struct sw_line *line)
 {
-    return from_to(line->levels.common.recruited, 0, SW_NEURONS) && from_to(line->pattern.common.recruited, 0, SW_NEURONS) &&
+    return from_to(line->levels.common.recruited, 0, SW_NEURONS) &&
+           from_to(line->pattern.common.recruited, 0, SW_NEURONS) &&
            from_to(line->changes.common.recruited, 0, SW_NEURONS) && from_to(line->modes.winner, 0, SW_MODES - 1) &&
            from_to(line->evidence.witness, 0, SW_MEMBRANES - 1) && from_to(line->quality.unit, -SW_UNITS, SW_UNITS);
 }

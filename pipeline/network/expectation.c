@@ -404,8 +404,8 @@ static void add_noise(const struct sw_cohort *cohort, int64_t place, double vari
     }
 }
 
-SW_WIDE void sw_expectation_learn(const struct sw_expectation_params *params, const struct sw_cohort *cohort, bool frozen,
-                          struct sw_room *room)
+SW_WIDE void sw_expectation_learn(const struct sw_expectation_params *params, const struct sw_cohort *cohort,
+                                  bool frozen, struct sw_room *room)
 {
     limit(params, cohort, room);
     if (frozen)

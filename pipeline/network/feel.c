@@ -39,7 +39,7 @@ void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t
              const struct sw_arrival *arrival, double value, struct sw_felt *felt)
 {
     struct sw_line *line = &view->line[number];
-    bool frozen = view->machine->frozen || line->quality.masked; /* of nonsense nothing is learned */
+    bool frozen = view->machine->frozen || line->quality.masked; /* nothing is learned from nonsense */
     double seen = arrival->seen, elapsed = arrival->elapsed;
     double surprise[SW_PERSISTENCE], spike_times[SW_SYNAPSES];
     surprise[SW_RANGE] = sw_value_overflow(&line->value, frozen, seen, value);

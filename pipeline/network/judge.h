@@ -1,7 +1,7 @@
 /* What the lines of one machine say together, once a row is complete.
 
-   Score first, then learn, in nearly every part. A frozen machine is judged as ever, and learns nothing. What has lasted
-   longer than anybody should be alarmed is accepted here, and what an operator calls normal is, too. */
+   Score first, then learn, in nearly every part. A frozen machine is judged as ever, and learns nothing. What has
+   lasted longer than anybody should be alarmed is accepted here, and what an operator calls normal is, too. */
 #ifndef SW_JUDGE_H
 #define SW_JUDGE_H
 

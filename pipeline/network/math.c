@@ -104,7 +104,8 @@ double sw_cube_root(double x)
         return sw_cube_root(x * 0x1p-54) * 0x1p18;
     double root = of_bits(bits_of(x) / 3 + 0x2a9f7893782da1ceu);
     double e = root * root * root / x - 1.0, square = e * e;
-    double even = 2.0 / 9.0 + square * (35.0 / 243.0), odd = -1.0 / 3.0 - square * (14.0 / 81.0 + square * (91.0 / 729.0));
+    double even = 2.0 / 9.0 + square * (35.0 / 243.0);
+    double odd = -1.0 / 3.0 - square * (14.0 / 81.0 + square * (91.0 / 729.0));
     root += root * (e * odd + square * even);
     double cube = root * root * root;
     return root - root * ((cube - x) / (cube + cube + x));

@@ -1,10 +1,10 @@
 /* Mathematics of the network, with the same bits on every machine whose doubles are those of IEEE 754.
 
    Square root, absolute value, copied sign and floor are exact everywhere, so they are the C library's. The others are
-   our own: within two steps of a double of the right value (`sw_log10` four, `sw_log1p` three, and `sw_power` so many more
-   as its exponent times the base's logarithm says); tests/test_mathematics.py measures it. The method of the tables is
-   that of Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM
-   Transactions on Mathematical Software 15 (1989), and of its sequel for the logarithm (1990).
+   our own: within two units in the last place of the right value (`sw_log10` four, `sw_log1p` three; of `sw_power` the
+   error grows with its exponent times the base's logarithm); tests/test_mathematics.py measures it. The method of the
+   tables is that of Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic",
+   ACM Transactions on Mathematical Software 15 (1989), and of its sequel for the logarithm (1990).
 
    Least and most keep the first of two values where neither is smaller, or where one is no number, as Python does. */
 #ifndef SW_MATH_H
@@ -13,9 +13,9 @@
 #include <math.h>
 #include <stdint.h>
 
-/* Before a function with long loops: compiled twice more for processors with wider registers (AVX2, AVX-512), and chosen
-   when the program starts; 15 % of all. The bits are the same, as nothing is fused. Where compiler and C library do not
-   know how, it is nothing. */
+/* Before a function with long loops: compiled twice more for processors with wider registers (AVX2, AVX-512), and
+   chosen when the program starts; 15 % of all. The bits are the same, as nothing is fused. Where compiler and C
+   library do not know how, it is nothing. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && \
     !defined(__SANITIZE_ADDRESS__)
 #define SW_WIDE __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

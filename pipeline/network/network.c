@@ -113,7 +113,7 @@ static int64_t end_of_group(const struct sw_batch *batch, int64_t begin)
     return end;
 }
 
-/* Whether there is a place for all that a machine's readings may close: a row before the first and one after the last. */
+/* Whether there is a place for all that a machine's readings may close: a row before the first, one after the last. */
 static bool has_place(const struct sw_said *said, const struct sw_view *view)
 {
     int64_t most = 2 * view->lines;

@@ -27,7 +27,7 @@ enum {
 /* Machines, and when something is to be told of them. */
 struct sw_fleet {
     void *const *block;  /* of each slot */
-    const int32_t *name; /* the caller's number of a line, (slots, names); else what is said has that in its machine */
+    const int32_t *name; /* the caller's number of a line, (slots, names); if NULL, its number in the machine is told */
     int64_t names;
     int64_t slots;
     struct sw_scoring_params scoring;
@@ -50,8 +50,9 @@ struct sw_batch {
 };
 
 /* What is said, in the caller's memory. `room`: `sw_room_bytes(room_lines)`, 8-byte aligned, for the machine with the
-   most lines. Where rows, entries or lost lines might not find a place, the step ends before the message that might close them:
-   there must be two rows, and twice as many entries and lost lines as any machine has lines, for it to begin. */
+   most lines. Where rows, entries or lost lines might not find a place, the step ends before the message that might
+   close them: there must be two rows, and twice as many entries and lost lines as any machine has lines, for it to
+   begin. */
 struct sw_said {
     struct sw_row *row;
     struct sw_entry *entry;

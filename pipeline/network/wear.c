@@ -129,7 +129,8 @@ static struct movement gather(const struct sw_params *params, const struct sw_co
         found.lived += 1.0;
     }
     found.wander /= sw_most(found.lived, 1.0);
-    found.age = sw_most(found.age - sw_drift_lag(found.rows, means->fast), LEAST); /* the late mean lies so far behind */
+    /* The late mean lies so far behind. */
+    found.age = sw_most(found.age - sw_drift_lag(found.rows, means->fast), LEAST);
     found.settled = found.lived > 0.0;
     return found;
 }
