@@ -101,15 +101,6 @@ def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_n
         assert names(needs) - {"spikewatch[files]"} <= made, extra
 
 
-NOT_OF_A_GATEWAY = {"pandas", "pyarrow", "matplotlib", "amqtt"}
-
-
-def test_the_service_loads_nothing_that_a_gateway_does_not_need():
-    code = "import sys, pipeline.service.service, pipeline.service.serving, pipeline.cli; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert not NOT_OF_A_GATEWAY & set(loaded.split())
-
-
 @pytest.mark.parametrize(
     ("lacks", "arguments", "extra"),
     [

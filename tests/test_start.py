@@ -56,7 +56,7 @@ def test_what_a_gateway_runs_loads_no_recordings_and_no_other_way_to_check_types
 ):
     loaded, _ = started(tmp_path, *words, "--config", config)
     assert "msgspec" in loaded
-    assert not {"pandas", "pyarrow", "matplotlib", "pydantic", "prometheus_client"} & loaded
+    assert not {"pandas", "pyarrow", "matplotlib", "amqtt", "pydantic", "prometheus_client"} & loaded
 
 
 def test_a_command_has_no_threads_for_linear_algebra(tmp_path: Path, config: str):
