@@ -57,7 +57,8 @@ def line(point: Point) -> str | None:
     fields = [f"{_name(key)}={text}" for key, value in point.fields.items() if (text := _value(value)) is not None]
     if not fields:
         return None
-    return f"{_series(point.measurement, point.tags)} {','.join(fields)} {point.time_ns}"
+    series = _series.__wrapped__ if point.measurement == "incident" else _series  # an incident's is soon of the past
+    return f"{series(point.measurement, point.tags)} {','.join(fields)} {point.time_ns}"
 
 
 def lines(points: Iterable[Point]) -> str:
