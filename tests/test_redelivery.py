@@ -11,7 +11,7 @@ from servers import Mosquitto, until
 from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.mqtt.redelivery import PROOF, WINDOW, Redelivery
-from pipeline.records import Message
+from pipeline.records import Announcement, Message
 from pipeline.service.connections import open_sink
 from pipeline.service.service import Service
 
@@ -313,17 +313,21 @@ def test_a_retained_reading_comes_once_and_not_with_every_connection(mosquitto):
         publisher._client.publish("plant/press/temperature", b"21.5", qos=1, retain=True)
         publisher.publish("plant/press/speed", b"1")
         publisher.drain()
-    received = []
+    lives = []
     for life in range(3):
-        receiver = Receiver(Broker.of(mosquitto.url), [("plant/#", 1)])
+        receiver = Receiver(Broker.of(mosquitto.url), [("plant/#", 1), ("acknowledged", 0)])
         receiver.start()
         until(lambda receiver=receiver: receiver.connected, "connected")
         with Publisher(Broker.of(mosquitto.url, client_id="sensor")) as publisher:
             publisher.publish("plant/press/speed", b"end of %d" % life)
             publisher.drain()
+        received = []
         while not received or received[-1].payload != b"end of %d" % life:
             received += receiver.take(100, 1.0)
         receiver.ack(received)
-        until(lambda receiver=receiver: not receiver._acks, "acknowledged")
+        # Behind the acknowledgements on the same connection: the broker has dealt with them once this comes back.
+        receiver.publish(Announcement("acknowledged", b"", False))
+        until(lambda receiver=receiver: receiver.take(1, 1.0), "acknowledged")
         receiver.stop()
-    assert [message.payload for message in received] == [b"21.5", b"end of 0", b"end of 1", b"end of 2"]
+        lives.append([message.payload for message in received])
+    assert lives == [[b"21.5", b"end of 0"], [b"end of 1"], [b"end of 2"]]

@@ -80,3 +80,5 @@ class Publisher:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        # paho closes its last sockets when it is deleted: at once, without a cycle from it to us and back.
+        self._client.on_connect = self._client.on_disconnect = self._client.on_publish = None
