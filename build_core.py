@@ -41,6 +41,7 @@ HEADERS = (
             "coupling",
             "condition",
             "resolution",
+            "kind",
             "expectation",
             "modes",
             "evidence",

@@ -116,6 +116,7 @@ static void init_line(const struct sw_params *params, struct sw_line *line)
     sw_persistence_init(&line->persistence);
     sw_coupling_init(&line->coupling);
     sw_resolution_init(&line->resolution);
+    sw_kind_init(&line->kind);
     sw_expectation_init(&line->expectation);
     sw_evidence_init_line(&line->evidence);
     sw_drift_init_line(&line->drift);
@@ -128,6 +129,26 @@ static void init_line(const struct sw_params *params, struct sw_line *line)
     sw_evolving_init(&params->evolving, &line->levels.common);
     sw_evolving_init(&params->evolving, &line->pattern.common);
     sw_evolving_init(&params->evolving, &line->changes.common);
+}
+
+void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, double seen)
+{
+    struct sw_line *line = &view->line[number];
+    const struct sw_rows_line rows = line->rows;
+    const struct sw_clock clock = line->clock;
+    const struct sw_resolution resolution = line->resolution;
+    const struct sw_quality quality = line->quality;
+    const struct sw_kind kind = line->kind;
+    init_line(params, line);
+    line->rows = rows;
+    line->clock = clock;
+    line->resolution = resolution;
+    line->quality = quality;
+    line->kind = kind;
+    line->kind.begun = seen;
+    line->kind.pace = 0.0;
+    if (view->context)
+        sw_context_init(&params->context, &params->rank, params->innate + SW_CONTEXT, &view->context[number]);
 }
 
 void sw_block_init(const struct sw_params *params, void *block, int64_t lines)

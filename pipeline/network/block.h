@@ -18,6 +18,8 @@ enum {
     SW_MOST_LINES = 4096    /* of a machine */
 };
 
+struct sw_view;
+
 struct sw_header {
     uint32_t magic;
     uint32_t format;
@@ -59,6 +61,7 @@ struct sw_line {
     struct sw_persistence persistence;
     struct sw_coupling coupling;
     struct sw_resolution resolution;
+    struct sw_kind kind;
     struct sw_expectation expectation;
     struct sw_evidence_line evidence;
     struct sw_drift_line drift;
@@ -114,6 +117,10 @@ uint32_t sw_block_identity(const struct sw_params *params);
 /* Make a machine of so many lines that have seen nothing; `block` has `sw_block_bytes` bytes, with a context if these
    parameters have one. */
 void sw_block_init(const struct sw_params *params, void *block, int64_t lines);
+
+/* Let a line begin anew as what it has proved to be: all that it has learned goes, but for its times, how it moves and
+   what quality knows of it. `seen`: readings of it so far. */
+void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, double seen);
 
 /* Make a larger machine that knows all that the old one does; the new lines have seen nothing. */
 void sw_block_grow(const struct sw_params *params, const void *old, void *block, int64_t lines);

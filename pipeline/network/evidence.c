@@ -157,14 +157,10 @@ void sw_evidence_weigh(const struct sw_params *params, struct sw_line *line, int
     struct sw_evidence_line *found = &line->evidence;
     const struct sw_expectation *known = &line->expectation;
     const struct sw_resolution *held = &line->resolution;
-    if (sw_resolution_counts(&params->resolution, held)) { /* nothing is expected of it */
-        sw_evidence_rest(found);
-        return;
-    }
-    struct ruler ruler = {
-        .rounding = sw_expectation_in_units(known, sw_resolution_rounding(held)),
-        .standing = sw_expectation_in_units(known, sw_resolution_unexplained(&params->resolution, held)),
-    };
+    double rounding = sw_resolution_rounding(held) / sw_square(sw_kind_smooth(&params->kind, &line->kind));
+    struct ruler ruler = {.rounding = sw_expectation_in_units(known, rounding)};
+    if (!line->kind.counts) /* a pace that stands still is news */
+        ruler.standing = sw_expectation_in_units(known, sw_resolution_unexplained(&params->resolution, held));
     double off = 0.0, new = 0.0;
     if (known->own > own->warm)
         measure(params, line, far, moded, &ruler, &off, &new);
@@ -235,9 +231,9 @@ void sw_evidence_accept(const struct sw_evidence_params *params, struct sw_line 
 
 double sw_evidence_short_of_alarm(double level) { return level / (1.0 + 2.0 * level); }
 
-double sw_evidence_told(const struct sw_evidence_line *line)
+double sw_evidence_told(const struct sw_evidence_line *line, double level)
 {
-    return line->calm > 0.0 ? sw_evidence_short_of_alarm(line->level) : line->level;
+    return line->calm > 0.0 ? sw_evidence_short_of_alarm(level) : level;
 }
 
 double sw_evidence_last(const struct sw_evidence_params *params, double alarm, double level, bool held)

@@ -97,8 +97,8 @@ void sw_evidence_accept(const struct sw_evidence_params *params, struct sw_line 
 /* What a level or a state counts that may not raise an alarm: always less than a half of one. */
 double sw_evidence_short_of_alarm(double level);
 
-/* What a line's level counts in its machine's score. */
-double sw_evidence_told(const struct sw_evidence_line *line);
+/* What a level of a line counts in its machine's score. */
+double sw_evidence_told(const struct sw_evidence_line *line, double level);
 
 /* Rows in alarm after a row, given those before it. */
 double sw_evidence_last(const struct sw_evidence_params *params, double alarm, double level, bool held);

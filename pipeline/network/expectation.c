@@ -498,8 +498,7 @@ int64_t sw_expectation_culprit(const struct sw_expectation_params *params, const
 static void scale_line(const struct sw_params *params, const struct sw_cohort *cohort, int64_t place, double *scale)
 {
     const struct sw_line *line = cohort->member[place];
-    bool known = line->expectation.own >= params->expectation.begin &&
-                 !sw_resolution_counts(&params->resolution, &line->resolution);
+    bool known = line->expectation.own >= params->expectation.begin;
     float variance[SW_FEATURES];
     for (int k = 0; k < SW_FEATURES; k++) { /* a line takes part with all of them or with none */
         variance[k] = sw_row(cohort->covariance, cohort, place, k)[place * SW_FEATURES + k];

@@ -53,7 +53,7 @@ struct sw_expectation_params {
 
 /* One line. Features and what is made of them are in `unit`s, relative to `offset`. */
 struct sw_expectation {
-    double value;             /* newest reading, in the sensor's unit */
+    double value;             /* newest reading, in the sensor's unit; of a counter, its pace */
     double elapsed;           /* usual intervals before it */
     double offset;            /* first reading */
     double unit;              /* power of two below the first movement; 0 before one */
@@ -102,7 +102,7 @@ void sw_expectation_learn(const struct sw_expectation_params *params, const stru
 int64_t sw_expectation_culprit(const struct sw_expectation_params *params, const struct sw_cohort *cohort,
                                double least, struct sw_room *room);
 
-/* Invert the cohort's covariance, in units of its own deviations; lines too young, and counters, stay out. */
+/* Invert the cohort's covariance, in units of its own deviations; lines too young stay out. */
 void sw_expectation_renew(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_room *room);
 
 /* Inverse of the symmetric matrix in the lower triangle of `matrix`, which is used up; false if not definite.

@@ -4,16 +4,28 @@
 #include "pipeline/network/room.h"
 #include "pipeline/network/view.h"
 
+#define HELD 1.05 /* level of a line that is held in alarm */
+
 /* The most suspicious line of a row, and how far it is off. */
 struct suspicion {
     double level;
     int64_t place;
 };
 
-static bool is_counter(const struct sw_params *params, const struct sw_line *line)
+/* Whether a line is in alarm for as long as this lasts, though no evidence can be gathered of it: it shows a value that
+   it never did, or is masked because its readings cannot be believed. */
+static bool is_held(const struct sw_line *line)
 {
-    return sw_resolution_counts(&params->resolution, &line->resolution);
+    return sw_quality_alarms(&line->quality) || sw_kind_is_unseen(&line->kind);
 }
+
+/* Level of a line. One that is held is no more than a warning, and hides no other. */
+static double level_of(const struct sw_line *line)
+{
+    return is_held(line) ? sw_most(line->evidence.level, HELD) : line->evidence.level;
+}
+
+static double told_of(const struct sw_line *line) { return sw_evidence_told(&line->evidence, level_of(line)); }
 
 /* Ask each line's partners where it is; surprise is a population of the line. */
 static void couple(const struct sw_params *params, const struct sw_view *view, bool frozen, struct sw_room *room)
@@ -64,7 +76,7 @@ static int64_t follow_ageing(const struct sw_params *params, const struct sw_vie
     int64_t news = 0;
     for (int64_t p = 0; p < cohort->size; p++) {
         struct sw_line *line = cohort->member[p];
-        if (is_counter(params, line))
+        if (line->kind.counts)
             continue;
         if (room->place[cohort->first + p].judged && !line->evidence.shut)
             news += sw_drift_follow(&params->drift, cohort, p, elsewhere);
@@ -106,8 +118,9 @@ static struct suspicion expect(const struct sw_params *params, const struct sw_v
         struct sw_cohort cohort = sw_cohort_of(view, first);
         weigh(params, &cohort, moded, frozen, room);
         for (int64_t p = 0; p < cohort.size; p++) {
-            double told = sw_evidence_told(&cohort.member[p]->evidence);
-            if (room->place[first + p].judged && told > found.level)
+            double told = told_of(cohort.member[p]);
+            bool asked = room->place[first + p].judged || is_held(cohort.member[p]);
+            if (asked && told > found.level)
                 found = (struct suspicion){told, first + p};
         }
         if (!frozen)
@@ -132,11 +145,11 @@ static void tell(const struct sw_params *params, const struct sw_view *view, str
         if (!line->rows.ticked)
             continue;
         entry->line = view->roster[i];
-        entry->value = known->value;
-        entry->level = sw_evidence_told(found);
+        entry->value = line->kind.value;
+        entry->level = told_of(line);
         entry->witness = found->witness;
         entry->expected = entry->usual = NAN;
-        if (line->rows.age > params->output.warm && !is_counter(params, line)) {
+        if (line->rows.age > params->output.warm && !line->kind.counts) {
             double off = alone ? known->innovation : known->residual;
             double usual = alone ? found->usual_new : found->usual;
             if (known->own <= params->evidence.warm) /* not known by mode yet */
@@ -189,6 +202,7 @@ static void accept(const struct sw_params *params, const struct sw_view *view, d
 /* Count how long each line has been in alarm; accept what has outlasted patience. Returns whether anything was. */
 static bool watch_lines(const struct sw_params *params, const struct sw_view *view, bool *held)
 {
+    bool alone = view->machine->rows.size == 1; /* nobody expects anything of it */
     struct sw_evidence_machine *machine = &view->machine->evidence;
     double rows = (double)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
     int64_t size = view->machine->rows.size, off = 0;
@@ -196,15 +210,19 @@ static bool watch_lines(const struct sw_params *params, const struct sw_view *vi
     for (int64_t i = 0; i < size; i++) {
         struct sw_line *line = sw_at(view, i);
         struct sw_evidence_line *found = &line->evidence;
+        double level = alone && !is_held(line) ? 0.0 : level_of(line);
         *held = *held || found->alarm > 0.0;
         off += found->level > params->evidence.open_at;
-        found->alarm = sw_evidence_last(&params->evidence, found->alarm, found->level, found->shut);
+        found->alarm = sw_evidence_last(&params->evidence, found->alarm, level, found->shut && !alone);
         double patience = sw_evidence_patience(&params->evidence, machine, rows - found->alarm, usual_ns);
         if (found->alarm > patience) {
-            accept_line(params, view, line);
+            if (found->shut || found->level > params->evidence.open_at)
+                accept_line(params, view, line);
+            sw_kind_accept(&line->kind);
+            found->alarm = 0.0;
             found->calm = params->evidence.calm;
             accepted = true;
-        } else if (found->calm > 0.0 && found->level < 1.0) {
+        } else if (found->calm > 0.0 && level < 1.0) {
             found->calm -= 1.0;
         }
     }
@@ -343,7 +361,12 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
         strange = sw_evidence_short_of_alarm(strange);
     row->state = strange;
     row->accepted = false;
-    if (size > 1) {
+    row->held = size == 1 && is_held(sw_at(view, 0)) ? suspect.level : 0.0;
+    if (size == 1) {
+        bool held = false;
+        if (!frozen)
+            row->accepted = watch_lines(params, view, &held);
+    } else {
         row->state = sw_square_root(strange * strange + suspect.level * suspect.level);
         if (!frozen)
             row->accepted = watch(params, view, row->state);

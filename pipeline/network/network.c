@@ -174,8 +174,10 @@ static void take_group(struct course *course, const struct sw_view *view, int64_
         fetch_next(course, i + 1);
         struct sw_reading reading = {batch->line[i], batch->time_ns[i], batch->value[i]};
         struct sw_felt felt;
-        sw_feel(course->params, view, reading.line, &course->said->arrival[i], reading.value, &felt);
-        sw_rows_take(course->params, view, &reading, &course->said->arrival[i], &felt);
+        struct sw_arrival arrival = course->said->arrival[i];
+        sw_rows_hear(course->params, view, &reading, &arrival);
+        sw_feel(course->params, view, reading.line, &arrival, sw_kind_says(&view->line[reading.line].kind), &felt);
+        sw_rows_take(course->params, view, reading.line, &arrival, &felt);
         last = i;
     }
     if (batch->ends[end - 1] && sw_rows_complete(view))
@@ -250,7 +252,7 @@ static struct sw_glance look(void *block)
     };
     for (int64_t i = 0; i < machine->rows.size; i++) {
         const struct sw_line *line = &view.line[view.roster[i]];
-        out.readings += line->rows.age;
+        out.readings += line->rows.age + line->kind.begun;
         out.doubtful += line->quality.verdict != SW_GOOD || line->quality.masked;
         out.changed += line->evidence.calm > 0.0;
     }

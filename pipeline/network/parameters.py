@@ -216,6 +216,8 @@ class Quality(NamedTuple):
     missed: int = 30  # ... and so many rows of its machine
     run: float = 60.0  # equal values that are stuck ...
     runs: float = 5.0  # ... if they are so many times as many as ever before
+    often: float = 100.0  # moves from which a line's longest hold says nothing of another value
+    together: float = 0.1  # share of a run by which two that began together may differ
     moves: float = 1000.0  # readings from which a line may be said to move
     recent: float = 50.0  # memory of how often a line is at its rail now ...
     usual: float = 2000.0  # ... and of how often it is in general
@@ -236,6 +238,15 @@ class Resolution(NamedTuple):
     long: float = 60.0  # readings running that are a long hold
     begin: float = 20.0  # moves from which a line may be a counter ...
     back: float = 0.05  # ... if no more of them go the other way
+
+
+class Kind(NamedTuple):
+    """What a line does, and so what of it is held against the others."""
+
+    waits: float = 8.0  # usual waits that a counter's pace is averaged over
+    visits: float = 20.0  # moves since a line's newest value after which another is unseen
+    stay: float = 8.0  # readings that an unseen value must stay for, as a time constant
+    again: float = 2.0  # unseen values after which the next one is learned
 
 
 class Persistence(NamedTuple):
@@ -289,6 +300,7 @@ class Params(NamedTuple):
     wear: Wear = Wear()
     quality: Quality = Quality()
     resolution: Resolution = Resolution()
+    kind: Kind = Kind()
     persistence: Persistence = Persistence()
     output: Output = Output()
     context: Context = Context()

@@ -12,6 +12,7 @@
 #include "pipeline/network/evidence.h"
 #include "pipeline/network/evolving.h"
 #include "pipeline/network/expectation.h"
+#include "pipeline/network/kind.h"
 #include "pipeline/network/modes.h"
 #include "pipeline/network/output.h"
 #include "pipeline/network/persistence.h"
@@ -54,6 +55,7 @@ struct sw_params {
     struct sw_wear_params wear;
     struct sw_quality_params quality;
     struct sw_resolution_params resolution;
+    struct sw_kind_params kind;
     struct sw_persistence_params persistence;
     struct sw_output_params output;
     struct sw_context_params context;

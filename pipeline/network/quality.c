@@ -84,7 +84,11 @@ static bool is_railed(const struct sw_quality_params *params, struct sw_quality 
     double share = *at_rail ? 1.0 : 0.0;
     line->railed += (share - line->railed) / params->recent;
     bool railed = line->railed > params->railed + 2.0 * line->usual + line->held;
-    if (!railed) {
+    if (railed) {
+        line->rests += 1.0;
+    } else {
+        line->rested = sw_most(line->rested, line->rests);
+        line->rests = 0.0;
         line->usual += (share - line->usual) / sw_least(n + 1.0, params->usual);
         if (!*at_rail)
             line->held += ((same ? 1.0 : 0.0) - line->held) / sw_least(n + 1.0, params->usual);
@@ -92,8 +96,19 @@ static bool is_railed(const struct sw_quality_params *params, struct sw_quality 
     return railed;
 }
 
+/* A hold has ended: how long was one at the value that is held the longest, and at any other? */
+static void end_of_hold(struct sw_quality *line)
+{
+    if (line->value != line->rest) {
+        line->elsewhere = sw_most(line->elsewhere, sw_least(line->run, line->longest));
+        if (line->run > line->longest)
+            line->rest = line->value;
+    }
+    line->longest = sw_most(line->longest, line->run);
+}
+
 int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                        double value, double expected, double usual)
+                        double value, double expected, double usual, double moved)
 {
     double n = line->heard;
     line->heard = n + 1.0;
@@ -106,13 +121,14 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
     if (same) {
         line->run += 1.0;
     } else {
-        line->longest = sw_most(line->longest, line->run); /* what ends by itself was a hold */
+        end_of_hold(line); /* what ends by itself was one */
         line->run = 1.0;
         line->value = value;
     }
     bool railed = is_railed(params, line, n, value, same, &at_rail);
-    bool moves = line->heard > params->moves && line->high > line->low;
-    bool still = line->run > params->runs * line->longest + params->run;
+    bool moves = moved > 0.0 && line->heard > params->moves && line->high > line->low;
+    double longest = value == line->rest || moved < params->often ? line->longest : line->elsewhere;
+    bool still = line->run > params->runs * longest + params->run;
     int64_t verdict = SW_GOOD;
     if (jumps(params, line, value, expected, usual))
         verdict = SW_UNIT_JUMP;
@@ -121,6 +137,9 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
     else if (moves && still)
         verdict = SW_STUCK;
     line->verdict = verdict;
+    /* What ended by itself was a rest, and this may be one. */
+    double rested = params->runs * sw_most(line->rested, line->longest);
+    line->sure = verdict != SW_GOOD && (verdict != SW_SATURATED || line->rests > rested);
     return verdict;
 }
 
@@ -133,7 +152,21 @@ bool sw_quality_miss(const struct sw_quality_params *params, struct sw_quality *
     if (gone <= sw_most(params->intervals * usual_ns, params->pauses * line->pause_ns))
         return false;
     line->verdict = SW_MISSING;
+    line->sure = 0;
     return true;
+}
+
+void sw_quality_compare(const struct sw_quality_params *params, const struct sw_view *view, int64_t place)
+{
+    struct sw_quality *line = &sw_at(view, place)->quality;
+    if (!line->sure || line->verdict == SW_UNIT_JUMP)
+        return;
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        const struct sw_quality *other = &sw_at(view, i)->quality;
+        bool still = i != place && other->run > other->longest + params->run;
+        if (still && sw_absolute(other->run - line->run) < params->run + params->together * line->run)
+            line->sure = 0;
+    }
 }
 
 bool sw_quality_doubt(const struct sw_quality_params *params, const struct sw_view *view)
@@ -144,7 +177,7 @@ bool sw_quality_doubt(const struct sw_quality_params *params, const struct sw_vi
         struct sw_quality *line = &sw_at(view, i)->quality;
         if (line->verdict == SW_MISSING) /* there is nothing wrong with what it will say */
             line->doubt = sw_most(line->doubt, 1.0);
-        else if (line->verdict != SW_GOOD && (other->evidence.shut || line->doubt > 0.0))
+        else if (line->verdict != SW_GOOD && (other->evidence.shut || line->doubt > 0.0 || sw_quality_alarms(line)))
             line->doubt = params->trust;
         else if (other->rows.missed == 0 && line->doubt > 0.0)
             line->doubt -= 1.0;
@@ -153,13 +186,20 @@ bool sw_quality_doubt(const struct sw_quality_params *params, const struct sw_vi
     return doubted <= view->machine->rows.size / 2;
 }
 
+bool sw_quality_alarms(const struct sw_quality *line)
+{
+    return line->sure && (line->masked || line->verdict == SW_STUCK);
+}
+
 void sw_quality_trust(struct sw_quality *line)
 {
     if (line->verdict == SW_MISSING)
         return;
     line->verdict = SW_GOOD;
-    line->longest = sw_most(line->longest, line->run);
+    line->sure = 0;
+    end_of_hold(line);
     line->usual = sw_most(line->usual, line->railed);
+    line->rested = sw_most(line->rested, line->rests);
     line->jumped = line->doubt = 0.0;
     line->unit = 0;
     line->masked = 0;

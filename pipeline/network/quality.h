@@ -31,6 +31,8 @@ struct sw_quality_params {
     int64_t missed;   /* ... and so many rows of its machine */
     double run;       /* equal values that are stuck ... */
     double runs;      /* ... if they are so many times as many as ever before */
+    double often;     /* moves from which a line's longest hold says nothing of a value that it did not hold then */
+    double together;  /* share of a run by which two that began together may differ */
     double moves;     /* readings from which a line may be said to move */
     double recent;    /* memory of how often a line is at its rail now ... */
     double usual;     /* ... and of how often it is in general */
@@ -45,16 +47,21 @@ struct sw_quality_params {
 
 struct sw_quality {
     int64_t verdict;   /* never that the clock is wrong: that is not of a row */
+    int64_t sure;      /* that it is, and not the way the machine rests */
     int64_t newest_ns; /* time of the newest row with a reading */
     double pause_ns;   /* longest one remembered between two of them */
     double heard;      /* readings so far */
     double value;      /* newest */
     double run;        /* readings running that were equal to it */
-    double longest;    /* such a run before */
+    double longest;    /* such a run before ... */
+    double rest;       /* ... which was at this value ... */
+    double elsewhere;  /* ... and the longest one at any other */
     double low;        /* least and largest value so far */
     double high;
     double railed;     /* share of readings at one of them, recently */
     double usual;      /* and in general */
+    double rests;      /* readings running that it has been there more than that */
+    double rested;     /* the most of such before */
     double held;       /* share of readings off the rails that are equal to the one before, in general */
     int64_t unit;      /* it reads in, from 1; negative for its inverse; 0 for none */
     double jumped;     /* readings running that were in it */
@@ -67,9 +74,17 @@ struct sw_quality {
 void sw_quality_init(struct sw_quality *line);
 
 /* Take in a line's reading of a row; returns its quality. `expected`, `usual`: where the reading was expected and how
-   far it is usually off; NaN while the line is learning. */
+   far it is usually off; NaN while the line is learning. `moved`: times the line has moved;
+   0 of a counter, whose highest value is no rail, and which rests with its machine. */
 int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                        double value, double expected, double usual);
+                        double value, double expected, double usual, double moved);
+
+/* A line that seems stuck or saturated may only rest with its machine: another one stands still for longer than it ever
+   did, since about the same time. Then that is not sure. */
+void sw_quality_compare(const struct sw_quality_params *params, const struct sw_view *view, int64_t place);
+
+/* Whether what is the matter with a line is an alarm for as long as it lasts. */
+bool sw_quality_alarms(const struct sw_quality *line);
 
 /* A row had no reading of a line, the `missed`-th running; whether the line is missing since this row. */
 bool sw_quality_miss(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,

@@ -31,33 +31,56 @@ bool sw_rows_complete(const struct sw_view *view)
     return true;
 }
 
-void sw_rows_take(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
-                  const struct sw_arrival *arrival, const struct sw_felt *felt)
+void sw_rows_hear(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
+                  struct sw_arrival *arrival)
 {
     struct sw_machine *machine = view->machine;
     struct sw_rows_machine *rows = &machine->rows;
     struct sw_line *line = &view->line[reading->line];
-    double seen = arrival->seen, elapsed = arrival->elapsed, value = reading->value;
+    struct sw_kind *kind = &line->kind;
     if (!rows->open) {
         rows->open = 1;
         rows->time_ns = reading->time_ns > rows->closed_ns ? reading->time_ns : rows->closed_ns;
     }
-    if (seen == 0.0) { /* a sensor joins its machine with its first reading */
+    bool first = arrival->seen == 0.0;
+    if (first) { /* a sensor joins its machine with its first reading */
         view->roster[rows->size] = (int32_t)reading->line;
         rows->size++;
     }
+    if (!line->quality.masked) {
+        if (!first)
+            sw_resolution_follow(&params->resolution, &line->resolution, machine->frozen, kind->value,
+                                 reading->value, line->evidence.shut);
+        bool counts = sw_resolution_counts(&params->resolution, &line->resolution);
+        if (counts != (kind->counts != 0)) {
+            kind->counts = counts;
+            sw_block_begin_anew(params, view, reading->line, arrival->seen);
+        }
+        bool rises = 2.0 * line->resolution.rises > line->resolution.moves;
+        if (counts)
+            sw_kind_count(&params->kind, kind, machine->frozen, rises, arrival->elapsed, reading->value);
+        sw_kind_visit(&params->kind, kind, machine->frozen, first, reading->value);
+    }
+    kind->value = reading->value;
+    arrival->seen -= kind->begun;
+}
+
+void sw_rows_take(const struct sw_params *params, const struct sw_view *view, int64_t number,
+                  const struct sw_arrival *arrival, const struct sw_felt *felt)
+{
+    struct sw_machine *machine = view->machine;
+    struct sw_rows_machine *rows = &machine->rows;
+    struct sw_line *line = &view->line[number];
+    double seen = arrival->seen, elapsed = arrival->elapsed, value = sw_kind_says(&line->kind);
     line->rows.ticked = 1;
     line->rows.age = seen + 1.0;
     line->rows.usual_ns = arrival->usual_ns;
     for (int k = 0; k < SW_CONTEXT; k++)
         line->rarity[k] = (float)felt->rarity[k];
     for (int k = 0; view->context && k < SW_READOUTS; k++)
-        view->context[reading->line].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
+        view->context[number].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
     if (!line->quality.masked) {
         sw_coupling_follow(&params->coupling, &line->coupling, seen, elapsed, felt->sigmas);
-        if (seen > 0.0)
-            sw_resolution_follow(&params->resolution, &line->resolution, machine->frozen, line->expectation.value,
-                                 value, line->evidence.shut);
         double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
         sw_condition_follow(&params->condition, &line->condition, seen, elapsed, value, unsure);
     }
@@ -90,8 +113,10 @@ static void look_at_lines(const struct sw_params *params, const struct sw_view *
         if (line->quality.masked)
             follow_others(params, line, elapsed);
         if (line->rows.ticked) {
+            double moved = line->kind.counts ? 0.0 : line->resolution.moves;
             entry->quality = sw_quality_hear(&params->quality, &line->quality, time_ns, entry->value,
-                                             entry->expected, entry->usual);
+                                             entry->expected, entry->usual, moved);
+            sw_quality_compare(&params->quality, view, i);
             row->doubted = row->doubted || entry->quality != before;
             entry->aged = sw_wear_due(&params->drift, &line->wear, time_ns, ageing_ns);
             if (entry->aged)
@@ -122,7 +147,9 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
             /* What nonsense raised is no alarm that returns, which would have to be larger to count. */
             if (line->evidence.shut && !view->machine->frozen)
                 line->evidence.alarms = sw_most(line->evidence.alarms - 1.0, 0.0);
+            double alarm = line->evidence.alarm; /* goes on, see judge.c */
             sw_evidence_rest(&line->evidence);
+            line->evidence.alarm = alarm;
             line->condition.trace = sw_expectation_heard(&line->expectation);
         }
         known->masked = now;

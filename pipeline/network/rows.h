@@ -54,6 +54,7 @@ struct sw_row {
     double strange;        /* how unlike its own past the machine as a whole is; 1 is a score of 0.99 */
     double off;            /* how far its most suspicious line is from what the others expect; 1 is a score of 0.99 */
     double state;          /* both together */
+    double held;           /* level of a lone line that is held in alarm; 0 of one that is not, and of several */
     double gate;           /* of the condition */
     double age;            /* readings of the machine's oldest line, and what a prior counts as */
     int64_t lines;         /* of the machine */
@@ -130,8 +131,13 @@ bool sw_rows_near(const struct sw_view *view, int64_t time_ns);
 /* Whether every line of the machine that is waited for has its reading. */
 bool sw_rows_complete(const struct sw_view *view);
 
-/* Put a reading, which was felt, into the open row, or open one. */
-void sw_rows_take(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
+/* Open a row for a reading if none is open, and hear what kind of signal its line is. One that has become another
+   kind begins anew, and its arrival is counted from there. */
+void sw_rows_hear(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
+                  struct sw_arrival *arrival);
+
+/* Put a line's reading, which was heard and felt, into the open row. */
+void sw_rows_take(const struct sw_params *params, const struct sw_view *view, int64_t number,
                   const struct sw_arrival *arrival, const struct sw_felt *felt);
 
 /* Judge the open row. `ageing_ns`: time of the data between two tellings of a line's ageing. */

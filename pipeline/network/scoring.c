@@ -43,6 +43,8 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
 {
     double event = sw_scoring_of_event(row->event, row->lines);
     row->lasting = sw_scoring_of_state(row->state, row->lines);
+    if (row->held > 0.0) /* by itself */
+        row->lasting = sw_most(row->lasting, sw_scoring_of_state(row->held, 2));
     row->score = sw_most(event, row->lasting);
     bool sudden = event >= row->lasting, by_others = row->lines > 1 && row->off > row->strange;
     row->cause = sudden ? row->event_cause : row->state_cause;
