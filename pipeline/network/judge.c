@@ -22,7 +22,7 @@ static bool is_held(const struct sw_line *line)
 /* Level of a line. One that is held is no more than a warning, and hides no other. */
 static double level_of(const struct sw_line *line)
 {
-    return is_held(line) ? sw_most(line->evidence.level, HELD) : line->evidence.level;
+    return is_held(line) ? HELD : line->evidence.level;
 }
 
 static double told_of(const struct sw_line *line) { return sw_evidence_told(&line->evidence, level_of(line)); }

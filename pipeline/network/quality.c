@@ -138,8 +138,13 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
         verdict = SW_STUCK;
     line->verdict = verdict;
     /* What ended by itself was a rest, and this may be one. */
-    double rested = params->runs * sw_most(line->rested, line->longest);
-    line->sure = verdict != SW_GOOD && (verdict != SW_SATURATED || line->rests > rested);
+    double rested = params->runs * sw_most(line->rested, line->longest > params->run ? line->longest : 0.0);
+    line->sure = verdict == SW_GOOD ? SW_DOUBTFUL : SW_SURE;
+    if (verdict == SW_SATURATED && !still && line->rests <= rested)
+        line->sure = SW_DOUBTFUL;
+    /* What holds no value for long, but where it rests, is not still by itself. */
+    if (still && verdict != SW_GOOD && moved >= params->often && longest <= params->run)
+        line->sure = SW_CERTAIN;
     return verdict;
 }
 
@@ -152,20 +157,20 @@ bool sw_quality_miss(const struct sw_quality_params *params, struct sw_quality *
     if (gone <= sw_most(params->intervals * usual_ns, params->pauses * line->pause_ns))
         return false;
     line->verdict = SW_MISSING;
-    line->sure = 0;
+    line->sure = SW_DOUBTFUL;
     return true;
 }
 
 void sw_quality_compare(const struct sw_quality_params *params, const struct sw_view *view, int64_t place)
 {
     struct sw_quality *line = &sw_at(view, place)->quality;
-    if (!line->sure || line->verdict == SW_UNIT_JUMP)
+    if (line->sure == SW_DOUBTFUL || line->verdict == SW_UNIT_JUMP)
         return;
     for (int64_t i = 0; i < view->machine->rows.size; i++) {
         const struct sw_quality *other = &sw_at(view, i)->quality;
         bool still = i != place && other->run > other->longest + params->run;
         if (still && sw_absolute(other->run - line->run) < params->run + params->together * line->run)
-            line->sure = 0;
+            line->sure = SW_DOUBTFUL;
     }
 }
 
@@ -188,7 +193,7 @@ bool sw_quality_doubt(const struct sw_quality_params *params, const struct sw_vi
 
 bool sw_quality_alarms(const struct sw_quality *line)
 {
-    return line->sure && (line->masked || line->verdict == SW_STUCK);
+    return line->sure == SW_CERTAIN || (line->sure == SW_SURE && line->masked);
 }
 
 void sw_quality_trust(struct sw_quality *line)
@@ -196,7 +201,7 @@ void sw_quality_trust(struct sw_quality *line)
     if (line->verdict == SW_MISSING)
         return;
     line->verdict = SW_GOOD;
-    line->sure = 0;
+    line->sure = SW_DOUBTFUL;
     end_of_hold(line);
     line->usual = sw_most(line->usual, line->railed);
     line->rested = sw_most(line->rested, line->rests);

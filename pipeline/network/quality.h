@@ -22,6 +22,9 @@ struct sw_view;
 /* What is the matter with a sensor. */
 enum { SW_GOOD, SW_STUCK, SW_MISSING, SW_SATURATED, SW_CLOCK_WRONG, SW_UNIT_JUMP };
 
+/* How much a verdict says: it may be the way the machine rests; it is nonsense where the others object; it is without. */
+enum { SW_DOUBTFUL, SW_SURE, SW_CERTAIN };
+
 enum { SW_UNITS = 12 }; /* that sensors may jump between */
 
 /* In readings of the line, but for the first three. */
@@ -47,7 +50,7 @@ struct sw_quality_params {
 
 struct sw_quality {
     int64_t verdict;   /* never that the clock is wrong: that is not of a row */
-    int64_t sure;      /* that it is, and not the way the machine rests */
+    int64_t sure;      /* how much that says */
     int64_t newest_ns; /* time of the newest row with a reading */
     double pause_ns;   /* longest one remembered between two of them */
     double heard;      /* readings so far */

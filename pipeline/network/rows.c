@@ -191,7 +191,8 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
     double elapsed = rows->rows > 0 ? sw_clock_intervals(&params->clock, step_ns, rows->usual_ns) : 1.0;
     for (int64_t i = 0; i < rows->size; i++) {
         const struct sw_line *line = sw_at(view, i);
-        room->place[i].judged = line->rows.ticked && !line->quality.masked;
+        bool believed = !line->quality.masked && !sw_kind_is_unseen(&line->kind);
+        room->place[i].judged = line->rows.ticked && believed;
     }
     sw_judge(params, view, elapsed, room, row, page->entry);
     row->time_ns = rows->time_ns;
