@@ -186,11 +186,10 @@ void sw_evidence_weigh(const struct sw_params *params, struct sw_line *line, int
     learn(params, line, gate, energy, &ruler, moded);
 }
 
-void sw_evidence_blame(const struct sw_evidence_params *params, const struct sw_cohort *cohort, bool frozen,
-                       int64_t culprit)
+double sw_evidence_excuse(const struct sw_evidence_params *params, const struct sw_cohort *cohort, bool frozen,
+                          int64_t culprit)
 {
-    struct sw_evidence_line *blamed = &cohort->member[culprit]->evidence;
-    double noticed = blamed->level;
+    double noticed = cohort->member[culprit]->evidence.level;
     for (int64_t p = 0; p < cohort->size; p++) {
         struct sw_evidence_line *found = &cohort->member[p]->evidence;
         struct sw_expectation *known = &cohort->member[p]->expectation;
@@ -205,6 +204,14 @@ void sw_evidence_blame(const struct sw_evidence_params *params, const struct sw_
                 known->used[k] = known->real[k];
         }
     }
+    return noticed;
+}
+
+void sw_evidence_blame(const struct sw_evidence_params *params, const struct sw_cohort *cohort, bool frozen,
+                       int64_t culprit)
+{
+    struct sw_evidence_line *blamed = &cohort->member[culprit]->evidence;
+    double noticed = sw_evidence_excuse(params, cohort, frozen, culprit);
     for (int k = 0; k < SW_ENERGY; k++)
         blamed->membrane[k] *= noticed / blamed->level;
     blamed->level = noticed;

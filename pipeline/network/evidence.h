@@ -84,6 +84,10 @@ void sw_evidence_init_machine(struct sw_evidence_machine *machine);
 void sw_evidence_weigh(const struct sw_params *params, struct sw_line *line, int64_t features, double far, bool moded,
                        bool room, bool frozen);
 
+/* Open all other lines of a cohort, which one has led astray; returns the largest level. */
+double sw_evidence_excuse(const struct sw_evidence_params *params, const struct sw_cohort *cohort, bool frozen,
+                          int64_t culprit);
+
 /* Shut one line of a cohort in place of all others, which it had led astray; its own patience begins here. */
 void sw_evidence_blame(const struct sw_evidence_params *params, const struct sw_cohort *cohort, bool frozen,
                        int64_t culprit);

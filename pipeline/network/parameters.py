@@ -236,7 +236,7 @@ class Resolution(NamedTuple):
     proof: float = 1.0  # moves that what is not known yet weighs as much as
     memory: float = 1000.0  # of moves and of what was left at the end of holds, in moves
     long: float = 60.0  # readings running that are a long hold
-    begin: float = 20.0  # moves from which a line may be a counter ...
+    begin: float = 40.0  # moves from which a line may be a counter ...
     back: float = 0.05  # ... if no more of them go the other way
 
 

@@ -140,10 +140,10 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
     /* What ended by itself was a rest, and this may be one. */
     double rested = params->runs * sw_most(line->rested, line->longest > params->run ? line->longest : 0.0);
     line->sure = verdict == SW_GOOD ? SW_DOUBTFUL : SW_SURE;
-    if (verdict == SW_SATURATED && !still && line->rests <= rested)
-        line->sure = SW_DOUBTFUL;
+    if ((verdict == SW_SATURATED && !still && line->rests <= rested) || line->heard - line->run < params->moves)
+        line->sure = SW_DOUBTFUL; /* or it rests since before it was known how it moves */
     /* What holds no value for long, but where it rests, is not still by itself. */
-    if (still && verdict != SW_GOOD && moved >= params->often && longest <= params->run)
+    if (still && line->sure != SW_DOUBTFUL && moved >= params->often && longest <= params->run)
         line->sure = SW_CERTAIN;
     return verdict;
 }

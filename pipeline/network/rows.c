@@ -51,7 +51,8 @@ void sw_rows_hear(const struct sw_params *params, const struct sw_view *view, co
         if (!first)
             sw_resolution_follow(&params->resolution, &line->resolution, machine->frozen, kind->value,
                                  reading->value, line->evidence.shut);
-        bool counts = sw_resolution_counts(&params->resolution, &line->resolution);
+        /* With nobody to say how fast it should go, a line is its value. */
+        bool counts = rows->size > 1 && sw_resolution_counts(&params->resolution, &line->resolution);
         if (counts != (kind->counts != 0)) {
             kind->counts = counts;
             sw_block_begin_anew(params, view, reading->line, arrival->seen);
@@ -147,6 +148,11 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
             /* What nonsense raised is no alarm that returns, which would have to be larger to count. */
             if (line->evidence.shut && !view->machine->frozen)
                 line->evidence.alarms = sw_most(line->evidence.alarms - 1.0, 0.0);
+            if (line->quality.verdict != SW_MISSING && line->quality.sure != SW_DOUBTFUL) {
+                int64_t own = i % SW_COHORT;
+                struct sw_cohort cohort = sw_cohort_of(view, i - own);
+                sw_evidence_excuse(&params->evidence, &cohort, view->machine->frozen, own);
+            }
             double alarm = line->evidence.alarm; /* goes on, see judge.c */
             sw_evidence_rest(&line->evidence);
             line->evidence.alarm = alarm;
