@@ -20,6 +20,8 @@ class NaiveResolution:
     def __init__(self, lines):
         self.value = np.full(lines, np.nan)
         self.readings, self.moves, self.rises = np.zeros(lines), np.zeros(lines), np.zeros(lines)
+        self.pace, self.wait, self.waited = np.zeros(lines), np.ones(lines), np.zeros(lines)
+        self.counting = np.zeros(lines, bool)
         self.grain, self.jump, self.left = np.zeros(lines), np.zeros(lines), np.zeros(lines)
 
     def hear(self, x, here, residual, shut, learning):
@@ -40,16 +42,36 @@ class NaiveResolution:
 
     @property
     def rounding(self):
-        return self.grain**2 / 12
+        return (self.grain / self.smooth) ** 2 / 12
 
     @property
     def unexplained(self):
         """What n moves have shown weighs n, that the next is like the ones before weighs 1."""
-        return (self.moves * self.left + self.jump) / (self.moves + 1)
+        return np.where(self.counting, 0.0, (self.moves * self.left + self.jump) / (self.moves + 1))
 
     @property
     def counters(self):
-        return (self.moves >= 20) & (np.minimum(self.rises, self.moves - self.rises) <= 0.05 * self.moves)
+        return (self.moves >= 40) & (np.minimum(self.rises, self.moves - self.rises) <= 0.05 * self.moves)
+
+    def count(self, x, before, here, learning):
+        """Pace of the counters after the readings of those that are `here`; returns which are counters only now."""
+        now = self.counters & (len(x) > 1)
+        changed, self.counting = now != self.counting, now
+        self.pace[changed] = 0.0
+        gain = np.where(2 * self.rises > self.moves, 1.0, -1.0) * (x - before)
+        for c in np.flatnonzero(now & here):
+            self.waited[c] = self.waited[c] + 1 if gain[c] >= 0 else 0
+            if gain[c] >= 0:
+                self.pace[c] += (gain[c] - self.pace[c]) / self.smooth[c]
+            if gain[c] > 0:
+                walk = 0.04 * self.wait[c] * learning
+                self.wait[c] += np.clip(self.waited[c] - self.wait[c], -walk, walk)
+                self.waited[c] = 0
+        return changed
+
+    @property
+    def smooth(self):
+        return np.where(self.counting, 8 * np.maximum(self.wait, 1.0), 1.0)
 
     def holds(self, tau):
         """Squared share to which a membrane of `tau` readings fills in the time that each line holds a value."""
@@ -84,6 +106,19 @@ class NaiveExpectation:
         self.centre, self.use, self.vigilance = [], [], 0.5
         self.mode_rows, self.mode_size, self.mode_new = [], [], []
 
+    def begin_anew(self, c):
+        """A line has become another kind: nothing of what it was counts for that, but how it moves."""
+        for each in (self.offset, self.unit, self.own, self.low, self.high, self.variance, self.alarm):
+            each[c] = 0.0
+        for each in (self.used, self.real, self.mean, self.A, self.N):
+            each[c] = 0.0
+        for each in (self.size, self.size_new, self.energy, self.level, self.alarms):
+            each[c] = 0.0
+        self.usual[c], self.shut[c], self.gain[c] = 1.0, False, (1.0, 0.0, 0.0)
+        for j in range(len(self.centre)):
+            self.mode_rows[j][c] = self.mode_size[j][c] = self.mode_new[j][c] = 0.0
+            self.centre[j][c] = 0.0
+
     def residuals(self, v):
         """Value minus what all other lines say, for every line: their joint Gaussian, conditioned."""
         said = (self.gain * (self.L @ v).reshape(self.n, 3)).sum(1)
@@ -105,8 +140,13 @@ class NaiveExpectation:
         n = self.n
         here = ~np.isnan(x) & (self.missed <= 30)
         self.missed = np.where(np.isnan(x), self.missed + 1, 0)
-        first = here & np.isnan(self.resolution.value)
+        first, value = here & np.isnan(self.resolution.value), self.resolution.value
         self.resolution.hear(x, here, self.residual * self.unit, self.shut, self.learning)
+        anew = self.resolution.count(x, value, here & ~first, self.learning)
+        for c in np.flatnonzero(anew):
+            self.begin_anew(c)
+        x = np.where(self.resolution.counting & ~np.isnan(x), self.resolution.pace, x)
+        first |= anew
         self.offset[first] = x[first]
         for c in np.flatnonzero((self.unit == 0) & ~np.isnan(x) & (x != self.offset)):
             self.unit[c] = 2.0 ** math.floor(math.log2(abs(x[c] - self.offset[c])))
@@ -159,10 +199,7 @@ class NaiveExpectation:
         self.modes(v)
         moded = n > 1 and self.rows >= 200 and len(self.centre) > 0
         for c in np.flatnonzero(here):
-            if self.resolution.counters[c]:
-                self.rest(c)
-            else:
-                self.weigh(c, residual[c], innovation[c], far[c], moded)
+            self.weigh(c, residual[c], innovation[c], far[c], moded)
         if self.shut.any() and (here & ~self.shut & (self.level > 0.6)).any():
             self.blame(as_read, here & known)
         self.learn(held, here, residual, rate, say)
@@ -349,7 +386,7 @@ class NaiveExpectation:
 
     def renew(self):
         young = np.maximum(self.d / np.maximum(self.own, 1), self.n / np.maximum(self.resolution.moves, 1))
-        known = np.repeat((self.own >= 50) & ~self.resolution.counters, 3)
+        known = np.repeat(self.own >= 50, 3)
         variance = np.diag(self.S)
         with np.errstate(divide="ignore"):
             self.scale = np.where(known & (variance > 0), 1 / np.sqrt(variance), 0.0)

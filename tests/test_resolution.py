@@ -50,12 +50,12 @@ def test_what_has_never_moved_is_off_by_nothing():
 
 
 @pytest.mark.parametrize("rolls", [137.0, 900.0])
-def test_a_counter_is_recognised_nothing_is_expected_of_it_and_its_roll_over_is_no_lasting_alarm(rolls):
+def test_a_counter_is_recognised_and_its_roll_over_is_no_lasting_alarm(rolls):
     column = np.cumsum(np.random.default_rng(1).integers(0, 4, ROWS)) % rolls
     engine, scores = live(beside(column))
     assert counters(engine) == [False, False, False, True]
     assert np.isnan(expected(scores, 4)[0][:, 3]).all()
-    assert (scores.account["level"].reshape(-1, 4)[:, 3] == 0.0).all()
+    assert (scores.account["level"].reshape(-1, 4)[:, 3] < 1.0).all(), "it is held by its pace, which is steady"
     assert (np.diff(column) < 0.0).sum() > 2, "it must roll over"
     _, without = live(beside(np.full(ROWS, 70.0)))
     lasting = scores.severity[1:] * scores.severity[:-1] > 0

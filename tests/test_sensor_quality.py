@@ -151,30 +151,29 @@ def test_saved_and_restored_in_the_middle_of_a_doubt_changes_nothing():
 
 
 @pytest.mark.parametrize("kind", [Quality.STUCK, Quality.SATURATED, Quality.UNIT_JUMP])
-def test_a_bad_sensor_is_masked_after_its_alarm_and_no_longer_holds_that_of_its_machine(kind):
+def test_a_bad_sensor_is_masked_after_its_alarm_which_lasts_until_it_is_good(kind):
     given = broken(kind, rows=3400)
     scores = engine_of(4).step(given)
-    unmasked = engine_of(4, params=parameters.Params(quality=parameters.Quality(trust=0.0))).step(given)
     rows = masked(scores, 1)
     assert alarms(scores, 2000, int(rows[0])) > 20
     assert len(rows) > 950  # of the 1,100 in which it is broken
     assert all(len(masked(scores, line)) == 0 for line in (0, 2, 3))
-    assert alarms(unmasked, 2100, 3100) == 1000
-    assert alarms(scores, 2100, 3100) < 25
+    assert alarms(scores, 2100, 3100) > 850
+    assert (scores.cause[2100:3100][scores.severity[2100:3100] > 0] == 1).mean() > 0.95
     # It is whole again, and as it was when it was last believed: no alarm at its return.
-    assert alarms(unmasked, 3100, 3400) > 0
-    assert alarms(scores, 3100, 3400) == 0
+    assert alarms(scores, 3160, 3400) == 0
 
 
-def test_what_a_masked_sensor_says_changes_no_score():
+def test_what_a_masked_sensor_says_is_not_heard_by_the_others():
     table = plant(2600, 4, 3)
     table[2000:, 1] = table[2000, 1]
     other = table.copy()
     other[2200:2240, 1] += np.random.default_rng(0).normal(0, 1e6, 40)  # as if it were alive, for less than it takes
     one, another = (engine_of(4).step(readings(each[:2245])) for each in (table, other))
     assert masked(one, 1)[0] < 2200
-    for name in ("score", "severity", "cause", "state", "gate", "voice"):
-        assert np.array_equal(getattr(one, name), getattr(another, name)), name
+    assert np.array_equal(one.gate, another.gate)
+    levels = [scores.account["level"].reshape(-1, 4)[:, [0, 2, 3]] for scores in (one, another)]
+    assert np.array_equal(*levels)
 
 
 def test_a_fault_of_another_sensor_is_found_while_one_is_masked():
@@ -183,9 +182,9 @@ def test_a_fault_of_another_sensor_is_found_while_one_is_masked():
     table[2500:2700, 2] += 6.0
     scores = engine_of(4).step(readings(table))
     assert scores.masked[2300:].all()
-    assert alarms(scores, 2300, 2500) <= 2
-    assert alarms(scores, 2500, 2700) > 100
-    assert not (scores.cause[2100:] == 1).any()
+    assert alarms(scores, 2300, 2500) == 200, "the masked one holds its alarm"
+    assert (scores.cause[2300:2500] == 1).mean() > 0.98
+    assert (scores.cause[2600:2700] != 1).mean() > 0.9, "and hides no other"
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])
@@ -261,12 +260,12 @@ def test_on_the_page_a_machine_with_a_bad_sensor_comes_before_those_that_are_rea
     table[2000:, 1] = table[2000, 1]
     engine.step(readings(table, slot=1, lines=range(4, 8)))
     found = views.glance(engine, "", "", 0, 10)
-    assert [(one["name"], one["attention"]) for one in found.machines] == [("hurt", "sensor"), ("whole", "ready")]
+    assert [(one["name"], one["attention"]) for one in found.machines] == [("hurt", "warning"), ("whole", "ready")]
     assert found.machines[0]["bad"] == [{"sensor": "s1", "quality": "stuck", "masked": True}]
     assert found.machines[1]["bad"] == []
-    assert [one["name"] for one in views.glance(engine, "", "sensor", 0, 10).machines] == ["hurt"]
+    assert [one["name"] for one in views.glance(engine, "", "warning", 0, 10).machines] == ["hurt"]
     page = views.page(views.details(engine, 1))
-    assert (page["attention"], page["sensors"][1]) == ("sensor", found.machines[0]["bad"][0])
+    assert (page["attention"], page["sensors"][1]) == ("warning", found.machines[0]["bad"][0])
 
 
 def test_the_list_of_machines_names_sensors_that_are_bad(tmp_path):

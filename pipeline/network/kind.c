@@ -3,7 +3,7 @@
 #include "encoders/spikes.h"
 #include "pipeline/network/math.h"
 
-#define SLOWEST_WALK 0.01 /* share by which a usual wait moves at least */
+#define WALK 0.04         /* share by which a usual wait moves with each step */
 #define MOST 0.5          /* of recent readings, that must be unseen to be odd */
 
 void sw_kind_init(struct sw_kind *line) { *line = (struct sw_kind){.wait = 1.0}; }
@@ -27,10 +27,8 @@ void sw_kind_count(const struct sw_kind_params *params, struct sw_kind *line, bo
     line->pace += sw_leak(1.0 / sw_kind_smooth(params, line), elapsed) * (gained / elapsed - line->pace);
     if (gained == 0.0)
         return;
-    if (!frozen) {
-        double walk = sw_most(1.0 / (line->visits + 1.0), SLOWEST_WALK) * line->wait;
-        line->wait += sw_clip(line->waited - line->wait, walk);
-    }
+    if (!frozen)
+        line->wait += sw_clip(line->waited - line->wait, WALK * line->wait);
     line->waited = 0.0;
 }
 

@@ -41,6 +41,7 @@ struct sw_kind {
     double visits;   /* moves so far */
     double newest;   /* of these, before the newest neuron */
     double unseen;   /* membrane: whether recent readings were of an unseen value, 0 to 1 */
+    int64_t odd;     /* it was unseen in the newest row */
     double returns;  /* times that something unseen came since the newest neuron */
     float level[SW_FEW];
 };

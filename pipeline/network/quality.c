@@ -87,7 +87,8 @@ static bool is_railed(const struct sw_quality_params *params, struct sw_quality 
     if (railed) {
         line->rests += 1.0;
     } else {
-        line->rested = sw_most(line->rested, line->rests);
+        if (line->sure == SW_DOUBTFUL) /* what was nonsense is no rest */
+            line->rested = sw_most(line->rested, line->rests);
         line->rests = 0.0;
         line->usual += (share - line->usual) / sw_least(n + 1.0, params->usual);
         if (!*at_rail)

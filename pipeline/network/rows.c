@@ -80,7 +80,7 @@ void sw_rows_take(const struct sw_params *params, const struct sw_view *view, in
         line->rarity[k] = (float)felt->rarity[k];
     for (int k = 0; view->context && k < SW_READOUTS; k++)
         view->context[number].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
-    if (!line->quality.masked) {
+    if (!line->quality.masked && !line->kind.odd) {
         sw_coupling_follow(&params->coupling, &line->coupling, seen, elapsed, felt->sigmas);
         double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
         sw_condition_follow(&params->condition, &line->condition, seen, elapsed, value, unsure);
@@ -111,7 +111,7 @@ static void look_at_lines(const struct sw_params *params, const struct sw_view *
     for (int64_t i = 0; i < view->machine->rows.size; i++) {
         struct sw_line *line = sw_at(view, i);
         int64_t before = line->quality.verdict;
-        if (line->quality.masked)
+        if (line->quality.masked || line->kind.odd)
             follow_others(params, line, elapsed);
         if (line->rows.ticked) {
             double moved = line->kind.counts ? 0.0 : line->resolution.moves;
@@ -134,6 +134,14 @@ static void look_at_lines(const struct sw_params *params, const struct sw_view *
     }
 }
 
+/* What other lines seemed to be off came of what this one said. */
+static void take_blame(const struct sw_params *params, const struct sw_view *view, int64_t place)
+{
+    int64_t own = place % SW_COHORT;
+    struct sw_cohort cohort = sw_cohort_of(view, place - own);
+    sw_evidence_excuse(&params->evidence, &cohort, view->machine->frozen, own);
+}
+
 /* Decide after a row which lines of a machine are masked in the next. */
 static void mask(const struct sw_params *params, const struct sw_view *view, struct sw_page *page)
 {
@@ -148,11 +156,8 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
             /* What nonsense raised is no alarm that returns, which would have to be larger to count. */
             if (line->evidence.shut && !view->machine->frozen)
                 line->evidence.alarms = sw_most(line->evidence.alarms - 1.0, 0.0);
-            if (line->quality.verdict != SW_MISSING && line->quality.sure != SW_DOUBTFUL) {
-                int64_t own = i % SW_COHORT;
-                struct sw_cohort cohort = sw_cohort_of(view, i - own);
-                sw_evidence_excuse(&params->evidence, &cohort, view->machine->frozen, own);
-            }
+            if (line->quality.verdict != SW_MISSING && line->quality.sure != SW_DOUBTFUL)
+                take_blame(params, view, i);
             double alarm = line->evidence.alarm; /* goes on, see judge.c */
             sw_evidence_rest(&line->evidence);
             line->evidence.alarm = alarm;
@@ -196,8 +201,14 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
     double step_ns = (double)sw_since(rows->closed_ns, rows->time_ns);
     double elapsed = rows->rows > 0 ? sw_clock_intervals(&params->clock, step_ns, rows->usual_ns) : 1.0;
     for (int64_t i = 0; i < rows->size; i++) {
-        const struct sw_line *line = sw_at(view, i);
-        bool believed = !line->quality.masked && !sw_kind_is_unseen(&line->kind);
+        struct sw_line *line = sw_at(view, i);
+        bool unseen = sw_kind_is_unseen(&line->kind);
+        if (unseen && !line->kind.odd) {
+            take_blame(params, view, i);
+            line->condition.trace = sw_expectation_heard(&line->expectation);
+        }
+        line->kind.odd = unseen;
+        bool believed = !line->quality.masked && !unseen;
         room->place[i].judged = line->rows.ticked && believed;
     }
     sw_judge(params, view, elapsed, room, row, page->entry);
