@@ -184,7 +184,7 @@ def test_a_fault_of_another_sensor_is_found_while_one_is_masked():
     assert scores.masked[2300:].all()
     assert alarms(scores, 2300, 2500) == 200, "the masked one holds its alarm"
     assert (scores.cause[2300:2500] == 1).mean() > 0.98
-    assert (scores.cause[2600:2700] != 1).mean() > 0.9, "and hides no other"
+    assert (scores.cause[2600:2700] != 1).mean() > 0.8, "and hides no other"
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])
