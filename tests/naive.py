@@ -45,7 +45,8 @@ START = 20  # readings before the evolving populations run
 SETTLE = 300  # readings before the gate may close
 SLOW = 8000.0  # memory of slow means
 SQUASH = 5.0  # knee of the logarithmic compression
-EVENT_UNIT = 1.7  # surprise that maps to a score of 0.99
+EVENT_UNIT = 1.6  # surprise that maps to a score of 0.99
+ALONE = 4.5  # times its state, a single channel has the surprise of a coupling
 
 
 def leak(tau: float, e: float = 1.0) -> float:
@@ -244,7 +245,7 @@ class Silence:
     LONG = 5.0
 
     def step(self, spikes: int, q: int, e: float, learn: bool) -> float:
-        self.quiet = 0.0 if spikes > 0 else self.quiet + e
+        self.quiet = 0.0 if spikes > 0 else self.quiet + min(e, 1.0)
         a = self.rank.step(self.quiet, learn)
         heard = self.quiet > self.LONG * (1.0 + self.usual)
         if learn:
@@ -418,7 +419,7 @@ class RankedEvolvingPopulation:
 
 @dataclass
 class Persistence:
-    """Step 6: a membrane of the evolving populations' surprise."""
+    """Step 6: a membrane of the surprise of all populations before it."""
 
     per: float = 0.0
     rank: RankNeuron = field(default_factory=lambda: RankNeuron.of("persistence"))
@@ -578,13 +579,14 @@ class Channel:
         a_activity = self.activity.step(bank_spikes, q, e, learn)
         a_silence = self.silence.step(bank_spikes, q, e, learn)
         self.spikes = bank_spikes + self.encoder.step(x, q, e, learn)
-        evolving, a_persistence = self._evolve(q, learn)
+        own = [a_range, a_value, a_activity, a_silence]
+        evolving, a_persistence = self._evolve(own, q, learn)
         self.baseline.step(x, q, e)
         context = self.context.step(x, q, e, learn) if self.context else [0.0] * len(POPULATIONS[CONTEXT:])
         self.readings += 1
-        return [a_range, a_value, a_activity, a_silence, *evolving, a_persistence, 0.0, *context]
+        return [*own, *evolving, a_persistence, 0.0, *context]
 
-    def _evolve(self, q: int, learn: bool) -> tuple[list[float], float]:
+    def _evolve(self, before: Sequence[float], q: int, learn: bool) -> tuple[list[float], float]:
         if q < START:
             return [0.0, 0.0, 0.0], 0.0
         T = q - START + 1.0
@@ -596,7 +598,7 @@ class Channel:
         ):
             surprises.append(population.step(f, T, learn))
             self.spikes += len(f) + 1  # one per synapse, and the winner's
-        return surprises, self.persistence.step(surprises, q, learn)
+        return surprises, self.persistence.step([*before, *surprises], q, learn)
 
 
 @dataclass
@@ -695,9 +697,11 @@ class Dendrite:
 
     @classmethod
     def among(cls, channels: int, context: bool) -> "Dendrite":
-        """A single channel has nothing to be coupled with."""
-        silent = {k for k in range(len(TABLE)) if (k == COUPLING and channels == 1) or (k >= CONTEXT and not context)}
-        return cls(tuple(0.0 if k in silent else w for k, w in enumerate(WEIGHTS)))
+        """A single channel hears its silence less."""
+        weights = [w if k < CONTEXT or context else 0.0 for k, w in enumerate(WEIGHTS)]
+        if channels == 1:
+            weights[POPULATIONS.index("silence")] = 1.0
+        return cls(tuple(weights))
 
     def step(self, surprises: Sequence[float]) -> float:
         total = weights = 0.0
@@ -829,6 +833,8 @@ class NaiveMachine:
         state, gate = self.condition.step(
             [channel.baseline.z for channel in self.channels], t, machine_elapsed, self.learning
         )
+        if count == 1 and t > WARM:
+            parts[0][COUPLING] = self.coupling.ranks[0].step(ALONE * state, self.learning)
         for c in present if self.learning else ():
             self.channels[c].baseline.learn(gate, self.channels[c].readings - 1)
 

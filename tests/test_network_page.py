@@ -78,7 +78,7 @@ def parameters(value, path=""):
 
 
 def test_the_page_quotes_every_number_of_every_part():
-    switches = {"clock.by_time", "weights"}  # the weights are in the table of populations
+    switches = {"clock.by_time", "weights", "weights_alone"}  # the weights are in the table of populations
     quoted = {name for name, _ in QUOTED if "." in name}
     assert quoted == set(parameters(Params()._replace(traces=TracesSettings()))) - switches
 

@@ -124,11 +124,13 @@ _LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN
 _COUPLING = 1 << _POPULATIONS + NAMES.index("coupling")
 
 
-def reasons(voice: int, witness: int = 0, share: dict[str, float] | None = None, clear: bool = False) -> int:
+def reasons(
+    voice: int, witness: int = 0, share: dict[str, float] | None = None, clear: bool = False, alone: bool = False
+) -> int:
     """The set of reasons for which a reading has its part in a row's score.
 
     `witness` of its level, `share` what its populations had in its surprise, `clear` whether that surprise is worth a
-    word beside a state.
+    word beside a state, `alone` whether its machine has no other line: its own past then takes the others' place.
     """
     found = 0
     if voice == Voice.CONDITION:
@@ -140,6 +142,8 @@ def reasons(voice: int, witness: int = 0, share: dict[str, float] | None = None,
         for number, (name, one) in enumerate(leading):
             if number == 0 or one >= LEADING:
                 found |= 1 << _POPULATIONS + NAMES.index(name)
+    if alone and found & _COUPLING:
+        return found & ~_COUPLING | 1 << _CONDITION
     return found & ~_COUPLING if found & _DISAGREES else found
 
 

@@ -19,13 +19,14 @@ class Reasons:
 
     def __init__(self, fleet: Fleet, params: Params) -> None:
         self._fleet = fleet
-        self._weights = params.weights
+        self._weights = (params.weights, params.weights_alone)
 
     def of(self, entry: Any, voice: int) -> int:
         """The reasons for which a reading, an entry of the account, has its part in the score of a row."""
-        share = explanation.populations(self._weights, entry["rarity"].tolist())
+        alone = len(self._fleet.lines_of(self._fleet.lines[int(entry["line"])][0])) == 1
+        share = explanation.populations(self._weights[alone], entry["rarity"].tolist())
         clear = float(entry["dendrite"]) >= explanation.CLEAR
-        return explanation.reasons(voice, int(entry["witness"]), share, clear)
+        return explanation.reasons(voice, int(entry["witness"]), share, clear, alone)
 
     def sentence(self, line: int, quoted: Quoted) -> str:
         """Why a line is blamed."""

@@ -48,7 +48,7 @@ double sw_activity_unusual(const struct sw_activity_params *params, struct sw_ac
 double sw_activity_silence(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
                            double seen, double elapsed, double fired, bool *is_long)
 {
-    double quiet = fired == 0.0 ? line->quiet + elapsed : 0.0;
+    double quiet = fired == 0.0 ? line->quiet + sw_least(elapsed, 1.0) : 0.0; /* a gap is no evidence */
     line->quiet = quiet;
     *is_long = quiet > params->long_quiet * (1.0 + line->usual_quiet);
     if (!frozen)

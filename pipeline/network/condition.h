@@ -35,6 +35,7 @@ struct sw_condition_params {
     double level_unit;
     double late_unit;
     double growth;     /* of the state's unit per decade of age beyond a thousand readings */
+    double alone;      /* times the state of a lone line is the surprise that its dendrite hears */
     double warm;       /* readings before there is a state */
 };
 

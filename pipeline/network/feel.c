@@ -72,8 +72,8 @@ void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t
     felt->rarity[SW_SILENCE] = rank_if(is_long, params, tails[SW_SILENCE], frozen, surprise[SW_SILENCE]);
     for (int population = SW_LEVELS; population <= SW_CHANGES; population++)
         felt->rarity[population] = rank(params, tails[population], frozen, surprise[population]);
-    double persistence = sw_persistence_step(&params->persistence, &line->persistence, seen,
-                                             &felt->rarity[SW_LEVELS], SW_CHANGES + 1 - SW_LEVELS);
+    double persistence =
+        sw_persistence_step(&params->persistence, &line->persistence, seen, felt->rarity, SW_PERSISTENCE);
     felt->rarity[SW_PERSISTENCE] = rank(params, tails[SW_PERSISTENCE], frozen, persistence);
     felt->rarity[SW_COUPLING] = 0.0;
 

@@ -41,6 +41,19 @@ static void couple(const struct sw_params *params, const struct sw_view *view, b
     }
 }
 
+/* A lone line has no partners: in their place its dendrite hears how unlike its own past it is. */
+static void remember(const struct sw_params *params, const struct sw_view *view, bool frozen, double strange,
+                     const struct sw_room *room)
+{
+    struct sw_line *line = sw_at(view, 0);
+    line->rarity[SW_COUPLING] = 0.0f;
+    if (!room->place[0].judged || line->rows.age <= params->condition.warm)
+        return;
+    double surprise = params->condition.alone * strange;
+    double rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, surprise);
+    line->rarity[SW_COUPLING] = (float)rare;
+}
+
 /* Weigh the evidence of a cohort's lines, and find out which of them is to blame. */
 static void weigh(const struct sw_params *params, const struct sw_cohort *cohort, bool moded, bool frozen,
                   struct sw_room *room)
@@ -262,12 +275,12 @@ static bool is_drifting(const struct sw_params *params, const struct sw_view *vi
     return false;
 }
 
-/* Weight of all populations that a dendrite hears; a lone line has nobody to be coupled to. */
-static double heard(const struct sw_params *params, bool alone)
+/* Weight of all populations that a dendrite hears. */
+static double heard(const double weights[SW_POPULATIONS])
 {
     double weight = 0.0;
     for (int k = 0; k < SW_POPULATIONS; k++)
-        weight += k == SW_COUPLING && alone ? 0.0 : params->weights[k];
+        weight += weights[k];
     return weight;
 }
 
@@ -291,12 +304,12 @@ static void forget(const struct sw_view *view, int64_t place)
 }
 
 /* What a line's dendrite says. The cube of a rarity is a float's. */
-static double dendrite(const struct sw_params *params, const float rarity[SW_POPULATIONS], double weight)
+static double dendrite(const double weights[SW_POPULATIONS], const float rarity[SW_POPULATIONS], double weight)
 {
     double cubes = 0.0;
     for (int k = 0; k < SW_POPULATIONS; k++) {
         float cube = rarity[k] * (rarity[k] * rarity[k]);
-        cubes += params->weights[k] * (double)cube;
+        cubes += weights[k] * (double)cube;
     }
     return weight > 0.0 ? sw_cube_root(cubes / weight) : 0.0;
 }
@@ -306,7 +319,8 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
                      const struct sw_room *room, struct sw_row *row, struct sw_entry *entry)
 {
     int64_t size = view->machine->rows.size;
-    double weight = heard(params, size == 1), gate = frozen ? 0.0 : view->machine->condition.gate;
+    const double *weights = size == 1 ? params->weights_alone : params->weights;
+    double weight = heard(weights), gate = frozen ? 0.0 : view->machine->condition.gate;
     double best = 0.0, farthest = 0.0;
     for (int64_t i = 0; i < size; i++) {
         struct sw_line *line = sw_at(view, i);
@@ -324,7 +338,7 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
             }
             sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate);
             if (line->rows.age > params->output.warm) {
-                line->dendrite = dendrite(params, rarity, weight);
+                line->dendrite = dendrite(weights, rarity, weight);
                 if (line->dendrite > best) {
                     best = line->dendrite;
                     row->event_cause = view->roster[i];
@@ -352,6 +366,8 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     if (size > 1)
         couple(params, view, frozen, room);
     double strange = sw_condition_step(params, view, frozen, elapsed, room);
+    if (size == 1)
+        remember(params, view, frozen, strange, room);
     struct suspicion suspect = expect(params, view, frozen, elapsed, room);
     tell(params, view, entries);
     if (size > 1 && oldest < machine->evidence.given)

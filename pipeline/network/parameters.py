@@ -15,7 +15,8 @@ from pipeline.network._core import lib
 
 CONTEXT = lib.SW_CONTEXT  # the first of the optional populations, which come last
 WEIGHTS = tuple(population.weight for population in POPULATIONS)
-WEIGHTS_WITHOUT_CONTEXT = WEIGHTS[:CONTEXT] + (0.0,) * len(WEIGHTS[CONTEXT:])
+ALONE = tuple(population.alone for population in POPULATIONS)
+NO_CONTEXT = (0.0,) * len(WEIGHTS[CONTEXT:])
 
 
 class Clock(NamedTuple):
@@ -119,6 +120,7 @@ class Condition(NamedTuple):
     level_unit: float = 3.4
     late_unit: float = 0.9
     growth: float = 2.5  # of the state's unit per decade of age beyond a thousand readings
+    alone: float = 4.5  # what a lone line's state is multiplied by: a coupling's surprises are as large as these
     warm: float = 100.0  # readings before there is a state
 
 
@@ -305,8 +307,9 @@ class Params(NamedTuple):
     output: Output = Output()
     context: Context = Context()
     weights: tuple[float, ...] = (
-        WEIGHTS_WITHOUT_CONTEXT  # of the populations in the dendrite; one of weight 0 is not heard
+        WEIGHTS[:CONTEXT] + NO_CONTEXT  # of the populations in the dendrite; one of weight 0 is not heard
     )
+    weights_alone: tuple[float, ...] = ALONE[:CONTEXT] + NO_CONTEXT  # the same in a machine of one line
 
 
 def without(params: Params, names: Iterable[str]) -> Params:
@@ -315,10 +318,16 @@ def without(params: Params, names: Iterable[str]) -> Params:
     unknown = sorted(silent - set(NAMES))
     if unknown:
         raise ValueError(f"no population {', '.join(unknown)}; there are {', '.join(NAMES)}")
-    weights = (0.0 if name in silent else weight for name, weight in zip(NAMES, params.weights, strict=True))
-    return params._replace(weights=tuple(weights))
+
+    def heard(weights: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(0.0 if name in silent else weight for name, weight in zip(NAMES, weights, strict=True))
+
+    return params._replace(weights=heard(params.weights), weights_alone=heard(params.weights_alone))
 
 
 def with_context(params: Params) -> Params:
     """The same network with the context population, which nearly doubles the memory of a line."""
-    return params._replace(weights=params.weights[:CONTEXT] + WEIGHTS[CONTEXT:])
+    return params._replace(
+        weights=params.weights[:CONTEXT] + WEIGHTS[CONTEXT:],
+        weights_alone=params.weights_alone[:CONTEXT] + ALONE[CONTEXT:],
+    )

@@ -1,4 +1,4 @@
-/* Persistence: a membrane over the evolving populations, for what is rather strange for rather long. */
+/* Persistence: a membrane over all populations before it, for what is rather strange for rather long. */
 #ifndef SW_PERSISTENCE_H
 #define SW_PERSISTENCE_H
 

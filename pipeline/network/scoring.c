@@ -4,7 +4,7 @@
 #include "pipeline/network/math.h"
 #include "pipeline/network/rows.h"
 
-#define EVENT_UNIT 1.7         /* size of an event that scores 0.99, where one sensor is all there is */
+#define EVENT_UNIT 1.6         /* size of an event that scores 0.99, where one sensor is all there is */
 #define EVENT_UNIT_OF_MANY 2.0 /* the same with several: their state says much of what events would */
 #define WARM 100.0             /* readings a machine learns from before it says anything */
 
