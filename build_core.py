@@ -48,6 +48,7 @@ HEADERS = (
             "drift",
             "wear",
             "quality",
+            "rhythm",
             "output",
             "params",
             "rows",

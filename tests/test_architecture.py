@@ -43,8 +43,10 @@ WITHIN = {
     "pipeline.config.settings": set(),
     "pipeline.config.addresses": set(),
     "pipeline.config.prior_file": {"pipeline.config.settings"},
+    "pipeline.config.calendars": {"pipeline.config.settings"},
     "pipeline.config.checks": {
         "pipeline.config.settings", "pipeline.config.addresses", "pipeline.config.prior_file",
+        "pipeline.config.calendars",
     },
     "pipeline.engine.scoring": set(),
     "pipeline.engine.silence": set(),

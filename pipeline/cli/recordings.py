@@ -27,6 +27,7 @@ from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Config, MachineRule
+    from pipeline.network.calendar import Calendar
     from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
     from pipeline.recordings.score import Explained, Scored
@@ -69,13 +70,21 @@ def scored_with_words(
     params: "Params | None" = None,
     freeze_at: int | None = None,
     explain: bool = False,
+    calendar: "Calendar | None" = None,
 ) -> "Scored":
     """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
     from pipeline.recordings.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
         scored = score_table(
-            table, progress=bar, rule=rule, known=known, params=params, freeze_at=freeze_at, explain=explain
+            table,
+            progress=bar,
+            rule=rule,
+            known=known,
+            params=params,
+            freeze_at=freeze_at,
+            explain=explain,
+            calendar=calendar,
         )
     if scored.disordered:
         err.print(
@@ -166,6 +175,7 @@ def score(
       frame = pandas.read_csv("scores/press-1.explain.csv", index_col="time", parse_dates=True)
       frame.loc[frame["why"].notna()].filter(like=".share").mean()
     """
+    from pipeline.config.calendars import calendars_of
     from pipeline.config.prior_file import priors_of
     from pipeline.config.settings import match_rule
     from pipeline.network import parameters
@@ -179,8 +189,9 @@ def score(
     except ValueError as error:
         fail(f"--without: {error}")
     stems = named(inputs)
-    rules = configured(config).machines
-    priors = priors_of(rules)
+    tree = configured(config)
+    rules = tree.machines
+    priors, calendars = priors_of(rules), calendars_of(tree)
     folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
@@ -190,7 +201,7 @@ def score(
         if not table.sensors:
             fail(f"{path}: no numeric column but the time")
         what, rule = f"{number}/{len(inputs)}", match_rule(rules, stem)
-        scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain)
+        scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain, calendars(stem))
         written = [to / f"{stem}.csv"]
         write_scores(written[0], table, scored)
         if scored.explained is not None:
@@ -245,6 +256,7 @@ def evaluate(
       start,end,file,what
       2024-05-31 12:00,2024-05-31 14:30,press-1,bearing
     """
+    from pipeline.config.calendars import calendars_of
     from pipeline.config.prior_file import priors_of
     from pipeline.config.settings import match_rule
     from pipeline.recordings import evaluation
@@ -256,8 +268,9 @@ def evaluate(
         fail("labels are missing: give either --labels FILE or --label-column NAME")
     excluded = listed(exclude)
     stems = named(inputs)
-    rules = configured(config).machines
-    priors = priors_of(rules)
+    tree = configured(config)
+    rules = tree.machines
+    priors, calendars = priors_of(rules), calendars_of(tree)
     try:
         if to is not None:
             need("matplotlib")
@@ -280,7 +293,9 @@ def evaluate(
     judged = []
     for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
         what, rule = f"{number + 1}/{len(inputs)}", match_rule(rules, table.name)
-        scored = scored_with_words(path, table, what, rule, priors(table.name), explain=to is not None)
+        scored = scored_with_words(
+            path, table, what, rule, priors(table.name), explain=to is not None, calendar=calendars(table.name)
+        )
         judged.append(evaluation.Judged(table.time_ns, scored.score, scored.ready, events[number]))
         if to is not None:
             from pipeline.recordings.picture import Band, Scene, draw
@@ -340,18 +355,21 @@ def tune(
     tree = configured(config)
     found: dict[str, Tuned] = {}
     if inputs:
+        from pipeline.config.calendars import calendars_of
         from pipeline.config.prior_file import priors_of
         from pipeline.recordings.tables import TableError, read_table
 
         named(inputs)
-        priors = priors_of(tree.machines)
+        priors, calendars = priors_of(tree.machines), calendars_of(tree)
         for number, path in enumerate(inputs):
             try:
                 table = read_table(path, time_column, listed(exclude))
             except TableError as error:
                 fail(str(error))
             rule = match_rule(tree.machines, table.name)
-            scored = scored_with_words(path, table, f"{number + 1}/{len(inputs)}", rule, priors(table.name))
+            scored = scored_with_words(
+                path, table, f"{number + 1}/{len(inputs)}", rule, priors(table.name), calendar=calendars(table.name)
+            )
             times = table.time_ns[scored.ready]
             order = times.argsort(kind="stable")
             score_ = scored.score[scored.ready][order]

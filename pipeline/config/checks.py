@@ -188,6 +188,14 @@ def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
         wrong = _prior_problem(rule.prior, _state_of(rule.prior))
         if wrong:
             yield "prior", f"{rule.prior} {wrong}"
+    if rule.time_zone is not None or rule.holidays is not None:
+        yield from _calendar_problems(rule.time_zone, rule.holidays)
+
+
+def _calendar_problems(zone: str | None, holidays: tuple[str, ...] | None) -> Problems:
+    from pipeline.config.calendars import problems  # here, as few name one, and it loads the network
+
+    yield from problems(zone, holidays)
 
 
 @lru_cache(maxsize=64)
@@ -275,6 +283,8 @@ def _check_config(config: Config, environ: Mapping[str, str]) -> Problems:
     yield from _check_duration("snapshot_every", config.snapshot_every, positive=True)
     if not 0 <= config.threads <= MOST_THREADS:
         yield "threads", f"must be from 1 to {MOST_THREADS}, or 0 for one less than there are processors"
+    if config.time_zone != "UTC" or config.holidays:
+        yield from _calendar_problems(config.time_zone, config.holidays)
     matches: dict[str, int] = {}
     for number, rule in enumerate(config.machines):
         earlier = matches.get("*", matches.get(rule.match))

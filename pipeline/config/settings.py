@@ -119,6 +119,8 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     match: str = "*"  # shell pattern over the machine's name
     kind: str | None = None  # machines of one kind are compared in how they age
     prior: str | None = None  # file of `spikewatch prior`: what machines of this kind have in common
+    time_zone: str | None = None  # as of the whole plant, below; without one that of the plant
+    holidays: tuple[str, ...] | None = None  # the same
     sensors: dict[str, Sensor] = {}
     alert: Alert = Alert()
 
@@ -195,6 +197,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = "spikewatch-data"  # folder of journal, snapshots and embedded store
     mqtt: Mqtt = Mqtt()
     machines: tuple[MachineRule, ...] = ()
+    time_zone: str = "UTC"  # IANA name (Europe/Berlin) of the clock by which people work: the rhythm of day and week
+    holidays: tuple[str, ...] = ()  # days of rest: dates (2026-12-24), codes (DE, DE-BY) of the package holidays
     influxdb: InfluxDB | None = None
     store: Store = Store()
     console: Console = Console()

@@ -30,6 +30,7 @@ from pipeline.engine.tracking import Tracker
 from pipeline.network import NAMES, prior
 from pipeline.network._core import lib
 from pipeline.network.binding import Core, Records, Said
+from pipeline.network.calendar import Calendar
 from pipeline.network.parameters import Params
 from pipeline.records import Bools, Ints, Point, Reading, Readings
 
@@ -49,17 +50,19 @@ class Engine:
         priors: Callable[[str], prior.Prior | None] | None = None,
         ageing_every_ns: int = HOUR_NS,
         threads: int = 1,
+        calendars: Callable[[str], Calendar | None] | None = None,
     ) -> None:
         """`every_ns`: longest time without a written score, `sensors_every_ns` without its sensors.
 
         `ageing_every_ns`: shortest time between two written ageings of a sensor. `rule`, `priors`: settings of a
-        machine by its name, and what is known of its kind. `threads`: that share the machines of a large batch; what
+        machine by its name, and what is known of its kind. `calendars`: its local time and holidays, fixed before it
+        begins; None is UTC. `threads`: that share the machines of a large batch; what
         they say is the same for any number.
         """
         self.params = params or Params()
         core = Core(self.params, every_ns, sensors_every_ns, ageing_every_ns, threads)
         default = MachineRule()
-        self.fleet = Fleet(core, limits or Limits(), rule or (lambda name: default), priors)
+        self.fleet = Fleet(core, limits or Limits(), rule or (lambda name: default), priors, calendars)
         self._silence = Silence()
         self._lateness = Lateness(self.params.quality.late)
         self._reasons = Reasons(self.fleet, self.params)

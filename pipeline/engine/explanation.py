@@ -1,7 +1,7 @@
 """Why a row has its score: each sensor's share in it, where each was expected, and the reasons in a sentence.
 
-A row's score is the largest of three voices, and its cause is the sensor for which that voice is loudest. So the
-shares follow that voice alone: a sum over all three could name another sensor than the cause. Pure; works on what
+A row's score is the largest of four voices, and its cause is the sensor for which that voice is loudest. So the
+shares follow that voice alone: a sum over all could name another sensor than the cause. Pure; works on what
 the network kept of each reading, for the rows that somebody wants explained and no others.
 """
 
@@ -32,6 +32,7 @@ class Voice(IntEnum):
     EVENT = lib.SW_VOICE_EVENT  # something just happened: the dendrites
     CONDITION = lib.SW_VOICE_CONDITION  # the machine as a whole is unlike its past
     EXPECTATION = lib.SW_VOICE_EXPECTATION  # a sensor is not where the others expect it
+    RHYTHM = lib.SW_VOICE_RHYTHM  # a sensor is not where it usually is at this hour
 
 
 class Sensors(NamedTuple):
@@ -60,16 +61,18 @@ def sensors(account: Records, until: Ints, rows: Ints, score: Floats, voice: Int
     """Explain `rows`; the last three hold an entry per row asked for, `until` one per row of the account."""
     entry, row = entries(until, rows)
     own = account[entry]
-    dendrite, level, sigmas = own["dendrite"], own["level"], own["sigmas"]
+    dendrite, level, sigmas, rhythm = own["dendrite"], own["level"], own["sigmas"], own["rhythm"]
     # As loud as each is where the voices are joined: cubes in a dendrite, the level's mean of fourth powers, and the
     # root of squares that joins condition and expectation.
     # Products, not powers: those of numpy depend on the processor.
     squared = np.square(np.minimum(np.abs(sigmas), SIGMAS))
-    loud = np.choose(voice[row], (dendrite * dendrite * dendrite, squared * squared, level * level))
+    loud = np.choose(voice[row], (dendrite * dendrite * dendrite, squared * squared, level * level, rhythm * rhythm))
     total = np.bincount(row, loud, len(rows))[row]
     share = np.where(total > 0.0, loud / np.where(total > 0.0, total, 1.0), 1.0 / np.bincount(row)[row])
     with np.errstate(over="ignore", invalid="ignore"):
-        expected, reach = own["expected"], BAND * own["usual"]
+        by_clock = (voice[row] == Voice.RHYTHM) & np.isfinite(own["by_clock"])
+        expected = np.where(by_clock, own["by_clock"], own["expected"])
+        reach = BAND * np.where(by_clock, own["usual_by_clock"], own["usual"])
         low, high = expected - reach, expected + reach
     # After readings of 1e100 the usual distance may be none: such a band says nothing, and there is none.
     expected = np.where(np.isfinite(low) & np.isfinite(high), expected, np.nan)
@@ -80,7 +83,7 @@ def sensors(account: Records, until: Ints, rows: Ints, score: Floats, voice: Int
         expected,
         np.where(np.isnan(expected), np.nan, low),
         np.where(np.isnan(expected), np.nan, high),
-        line_scores(dendrite, level, lines[row]),
+        line_scores(dendrite, level, rhythm, lines[row]),
         np.where(score[row] > 0.0, share, np.nan),
     )
 
@@ -116,11 +119,13 @@ POPULATION = {
     "context 10": "unusual order of values",
     "context 40": "unusual longer sequence of values",
 }
-PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES))
+RHYTHM = "not usual at this hour"
+PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES), RHYTHM)
 _CONDITION, _POPULATIONS = len(WITNESSES), len(WITNESSES) + 1
 _SUDDEN = 1 << lib.SW_NEW
 _DISAGREES = _SUDDEN | 1 << lib.SW_MIDDLE | 1 << lib.SW_LONG
-_LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN
+_RHYTHM = 1 << len(PHRASES) - 1
+_LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN | _RHYTHM
 _COUPLING = 1 << _POPULATIONS + NAMES.index("coupling")
 
 
@@ -137,6 +142,8 @@ def reasons(
         found = 1 << _CONDITION
     elif voice == Voice.EXPECTATION:
         found = 1 << witness
+    elif voice == Voice.RHYTHM:
+        found = _RHYTHM
     if voice == Voice.EVENT or clear:
         leading = sorted((share or {}).items(), key=lambda item: -item[1])[:NAMED]
         for number, (name, one) in enumerate(leading):
@@ -212,7 +219,8 @@ def why(sensor: str, quoted: Quoted, unit: str = "") -> str:
         side = "above the " if value > high else "below the " if value < low else ""
         band = f", {side}expected {least} to {most}"
     said = f"{sensor} {measure}{' ' * bool(unit)}{unit}{band}"
-    parts = [phrase for bit, phrase in enumerate(PHRASES) if quoted.reasons >> bit & 1]
+    parts = [RHYTHM] if quoted.reasons & _RHYTHM else []
+    parts += [phrase for bit, phrase in enumerate(PHRASES[:-1]) if quoted.reasons >> bit & 1]
     if quoted.reasons & _LASTING and (lasted := span(quoted.lasted_ns)):
         parts[0] += f" for {lasted}"
     return "; ".join((said, *parts))

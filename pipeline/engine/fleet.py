@@ -26,6 +26,7 @@ from pipeline.network import prior
 from pipeline.network._core import lib
 from pipeline.network.binding import Core, Said
 from pipeline.network.block import Block, BlockError
+from pipeline.network.calendar import Calendar
 from pipeline.records import Ints, Machine, Readings
 
 Array = NDArray[Any]
@@ -133,8 +134,12 @@ class Fleet:
         limits: Limits,
         rule: Callable[[str], MachineRule],
         priors: Callable[[str], prior.Prior | None] | None = None,
+        calendars: Callable[[str], Calendar | None] | None = None,
     ) -> None:
-        """`core` has no machine yet; `rule`, `priors`: settings of a machine by its name, and what its kind knows."""
+        """`core` has no machine yet.
+
+        `rule`, `priors`, `calendars`: settings of a machine by its name, what its kind knows, and its local time.
+        """
         self.core = core
         self.machines: list[Machine] = []
         self.lines: list[tuple[int, str]] = []  # slot and sensor of each line
@@ -148,6 +153,7 @@ class Fleet:
         self._limits = limits
         self._rule = rule
         self._prior = priors or (lambda name: None)
+        self._calendar = calendars or (lambda name: None)
         self._slots: dict[Machine, int] = {}
         self._groups: dict[Tags, Group] = {}
         self._numbers: list[dict[str, int]] = []  # sensor -> line, per slot; -1 for a sensor to be ignored
@@ -213,6 +219,7 @@ class Fleet:
         self._roomed.append(0)
         self._reserve(slot + 1, len(self.lines))
         self._priors.append(self._prior(machine.name))
+        self.core.keep_time(slot, self._calendar(machine.name))
         self._set_alert(slot)
         return slot
 

@@ -37,10 +37,10 @@ class MachineState(IntEnum):
         return self.name.lower()
 
 
-def line_scores(dendrite: Floats, level: Floats, lines: Ints) -> Floats:
-    """Score of each of some readings: of its surprise, or of its level where its machine has several lines."""
-    given = [np.ascontiguousarray(column) for column in (dendrite, level, lines)]
-    kinds = ("double[]", "double[]", "int64_t[]")
+def line_scores(dendrite: Floats, level: Floats, rhythm: Floats, lines: Ints) -> Floats:
+    """Score of each of some readings: the largest of surprise, rhythm and, with several lines, level."""
+    given = [np.ascontiguousarray(column) for column in (dendrite, level, rhythm, lines)]
+    kinds = ("double[]", "double[]", "double[]", "int64_t[]")
     score = np.empty(len(dendrite))
     columns = [ffi.from_buffer(kind, column) for kind, column in zip(kinds, given, strict=True)]
     lib.sw_scoring_of_lines(len(score), *columns, ffi.from_buffer("double[]", score))

@@ -36,8 +36,10 @@ class Alarms(NamedTuple):
         with np.errstate(all="ignore"):  # readings of 1e300, and bands without width
             off = np.nan_to_num(np.abs(told.value - told.expected) / (told.high - told.expected), nan=0.0)
         # Where nothing is expected, a sensor's distance from its baseline says the same.
-        side = np.sign(np.where(np.isnan(told.expected), scores.account["sigmas"][entry], told.value - told.expected))
-        voice, sudden = scores.voice[rows][row], scores.account["witness"][entry] == lib.SW_NEW
+        account = scores.account[entry]
+        side = np.sign(np.where(np.isnan(told.expected), account["sigmas"], told.value - told.expected))
+        voice, sudden = scores.voice[rows][row], account["witness"] == lib.SW_NEW
+        side = np.where(voice == Voice.RHYTHM, np.sign(account["rhythm"]), side)
         quotes = Quotes(
             told.line,
             np.nan_to_num(told.share),

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline.network import CONTEXT_INNATE, EDGES, INNATE
 from pipeline.network._core import ffi, lib
 from pipeline.network.block import Block, record
+from pipeline.network.calendar import Calendar, InC
+from pipeline.network.calendar import in_c as calendar_in_c
 from pipeline.network.parameters import Params
 from pipeline.network.prior import Prior
 
@@ -86,6 +88,8 @@ class Core:
         self.params = params
         self.blocks: list[Block | None] = []  # None before a machine has a sensor
         self._addresses = np.zeros(0, np.uint64)
+        self._calendars = np.zeros(0, np.uint64)  # the same of calendars; 0 for none
+        self._calendar: dict[int, InC] = {}  # those in use, by slot
         self._fleet = ffi.new("struct sw_fleet *", {"scoring": scoring, "ageing_ns": ageing_ns})
         self._names: NDArray[np.int32] | None = None  # kept for as long as C may read it
         self._most = 0  # lines of a machine
@@ -106,10 +110,18 @@ class Core:
         if slot >= len(self._addresses):
             self._addresses = np.append(self._addresses, np.zeros(max(16, len(self._addresses)), np.uint64))
             self._fleet.block = ffi.from_buffer("void *[]", self._addresses)
+            self._calendars = np.append(self._calendars, np.zeros(len(self._addresses) - slot, np.uint64))
+            self._fleet.calendar = ffi.from_buffer("struct sw_calendar *[]", self._calendars)
         self._fleet.slots = slot + 1
         if block is not None:
             self.replace(slot, block)
         return slot
+
+    def keep_time(self, slot: int, calendar: Calendar | None) -> None:
+        """Give a machine local time and days of rest; None for UTC without any."""
+        if calendar is not None:
+            self._calendar[slot] = calendar_in_c(calendar)
+            self._calendars[slot] = int(ffi.cast("uintptr_t", self._calendar[slot].pointer))
 
     def block(self, slot: int) -> Block:
         """The memory of a machine that has some."""

@@ -122,6 +122,7 @@ static void init_line(const struct sw_params *params, struct sw_line *line)
     sw_drift_init_line(&line->drift);
     sw_wear_init(&line->wear);
     sw_quality_init(&line->quality);
+    sw_rhythm_init_line(&line->rhythm);
     for (int k = 0; k < SW_CONTEXT; k++)
         sw_rank_init(&params->rank, params->innate[k], line->rank.tails[k]);
     sw_condition_init_line(&line->condition);
@@ -170,6 +171,7 @@ void sw_block_init(const struct sw_params *params, void *block, int64_t lines)
     sw_modes_init_machine(&params->modes, &view.machine->modes);
     sw_evidence_init_machine(&view.machine->evidence);
     sw_drift_init_machine(&view.machine->drift);
+    sw_rhythm_init_machine(&view.machine->rhythm);
     sw_output_init(&view.machine->output);
     sw_scoring_init(&view.machine->scoring);
     for (int64_t i = 0; i < lines; i++)
@@ -232,6 +234,9 @@ static bool is_possible_line(const struct sw_line *line)
 static bool is_possible(const struct sw_view *view)
 {
     const struct sw_machine *machine = view->machine;
+    for (int k = 0; k < SW_PHASES; k++)
+        if (!from_to(machine->rhythm.phase[k], 0, SW_KINDS * SW_HOURS - 1))
+            return false;
     int64_t size = machine->rows.size;
     if (!from_to(size, 0, view->lines) || !from_to(machine->condition.recruited, 0, SW_CONDITION_NEURONS) ||
         !from_to(machine->modes.recruited, 0, SW_MODES) || (machine->rows.open && size == 0))

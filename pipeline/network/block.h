@@ -67,6 +67,7 @@ struct sw_line {
     struct sw_drift_line drift;
     struct sw_wear wear;
     struct sw_quality quality;
+    struct sw_rhythm_line rhythm;
     double dendrite;              /* surprise of the line in the newest row */
     float rarity[SW_CONTEXT];     /* -log10 p in the open or newest row: the explanation */
     struct sw_ranks rank;
@@ -83,6 +84,7 @@ struct sw_machine {
     struct sw_modes_machine modes;
     struct sw_evidence_machine evidence;
     struct sw_drift_machine drift;
+    struct sw_rhythm_machine rhythm;
     struct sw_output output;
     struct sw_scoring scoring;
     int64_t frozen; /* learns nothing; traces, membranes, spikes, and what quality says of a sensor go on */

@@ -36,6 +36,8 @@ void sw_expectation_follow(struct sw_expectation *line, double seen, double elap
     line->elapsed = elapsed;
 }
 
+double sw_expectation_place(const struct sw_expectation *line) { return bounded(placed(line)); }
+
 double sw_expectation_heard(const struct sw_expectation *line)
 {
     return line->offset + line->unit * line->used[0];

@@ -76,6 +76,9 @@ void sw_expectation_init(struct sw_expectation *line);
 /* Keep a reading for the row that is open; the first movement of a line sets its unit. */
 void sw_expectation_follow(struct sw_expectation *line, double seen, double elapsed, double value);
 
+/* The newest reading in the line's units, relative to its first; 0 for one that has never moved. */
+double sw_expectation_place(const struct sw_expectation *line);
+
 /* The line's value as the others hear it, in the sensor's unit. */
 double sw_expectation_heard(const struct sw_expectation *line);
 

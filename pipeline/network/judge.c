@@ -146,12 +146,26 @@ static struct suspicion expect(const struct sw_params *params, const struct sw_v
     return found;
 }
 
+/* The line that is farthest off its rhythm. */
+static struct suspicion keep_time(const struct sw_params *params, const struct sw_view *view, const struct sw_room *room)
+{
+    struct suspicion found = {0.0, 0};
+    int64_t size = view->machine->rows.size;
+    for (int64_t i = 0; i < size; i++) {
+        double level = sw_rhythm_level(&params->rhythm, &sw_at(view, i)->rhythm, size);
+        if (room->place[i].judged && level > found.level)
+            found = (struct suspicion){level, i};
+    }
+    return found;
+}
+
 /* Note where each line with a reading was expected, before anything of the row is accepted: by what the others say; a
    lone line by its own past. */
 static void tell(const struct sw_params *params, const struct sw_view *view, struct sw_entry *entry)
 {
-    bool alone = view->machine->rows.size == 1;
-    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+    int64_t size = view->machine->rows.size;
+    bool alone = size == 1;
+    for (int64_t i = 0; i < size; i++) {
         const struct sw_line *line = sw_at(view, i);
         const struct sw_expectation *known = &line->expectation;
         const struct sw_evidence_line *found = &line->evidence;
@@ -162,6 +176,12 @@ static void tell(const struct sw_params *params, const struct sw_view *view, str
         entry->level = told_of(line);
         entry->witness = found->witness;
         entry->expected = entry->usual = NAN;
+        entry->rhythm = sw_with_sign(sw_rhythm_level(&params->rhythm, &line->rhythm, size), line->rhythm.z);
+        entry->by_clock = entry->usual_by_clock = NAN;
+        if (line->rhythm.known && line->rhythm.usual > 0.0f) {
+            entry->by_clock = known->offset + known->unit * (double)line->rhythm.expected;
+            entry->usual_by_clock = known->unit * (double)line->rhythm.usual;
+        }
         if (line->rows.age > params->output.warm && !line->kind.counts) {
             double off = alone ? known->innovation : known->residual;
             double usual = alone ? found->usual_new : found->usual;
@@ -303,13 +323,18 @@ static void forget(const struct sw_view *view, int64_t place)
         view->context[view->roster[place]].rarity[k] = 0.0f;
 }
 
-/* What a line's dendrite says. The cube of a rarity is a float's. */
-static double dendrite(const double weights[SW_POPULATIONS], const float rarity[SW_POPULATIONS], double weight)
+/* What a line's dendrite says. The cube of a rarity is a float's; that of the rhythm is no number where there is none. */
+static double dendrite(const struct sw_params *params, const double weights[SW_POPULATIONS], 
+                       const float rarity[SW_POPULATIONS], double weight, double by_clock)
 {
     double cubes = 0.0;
     for (int k = 0; k < SW_POPULATIONS; k++) {
         float cube = rarity[k] * (rarity[k] * rarity[k]);
         cubes += weights[k] * (double)cube;
+    }
+    if (!isnan(by_clock)) {
+        cubes += params->rhythm.heard * sw_cube(by_clock);
+        weight += params->rhythm.heard;
     }
     return weight > 0.0 ? sw_cube_root(cubes / weight) : 0.0;
 }
@@ -338,7 +363,8 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
             }
             sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate);
             if (line->rows.age > params->output.warm) {
-                line->dendrite = dendrite(weights, rarity, weight);
+                double by_clock = sw_rhythm_rarity(&params->rhythm, &line->rhythm, size);
+                line->dendrite = dendrite(params, weights, rarity, weight, by_clock);
                 if (line->dendrite > best) {
                     best = line->dendrite;
                     row->event_cause = view->roster[i];
@@ -392,6 +418,9 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     double best = listen(params, view, frozen, room, row, entries);
     if (suspect.level > strange)
         row->state_cause = view->roster[suspect.place];
+    struct suspicion late = keep_time(params, view, room);
+    row->rhythm = late.level;
+    row->rhythm_cause = view->roster[late.place];
     row->strange = strange;
     row->off = suspect.level;
     row->surprise = sw_output_surprise(&params->output, best, size, oldest, params->rank.innate);

@@ -1,5 +1,7 @@
 #include "pipeline/network/network.h"
 
+#include <stddef.h>
+
 #include "pipeline/network/feel.h"
 #include "pipeline/network/judge.h"
 #include "pipeline/network/math.h"
@@ -74,6 +76,7 @@ static void name_lines(const struct sw_fleet *fleet, struct sw_row *row, const s
     const int32_t *name = fleet->name + row->slot * fleet->names;
     row->event_cause = name[row->event_cause];
     row->state_cause = name[row->state_cause];
+    row->rhythm_cause = name[row->rhythm_cause];
     row->cause = name[row->cause];
     for (struct sw_entry *entry = from->entry; entry < to->entry; entry++)
         entry->line = name[entry->line];
@@ -166,6 +169,7 @@ static void take_group(struct course *course, const struct sw_view *view, int64_
     int64_t slot = batch->slot[begin], first = hear(course, view, begin, end), last = first;
     if (first == end)
         return;
+    const struct sw_calendar *calendar = course->fleet->calendar ? course->fleet->calendar[slot] : NULL;
     if (view->machine->rows.open && !joins(course, view, first, end))
         close(course, view, slot, 2 * begin);
     for (int64_t i = first; i < end; i++) {
@@ -177,7 +181,7 @@ static void take_group(struct course *course, const struct sw_view *view, int64_
         struct sw_arrival arrival = course->said->arrival[i];
         sw_rows_hear(course->params, view, &reading, &arrival);
         sw_feel(course->params, view, reading.line, &arrival, sw_kind_says(&view->line[reading.line].kind), &felt);
-        sw_rows_take(course->params, view, reading.line, &arrival, &felt);
+        sw_rows_take(course->params, calendar, view, &reading, &arrival, &felt);
         last = i;
     }
     if (batch->ends[end - 1] && sw_rows_complete(view))

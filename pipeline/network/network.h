@@ -27,6 +27,7 @@ enum {
 /* Machines, and when something is to be told of them. */
 struct sw_fleet {
     void *const *block;  /* of each slot */
+    const struct sw_calendar *const *calendar; /* of each slot, or NULL; NULL for all: UTC, without holidays */
     const int32_t *name; /* the caller's number of a line, (slots, names); if NULL, its number in the machine is told */
     int64_t names;
     int64_t slots;

@@ -251,6 +251,36 @@ class Kind(NamedTuple):
     again: float = 2.0  # unseen values after which the next one is learned
 
 
+class Rhythm(NamedTuple):
+    """Times in hours, each of which is a visit of its phase neuron; distances in usual ones."""
+
+    memory: float = 10.0  # visits that a phase neuron remembers
+    drift_hours: float = 72.0  # memory of the level that all phases share
+    plain_hours: float = 36.0  # memory of the rival without a clock
+    proof_hours: float = 168.0  # memory of what both are off
+    proof: float = 0.3  # share that a rhythm explains, to be heard in the dendrite ...
+    proof_young: float = 0.5  # ... and more, divided by the days that were predicted
+    sure: float = 0.8  # the same to raise a lasting alarm; less, and a gas turbine's load is a rhythm ...
+    stay: float = 0.5  # ... and to go on doing so, as a fault itself is not explained ...
+    sure_hours: float = 216.0  # ... once so many hours were predicted: a second weekend has been seen
+    shrink: float = 1.0  # visits that the usual distance at any hour weighs as much as
+    clip: float = 3.0  # distance a visit teaches a level at most, and the drift
+    clip_size: float = 5.0  # the same of usual distances
+    membrane_hours: float = 0.5  # of the distance ...
+    slow_hours: float = 3.0  # ... and of the slow one
+    cap: float = 50.0  # distance that counts at most, so that an alarm ends with its fault
+    limit: float = 16.0  # distance at which a line is off its rhythm ...
+    slow_limit: float = 6.0  # ... and the slow one ...
+    wide: float = 5.0  # ... or, if that is more, so many times what its largest of an hour usually are ...
+    lines: float = 0.25  # ... and more for each decade of lines ...
+    young: float = 1.0  # ... and more, divided by the days that were predicted
+    asked: float = 2.0  # visits from which a phase neuron is asked
+    heard: float = 1.0  # weight in the dendrite
+    rarity: float = 4.0  # there, of a line that is off its rhythm by 1 ...
+    rarest: float = 4.5  # ... and at most
+    taste: float = 0.45  # of an hour of the week for a kind of day, learned in a visit by all lines
+
+
 class Persistence(NamedTuple):
     """For how long a line has been strange."""
 
@@ -304,6 +334,7 @@ class Params(NamedTuple):
     resolution: Resolution = Resolution()
     kind: Kind = Kind()
     persistence: Persistence = Persistence()
+    rhythm: Rhythm = Rhythm()
     output: Output = Output()
     context: Context = Context()
     weights: tuple[float, ...] = (

@@ -6,6 +6,7 @@
 #include "pipeline/network/room.h"
 #include "pipeline/network/view.h"
 
+#define NANOSECONDS_PER_HOUR 3.6e12
 #define WAIT 16      /* rows running without a reading after which a line is no longer waited for */
 #define GROWING 20.0 /* readings in which a machine's sensors are still being discovered */
 #define APART 0.9    /* of the usual interval; sensors with clocks of their own settle in rows if a tenth is a pause */
@@ -66,12 +67,12 @@ void sw_rows_hear(const struct sw_params *params, const struct sw_view *view, co
     arrival->seen -= kind->begun;
 }
 
-void sw_rows_take(const struct sw_params *params, const struct sw_view *view, int64_t number,
-                  const struct sw_arrival *arrival, const struct sw_felt *felt)
+void sw_rows_take(const struct sw_params *params, const struct sw_calendar *calendar, const struct sw_view *view,
+                  const struct sw_reading *reading, const struct sw_arrival *arrival, const struct sw_felt *felt)
 {
     struct sw_machine *machine = view->machine;
     struct sw_rows_machine *rows = &machine->rows;
-    struct sw_line *line = &view->line[number];
+    struct sw_line *line = &view->line[reading->line];
     double seen = arrival->seen, elapsed = arrival->elapsed, value = sw_kind_says(&line->kind);
     line->rows.ticked = 1;
     line->rows.age = seen + 1.0;
@@ -79,13 +80,16 @@ void sw_rows_take(const struct sw_params *params, const struct sw_view *view, in
     for (int k = 0; k < SW_CONTEXT; k++)
         line->rarity[k] = (float)felt->rarity[k];
     for (int k = 0; view->context && k < SW_READOUTS; k++)
-        view->context[number].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
+        view->context[reading->line].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
     if (!line->quality.masked && !line->kind.odd) {
         sw_coupling_follow(&params->coupling, &line->coupling, seen, elapsed, felt->sigmas);
         double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
         sw_condition_follow(&params->condition, &line->condition, seen, elapsed, value, unsure);
     }
     sw_expectation_follow(&line->expectation, seen, elapsed, value);
+    bool deaf = machine->frozen || line->quality.masked || line->kind.odd;
+    sw_rhythm_step(&params->rhythm, calendar, &machine->rhythm, &line->rhythm, deaf, reading->time_ns,
+                   elapsed * arrival->usual_ns / NANOSECONDS_PER_HOUR, rows->size, sw_expectation_place(&line->expectation));
     rows->spikes += felt->spikes;
     if (seen + 1.0 > rows->oldest) {
         rows->oldest = seen + 1.0;

@@ -55,11 +55,13 @@ struct sw_row {
     double off;            /* how far its most suspicious line is from what the others expect; 1 is a score of 0.99 */
     double state;          /* both together */
     double held;           /* level of a lone line that is held in alarm; 0 of one that is not, and of several */
+    double rhythm;         /* how far a line is off what is usual at this hour; 1 is a score of 0.99 */
     double gate;           /* of the condition */
     double age;            /* readings of the machine's oldest line, and what a prior counts as */
     int64_t lines;         /* of the machine */
     int64_t event_cause;   /* line with the most surprised dendrite */
     int64_t state_cause;   /* line farthest from its expectation, or from its baseline, whichever says more */
+    int64_t rhythm_cause;  /* line farthest off its rhythm */
     int64_t spikes;        /* that travelled for this row */
     int64_t until;         /* entry of the account after the row's last one */
     int64_t lost;          /* entry of the lost lines after the row's last one */
@@ -88,6 +90,9 @@ struct sw_entry {
     double usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
     double level;
     int64_t witness; /* of the level, see evidence.h */
+    double rhythm;   /* how far the line is off its rhythm, with the sign of that; 1 is an alarm */
+    double by_clock; /* what is usual at this hour, in the sensor's unit; NaN where no rhythm is known */
+    double usual_by_clock; /* how far it is usually off that */
     double sigmas;   /* distance from the baseline of the machine's condition */
     double dendrite;
     float rarity[SW_POPULATIONS];
@@ -136,9 +141,9 @@ bool sw_rows_complete(const struct sw_view *view);
 void sw_rows_hear(const struct sw_params *params, const struct sw_view *view, const struct sw_reading *reading,
                   struct sw_arrival *arrival);
 
-/* Put a line's reading, which was heard and felt, into the open row. */
-void sw_rows_take(const struct sw_params *params, const struct sw_view *view, int64_t number,
-                  const struct sw_arrival *arrival, const struct sw_felt *felt);
+/* Put a reading, which was heard and felt, into the open row. */
+void sw_rows_take(const struct sw_params *params, const struct sw_calendar *calendar, const struct sw_view *view,
+                  const struct sw_reading *reading, const struct sw_arrival *arrival, const struct sw_felt *felt);
 
 /* Judge the open row. `ageing_ns`: time of the data between two tellings of a line's ageing. */
 void sw_rows_close(const struct sw_params *params, const struct sw_view *view, int64_t ageing_ns,

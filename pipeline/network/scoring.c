@@ -25,6 +25,8 @@ double sw_scoring_of_state(double state, int64_t lines)
     return 1.0 - sw_power(10.0, -2.0 * (lines == 1 ? sw_evidence_short_of_alarm(state) : state));
 }
 
+double sw_scoring_of_rhythm(double level) { return 1.0 - sw_power(10.0, -2.0 * level); }
+
 static int64_t state_of(const struct sw_scoring *machine, const struct sw_row *row, bool frozen)
 {
     if (row->age >= WARM && row->lasting >= machine->warning)
@@ -42,13 +44,22 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
                      struct sw_row *row)
 {
     double event = sw_scoring_of_event(row->event, row->lines);
-    row->lasting = sw_scoring_of_state(row->state, row->lines);
+    double state = sw_scoring_of_state(row->state, row->lines), rhythm = sw_scoring_of_rhythm(row->rhythm);
     if (row->held > 0.0) /* by itself */
-        row->lasting = sw_most(row->lasting, sw_scoring_of_state(row->held, 2));
+        state = sw_most(state, sw_scoring_of_state(row->held, 2));
+    row->lasting = sw_most(state, rhythm);
     row->score = sw_most(event, row->lasting);
-    bool sudden = event >= row->lasting, by_others = row->lines > 1 && row->off > row->strange;
-    row->cause = sudden ? row->event_cause : row->state_cause;
-    row->voice = sudden ? SW_VOICE_EVENT : by_others ? SW_VOICE_EXPECTATION : SW_VOICE_CONDITION;
+    bool by_others = row->lines > 1 && row->off > row->strange;
+    if (event >= row->lasting) {
+        row->cause = row->event_cause;
+        row->voice = SW_VOICE_EVENT;
+    } else if (rhythm > state) {
+        row->cause = row->rhythm_cause;
+        row->voice = SW_VOICE_RHYTHM;
+    } else {
+        row->cause = row->state_cause;
+        row->voice = by_others ? SW_VOICE_EXPECTATION : SW_VOICE_CONDITION;
+    }
     row->learned = sw_scoring_learned(row->age);
     row->severity = SW_NORMAL;
     if (row->score >= machine->warning)
@@ -74,11 +85,11 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
     row->due_sensors = row->due_sensors || row->doubted;
 }
 
-void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const int64_t *lines,
-                         double *score)
+void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const double *rhythm,
+                         const int64_t *lines, double *score)
 {
     for (int64_t i = 0; i < count; i++) {
-        score[i] = sw_scoring_of_event(dendrite[i], lines[i]);
+        score[i] = sw_most(sw_scoring_of_event(dendrite[i], lines[i]), sw_scoring_of_rhythm(sw_absolute(rhythm[i])));
         if (lines[i] > 1)
             score[i] = sw_most(score[i], sw_scoring_of_state(level[i], lines[i]));
     }

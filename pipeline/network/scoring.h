@@ -15,9 +15,9 @@ enum { SW_NORMAL, SW_WARNING, SW_CRITICAL };
 /* What a machine is in. Where several hold, the last does: it is what to act on first. */
 enum { SW_READY, SW_DRIFTING, SW_CHANGED, SW_LEARNING, SW_FROZEN, SW_FAULT };
 
-/* What a row has its score from: something just happened, the machine as a whole is unlike its past, or a sensor is
-   not where the others expect it. */
-enum { SW_VOICE_EVENT, SW_VOICE_CONDITION, SW_VOICE_EXPECTATION };
+/* What a row has its score from: something just happened, the machine as a whole is unlike its past, a sensor is
+   not where the others expect it, or not where it usually is at this hour. */
+enum { SW_VOICE_EVENT, SW_VOICE_CONDITION, SW_VOICE_EXPECTATION, SW_VOICE_RHYTHM };
 
 struct sw_scoring_params {
     int64_t every_ns;         /* longest time without a written score, in the time of the data; 0 writes every one */
@@ -51,8 +51,12 @@ double sw_scoring_of_event(double size, int64_t lines);
 /* Score of a machine's raw state, or of a line's level: of a machine of one line it raises no alarm. */
 double sw_scoring_of_state(double state, int64_t lines);
 
-/* Scores of so many lines of rows: the larger of what their surprise and, beside others, their level make. */
-void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const int64_t *lines,
-                         double *score);
+/* Score of a line, or of a machine, that is so far off its rhythm. */
+double sw_scoring_of_rhythm(double level);
+
+/* Scores of so many lines of rows: the largest of what their surprise, their rhythm and, beside others, their level
+   make. */
+void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const double *rhythm,
+                         const int64_t *lines, double *score);
 
 #endif

@@ -10,6 +10,7 @@ from pipeline.config.settings import Limits, MachineRule
 from pipeline.engine.engine import Engine
 from pipeline.engine.scores import Scores
 from pipeline.network import prior
+from pipeline.network.calendar import Calendar
 from pipeline.network.parameters import Params
 from pipeline.recordings.tables import Table
 from pipeline.records import Bools, Floats, Ints, Machine, Readings
@@ -111,11 +112,12 @@ def score(
     params: Params | None = None,
     freeze_at: int | None = None,
     explain: bool = False,
+    calendar: Calendar | None = None,
 ) -> Scored:
     """Scores of every row of a table; row t depends on rows up to t only. `progress` gets rows done so far.
 
     What is known beforehand, as the service takes it from the configuration: `rule` about the machine, `known` about
-    its kind.
+    its kind, `calendar` its local time and holidays.
     `explain`: with the reasons, which take three to four times the memory of the table.
 
     Where sensors have rows of their own, the network joins what belongs together; its score is that of the last of
@@ -125,7 +127,13 @@ def score(
     """
     settings = rule or MachineRule()
     whole, table = table, heard(table, settings)
-    engine = Engine(limits=room_for(table), rule=lambda name: settings, params=params, priors=lambda name: known)
+    engine = Engine(
+        limits=room_for(table),
+        rule=lambda name: settings,
+        params=params,
+        priors=lambda name: known,
+        calendars=lambda name: calendar,
+    )
     readings_until, judged = np.cumsum((~np.isnan(table.values)).sum(axis=1)), 0
     count, told_at = len(table.time_ns), np.zeros(len(table.time_ns), np.int64)
     scores, severity, learned, cause = np.zeros(count), np.zeros(count, np.int64), np.zeros(count), [""] * count

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.calendars import calendars_of
 from pipeline.config.prior_file import priors_of
 from pipeline.config.settings import Config, duration_ns, match_rule
 from pipeline.engine.commands import Command, CommandError
@@ -94,7 +95,7 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
     and the journal does not go back to its beginning, so that going on would be to go on without what was learned.
     """
     snapshots.refuse_later()
-    priors = priors_of(config.machines)
+    priors, calendars = priors_of(config.machines), calendars_of(config)
 
     def unlearned() -> Engine:
         every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
@@ -106,6 +107,7 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             priors=priors,
             ageing_every_ns=duration_ns(config.emit.ageing),
             threads=config.threads or max((os.cpu_count() or 1) - 1, 1),
+            calendars=calendars,
         )
 
     engine, sequence, unreadable = unlearned(), 0, 0

@@ -1,0 +1,290 @@
+#include "pipeline/network/rhythm.h"
+
+#include "pipeline/network/math.h"
+
+#define HOUR_NS INT64_C(3600000000000)
+#define MOST_NS INT64_C(9000000000000000000) /* of a time, so that offsets can be added */
+#define LEAST_SHARE 0.01                     /* of the rival's error, which a usual distance counts for at least */
+#define DAYS 24.0                            /* visits that are a day */
+#define WEEKEND 0x60                         /* Saturday and Sunday, which are of rest until something else is known */
+#define TASTE 32000                          /* the whole of a taste */
+#define SURE 3200                            /* taste from which an hour of the week changes its kind */
+
+static int64_t whole(int64_t x, int64_t unit) { return x / unit - (x % unit < 0); }
+
+void sw_rhythm_init_line(struct sw_rhythm_line *line)
+{
+    *line = (struct sw_rhythm_line){0};
+    for (int k = 0; k < SW_HOURS; k++)
+        line->kinds[k] = WEEKEND;
+}
+
+void sw_rhythm_init_machine(struct sw_rhythm_machine *machine)
+{
+    *machine = (struct sw_rhythm_machine){0};
+    for (int k = 0; k < SW_HOURS; k++)
+        machine->kinds[k] = WEEKEND;
+    for (int k = 0; k < SW_WEEKDAYS * SW_HOURS; k++)
+        machine->taste[k] = WEEKEND >> k / SW_HOURS & 1 ? TASTE / 2 : -TASTE / 2;
+}
+
+/* How many of these, in order, are not above x. */
+static int64_t until(const int64_t *sorted, int64_t count, int64_t x)
+{
+    int64_t low = 0, high = count;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (sorted[middle] <= x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Day of the week of a day since 1970-01-01, which was a Thursday. */
+static int weekday(int64_t day) { return (int)(day + 3 - whole(day + 3, SW_WEEKDAYS) * SW_WEEKDAYS); }
+
+static bool is_holiday(const struct sw_calendar *calendar, int64_t day)
+{
+    if (!calendar || calendar->rests == 0)
+        return false;
+    int64_t place = until(calendar->rest, calendar->rests, day);
+    return place > 0 && calendar->rest[place - 1] == day;
+}
+
+/* Phase neuron of a local hour since 1970. */
+static int phase_of(const struct sw_calendar *calendar, const struct sw_rhythm_machine *machine, int64_t hour)
+{
+    int64_t day = whole(hour, SW_HOURS);
+    int of_day = (int)(hour - day * SW_HOURS);
+    bool rest = machine->kinds[of_day] >> weekday(day) & 1 || is_holiday(calendar, day);
+    return (rest ? SW_HOURS : 0) + of_day;
+}
+
+/* Work out the half hour of a time: nothing in it depends on more than the time and what the machine has learned. */
+static void look_at_clock(const struct sw_calendar *calendar, struct sw_rhythm_machine *machine, int64_t time_ns)
+{
+    int64_t offset = 0, begin = -MOST_NS, end = MOST_NS;
+    if (calendar && calendar->spans > 0) {
+        int64_t next = until(calendar->begin_ns, calendar->spans, time_ns);
+        offset = calendar->offset_ns[next > 0 ? next - 1 : 0];
+        begin = next > 0 ? calendar->begin_ns[next - 1] : begin;
+        end = next < calendar->spans ? calendar->begin_ns[next] : end;
+    }
+    int64_t half = whole(time_ns + offset, HOUR_NS / 2), second = whole(half - 1, 2);
+    int64_t first_ns = half * (HOUR_NS / 2) - offset;
+    machine->begin_ns = first_ns > begin ? first_ns : begin;
+    machine->end_ns = first_ns + HOUR_NS / 2 < end ? first_ns + HOUR_NS / 2 : end;
+    machine->middle_ns = second * HOUR_NS + HOUR_NS / 2 - offset;
+    machine->hour = (int32_t)whole(half, 2);
+    for (int k = 0; k < SW_PHASES; k++)
+        machine->phase[k] = (uint8_t)phase_of(calendar, machine, second - 1 + k);
+}
+
+/* Usual distance at an hour of the day, drawn towards that of all hours. */
+static double usual(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int hour)
+{
+    double visits = (double)line->visits[hour] + (double)line->visits[SW_HOURS + hour];
+    double own = sw_most(sw_least(visits, params->memory) - 1.0, 0.0);
+    return (params->shrink * (double)line->common + own * (double)line->size[hour]) / (params->shrink + own);
+}
+
+/* Let a machine learn of which kind the day of a visit is: the kind whose level is nearer. */
+static void learn_kind(const struct sw_rhythm_params *params, struct sw_rhythm_machine *machine,
+                       const struct sw_rhythm_line *line, int64_t day, int hour, double mean, int64_t lines)
+{
+    if (line->visits[hour] == 0 || line->visits[SW_HOURS + hour] == 0)
+        return;
+    double work = sw_absolute(mean - (double)line->level[hour]);
+    double rest = sw_absolute(mean - (double)line->level[SW_HOURS + hour]);
+    if (!(work + rest > 0.0))
+        return;
+    int16_t *taste = &machine->taste[weekday(day) * SW_HOURS + hour];
+    double told = TASTE * (work - rest) / (work + rest);
+    *taste = (int16_t)((double)*taste + params->taste / (double)lines * (told - (double)*taste));
+    uint8_t bit = (uint8_t)(1 << weekday(day));
+    if (*taste > SURE)
+        machine->kinds[hour] |= bit;
+    if (*taste < -SURE)
+        machine->kinds[hour] &= (uint8_t)~bit;
+}
+
+/* Where an hour of the week has changed its kind, forget what neurons of that which it was learned, it among others. */
+static void forget(const struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, int hour)
+{
+    uint8_t now = machine->kinds[hour], before = line->kinds[hour];
+    if (now & ~before && line->visits[hour] > 1)
+        line->visits[hour] = 1;
+    if (before & ~now)
+        line->visits[SW_HOURS + hour] = 0;
+    line->kinds[hour] = now;
+}
+
+/* Let a line know how well the visit was predicted, and whether that is a rhythm. */
+static void learn_skill(const struct sw_rhythm_params *params, struct sw_rhythm_line *line, int hour)
+{
+    double far = line->far, size = usual(params, line, hour), before = line->predicted;
+    bool young = before < DAYS;
+    if (!young)
+        far = sw_least(far, params->clip_size * sw_most(size, line->common));
+    double visits = (double)line->visits[hour] + (double)line->visits[SW_HOURS + hour];
+    double rate = line->size[hour] == 0.0f ? 1.0 : 1.0 / sw_least(sw_most(visits, 1.0), params->memory);
+    line->size[hour] = (float)((double)line->size[hour] + rate * (far - (double)line->size[hour]));
+    rate = 1.0 / sw_least(before + 1.0, DAYS * params->memory);
+    line->common = (float)((double)line->common + rate * (far - (double)line->common));
+
+    rate = 1.0 / sw_least(before + 1.0, DAYS * params->memory);
+    double slowest = sw_square(line->most_slow);
+    if (!young)
+        slowest = sw_least(slowest, 9.0 * (double)line->wide_slow + 1.0);
+    line->wide_slow = (float)((double)line->wide_slow + rate * (slowest - (double)line->wide_slow));
+    double widest = sw_square(line->most);
+    if (!young)
+        widest = sw_least(widest, 9.0 * (double)line->wide + 1.0);
+    line->wide = (float)((double)line->wide + rate * (widest - (double)line->wide));
+    line->predicted = (float)sw_least(before + 1.0, 1e6);
+    rate = 1.0 / sw_least(before + 1.0, params->proof_hours);
+    double most = young ? INFINITY : 9.0 * (double)line->off_plain;
+    double plain = sw_least(line->square_plain, most); /* what both miss says nothing of either */
+    line->off = (float)((double)line->off + rate * (sw_least(line->square, plain) - (double)line->off));
+    line->off_plain = (float)((double)line->off_plain + rate * (plain - (double)line->off_plain));
+    double limit = params->proof + params->proof_young * DAYS / (double)line->predicted;
+    double explained = 1.0 - (double)line->off / ((double)line->off_plain + 1e-300);
+    line->known = explained > limit;
+    line->sure = before >= params->sure_hours && explained > (line->sure ? params->stay : params->sure);
+
+    double left = young ? (double)line->left : sw_clip(line->left, params->clip * size);
+    line->drift = (float)((double)line->drift + left / params->drift_hours);
+}
+
+/* A visit is over: its phase neuron learns it. */
+static void learn(const struct sw_rhythm_params *params, const struct sw_calendar *calendar,
+                  struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, int64_t lines)
+{
+    int phase = phase_of(calendar, machine, line->hour), hour = phase % SW_HOURS;
+    double mean = (double)line->mean - (double)line->drift;
+    forget(machine, line, hour);
+    learn_kind(params, machine, line, whole(line->hour, SW_HOURS), hour, mean, lines);
+    double size = usual(params, line, hour), error = mean - (double)line->level[phase];
+    double visits = line->visits[phase];
+    if (line->judged > 0)
+        learn_skill(params, line, hour);
+    if (visits >= 3.0)
+        error = sw_clip(error, params->clip * size);
+    double rate = visits == 0.0 ? 1.0 : 1.0 / sw_least(visits + 1.0, params->memory);
+    line->level[phase] = (float)((double)line->level[phase] + rate * error);
+    if (line->visits[phase] < UINT8_MAX)
+        line->visits[phase]++;
+    double all = 0.0; /* the rival begins as a plain mean */
+    for (int k = 0; k < SW_KINDS * SW_HOURS; k++)
+        all += line->visits[k];
+    rate = 1.0 / sw_least(all, params->plain_hours);
+    line->plain = (float)((double)line->plain + rate * ((double)line->mean - (double)line->plain));
+}
+
+/* `mean` with one more of `count` values. */
+static float with(float mean, double value, uint32_t count)
+{
+    return (float)((double)mean + (value - (double)mean) / (double)count);
+}
+
+/* Hold a reading against its phase. */
+static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_machine *machine,
+                  struct sw_rhythm_line *line, bool frozen, int64_t time_ns, double hours, double y)
+{
+    double level[SW_PHASES];
+    line->asked = 1;
+    for (int k = 0; k < SW_PHASES; k++) {
+        if (line->visits[machine->phase[k]] == 0) {
+            line->near = line->z = line->slow = line->usual = 0.0f;
+            return;
+        }
+        if (line->visits[machine->phase[k]] < params->asked)
+            line->asked = 0;
+        level[k] = line->level[machine->phase[k]];
+    }
+    double f = (double)(time_ns - machine->middle_ns) / (double)HOUR_NS;
+    double low = INFINITY, high = -INFINITY, middle = 0.0;
+    for (int k = 0; k < SW_PHASES - 1; k++) {
+        double at = level[k] + f * (level[k + 1] - level[k]);
+        low = sw_least(low, at);
+        high = sw_most(high, at);
+        middle = k == 1 ? at : middle;
+    }
+    int hour = machine->hour - (int)whole(machine->hour, SW_HOURS) * SW_HOURS;
+    double without = y - (double)line->drift, size = usual(params, line, hour);
+    size += LEAST_SHARE * sw_square_root(line->off_plain);
+    line->expected = (float)(middle + (double)line->drift);
+    line->usual = (float)size;
+    double outside = sw_most(without - high, 0.0) + sw_least(without - low, 0.0);
+    if (line->predicted >= DAYS)
+        outside = sw_clip(outside, params->cap * size);
+    line->near = (float)((double)line->near + hours / (hours + params->membrane_hours) * (outside - (double)line->near));
+    line->z = size > 0.0 ? (float)((double)line->near / size) : 0.0f;
+    double slow = size > 0.0 ? outside / size : 0.0;
+    line->slow = (float)((double)line->slow + hours / (hours + params->slow_hours) * (slow - (double)line->slow));
+    if (frozen)
+        return;
+    line->most_slow = (float)sw_most(line->most_slow, sw_absolute(line->slow));
+    line->most = (float)sw_most(line->most, sw_absolute(line->z));
+    double left = without - middle;
+    line->judged++;
+    line->left = with(line->left, left, line->judged);
+    line->square = with(line->square, left * left, line->judged);
+    line->square_plain = with(line->square_plain, sw_square(y - (double)line->plain), line->judged);
+    line->far = with(line->far, sw_absolute(line->near), line->judged);
+}
+
+void sw_rhythm_step(const struct sw_rhythm_params *params, const struct sw_calendar *calendar,
+                    struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, bool frozen, int64_t time_ns,
+                    double hours, int64_t lines, double value)
+{
+    time_ns = time_ns > MOST_NS ? MOST_NS : time_ns < -MOST_NS ? -MOST_NS : time_ns;
+    if (time_ns < machine->begin_ns || time_ns >= machine->end_ns)
+        look_at_clock(calendar, machine, time_ns);
+    if (line->hour != machine->hour) {
+        if (line->count > 0 && !frozen)
+            learn(params, calendar, machine, line, lines);
+        line->hour = machine->hour;
+        line->count = line->judged = 0;
+        line->mean = line->left = line->square = line->square_plain = line->far = line->most = line->most_slow = 0.0f;
+    }
+    judge(params, machine, line, frozen, time_ns, hours, value);
+    if (!frozen) {
+        line->count++;
+        line->mean = with(line->mean, value, line->count);
+    }
+}
+
+/* A distance in usual ones, of those at which a line is off its rhythm: at least `limit`, and more where it is often far.
+   Square roots, so that twice as far is not twice as bad. */
+static double reach(const struct sw_rhythm_params *params, double z, double limit, double square)
+{
+    return sw_absolute(z) / sw_most(limit, params->wide * sw_square_root(square));
+}
+
+/* What one of many lines, and a young one, must exceed. */
+static double allowed(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+{
+    return 1.0 + params->young * DAYS / (double)line->predicted + params->lines * sw_log10((double)lines);
+}
+
+double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+{
+    if (!line->known || !line->asked)
+        return NAN;
+    double fast = reach(params, line->z, params->limit, line->wide);
+    return sw_least(params->rarity * sw_square_root(fast) / allowed(params, line, lines), params->rarest);
+}
+
+double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+{
+    if (!line->sure || !line->asked)
+        return 0.0;
+    double fast = reach(params, line->z, params->limit, line->wide);
+    double slow = reach(params, line->slow, params->slow_limit, line->wide_slow);
+    /* What has lasted counts for as long as the line is still off by half as much. */
+    slow = sw_least(slow, reach(params, 2.0 * (double)line->z, params->slow_limit, line->wide_slow));
+    return sw_square_root(sw_most(fast, slow)) / allowed(params, line, lines);
+}
