@@ -27,6 +27,34 @@ void sw_condition_follow(const struct sw_condition_params *params, struct sw_con
     line->sigmas = seen > 20.0 ? sigmas : 0.0;
 }
 
+void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
+                        double before, double value)
+{
+    if (seen == 0.0)
+        return;
+    double square = 0.5 * sw_square(value - before);
+    if (seen > params->trace) /* a jump is no noise */
+        square = sw_least(square, 9.0 * line->noise + 1e-12);
+    line->noise += (square - line->noise) / sw_least(seen, params->noise);
+
+    double off = line->trace - line->mean, limit = params->side * sw_square_root(line->wander);
+    double side = off > limit ? 1.0 : (off < -limit ? -1.0 : line->side);
+    line->turns += side * line->side < 0.0 ? 1.0 : 0.0;
+    line->side = side;
+    double independent = 0.0;
+    if (line->spread > 0.0) {
+        double memory = sw_most((2.0 * params->trace - 1.0) * line->wander / line->spread, 1.0);
+        independent = seen * sw_power(1.0 / memory, params->white);
+    }
+    double kept = line->worth * (1.0 - sw_least(params->fade / (seen + 1.0), 1.0));
+    line->worth = sw_most(independent + params->turn * line->turns, kept);
+}
+
+void sw_condition_compare(const struct sw_condition_params *params, struct sw_condition_line *line, double off)
+{
+    line->apart += (off - line->apart) / params->trace;
+}
+
 /* Sigmas as a spike time: logarithmic, keeping the sign. */
 static double compress(const struct sw_condition_params *params, double sigmas)
 {
@@ -84,17 +112,37 @@ static double step_population(const struct sw_params *params, const struct sw_vi
     return mature;
 }
 
+/* How far the lines are from their baselines, as far as that is known to be unusual. */
+static double measure_level(const struct sw_condition_params *params, const struct sw_view *view)
+{
+    int64_t size = view->machine->rows.size;
+    int64_t moving = 0;
+    for (int64_t i = 0; i < size; i++)
+        moving += sw_at(view, i)->condition.spread > 0.0;
+    double fourth = 0.0, squares = 0.0, known = 0.0;
+    for (int64_t i = 0; i < size; i++) {
+        const struct sw_condition_line *line = &sw_at(view, i)->condition;
+        double square = sw_square(sw_least(sw_absolute(line->sigmas), params->clip));
+        double off = sw_absolute(line->trace - line->mean);
+        double past = line->worth / (line->worth + params->enough);
+        double apart = moving > 1 && off > 0.0 ? sw_least(sw_absolute(line->apart) / off, 1.0) : 0.0;
+        fourth += square * square;
+        squares += square;
+        known += square * (past + (1.0 - past) * apart);
+    }
+    double level = sw_square_root(sw_square_root(fourth / sw_power((double)size, params->lines)));
+    if (size == 1) /* nobody to say so; its rank neuron knows what is usual for it */
+        return level;
+    return squares > 0.0 ? level * known / squares : 0.0;
+}
+
 double sw_condition_step(const struct sw_params *params, const struct sw_view *view, bool frozen, double elapsed,
                          struct sw_room *room)
 {
     const struct sw_condition_params *own = &params->condition;
     struct sw_condition_machine *machine = &view->machine->condition;
     double oldest = view->machine->rows.oldest;
-    int64_t size = view->machine->rows.size;
-    double fourth = 0.0;
-    for (int64_t i = 0; i < size; i++)
-        fourth += sw_fourth(sw_least(sw_absolute(sw_at(view, i)->condition.sigmas), own->clip));
-    double level = sw_square_root(sw_square_root(fourth / (double)size));
+    double level = measure_level(own, view);
     if (oldest > 21.0) {
         double cycle = oldest - 21.0;
         double mature = step_population(params, view, frozen, cycle, room);
@@ -116,13 +164,31 @@ double sw_condition_step(const struct sw_params *params, const struct sw_view *v
 }
 
 void sw_condition_learn(const struct sw_condition_params *params, struct sw_condition_line *line, double age,
-                        double gate)
+                        double gate, double value)
 {
     double rate = gate / sw_least(age, params->slow);
     double error = line->trace - line->mean;
     line->mean += rate * error;
+    double square = error * (line->trace - line->mean);
     if (age > 1.0)
-        line->variance += rate * (error * (line->trace - line->mean) - line->variance);
+        line->variance += rate * (square - line->variance);
+    if (age <= params->trace) /* the trace is a plain mean until then, whose variance is larger */
+        return;
+    rate = gate / sw_least(age - params->trace, params->slow);
+    line->spread += rate * (sw_square(value - line->mean) - line->spread);
+    line->wander += rate * (square - line->wander);
+}
+
+bool sw_condition_moved(const struct sw_condition_params *params, const struct sw_view *view, bool alarms)
+{
+    struct sw_condition_machine *machine = &view->machine->condition;
+    int64_t far = 0;
+    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+        const struct sw_condition_line *line = &sw_at(view, i)->condition;
+        far += sw_absolute(line->trace - line->mean) > params->far * sw_square_root(line->noise);
+    }
+    machine->elsewhere = alarms && 2 * far > view->machine->rows.size ? machine->elsewhere + 1.0 : 0.0;
+    return machine->elsewhere > params->regime;
 }
 
 void sw_condition_accept_line(struct sw_condition_line *line)

@@ -67,6 +67,7 @@ static void weigh(const struct sw_params *params, const struct sw_cohort *cohort
         if (!room->place[cohort->first + p].judged)
             continue;
         line->resolution.off = line->expectation.residual * line->expectation.unit;
+        sw_condition_compare(&params->condition, &line->condition, line->resolution.off);
         shut -= line->evidence.shut;
         sw_evidence_weigh(params, line, cohort->size * SW_FEATURES, room->cohort[cohort->number].far[p], moded,
                           shut < most, frozen);
@@ -276,7 +277,8 @@ static bool watch(const struct sw_params *params, const struct sw_view *view, do
         accept_lines(params, view, params->evidence.open_at);
     machine->alarm = held ? 0.0 : sw_evidence_last(&params->evidence, machine->alarm, state, false);
     double patience = sw_evidence_patience(&params->evidence, machine, rows - machine->alarm, usual_ns);
-    if (machine->alarm > patience) {
+    bool moved = sw_condition_moved(&params->condition, view, machine->alarm > 0.0);
+    if (machine->alarm > patience || moved) {
         accept(params, view, params->evidence.open_at);
         machine->calm = params->evidence.calm;
         accepted = true;
@@ -361,7 +363,8 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
                 farthest = sigmas;
                 row->state_cause = view->roster[i];
             }
-            sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate);
+            sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate,
+                               sw_kind_says(&line->kind));
             if (line->rows.age > params->output.warm) {
                 double by_clock = sw_rhythm_rarity(&params->rhythm, &line->rhythm, size);
                 line->dendrite = dendrite(params, weights, rarity, weight, by_clock);

@@ -117,11 +117,20 @@ class Condition(NamedTuple):
     ripe_most: float = 3000.0  # ... or after this many readings
     late: float = 20.0  # membrane of the lateness
     late_cap: float = 8.0
-    level_unit: float = 3.4
+    level_unit: float = 4.8
     late_unit: float = 0.9
     growth: float = 2.5  # of the state's unit per decade of age beyond a thousand readings
-    alone: float = 4.5  # what a lone line's state is multiplied by: a coupling's surprises are as large as these
+    alone: float = 5.35  # what a lone line's state is multiplied by: a coupling's surprises are as large as these
     warm: float = 100.0  # readings before there is a state
+    enough: float = 5.0  # independent readings after which a line's past counts half
+    white: float = 3.0  # power of the memory by which readings are worth less
+    turn: float = 0.5  # independent readings that a turn of the trace is worth
+    side: float = 1.5  # deviations on either side of the baseline between which it turns
+    fade: float = 1.5  # pace at which the worth of a line's past may fall, in its inverse age
+    noise: float = 200.0  # memory of the noise
+    far: float = 7.0  # noises from its baseline at which a line is in another regime ...
+    regime: float = 30.0  # ... and rows of alarm after which most lines there are one
+    lines: float = 0.25  # power of the number of lines by which their distances are divided
 
 
 class Expectation(NamedTuple):
