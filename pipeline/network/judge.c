@@ -223,14 +223,20 @@ static void accept_line(const struct sw_params *params, const struct sw_view *vi
     }
 }
 
-/* What the machine does now is normal: for its condition, and for every line with a level above `least`. */
-static void accept(const struct sw_params *params, const struct sw_view *view, double least)
+/* Where the machine is now is normal for its condition. */
+static void accept_condition(const struct sw_view *view)
 {
-    accept_lines(params, view, least);
     for (int64_t i = 0; i < view->machine->rows.size; i++)
         sw_condition_accept_line(&sw_at(view, i)->condition);
     sw_condition_accept_machine(&view->machine->condition);
     view->machine->evidence.alarm = 0.0;
+}
+
+/* What the machine does now is normal: for its condition, and for every line with a level above `least`. */
+static void accept(const struct sw_params *params, const struct sw_view *view, double least)
+{
+    accept_lines(params, view, least);
+    accept_condition(view);
 }
 
 /* Count how long each line has been in alarm; accept what has outlasted patience. Returns whether anything was. */
@@ -277,9 +283,13 @@ static bool watch(const struct sw_params *params, const struct sw_view *view, do
         accept_lines(params, view, params->evidence.open_at);
     machine->alarm = held ? 0.0 : sw_evidence_last(&params->evidence, machine->alarm, state, false);
     double patience = sw_evidence_patience(&params->evidence, machine, rows - machine->alarm, usual_ns);
+    bool outlasted = machine->alarm > patience;
     bool moved = sw_condition_moved(&params->condition, view, machine->alarm > 0.0);
-    if (machine->alarm > patience || moved) {
+    if (outlasted)
         accept(params, view, params->evidence.open_at);
+    else if (moved) /* how the lines lie to each other there has yet to be seen */
+        accept_condition(view);
+    if (outlasted || moved) {
         machine->calm = params->evidence.calm;
         accepted = true;
     } else if (machine->calm > 0.0 && state < 1.0) {
