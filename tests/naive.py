@@ -1,8 +1,10 @@
 """The network of one machine in plain Python: the referee of the one in C.
 
-Written from the equations of the detector's page, one class per population and the page's step numbers beside the
-code; it shares no line with the product. It promises the values of that page for any rows and step times, and to be
-readable; it does not promise speed. Sums run left to right in explicit loops, because the built-in `sum`
+Written from the equations of docs/network.md, one class per population; it shares no line with the product. It promises
+the values of that page for any rows and step times, and to be readable; it does not promise speed. What the others
+expect of a channel comes from `naive_expectation.py`, and raises no alarm of its own here. The steps are: 1 range,
+2 value, 3 activity and silence, 4 encoder, 5 evolving populations, 6 persistence and the channel's baseline, 7 coupling,
+8 condition, 9 dendrite and output. Sums run left to right in explicit loops, because the built-in `sum`
 compensates its rounding since Python 3.12 and C does not.
 
 Symbols: x a reading, q the readings its channel had before, e the elapsed time of a channel in its usual steps
@@ -12,6 +14,9 @@ Symbols: x a reading, q the readings its channel had before, e the elapsed time 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from naive_expectation import NaiveExpectation
 
 # The table of populations: name, weight in the dendrite, innate counts of its rank neuron (per mille).
 TABLE = (
@@ -42,11 +47,11 @@ CONTEXT = COUPLING + 1  # the first of the optional ones
 
 WARM = 100  # readings before any output
 START = 20  # readings before the evolving populations run
-SETTLE = 300  # readings before the gate may close
+SETTLE = 500  # readings before the gate may close
 SLOW = 8000.0  # memory of slow means
 SQUASH = 5.0  # knee of the logarithmic compression
-EVENT_UNIT = 1.6  # surprise that maps to a score of 0.99
-ALONE = 4.5  # times its state, a single channel has the surprise of a coupling
+EVENT_UNIT, EVENT_UNIT_OF_MANY = 1.6, 2.0  # surprise that maps to a score of 0.99, of one channel and of several
+ALONE = 5.35  # times its state, a single channel has the surprise of a coupling
 
 
 def leak(tau: float, e: float = 1.0) -> float:
@@ -86,6 +91,11 @@ def fourth(a: float) -> float:
 def score_of(units: float) -> float:
     """Maps [0, inf) to [0, 1): one unit is 0.99, one and a half are 0.999."""
     return 1.0 - 10.0 ** (-2.0 * units)
+
+
+def short_of_alarm(state: float) -> float:
+    """What a state counts that may not raise an alarm."""
+    return state / (1.0 + 2.0 * state)
 
 
 @dataclass
@@ -436,7 +446,7 @@ class Persistence:
 
 @dataclass
 class RateCode:
-    """The encoder of section 9: the place of three membranes among sixteen triangular fields over the range."""
+    """The encoder of the context: the place of three membranes among sixteen triangular fields over the range."""
 
     declared: tuple[float, float] | None = None
     lo: float = 0.0
@@ -463,7 +473,7 @@ class RateCode:
 
 @dataclass
 class ContextUnit:
-    """One unit of section 9: synapses from the fields of a membrane some readings ago to its fields now."""
+    """One unit of the context: synapses from the fields of a membrane some readings ago to its fields now."""
 
     membrane: int
     delay: int
@@ -497,7 +507,7 @@ class ContextUnit:
 
 @dataclass
 class Context:
-    """Section 9: which level follows which; surprised where the present fields were not predicted."""
+    """Which level follows which; surprised where the present fields were not predicted."""
 
     code: RateCode
     past: list[list[list[float]]] = field(default_factory=list)  # rates of every reading so far
@@ -529,23 +539,83 @@ class Context:
 
 @dataclass
 class Baseline:
-    """Step 6, last line: a channel's smoothed value against a reference that learns through the gate."""
+    """Step 6, last line: a channel's smoothed value against a reference that learns through the gate; and what its
+    past is worth as an argument that a distance from it is unusual."""
 
     ly: float = 0.0
     reference: Moments = field(default_factory=Moments)  # lm, lv
     z: float = 0.0
+    spread: float = 0.0  # variance of readings about the reference, and of ly
+    wander: float = 0.0
+    noise: float = 0.0
+    turns: int = 0
+    side: int = 0
+    worth: float = 0.0  # independent readings
+    apart: float = 0.0  # of ly, what the other channels do not let expect
+    before: float = 0.0  # the reading before
 
     TAU = 20.0
+    NOISE, SIDE, TURN = 200.0, 1.5, 0.5
+    WHITE, FADE = 3.0, 1.5
 
     def begin(self, x: float) -> None:
-        self.ly = self.reference.mean = x
+        self.ly = self.reference.mean = self.before = x
 
     def step(self, x: float, q: int, e: float) -> None:
         self.ly = averaged(self.ly, x, min(q + 1.0, self.TAU), e)
-        self.z = (self.ly - self.reference.mean) / self.reference.deviation() if q > 20 else 0.0
+        self.z = self.off() / self.reference.deviation() if q > 20 else 0.0
+        if q > 0:
+            self._listen(x, q)
+            self._turn()
+            self._value_the_past(q)
+        self.before = x
 
-    def learn(self, gate: float, q: int) -> None:
+    def off(self) -> float:
+        return self.ly - self.reference.mean
+
+    def _listen(self, x: float, q: int) -> None:
+        square = (x - self.before) ** 2 / 2.0
+        if q > self.TAU:
+            square = min(square, 9.0 * self.noise + 1e-12)
+        self.noise = averaged(self.noise, square, min(q, self.NOISE))
+
+    def _turn(self) -> None:
+        """Has the smoothed value gone from one side of its reference to the other?"""
+        limit = self.SIDE * math.sqrt(self.wander)
+        side = self.side
+        if abs(self.off()) > limit:
+            side = 1 if self.off() > 0 else -1
+        if side * self.side == -1:
+            self.turns += 1
+        self.side = side
+
+    def _value_the_past(self, q: int) -> None:
+        """Rises at once, falls slowly."""
+        independent = self.TURN * self.turns
+        if self.spread > 0:
+            white = self.spread / (2.0 * self.TAU - 1.0)  # variance of ly, were the readings without memory
+            memory = max(self.wander / white, 1.0)
+            independent += q * memory**-self.WHITE
+        self.worth = max(independent, self.worth * (1.0 - min(self.FADE / (q + 1.0), 1.0)))
+
+    def compare(self, residual: float) -> None:
+        self.apart = averaged(self.apart, residual, self.TAU)
+
+    def learn(self, x: float, gate: float, q: int) -> None:
+        """q: the readings before x."""
+        d = self.off()
         self.reference.learn(self.ly, gate / min(q + 1.0, SLOW), spread=q > 0)
+        if q >= self.TAU:
+            k = gate / min(q + 1.0 - self.TAU, SLOW)
+            self.wander = leaned(self.wander, d * self.off(), k)
+            self.spread = leaned(self.spread, (x - self.reference.mean) ** 2, k)
+
+    def is_elsewhere(self) -> bool:
+        return abs(self.off()) > 7.0 * math.sqrt(self.noise)
+
+    def accept(self) -> None:
+        self.reference.mean = self.ly
+        self.z = 0.0
 
 
 @dataclass
@@ -659,34 +729,64 @@ class Condition:
     population: EvolvingPopulation = field(default_factory=lambda: EvolvingPopulation(Condition.NEURONS))
     late: float = 0.0
     norm: float = 0.1
+    gate: float = 1.0
+    alarm: int = 0  # rows in alarm
+    elsewhere: int = 0  # of these running, rows in which most channels were far from their references
+    calm: int = 0  # rows without alarm until a new regime is told as any other
 
     NEURONS = 48
     AGE_SHARE, AGE_MOST = 0.5, 3000.0
     TAU_LATE, LATE_CAP, Z_CAP = 20.0, 8.0, 12.0
-    LEVEL_UNIT, LATE_UNIT, GROWTH = 3.4, 0.9, 0.3
+    LEVEL_UNIT, LATE_UNIT, GROWTH = 4.8, 0.9, 2.5
     GATE_AT, FAMILIAR, GATE_LEAST = 1.8, 3.0, 0.02
+    ENOUGH, LINES = 5.0, 0.25
+    REGIME, CALM, LASTS_FROM = 30, 500, 0.6
 
-    def step(self, z: Sequence[float], t: int, e: float, learn: bool) -> tuple[float, float]:
-        """State and gate of this row; t counts the readings of the oldest channel."""
-        level = self._level(z)
+    def step(self, baselines: Sequence[Baseline], t: int, e: float, learn: bool) -> float:
+        """State of this row, and its gate; t counts the readings of the oldest channel."""
+        level = self._level(baselines)
         if t > 21:
             T = t - 21.0
             ripe = min(self.AGE_MOST, self.AGE_SHARE * T) if learn else 0.0
-            _, d = self.population.step([compressed(each) for each in z], T, ripe, learn)
+            _, d = self.population.step([compressed(each.z) for each in baselines], T, ripe, learn)
             self.late = leaned(self.late, min(d / max(self.norm, 0.02), self.LATE_CAP), leak(self.TAU_LATE, e))
             if learn:
                 self.norm = leaned(self.norm, d, max(1.0 / T, 0.001))
+        both = min(level, self.FAMILIAR * self.late)
+        self.gate = max(self.GATE_LEAST, 1.0 / (1.0 + fourth(both / self.GATE_AT))) if t > SETTLE else 1.0
         growth = 1.0 + self.GROWTH * math.log10(max(t, 1000.0) / 1000.0)
         state = math.sqrt(level / self.LEVEL_UNIT * self.late / self.LATE_UNIT) / growth if t > WARM else 0.0
-        both = min(level, self.FAMILIAR * self.late)
-        gate = max(self.GATE_LEAST, 1.0 / (1.0 + fourth(both / self.GATE_AT))) if t > SETTLE else 1.0
-        return state, gate
+        return short_of_alarm(state) if self.calm > 0 else state
 
-    def _level(self, z: Sequence[float]) -> float:
-        total = 0.0
-        for each in z:
-            total += fourth(min(abs(each), self.Z_CAP))
-        return (total / len(z)) ** 0.25
+    def _level(self, baselines: Sequence[Baseline]) -> float:
+        """A distance counts as far as the past of its channel is known, or the other channels do not expect it."""
+        several = len([each for each in baselines if each.spread > 0]) > 1
+        total = squares = known = 0.0
+        for each in baselines:
+            z = min(abs(each.z), self.Z_CAP)
+            past = each.worth / (each.worth + self.ENOUGH)
+            alone = min(abs(each.apart / each.off()), 1.0) if several and each.off() else 0.0
+            total += fourth(z)
+            squares += z * z
+            known += z * z * (1.0 - (1.0 - past) * (1.0 - alone))
+        level = (total / len(baselines) ** self.LINES) ** 0.25
+        if len(baselines) == 1 or squares == 0.0:
+            return level
+        return level * (known / squares)
+
+    def watch(self, baselines: Sequence[Baseline], state: float) -> None:
+        """Accept a new regime: in alarm for a while, and most channels far from where they were."""
+        self.alarm = self.alarm + 1 if state >= (self.LASTS_FROM if self.alarm else 1.0) else 0
+        far = len([each for each in baselines if each.is_elsewhere()])
+        self.elsewhere = self.elsewhere + 1 if self.alarm and far > len(baselines) / 2 else 0
+        if self.elsewhere > self.REGIME:
+            for each in baselines:
+                each.accept()
+            for neuron in self.population.neurons:
+                neuron.born = -math.inf
+            self.late, self.gate, self.alarm, self.calm = 0.0, 1.0, 0, self.CALM
+        elif self.calm > 0 and state < 1.0:
+            self.calm -= 1
 
 
 @dataclass(frozen=True)
@@ -742,7 +842,7 @@ class OutputNeuron:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one row says; raw values are those of section 3, scores those of section 4."""
+    """What one row says."""
 
     surprise: float  # S of the machine
     event_raw: float
@@ -778,6 +878,7 @@ class NaiveMachine:
     condition: Condition
     dendrite: Dendrite
     output: OutputNeuron
+    expectation: NaiveExpectation = field(compare=False)  # arrays are not equal or unequal as a whole
     learning: bool  # False freezes what was learned; membranes, traces and spikes go on
 
     def __init__(
@@ -788,7 +889,7 @@ class NaiveMachine:
     ) -> None:
         """`ranges` has one entry per channel: the sensor's declared (lo, hi), or None to learn it.
 
-        `context`: with the population of section 9.
+        `context`: with the optional population.
         """
         declared = [r if r and r[1] > r[0] else None for r in ranges or [None] * channels]
         if len(declared) != channels:
@@ -800,6 +901,7 @@ class NaiveMachine:
         self.condition = Condition()
         self.dendrite = Dendrite.among(channels, context)
         self.output = OutputNeuron()
+        self.expectation = NaiveExpectation(channels, settle=math.inf)
         self.learning = True
 
     def step(
@@ -830,13 +932,15 @@ class NaiveMachine:
         if count > 1:
             for c in present:
                 parts[c][COUPLING] = self.coupling.step(c, self.channels[c].readings, self.learning)
-        state, gate = self.condition.step(
-            [channel.baseline.z for channel in self.channels], t, machine_elapsed, self.learning
-        )
+        baselines = [channel.baseline for channel in self.channels]
+        state = self.condition.step(baselines, t, machine_elapsed, self.learning)
         if count == 1 and t > WARM:
             parts[0][COUPLING] = self.coupling.ranks[0].step(ALONE * state, self.learning)
+        self._expect(row, present, machine_elapsed)
+        if count > 1 and self.learning:
+            self.condition.watch(baselines, state)
         for c in present if self.learning else ():
-            self.channels[c].baseline.learn(gate, self.channels[c].readings - 1)
+            baselines[c].learn(row[c], self.condition.gate, self.channels[c].readings - 1)
 
         channel_raw = [0.0] * count
         for c in present:
@@ -844,7 +948,14 @@ class NaiveMachine:
                 channel_raw[c] = self.dendrite.step(parts[c])
         S = self.output.surprise(max(channel_raw), count, t)
         event = self.output.step(S, t, machine_elapsed)
-        return self._outputs(present, parts, channel_raw, S, event, state, gate)
+        return self._outputs(present, parts, channel_raw, S, event, state, self.condition.gate)
+
+    def _expect(self, row: Sequence[float | None], present: Sequence[int], e: float) -> None:
+        """Let the baselines know what the channels do not let expect of each other."""
+        self.expectation.learning = self.learning
+        self.expectation.step([math.nan if is_missing(x) else x for x in row], e)
+        for c in present:
+            self.channels[c].baseline.compare(self.expectation.residual[c] * self.expectation.unit[c])
 
     def _oldest(self) -> int:
         return max(channel.readings for channel in self.channels)
@@ -859,10 +970,12 @@ class NaiveMachine:
         state_raw: float,
         gate: float,
     ) -> Outputs:
-        """Section 4. With one channel the state is capped: it may hold an incident open, never open one."""
+        """The state of a single channel raises no alarm."""
+        alone = len(self.channels) == 1
+        unit = EVENT_UNIT if alone else EVENT_UNIT_OF_MANY
         z = [channel.baseline.z if c in present else 0.0 for c, channel in enumerate(self.channels)]
-        event = score_of(event_raw / EVENT_UNIT)
-        state = min(score_of(state_raw), 0.9 if len(self.channels) == 1 else 1.0)
+        event = score_of(event_raw / unit)
+        state = score_of(short_of_alarm(state_raw) if alone else state_raw)
         return Outputs(
             surprise=surprise,
             event_raw=event_raw,
@@ -876,13 +989,13 @@ class NaiveMachine:
             event=event,
             state=state,
             score=max(event, state),
-            channel=[score_of(S / EVENT_UNIT) for S in channel_raw],
+            channel=[score_of(S / unit) for S in channel_raw],
             spikes=sum(self.channels[c].spikes for c in present),
         )
 
 
 def golden_input() -> list[list[float]]:
-    """Section 8: two coupled channels, a step of channel 1 at row 480, channel 0 stuck from row 560."""
+    """Two coupled channels, a step of channel 1 at row 480, channel 0 stuck from row 560."""
     rows = []
     for i in range(600):
         t = float(i)

@@ -1,6 +1,6 @@
 """Expectation, modes and evidence of one machine in plain numpy: the referee of those in C.
 
-One machine of at most sixteen lines, every row one usual interval. Written from the equations, whole matrices at a
+One machine of at most sixteen lines. Evidence is gathered as if every row were one usual interval. Written from the equations, whole matrices at a
 time, with an inverse by numpy; it shares no line with the product.
 """
 
@@ -88,8 +88,10 @@ class NaiveExpectation:
 
     learning = True
 
-    def __init__(self, lines):
+    def __init__(self, lines, settle=500):
+        """`settle`: rows of a line before it can be doubted, or in alarm."""
         n, d = lines, 3 * lines
+        self.settle = settle
         self.blamed = 0
         self.n, self.d, self.rows = n, d, 0
         self.resolution = NaiveResolution(n)
@@ -135,7 +137,7 @@ class NaiveExpectation:
         beyond = np.array([z @ others @ z for others in self.others]) - 4 * (self.d - 3)
         return np.maximum(beyond, 0.0) * 60 / np.clip(self.own, 1, 6000)
 
-    def step(self, x):
+    def step(self, x, elapsed=1.0):
         x = np.array(x, float)
         n = self.n
         here = ~np.isnan(x) & (self.missed <= 30)
@@ -154,7 +156,7 @@ class NaiveExpectation:
         moved = here & (self.unit > 0)
         self.real[moved, 0] = (x[moved] - self.offset[moved]) / self.unit[moved]
         before = self.used.copy()
-        rate = np.maximum(FORGET, 1 / np.maximum(self.own, 1)[:, None])
+        rate = np.maximum(1 - (1 - FORGET) ** elapsed, 1 / np.maximum(self.own, 1)[:, None])
         rate[:, 0] = 1.0
         self.used[here, 0] = self.real[here, 0]
         self.used += rate * (self.used[:, :1] - self.used)
@@ -179,7 +181,7 @@ class NaiveExpectation:
         for c in np.flatnonzero(held):
             leave_to_the_others(c)
         while held.sum() < max(1, n // 2):
-            doubt = np.where(held | (self.own <= 500) | ~known, 0.0, np.abs(off()) / self.usual)
+            doubt = np.where(held | (self.own <= self.settle) | ~known, 0.0, np.abs(off()) / self.usual)
             if doubt.max() <= 8:
                 break
             c = int(doubt.argmax())
@@ -271,7 +273,7 @@ class NaiveExpectation:
             self.A[c, k] += (np.clip(value, -CAP[k], CAP[k]) - self.A[c, k]) / TAU[k]
         self.A[c, 3] += (min(off * off, 16.0) - self.A[c, 3]) / TAU[3]
         energy = math.log(self.A[c, 3] + 0.1)
-        if own > 500:
+        if own > self.settle:
             usual = np.maximum(self.N[c], stands * np.array(holds))
             reached = np.abs(self.A[c, :3]) / np.sqrt(usual[:3] + grain * WHITE + 1e-9) / LIMIT[:3]
             quiet = max(self.energy[c], math.log(stands * holds[3] + grain + 0.1))

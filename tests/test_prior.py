@@ -65,7 +65,7 @@ def test_a_new_machine_of_a_known_kind_finds_what_one_on_its_own_cannot_yet_and_
     found = alarms(run(broken, engine=knowing(kind))[0])
     assert fault <= found[0] < fault + 20
     calm = life("press-2", 3, 800, offset=50.0)
-    assert len(alarms(run(calm)[0])) > 50  # its first run after idling
+    assert len(alarms(run(calm)[0])) > 30  # its first run after idling, until that is accepted as a new regime
     found, engine = run(calm, engine=knowing(kind))
     assert alarms(found) == []
     assert engine.summaries()[0].learned == 1.0

@@ -73,7 +73,7 @@ def test_the_rhythm_equals_its_naive_twin(lines):
             own = engine.fleet.block(0).line["rhythm"]
             for number, line in enumerate(twin):
                 for name in ("common", "drift", "plain", "off", "off_plain", "z", "slow", "wide", "wide_slow"):
-                    assert own[name][number] == pytest.approx(getattr(line, name), rel=1e-7, abs=1e-9), (k, name)
+                    assert own[name][number] == pytest.approx(getattr(line, name), rel=1e-9, abs=1e-9), (k, name)
                 for name in ("predicted", "known", "sure"):
                     assert own[name][number] == getattr(line, name), (k, name)
                 most = max(most, line.level_of_alarm())
