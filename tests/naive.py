@@ -14,6 +14,7 @@ Symbols: x a reading, q the readings its channel had before, e the elapsed time 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from naive_expectation import NaiveExpectation
@@ -795,6 +796,8 @@ class Dendrite:
 
     weights: tuple[float, ...]
 
+    CLOCK: ClassVar[float] = 1.0  # weight of the rhythm
+
     @classmethod
     def among(cls, channels: int, context: bool) -> "Dendrite":
         """A single channel hears its silence less."""
@@ -803,9 +806,13 @@ class Dendrite:
             weights[POPULATIONS.index("silence")] = 1.0
         return cls(tuple(weights))
 
-    def step(self, surprises: Sequence[float]) -> float:
+    def step(self, surprises: Sequence[float], by_clock: float | None = None) -> float:
+        """`by_clock`: the rarity of `naive_rhythm.py`, if the channel has a rhythm."""
+        voices = list(zip(self.weights, surprises, strict=True))
+        if by_clock is not None:
+            voices.append((self.CLOCK, by_clock))
         total = weights = 0.0
-        for w, a in zip(self.weights, surprises, strict=True):
+        for w, a in voices:
             total += w * cube(a)
             weights += w
         return (total / weights) ** (1.0 / 3.0)

@@ -104,11 +104,10 @@ class Line:
     def judge(self, hour: int, f: float, hours: float, x: float) -> tuple[float, ...]:
         """Residual, that of the rival, distance, z and slow one; nothing where a neuron has met no visit."""
         phases = self.week.phases
-        self.asked = self.asked if any(self.count(one) == 0 for one in phases) else True
+        self.asked = all(self.count(one) >= P.asked for one in phases)
         if any(self.count(one) == 0 for one in phases):
             self.near = self.z = self.slow = 0.0
             return ()
-        self.asked = all(self.count(one) >= P.asked for one in phases)
         levels = [self.level[one] for one in phases]
         at = [a + f * (b - a) for a, b in pairwise(levels)]
         size = self.usual(hour) + 0.01 * math.sqrt(self.off_plain)
@@ -176,11 +175,21 @@ class Line:
         self.sure = before >= P.sure_hours and explained > (P.stay if self.sure else P.sure)
         self.drift += left / P.drift_hours
 
+    def allowed(self) -> float:
+        return 1.0 + P.young * 24 / self.predicted + P.lines * math.log10(self.week.lines)
+
+    def fast(self) -> float:
+        return abs(self.z) / max(P.limit, P.wide * math.sqrt(self.wide))
+
+    def rarity(self) -> float | None:
+        """What the dendrite hears; None where there is no rhythm."""
+        if not (self.known and self.asked):
+            return None
+        return min(P.rarity * math.sqrt(self.fast()) / self.allowed(), P.rarest)
+
     def level_of_alarm(self) -> float:
         if not (self.sure and self.asked):
             return 0.0
-        fast = abs(self.z) / max(P.limit, P.wide * math.sqrt(self.wide))
         limit = max(P.slow_limit, P.wide * math.sqrt(self.wide_slow))
         slow = min(abs(self.slow), 2 * abs(self.z)) / limit
-        allowed = 1.0 + P.young * 24 / self.predicted + P.lines * math.log10(self.week.lines)
-        return math.sqrt(max(fast, slow)) / allowed
+        return math.sqrt(max(self.fast(), slow)) / self.allowed()

@@ -1,5 +1,6 @@
 """The rhythm of day and week: its twin, and what it is for."""
 
+import naive
 import naive_rhythm
 import numpy as np
 import pytest
@@ -60,15 +61,22 @@ def test_the_rhythm_equals_its_naive_twin(lines):
     engine.fleet.core._calendars[0] = int(precise.ffi.cast("uintptr_t", kept))
     week = naive_rhythm.Week(lines, 2, frozenset({holiday}))
     twin = [naive_rhythm.Line(week) for _ in range(lines)]
-    first, unit, most = values[0].copy(), np.zeros(lines), 0.0
+    dendrite = naive.Dendrite.among(lines, context=False)
+    first, unit, most, heard = values[0].copy(), np.zeros(lines), 0.0, 0
     for k in range(len(values)):
-        engine.step(rows_of(time_ns[k : k + 1], values[k : k + 1]))
+        account = engine.step(rows_of(time_ns[k : k + 1], values[k : k + 1])).account
         for number, line in enumerate(twin):
             moved = values[k, number] - first[number]
             if unit[number] == 0.0 and moved != 0.0:
                 unit[number] = 2.0 ** np.floor(np.log2(abs(moved)))
             week.lines = lines if k else number + 1
             line.step(int(time_ns[k]), 0.25 if k else 0.0, moved / unit[number] if unit[number] else 0.0)
+            # Where a neuron around has met no visit at all, the core asks if those before it have met enough: z is 0 there.
+            if k >= 100 and all(line.count(phase) for phase in week.phases):
+                said = dendrite.step(account["rarity"][number].tolist(), line.rarity())
+                assert account["dendrite"][number] == pytest.approx(said, rel=1e-9), k
+                assert abs(account["rhythm"][number]) == pytest.approx(line.level_of_alarm(), rel=1e-9), k
+                heard += line.rarity() is not None
         if k % 7 == 0:
             own = engine.fleet.block(0).line["rhythm"]
             for number, line in enumerate(twin):
@@ -78,6 +86,7 @@ def test_the_rhythm_equals_its_naive_twin(lines):
                     assert own[name][number] == getattr(line, name), (k, name)
                 most = max(most, line.level_of_alarm())
     assert most > 1.0
+    assert heard > 1000
 
 
 def test_what_runs_at_night_is_in_alarm_until_it_stops():
