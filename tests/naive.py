@@ -1,10 +1,12 @@
 """The network of one machine in plain Python: the referee of the one in C.
 
-Written from the equations of docs/network.md, one class per population; it shares no line with the product. It promises
-the values of that page for any rows and step times, and to be readable; it does not promise speed. What the others
-expect of a channel comes from `naive_expectation.py`, and raises no alarm of its own here. The steps are: 1 range,
-2 value, 3 activity and silence, 4 encoder, 5 evolving populations, 6 persistence and the channel's baseline, 7 coupling,
-8 condition, 9 dendrite and output. Sums run left to right in explicit loops, because the built-in `sum`
+Written from the equations of docs/network.md, one class per population; it shares no line with the product. It
+promises the values of that page for any rows and step times, and to be readable; it does not promise speed. What the
+others expect of a channel comes from `naive_expectation.py`, and raises no alarm of its own here. The steps are:
+1 range, 2 value, 3 activity and silence, 4 encoder, 5 evolving populations, 6 persistence and the channel's baseline,
+7 coupling, 8 condition, 9 dendrite and output.
+
+Sums run left to right in explicit loops, because the built-in `sum`
 compensates its rounding since Python 3.12 and C does not.
 
 Symbols: x a reading, q the readings its channel had before, e the elapsed time of a channel in its usual steps
@@ -16,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
 from naive_expectation import NaiveExpectation
 
 # The table of populations: name, weight in the dendrite, innate counts of its rank neuron (per mille).

@@ -1,7 +1,7 @@
 """Expectation, modes and evidence of one machine in plain numpy: the referee of those in C.
 
-One machine of at most sixteen lines. Evidence is gathered as if every row were one usual interval. Written from the equations, whole matrices at a
-time, with an inverse by numpy; it shares no line with the product.
+One machine of at most sixteen lines. Evidence is gathered as if every row were one usual interval. Written from the
+equations, whole matrices at a time, with an inverse by numpy; it shares no line with the product.
 """
 
 import math

@@ -326,7 +326,7 @@ def test_a_sensor_that_says_nothing_in_the_row_in_which_patience_runs_out_is_nam
     heard = (given.line != 1) | (row < ACCEPTED) | (row > ACCEPTED + 5)
     engine = impatient()
     scores = engine.step(Readings(*(column[heard] for column in given)))
-    late = [news for news in scores.news if news.time_ns > START + 1500 * SECOND]  # its first start is accepted at once
+    late = [news for news in scores.news if news.time_ns > START + 1500 * SECOND]  # before that, a new regime
     [update] = [news for news in late if news.incident.unconfirmed and news.phase == "update"]
     assert START + ACCEPTED * SECOND <= update.time_ns <= START + (ACCEPTED + 5) * SECOND
     assert engine.changes(0) == whole.changes(0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from naive import NaiveMachine, Outputs, averaged, golden_input
 
-# Row, surprise, event, state, gate, what both dendrites say, cause: computed by the twin, to be the same for ever, and
+# Row, surprise, event, state, gate, what both dendrites say, cause: computed by the twin, to stay as they are, and
 # by the core, see test_network.py.
 GOLDEN = """
  99  0.000000  0.000000  0.000000  1.000000  0.000000  0.000000  0

@@ -221,7 +221,7 @@ def assert_the_condition_is_the_twins(engine, twin):
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_the_condition_equals_its_naive_twin_when_it_wanders_starts_and_is_frozen(channels, precise):
-    """A machine older than a thousand readings; at 1400 it starts something else, and goes back while it is frozen."""
+    """A machine older than a thousand readings; at 1400 it starts something else, and goes back, frozen."""
     n = 1900
     rng = np.random.default_rng(50 + channels)
     hours = np.sin(np.arange(n)[:, None] / 30 + np.arange(channels)) ** 3  # the last line hardly follows them

@@ -14,7 +14,6 @@ from pipeline.cli import app
 from pipeline.console import views
 from pipeline.engine.engine import Engine
 from pipeline.engine.standing import Trust
-from pipeline.network import parameters
 from pipeline.network.quality import Quality
 from pipeline.records import Machine, Reading, Readings
 from pipeline.storage.journal import Journal
