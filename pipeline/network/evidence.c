@@ -5,6 +5,7 @@
 #include "pipeline/network/params.h"
 
 #define NANOSECONDS_PER_DAY 86400e9
+#define NANOSECONDS_PER_HOUR 3600e9
 
 /* What a line's residual is measured with in a row; squares, in the line's units. */
 struct ruler {
@@ -256,5 +257,7 @@ double sw_evidence_patience(const struct sw_evidence_params *params, const struc
         return sw_most(machine->patience_ns / sw_most(usual_ns, 1.0), 1.0);
     double time = params->patience_days * NANOSECONDS_PER_DAY / sw_most(usual_ns, 1.0);
     double young = sw_most(params->patience_young * rows, params->patience_first);
-    return sw_most(sw_least(sw_least(params->patience, young), time), params->patience_least);
+    double shift = params->patience_hours * NANOSECONDS_PER_HOUR / sw_most(usual_ns, 1.0);
+    double long_enough = sw_most(params->patience, shift); /* a hundred rows a second make no alarm shorter */
+    return sw_most(sw_least(sw_least(long_enough, young), time), params->patience_least);
 }

@@ -42,6 +42,7 @@ struct sw_evidence_params {
     double alarm_memory;        /* an alarm is forgotten with this time constant */
     double regime;              /* rows that more than half of the lines must be off, to be a new regime */
     double patience;            /* rows of alarm until a change is accepted ... */
+    double patience_hours;      /* ... or so many hours, if longer ... */
     double patience_young;      /* ... or this share of the rows that the machine had seen, if fewer ... */
     double patience_first;      /* ... but that share is never fewer than these ... */
     double patience_days;       /* ... or this time, if shorter ... */
