@@ -41,7 +41,7 @@ def test_normal_confirms_a_change_that_was_accepted():
     assert set(scores.state.tolist()) == {MachineState.READY}
 
 
-RULE = MachineRule(sensors={"s1": Sensor(range=(0.0, 200.0))}, alert=Alert(warning=0.98))
+RULE = MachineRule(sensors={"s1": Sensor(range=(0.0, 200.0))}, alert=Alert(warning=0.98, accept_after="5000s"))
 
 
 def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_baseline_when_told():
@@ -49,7 +49,6 @@ def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_
     table[2000:, 1] += 8.0
     engine = engine_of(4, rule=lambda name: RULE)
     engine.step(readings(table[:2000]))
-    engine.fleet.block(0).machine["evidence"]["patience_ns"] = 5e12
     old = engine.fleet.block(0).copy()
     engine.freeze(0)
     engine.repaired(0)
@@ -58,7 +57,6 @@ def test_a_repaired_machine_learns_anew_without_alarms_and_goes_back_to_its_old_
     assert set(scores.state[:90].tolist()) == {MachineState.LEARNING}
     assert not scores.severity[:100].any()
     another = engine_of(4, rule=lambda name: RULE)
-    another.fleet.block(0).machine["evidence"]["patience_ns"] = 5e12
     new = another.step(readings(table[2000:2900], 2000))
     for name in ("score", "severity", "state", "cause"):
         assert np.array_equal(getattr(scores, name), getattr(new, name)), name

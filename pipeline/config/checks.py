@@ -222,6 +222,8 @@ def _state_of(name: str) -> tuple[int, ...]:
 def _check_alert(alert: Alert, environ: Mapping[str, str]) -> Problems:
     for key in ("hold", "close", "escalate"):
         yield from _check_duration(key, getattr(alert, key))
+    if alert.accept_after is not None:
+        yield from _check_duration("accept_after", alert.accept_after)
     for key, score in (("warning", alert.warning), ("critical", alert.critical), ("clear", alert.clear)):
         if not 0 < score <= 1:
             yield key, f"{score} is not a score (above 0, at most 1)"

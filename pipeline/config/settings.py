@@ -111,6 +111,9 @@ class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clear: float = 0.97  # score below which a machine is calm again; 999 of 1,000 healthy rows are
     close: str = "10m"  # how long it is calm before its incident closes; at least 20 sampling intervals
     escalate: str = "8h"  # after which a warning that nobody acknowledged is critical; `0s` never
+    # How long an alarm lasts until it counts as a change (state `changed`) that is not yet confirmed; `0s` never.
+    # Default: 8 h or 2,000 rows, whichever is longer, at most a week, and less while a machine is young.
+    accept_after: str | None = None
 
 
 class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

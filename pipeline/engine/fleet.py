@@ -12,6 +12,7 @@ Pure: snapshots leave as a dictionary of arrays and come back as one; files are 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -308,6 +309,9 @@ class Fleet:
         alert, block = self.rules[slot].alert, self.core.block(slot)
         block.machine["scoring"]["warning"] = alert.warning
         block.machine["scoring"]["critical"] = alert.critical
+        patience_ns = duration_ns(alert.accept_after) if alert.accept_after is not None else 0
+        never = alert.accept_after is not None and not patience_ns
+        block.machine["evidence"]["patience_ns"] = math.inf if never else patience_ns
         for number, line in enumerate(self._own[slot][begin:], begin):
             block.declare(number, self.sensor(line).range)
 
