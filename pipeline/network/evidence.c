@@ -95,6 +95,13 @@ static double reached(const struct sw_params *params, struct sw_line *line, doub
     return level;
 }
 
+/* Rows in which a remembered alarm fades: what a machine does every week is seen again only after a week. */
+static double alarm_memory(const struct sw_evidence_params *params, double usual_ns)
+{
+    double weeks = params->alarm_days * NANOSECONDS_PER_DAY / sw_most(usual_ns, 1.0);
+    return sw_least(sw_most(params->alarm_memory, weeks), params->alarm_most);
+}
+
 /* Set a line's level, and shut or open it. */
 static void decide(const struct sw_evidence_params *params, struct sw_line *line, double level, int64_t features,
                    bool room, bool frozen)
@@ -107,7 +114,7 @@ static void decide(const struct sw_evidence_params *params, struct sw_line *line
     level /= 1.0 + params->wary * sw_most(past, 0.0);
     found->level = sw_most(level, 0.0);
     if (!frozen)
-        found->alarms *= 1.0 - 1.0 / params->alarm_memory;
+        found->alarms *= 1.0 - 1.0 / alarm_memory(params, line->rows.usual_ns);
     if (found->shut) {
         found->shut = level >= params->open_at;
     } else if (level > 1.0 && room && found->calm == 0.0) {

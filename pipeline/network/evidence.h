@@ -39,7 +39,9 @@ struct sw_evidence_params {
     double gate_least;          /* a shut line's sizes learn at this share */
     double recurrence;          /* how fast that share grows with alarms */
     double wary;                /* growth of the limits with each remembered alarm */
-    double alarm_memory;        /* an alarm is forgotten with this time constant */
+    double alarm_memory;        /* an alarm is forgotten with this time constant ... */
+    double alarm_days;          /* ... or this one, if longer ... */
+    double alarm_most;          /* ... but at most so many rows */
     double regime;              /* rows that more than half of the lines must be off, to be a new regime */
     double patience;            /* rows of alarm until a change is accepted ... */
     double patience_hours;      /* ... or so many hours, if longer ... */
