@@ -119,12 +119,14 @@ static double measure_level(const struct sw_condition_params *params, const stru
     int64_t moving = 0;
     for (int64_t i = 0; i < size; i++)
         moving += sw_at(view, i)->condition.spread > 0.0;
+    double agreed = sw_clip((view->machine->rows.oldest - params->agreed) / params->agreed_over, 1.0);
+    agreed = sw_most(agreed, 0.0);
     double fourth = 0.0, squares = 0.0, known = 0.0;
     for (int64_t i = 0; i < size; i++) {
         const struct sw_condition_line *line = &sw_at(view, i)->condition;
         double square = sw_square(sw_least(sw_absolute(line->sigmas), params->clip));
         double off = sw_absolute(line->trace - line->mean);
-        double past = line->worth / (line->worth + params->enough);
+        double past = line->worth / (line->worth + params->enough) * (moving > 1 ? 1.0 - agreed : 1.0);
         double apart = moving > 1 && off > 0.0 ? sw_least(sw_absolute(line->apart) / off, 1.0) : 0.0;
         fourth += square * square;
         squares += square;

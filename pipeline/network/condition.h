@@ -10,8 +10,8 @@
    turned back several times, however many readings that takes. The mean of `trace` readings has 1 / (2 trace - 1) of
    their variance if they have no memory; where it has r times that, n readings are worth n / r^white independent ones.
    A turn of the trace is worth `turn`. What a line's past is worth may rise at once, and falls slowly, so that a fault
-   that begins does not excuse itself. What the other lines do not let expect counts in any case: a load moves all of
-   them as it always does. That a variance from few independent values says little is Student's (1908).
+   that begins does not excuse itself. What the other lines do not let expect counts in any case, and once they
+   are known for long nothing else does: a load moves all of them as it always does. That a variance from few independent values says little is Student's (1908).
 
    The gate is a third factor in the sense of neuromodulated plasticity: Fremaux and Gerstner (2016). */
 #ifndef SW_CONDITION_H
@@ -50,6 +50,8 @@ struct sw_condition_params {
     double turn;       /* independent readings that a turn of the trace is worth */
     double side;       /* deviations on either side of the baseline between which it turns */
     double fade;       /* pace at which the worth of a line's past may fall, in its inverse age */
+    double agreed;     /* readings from which what the other lines let expect counts less ... */
+    double agreed_over; /* ... and within so many more not at all */
     double noise;      /* memory of the noise */
     double far;        /* noises from its baseline at which a line is in another regime ... */
     double regime;     /* ... and rows of alarm after which most lines there are one */

@@ -127,6 +127,8 @@ class Condition(NamedTuple):
     turn: float = 0.5  # independent readings that a turn of the trace is worth
     side: float = 1.5  # deviations on either side of the baseline between which it turns
     fade: float = 1.5  # pace at which the worth of a line's past may fall, in its inverse age
+    agreed: float = 800.0  # readings from which what the other lines let expect counts less ...
+    agreed_over: float = 1200.0  # ... and within so many more not at all
     noise: float = 200.0  # memory of the noise
     far: float = 7.0  # noises from its baseline at which a line is in another regime ...
     regime: float = 30.0  # ... and rows of alarm after which most lines there are one
