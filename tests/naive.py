@@ -742,11 +742,12 @@ class Condition:
     LEVEL_UNIT, LATE_UNIT, GROWTH = 4.8, 0.9, 2.5
     GATE_AT, FAMILIAR, GATE_LEAST = 1.8, 3.0, 0.02
     ENOUGH, LINES = 5.0, 0.25
+    AGREED, AGREED_OVER = 800.0, 1200.0
     REGIME, CALM, LASTS_FROM = 30, 500, 0.6
 
     def step(self, baselines: Sequence[Baseline], t: int, e: float, learn: bool) -> float:
         """State of this row, and its gate; t counts the readings of the oldest channel."""
-        level = self._level(baselines)
+        level = self._level(baselines, t)
         if t > 21:
             T = t - 21.0
             ripe = min(self.AGE_MOST, self.AGE_SHARE * T) if learn else 0.0
@@ -760,13 +761,17 @@ class Condition:
         state = math.sqrt(level / self.LEVEL_UNIT * self.late / self.LATE_UNIT) / growth if t > WARM else 0.0
         return short_of_alarm(state) if self.calm > 0 else state
 
-    def _level(self, baselines: Sequence[Baseline]) -> float:
-        """A distance counts as far as the past of its channel is known, or the other channels do not expect it."""
+    def _level(self, baselines: Sequence[Baseline], t: int) -> float:
+        """A distance counts as far as the past of its channel is known, or the other channels do not expect it.
+
+        The latter alone counts once the channels are known for long.
+        """
         several = len([each for each in baselines if each.spread > 0]) > 1
+        early = 1.0 - clipped((t - self.AGREED) / self.AGREED_OVER, 0.0, 1.0) if several else 1.0
         total = squares = known = 0.0
         for each in baselines:
             z = min(abs(each.z), self.Z_CAP)
-            past = each.worth / (each.worth + self.ENOUGH)
+            past = early * each.worth / (each.worth + self.ENOUGH)
             alone = min(abs(each.apart / each.off()), 1.0) if several and each.off() else 0.0
             total += fourth(z)
             squares += z * z

@@ -11,6 +11,7 @@ import numpy as np
 FORGET = np.array([1.0, 1 / 5, 1 / 40])
 TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75)
 BEYOND = 0.4
+ALARM_MEMORY = 50_000  # rows, of what is sampled more often than every 48 s; 28 days or 10,000 rows else
 WHITE = 1 / (2 * np.array(TAU[:3]) - 1)  # mean square of a membrane that hears white noise of variance 1
 
 
@@ -281,7 +282,7 @@ class NaiveExpectation:
             level = max(*reached, rough) / (1 + 2.5 * math.sqrt(60 / own) + 1000 * (self.d / own) ** 2)
             level /= 1 + 0.1 * max(self.alarms[c] - self.shut[c], 0.0)
             self.level[c] = max(level, 0.0)
-            self.alarms[c] *= 1 - 1e-4 * self.learning
+            self.alarms[c] *= 1 - self.learning / ALARM_MEMORY
             if self.shut[c]:
                 self.shut[c] = level >= 0.6
             elif level > 1 and self.shut.sum() < max(1, self.n // 2):
