@@ -213,7 +213,7 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
         (good[:1000] + b"\1" + good[1001:], "damaged"),
         (good[:-8], "truncated"),
         (b"no block" + good[8:], "not a machine's block"),
-        (good[:4] + b"\2" + good[5:], "version"),
+        (good[:4] + b"\1" + good[5:], "version"),
         (b"", "not a machine's block"),
     ):
         with pytest.raises(BlockError, match=says):
@@ -224,17 +224,23 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("part", "field", "value"),
+    ("record", "part", "field", "value"),
     [
-        ("rows", "size", 4),
-        ("condition", "recruited", 49),
-        ("modes", "recruited", -1),
+        ("machine", "rows", "size", 4),
+        ("machine", "condition", "recruited", 49),
+        ("machine", "modes", "recruited", -1),
+        ("machine", "rhythm", "phase", 48),
+        ("line", "kind", "few", -1),
+        ("line", "kind", "few", lib.SW_FEW + 2),
+        ("line", "kind", "counts", 2),
+        ("line", "kind", "odd", -1),
+        ("line", "quality", "sure", lib.SW_CERTAIN + 1),
     ],
 )
-def test_a_sealed_block_whose_numbers_point_elsewhere_is_refused(part, field, value):
+def test_a_sealed_block_whose_numbers_point_elsewhere_is_refused(record, part, field, value):
     core = core_of(1, 3)
     core.step(*readings(1, 3, 100))
-    core.blocks[0].machine[part][field] = value
+    getattr(core.blocks[0], record)[part][field] = value
     with pytest.raises(BlockError, match="impossible"):
         Block.restored(core.params, core.blocks[0].sealed())
 

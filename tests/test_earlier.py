@@ -1,7 +1,8 @@
-"""Snapshots of earlier formats: what a network of hundreds of arrays had learned goes on in blocks, to the bit.
+"""Snapshots of earlier formats: what was learned is there, and goes on in the blocks of today.
 
 `corpus/format-N.npz` has the arrays of a snapshot of that format, as the last version with them wrote it (older ones
-less what they did not know). With two of them are the readings that came next, and what that version said of them.
+less what they did not know). With three of them are the readings that came next, and what that version said of them;
+`corpus/make.py` made that of format 8, in which a network is blocks already.
 """
 
 import json
@@ -17,17 +18,20 @@ from pipeline.config.settings import Alert, MachineRule, Sensor
 from pipeline.engine.earlier import SnapshotError
 from pipeline.engine.engine import Engine
 from pipeline.engine.fleet import FORMAT, LaterFormatError
+from pipeline.network.block import Block
+from pipeline.network.earlier_block import fields, of
 from pipeline.network.parameters import Params, with_context
 from pipeline.records import Readings
 
 CORPUS = Path(__file__).parent / "corpus"
 SECOND = 1_000_000_000
+NAMES = ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7", "format-8"]
 RULES = {"b": MachineRule(sensors={"s1": Sensor(range=(60.0, 160.0))}, alert=Alert(warning=0.98))}
 
 
 def engine_for(name):
     """An engine as the one that the snapshot is of."""
-    if name == "format-7":
+    if name in ("format-7", "format-8"):
         return Engine(10 * SECOND, 60 * SECOND, rule=lambda machine: RULES.get(machine, MachineRule()))
     return Engine()
 
@@ -41,28 +45,121 @@ def read(name):
     return arrays, Readings(*came) if came else None, said
 
 
-@pytest.mark.parametrize("name", ["format-5", "format-7"])
-def test_a_fleet_goes_on_as_the_version_that_took_the_snapshot_did(name):
+def loudness(score):
+    """A score as the network has it: 1 is one of 0.99."""
+    return -np.log10(1.0 - score) / 2.0
+
+
+@pytest.mark.parametrize("name", ["format-5", "format-7", "format-8"])
+def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
+    """Rows are the same, and alarms but for those that this version holds while a sensor is masked for nonsense.
+
+    How loud they are differs as this version differs: by no more than that of machines of `make.py` that lived under
+    this version from the beginning, which is at most 0.31, and whose median is up to 0.21.
+    """
     arrays, came, said = read(name)
     engine = engine_for(name)
     engine.fleet.restore(arrays)
     scores = engine.step(came)
-    for field, column in said.items():
-        mine = getattr(scores, field)
-        if column.dtype.kind == "f":  # how large a power is depends on the C library
-            np.testing.assert_allclose(mine, column, rtol=1e-12, atol=1e-15, err_msg=field)
-        else:
-            assert np.array_equal(mine, column), field
-    assert (scores.severity > 0).any() == (name == "format-7")
+    for field in ("slot", "time_ns"):
+        assert np.array_equal(getattr(scores, field), said[field])
+    alarms, alarmed = scores.severity > 0, said["severity"] > 0
+    assert not (alarms & ~alarmed & (said["masked"] == 0)).any()
+    assert (alarmed & ~alarms).sum() <= 0.2 * alarmed.sum(), "nor is it deaf"
+    doubted = np.isin(said["slot"], said["slot"][said["masked"] > 0])
+    off = np.abs(loudness(scores.score) - loudness(said["score"]))[~doubted]
+    assert off.max() < 0.3
+    assert np.median(off) < 0.05
 
 
-def test_what_was_kept_of_a_repaired_machine_and_its_frozen_neighbour_are_there():
-    engine = engine_for("format-7")
-    engine.fleet.restore(read("format-7")[0])
+def blocks_as_written(whole, name):
+    """Records of the machine and of the lines of each block, and the bytes behind them, without the reader."""
+    layout = json.loads(whole["layout"].tobytes())
+    stored, begin = whole[name].tobytes(), 0
+    while begin < len(stored):
+        found, at = {}, begin
+        for part in ("header", "machine", "line"):
+            size, fields = layout[part]
+            kind = np.dtype(
+                {
+                    "names": [path for path, *_ in fields],
+                    "formats": [(type_, tuple(shape)) for _, type_, shape, _ in fields],
+                    "offsets": [offset for *_, offset in fields],
+                    "itemsize": size,
+                }
+            )
+            count = int(found["header"]["lines"][0]) if part == "line" else 1
+            found[part] = np.frombuffer(stored, kind, count, at)
+            at += count * size
+        begin += int(found["header"]["bytes"][0])
+        yield found, stored[at:begin]
+
+
+def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_begins_with_what_is_known():
+    arrays, *_ = read("format-8")
+    fleet = engine_for("format-8").fleet
+    fleet.restore(arrays)
+    slots = [*range(len(fleet.machines))]
+    blocks = [*(fleet.block(slot) for slot in slots), *(fleet.kept[slot] for slot in sorted(fleet.kept))]
+    written = [*blocks_as_written(arrays, "blocks"), *blocks_as_written(arrays, "kept.blocks")]
+    for (old, behind), block in zip(written, blocks, strict=True):
+        for part, records in (("machine", np.array([block.machine])), ("line", block.line)):
+            for path in old[part].dtype.names:
+                assert np.array_equal(of(records, tuple(path.split("."))), old[part][path]), path
+        assert block.memory.tobytes().endswith(behind), "the matrices"
+        assert block.header["parameters"] == old["header"]["parameters"][0]
+        fresh, line = Block.fresh(fleet.core.params, block.lines), old["line"]
+        new = set(fields(block.line.dtype)) - {tuple(path.split(".")) for path in line.dtype.names}
+        known = {
+            ("kind", "value"): line["expectation.value"],
+            ("quality", "elsewhere"): line["quality.longest"],
+            ("condition", "worth"): line["rows.age"],
+            ("condition", "spread"): line["value.variance"],
+            ("condition", "wander"): line["condition.variance"],
+        }
+        for path in new - {("condition", "noise")}:
+            assert np.array_equal(of(block.line, path), known.get(path, of(fresh.line, path))), path
+        least = 0.78 * line["activity.change"] ** 2  # of bell-shaped steps; more if they are rare
+        assert (block.line["condition"]["noise"] >= least).all()
+        assert block.machine["rhythm"] == fresh.machine["rhythm"]
+
+
+def damaged(stored, how):
+    """Bytes of blocks that are not what was written."""
+    return {
+        "damaged": stored[:5_000] + bytes([stored[5_000] ^ 1]) + stored[5_001:],
+        "truncated": stored[:-8],
+        "left over": stored + bytes(8),
+        "another version": stored[:4] + b"\2" + stored[5:],
+        "not a machine's block": b"no block" + stored[8:],
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["damaged", "truncated", "left over", "another version", "not a machine's block"])
+@pytest.mark.parametrize("path", ["blocks", "kept.blocks"])
+def test_blocks_of_format_1_that_are_not_as_they_were_written_are_refused(path, how):
+    arrays, *_ = read("format-8")
+    arrays[path] = np.frombuffer(damaged(arrays[path].tobytes(), how), np.uint8)
+    with pytest.raises(SnapshotError, match=how):
+        engine_for("format-8").fleet.restore(arrays)
+
+
+@pytest.mark.parametrize("path", ["blocks", "kept.blocks", "incident_machines.open"])
+def test_a_snapshot_of_format_8_lacks_nothing(path):
+    arrays, *_ = read("format-8")
+    del arrays[path]
+    with pytest.raises(SnapshotError, match=path):
+        engine_for("format-8").fleet.restore(arrays)
+
+
+@pytest.mark.parametrize(("name", "frozen"), [("format-7", "lone"), ("format-8", "frozen")])
+def test_what_was_kept_of_a_repaired_machine_and_its_frozen_neighbour_are_there(name, frozen):
+    engine = engine_for(name)
+    engine.fleet.restore(read(name)[0])
     slots = {machine.name: slot for slot, machine in enumerate(engine.fleet.machines)}
-    assert [engine.fleet.has_baseline(slots[name]) for name in ("wide", "b", "lone")] == [False, True, False]
-    assert [engine.fleet.frozen(slots[name]) for name in ("wide", "b", "lone")] == [False, False, True]
-    assert len(engine.fleet.lines_of(slots["wide"])) == 18, "more than one cohort"
+    assert [own for own, slot in slots.items() if engine.fleet.has_baseline(slot)] == ["b"]
+    assert [own for own, slot in slots.items() if engine.fleet.frozen(slot)] == [frozen]
+    assert len(engine.fleet.lines_of(slots["wide"])) > 16, "more than one cohort"
     before = engine.fleet.block(slots["b"]).copy()
     engine.rollback(slots["b"])
     known = engine.fleet.block(slots["b"]).line["expectation"]["own"]
@@ -71,7 +168,7 @@ def test_what_was_kept_of_a_repaired_machine_and_its_frozen_neighbour_are_there(
     assert engine.fleet.memory.examples([slots["b"]]) == {"bearing": 1}
 
 
-@pytest.mark.parametrize("name", ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7"])
+@pytest.mark.parametrize("name", NAMES)
 def test_what_was_read_is_written_in_today_s_format_and_is_the_same_again(name):
     first, second = engine_for(name), engine_for(name)
     first.fleet.restore(read(name)[0])

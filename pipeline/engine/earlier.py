@@ -7,17 +7,18 @@ as in a machine that has seen nothing. Formats 2 to 7 are read; from 8 on a snap
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.network import earlier_block
 from pipeline.network._core import lib
 from pipeline.network.block import Block, BlockError
+from pipeline.network.earlier_block import Path, fields, of
 
 Array = NDArray[Any]
-Path = tuple[str, ...]
 OLDEST = 2  # that is read
 RESOLUTION_SINCE = 5  # the format that knows how finely a sensor speaks, and how often it moves
 SETTLED_SINCE = 6  # the format that knows from how many rows a sensor's mean is known
@@ -46,15 +47,6 @@ class Names(NamedTuple):
     def own(self, slot: int) -> list[int]:
         """Lines of a machine."""
         return [line for line, (other, _) in enumerate(self.lines) if other == slot]
-
-
-def fields(kind: np.dtype[Any], path: Path = ()) -> Iterator[Path]:
-    """The path of every field of a record that has no fields of its own."""
-    if kind.names is None:
-        yield path
-        return
-    for name in kind.names:
-        yield from fields(kind[name], (*path, name))
 
 
 def line_array(path: Path) -> str:
@@ -94,7 +86,7 @@ class Reader:
         own = self._names.own(slot)
         count = len(own)
         block = Block.fresh(self._params, self._room_for(count))
-        for path in fields(block.line.dtype):
+        for path in fields(earlier_block.earlier("line")):
             columns = COMMON if path[0] in ("rank", "rarity") else EVERY
             self._fill(line_array(path), own, of(block.line, path)[:count], columns)
         for path in fields(block.context.dtype) if len(block.context) else ():
@@ -102,7 +94,7 @@ class Reader:
             self._fill(context_array(path), own, of(block.context, path)[:count], columns)
         if not len(block.context) and len(self._arrays.get("lines.context.membrane", ())):
             raise SnapshotError("snapshot of a network with the context population")
-        for path in fields(block.machine.dtype):
+        for path in fields(earlier_block.earlier("machine")):
             if path != ("frozen",):
                 inside = of(block.machine, path[:-1])
                 whole = np.array([inside[path[-1]]])
@@ -115,6 +107,7 @@ class Reader:
         if self._names.format < SETTLED_SINCE:
             known = block.line["expectation"]
             known["settled"][:count] = (known["own"] - known["given"])[:count]
+        earlier_block.begin_new_fields(block)
         try:
             return Block.of_any(self._params, block.sealed())
         except BlockError as error:
@@ -164,13 +157,6 @@ class Reader:
                 getattr(cohort, name)[:features, : square.shape[1]] = square
             saved = self._rows("lines.drift.weights", mates)[:, :features]
             cohort.drift[: len(mates), : saved.shape[1]] = saved
-
-
-def of(records: Any, path: Path) -> Any:
-    """The field of records at a path."""
-    for name in path:
-        records = records[name]
-    return records
 
 
 def blocks(

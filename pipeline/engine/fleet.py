@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipeline.config.settings import Limits, MachineRule, Sensor, duration_ns
 from pipeline.engine import earlier, incidents, recognition
 from pipeline.engine.earlier import SnapshotError
-from pipeline.network import prior
+from pipeline.network import earlier_block, prior
 from pipeline.network._core import lib
 from pipeline.network.binding import Core, Said
 from pipeline.network.block import Block, BlockError
@@ -32,7 +32,8 @@ from pipeline.records import Ints, Machine, Readings
 
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
-FORMAT = 8  # of a snapshot; raised when a field changes its meaning
+Read = Callable[[Any, bytes, int], list[Block]]
+FORMAT = 9  # of a snapshot; raised when a field changes its meaning
 UNKNOWN = Sensor()  # one that the configuration does not name
 
 
@@ -448,12 +449,13 @@ class Fleet:
             self.add_machine(Machine(name, tuple((key, value) for key, value in tags)))
         for slot, sensor in names.lines:
             self.add_line(slot, sensor)
-        if names.format < FORMAT:
+        if names.format <= earlier.NEWEST:
             blocks, self.kept = earlier.blocks(self.core.params, arrays, names, room_for)
         else:
-            blocks = self._unpacked(arrays, "blocks", len(self.machines))
+            read = Block.unpacked if names.format == FORMAT else earlier_block.unpacked
+            blocks = self._unpacked(read, arrays, "blocks", len(self.machines))
             slots = arrays.get("kept.slots", np.zeros(0, np.int64)).tolist()
-            self.kept = dict(zip(slots, self._unpacked(arrays, "kept.blocks", len(slots)), strict=True))
+            self.kept = dict(zip(slots, self._unpacked(read, arrays, "kept.blocks", len(slots)), strict=True))
         for slot, block in [*enumerate(blocks), *self.kept.items()]:
             if not 0 <= slot < len(self.machines) or not block.fits(self.core.params, len(self._own[slot])):
                 raise SnapshotError("snapshot: a machine has other sensors, or a network of other parameters")
@@ -471,10 +473,10 @@ class Fleet:
                 self._priors[slot] = None
         self._waiting.clear()
 
-    def _unpacked(self, arrays: dict[str, Array], name: str, count: int) -> list[Block]:
+    def _unpacked(self, read: Read, arrays: dict[str, Array], name: str, count: int) -> list[Block]:
         """The blocks that `packed` wrote; raises SnapshotError where these are not so many."""
         try:
-            return Block.unpacked(self.core.params, arrays[name].tobytes(), count) if count else []
+            return read(self.core.params, arrays[name].tobytes(), count) if count else []
         except (BlockError, KeyError) as error:
             raise SnapshotError(f"snapshot, {name}: {error}") from None
 
@@ -482,7 +484,7 @@ class Fleet:
         """Take over what incidents were to machines and lines; what an older format did not know stays as it is."""
         for path, leaf in leaves(self.state):
             saved = arrays.get(path)
-            if saved is None and format_ < FORMAT:
+            if saved is None and format_ <= earlier.NEWEST:
                 continue
             own = leaf[: self._used(path)]
             if saved is None or saved.dtype != own.dtype or saved.ndim != own.ndim or len(saved) != len(own):

@@ -228,7 +228,9 @@ static bool is_possible_line(const struct sw_line *line)
     return from_to(line->levels.common.recruited, 0, SW_NEURONS) &&
            from_to(line->pattern.common.recruited, 0, SW_NEURONS) &&
            from_to(line->changes.common.recruited, 0, SW_NEURONS) && from_to(line->modes.winner, 0, SW_MODES - 1) &&
-           from_to(line->evidence.witness, 0, SW_MEMBRANES - 1) && from_to(line->quality.unit, -SW_UNITS, SW_UNITS);
+           from_to(line->evidence.witness, 0, SW_MEMBRANES - 1) && from_to(line->quality.unit, -SW_UNITS, SW_UNITS) &&
+           from_to(line->quality.sure, SW_DOUBTFUL, SW_CERTAIN) && from_to(line->kind.few, 0, SW_FEW + 1) &&
+           from_to(line->kind.counts, 0, 1) && from_to(line->kind.odd, 0, 1);
 }
 
 static bool is_possible(const struct sw_view *view)

@@ -14,7 +14,7 @@
 
 enum {
     SW_MAGIC = 0x424e5753,  /* "SWNB" */
-    SW_FORMAT = 1,          /* raised when a field changes its meaning or its place */
+    SW_FORMAT = 2,          /* raised when a field changes its meaning or its place */
     SW_MOST_LINES = 4096    /* of a machine */
 };
 

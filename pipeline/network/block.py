@@ -6,6 +6,7 @@ line of the machine, in order of their numbers. Nothing here describes a field a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -110,16 +111,7 @@ class Block:
     @classmethod
     def unpacked(cls, params: Any, stored: bytes, count: int) -> list[Block]:
         """So many machines that were sealed, one after the other; raises BlockError where it is not they."""
-        blocks, begin, header = [], 0, record("header")
-        for _ in range(count):
-            if len(stored) - begin < header.itemsize:
-                raise BlockError(WRONG[lib.SW_OTHER_SIZE])
-            size = int(np.frombuffer(stored, header, 1, begin)[0]["bytes"])
-            blocks.append(cls.of_any(params, stored[begin : begin + size]))
-            begin += size
-        if begin != len(stored):
-            raise BlockError("bytes left over after the last machine")
-        return blocks
+        return [cls.of_any(params, one) for one in separate(stored, count)]
 
     @classmethod
     def restored(cls, params: Any, stored: bytes) -> Block:
@@ -252,3 +244,16 @@ def room(params: Any, lines: int) -> NDArray[np.uint64]:
     if size == 0:
         raise ValueError(f"a machine cannot have {lines} lines")
     return np.zeros(size // 8, np.uint64)
+
+
+def separate(stored: bytes, count: int) -> Iterator[bytes]:
+    """The bytes of so many blocks of any format, one after the other; raises BlockError where it is not they."""
+    begin, header = 0, record("header")
+    for _ in range(count):
+        if len(stored) - begin < header.itemsize:
+            raise BlockError(WRONG[lib.SW_OTHER_SIZE])
+        size = int(np.frombuffer(stored, header, 1, begin)[0]["bytes"])
+        yield stored[begin : begin + size]
+        begin += size
+    if begin != len(stored):
+        raise BlockError("bytes left over after the last machine")

@@ -204,7 +204,7 @@ static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_
             line->asked = 0;
         level[k] = line->level[machine->phase[k]];
     }
-    double f = (double)(time_ns - machine->middle_ns) / (double)HOUR_NS;
+    double f = (double)sw_since(machine->middle_ns, time_ns) / (double)HOUR_NS;
     double low = INFINITY, high = -INFINITY, middle = 0.0;
     for (int k = 0; k < SW_PHASES - 1; k++) {
         double at = level[k] + f * (level[k + 1] - level[k]);
