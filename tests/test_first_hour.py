@@ -49,7 +49,7 @@ class Background:
 
 @pytest.mark.servers
 def test_from_live_traffic_to_an_alarm_that_was_answered(tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB):
-    plant = ("simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "4", "--rate", "20")
+    plant = ("simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "4", "--rate", "40")
     with Background(*plant, folder=tmp_path, name="plant"):
         # init: from what is heard to a configuration that check accepts.
         told = spikewatch("init", "--url", mosquitto.url, "--seconds", "4", folder=tmp_path)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from machines import accept, counters, machine_with_modes, present
 
+from pipeline.config.settings import Alert, MachineRule
 from pipeline.engine.engine import Engine
 from pipeline.engine.scoring import MachineState
 from pipeline.records import MAX_MAGNITUDE, Machine, Readings
@@ -196,7 +197,8 @@ def test_after_a_lasting_change_of_a_sensor_a_fault_of_the_same_sensor_is_held(s
     table = np.outer(load, np.arange(1.0, 7.0)) + 0.2 * rng.normal(size=(rows, 6))
     table[3_000:, 2] += 0.9 * load[3_000:]  # it follows the load by 1.3 of what it did
     table[7_500:7_800, 2] += 3.0
-    _, scores = scores_of(table)
+    impatient = MachineRule(alert=Alert(accept_after="2000s"))
+    _, scores = scores_of(table, Engine(rule=lambda name: impatient))
     assert (scores.severity[6_500:7_500] > 0).mean() < 0.02
     assert (scores.severity[7_500:7_800] > 0).mean() > 0.9
 

@@ -154,7 +154,7 @@ def test_a_bad_sensor_is_masked_after_its_alarm_which_lasts_until_it_is_good(kin
     given = broken(kind, rows=3400)
     scores = engine_of(4).step(given)
     rows = masked(scores, 1)
-    assert alarms(scores, 2000, int(rows[0])) > 15
+    assert alarms(scores, 2000, int(rows[0])) > 10
     assert len(rows) > 950  # of the 1,100 in which it is broken
     assert all(len(masked(scores, line)) == 0 for line in (0, 2, 3))
     assert alarms(scores, 2100, 3100) > 850

@@ -126,9 +126,7 @@ def of_a_change(rows=7000):
 
 def until_accepted(engine, table):
     """Live until patience, of 2,000 rows in alarm, has run out, and 200 rows more; returns how many those are."""
-    engine.step(readings(table[: CHANGE - 100]))
-    engine.apply(Command("normal", Machine("m"), "", "anna", "cli", START))  # a new regime, at row 243
-    engine.step(readings(table[CHANGE - 100 : CHANGE + 2000], CHANGE - 100))
+    engine.step(readings(table[: CHANGE + 2000]))
     assert not engine.changes(0).lasting
     for row in range(CHANGE + 2000, len(table), 100):
         engine.step(readings(table[row : row + 100], row))

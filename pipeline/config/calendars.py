@@ -92,7 +92,7 @@ def days_of(text: str) -> tuple[int, ...]:
     if text[:1].isdigit() or not text.replace("-", "").isalnum():
         raise CalendarError(f"{text[:40]!r} is neither a date nor a country ({right})")
     if importlib.util.find_spec("holidays") is None:
-        raise CalendarError("a code needs the package holidays (pip install 'spikewatch[holidays]'; or give dates)")
+        raise CalendarError("a code needs the package holidays (pip install holidays; or give dates)")
     import holidays  # here, as most plants name none, and it takes a third of a second
 
     country, _, part = text.partition("-")

@@ -21,9 +21,12 @@ class Reasons:
         self._fleet = fleet
         self._weights = (params.weights, params.weights_alone)
 
-    def of(self, entry: Any, voice: int) -> int:
-        """The reasons for which a reading, an entry of the account, has its part in the score of a row."""
-        alone = len(self._fleet.lines_of(self._fleet.lines[int(entry["line"])][0])) == 1
+    def of(self, entry: Any, voice: int, lines: int) -> int:
+        """The reasons for which a reading, an entry of the account, has its part in the score of a row.
+
+        `lines`: of the machine when the row closed.
+        """
+        alone = lines == 1
         share = explanation.populations(self._weights[alone], entry["rarity"].tolist())
         clear = float(entry["dendrite"]) >= explanation.CLEAR
         return explanation.reasons(voice, int(entry["witness"]), share, clear, alone)
@@ -38,14 +41,14 @@ class Reasons:
         blamed = np.flatnonzero(told.line == scores.cause[rows][told.row])
         found = dict(zip(told.row[blamed].tolist(), blamed.tolist(), strict=True))
         said = []
-        columns = (scores.cause[rows], scores.voice[rows], scores.lasted_ns[rows])
-        for row, (cause, voice, lasted_ns) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
+        columns = (scores.cause[rows], scores.voice[rows], scores.lasted_ns[rows], scores.lines[rows])
+        for row, (cause, voice, lasted_ns, lines) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
             one = found.get(row)
             if one is None:  # no line with a reading is to blame
                 nothing, reasons = math.nan, explanation.reasons(voice, lib.SW_LONG)
                 quoted = Quoted(nothing, nothing, nothing, reasons, lasted_ns)
             else:
                 value, low, high = (float(column[one]) for column in (told.value, told.low, told.high))
-                quoted = Quoted(value, low, high, self.of(scores.account[entry[one]], voice), lasted_ns)
+                quoted = Quoted(value, low, high, self.of(scores.account[entry[one]], voice, lines), lasted_ns)
             said.append(self.sentence(cause, quoted))
         return said

@@ -148,8 +148,9 @@ class Tracker:
         """Take the readings of a row in alarm into the incident of its machine."""
         lines, quotes, readings = self._fleet.state.incident_lines, alarms.quotes, alarms.readings[number]
         voice, time_ns = int(scores.voice[number]), int(scores.time_ns[number])
+        count = int(scores.lines[number])
         for one in incidents.gather(lines, quotes, readings, time_ns, pause_ns).tolist():
-            lines.reasons[quotes.line[one]] = self._reasons.of(scores.account[alarms.entry[one]], voice)
+            lines.reasons[quotes.line[one]] = self._reasons.of(scores.account[alarms.entry[one]], voice, count)
         scores.lasted_ns[number] = incidents.lasted_ns(lines, int(scores.cause[number]))
         entries = scores.account[alarms.entry[readings]]
         recognition.gather(self._fleet.state.recognition_lines, entries, quotes.share[readings])

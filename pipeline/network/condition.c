@@ -27,14 +27,14 @@ void sw_condition_follow(const struct sw_condition_params *params, struct sw_con
     line->sigmas = seen > 20.0 ? sigmas : 0.0;
 }
 
-void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
-                        double before, double value)
+void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, bool frozen,
+                        double seen, double before, double value)
 {
-    if (seen == 0.0)
+    if (seen == 0.0 || frozen)
         return;
     double square = 0.5 * sw_square(value - before);
-    if (seen > params->trace) /* a jump is no noise */
-        square = sw_least(square, 9.0 * line->noise + 1e-12);
+    if (seen > params->trace) /* a jump is no noise; yet what was still may begin to move */
+        square = sw_least(square, 9.0 * line->noise + 0.01 * line->spread);
     line->noise += (square - line->noise) / sw_least(seen, params->noise);
 
     double off = line->trace - line->mean, limit = params->side * sw_square_root(line->wander);
@@ -190,7 +190,11 @@ bool sw_condition_moved(const struct sw_condition_params *params, const struct s
         far += sw_absolute(line->trace - line->mean) > params->far * sw_square_root(line->noise);
     }
     machine->elsewhere = alarms && 2 * far > view->machine->rows.size ? machine->elsewhere + 1.0 : 0.0;
-    return machine->elsewhere > params->regime;
+    if (!(machine->elsewhere > params->regime))
+        return false;
+    machine->elsewhere = 0.0;
+    machine->quiet = params->quiet;
+    return true;
 }
 
 void sw_condition_accept_line(struct sw_condition_line *line)

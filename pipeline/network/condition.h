@@ -54,7 +54,8 @@ struct sw_condition_params {
     double agreed_over; /* ... and within so many more not at all */
     double noise;      /* memory of the noise */
     double far;        /* noises from its baseline at which a line is in another regime ... */
-    double regime;     /* ... and rows of alarm after which most lines there are one */
+    double regime;     /* ... and rows of alarm after which most lines there are one ... */
+    double quiet;      /* ... and rows without alarm until the state there may be one again */
     double lines;      /* power of the number of lines by which their distances are divided */
 };
 
@@ -83,6 +84,7 @@ struct sw_condition_machine {
     double late;                          /* membrane of the lateness, in usual latenesses */
     double gate;                          /* 1 learns fully, `gate_least` protects the baseline */
     double elsewhere;                     /* rows in alarm in which most lines were in another regime */
+    double quiet;                         /* rows without alarm until its state may be one, after such a regime */
 };
 
 void sw_condition_init_line(struct sw_condition_line *line);
@@ -93,8 +95,8 @@ void sw_condition_follow(const struct sw_condition_params *params, struct sw_con
                          double elapsed, double value, double unsure);
 
 /* Learn from a reading what the line's past is worth. `before`: the reading before it. */
-void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
-                        double before, double value);
+void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, bool frozen,
+                        double seen, double before, double value);
 
 /* Take in what the others do not let expect of a line. */
 void sw_condition_compare(const struct sw_condition_params *params, struct sw_condition_line *line, double off);

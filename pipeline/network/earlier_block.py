@@ -20,7 +20,7 @@ from pipeline.network.block import WRONG, Block, BlockError, record, separate
 Path = tuple[str, ...]
 FORMAT = 1  # of blocks that are read here
 SINCE = {  # fields that came after it, or whole records
-    "machine": ("rhythm", "condition.elsewhere"),
+    "machine": ("rhythm", "condition.elsewhere", "condition.quiet"),
     "line": (
         *("kind", "rhythm", "quality.sure", "quality.rest", "quality.elsewhere", "quality.rests", "quality.rested"),
         *("condition.spread", "condition.wander", "condition.noise", "condition.turns", "condition.side"),

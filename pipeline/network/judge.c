@@ -289,12 +289,14 @@ static bool watch(const struct sw_params *params, const struct sw_view *view, do
         accept(params, view, params->evidence.open_at);
     else if (moved) /* how the lines lie to each other there has yet to be seen */
         accept_condition(view);
-    if (outlasted || moved) {
+    if (outlasted) {
         machine->calm = params->evidence.calm;
         accepted = true;
     } else if (machine->calm > 0.0 && state < 1.0) {
         machine->calm -= 1.0;
     }
+    if (view->machine->condition.quiet > 0.0 && state < 1.0)
+        view->machine->condition.quiet -= 1.0;
     return accepted;
 }
 
@@ -412,7 +414,7 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     if (size > 1 && oldest < machine->evidence.given)
         strange = 0.0; /* its kind says what is normal, which its own short past cannot: a new mode is no fault */
     machine->drift.drifting = is_drifting(params, view);
-    if (machine->evidence.calm > 0.0)
+    if (machine->evidence.calm > 0.0 || machine->condition.quiet > 0.0)
         strange = sw_evidence_short_of_alarm(strange);
     row->state = strange;
     row->accepted = false;

@@ -131,7 +131,8 @@ class Condition(NamedTuple):
     agreed_over: float = 1200.0  # ... and within so many more not at all
     noise: float = 200.0  # memory of the noise
     far: float = 7.0  # noises from its baseline at which a line is in another regime ...
-    regime: float = 30.0  # ... and rows of alarm after which most lines there are one
+    regime: float = 30.0  # ... and rows of alarm after which most lines there are one ...
+    quiet: float = 500.0  # ... and rows without alarm until the state there may be one again
     lines: float = 0.25  # power of the number of lines by which their distances are divided
 
 

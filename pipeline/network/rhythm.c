@@ -198,6 +198,7 @@ static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_
     for (int k = 0; k < SW_PHASES; k++) {
         if (line->visits[machine->phase[k]] == 0) {
             line->near = line->z = line->slow = line->usual = 0.0f;
+            line->asked = 0;
             return;
         }
         if (line->visits[machine->phase[k]] < params->asked)

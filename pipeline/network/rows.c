@@ -85,7 +85,8 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
         sw_coupling_follow(&params->coupling, &line->coupling, seen, elapsed, felt->sigmas);
         double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
         sw_condition_follow(&params->condition, &line->condition, seen, elapsed, value, unsure);
-        sw_condition_study(&params->condition, &line->condition, seen, line->expectation.value, value);
+        sw_condition_study(&params->condition, &line->condition, machine->frozen, seen, line->expectation.value,
+                           value);
     }
     sw_expectation_follow(&line->expectation, seen, elapsed, value);
     bool deaf = machine->frozen || line->quality.masked || line->kind.odd;
