@@ -563,10 +563,10 @@ class Baseline:
     def begin(self, x: float) -> None:
         self.ly = self.reference.mean = self.before = x
 
-    def step(self, x: float, q: int, e: float) -> None:
+    def step(self, x: float, q: int, e: float, learn: bool) -> None:
         self.ly = averaged(self.ly, x, min(q + 1.0, self.TAU), e)
         self.z = self.off() / self.reference.deviation() if q > 20 else 0.0
-        if q > 0:
+        if q > 0 and learn:
             self._listen(x, q)
             self._turn()
             self._value_the_past(q)
@@ -578,7 +578,7 @@ class Baseline:
     def _listen(self, x: float, q: int) -> None:
         square = (x - self.before) ** 2 / 2.0
         if q > self.TAU:
-            square = min(square, 9.0 * self.noise + 1e-12)
+            square = min(square, 9.0 * self.noise + 0.01 * self.spread)
         self.noise = averaged(self.noise, square, min(q, self.NOISE))
 
     def _turn(self) -> None:
@@ -653,7 +653,7 @@ class Channel:
         self.spikes = bank_spikes + self.encoder.step(x, q, e, learn)
         own = [a_range, a_value, a_activity, a_silence]
         evolving, a_persistence = self._evolve(own, q, learn)
-        self.baseline.step(x, q, e)
+        self.baseline.step(x, q, e, learn)
         context = self.context.step(x, q, e, learn) if self.context else [0.0] * len(POPULATIONS[CONTEXT:])
         self.readings += 1
         return [*own, *evolving, a_persistence, 0.0, *context]
@@ -734,7 +734,7 @@ class Condition:
     gate: float = 1.0
     alarm: int = 0  # rows in alarm
     elsewhere: int = 0  # of these running, rows in which most channels were far from their references
-    calm: int = 0  # rows without alarm until a new regime is told as any other
+    quiet: int = 0  # rows without alarm until the state in a new regime may be an alarm
 
     NEURONS = 48
     AGE_SHARE, AGE_MOST = 0.5, 3000.0
@@ -743,7 +743,7 @@ class Condition:
     GATE_AT, FAMILIAR, GATE_LEAST = 1.8, 3.0, 0.02
     ENOUGH, LINES = 5.0, 0.25
     AGREED, AGREED_OVER = 800.0, 1200.0
-    REGIME, CALM, LASTS_FROM = 30, 500, 0.6
+    REGIME, QUIET, LASTS_FROM = 30, 500, 0.6
 
     def step(self, baselines: Sequence[Baseline], t: int, e: float, learn: bool) -> float:
         """State of this row, and its gate; t counts the readings of the oldest channel."""
@@ -759,7 +759,7 @@ class Condition:
         self.gate = max(self.GATE_LEAST, 1.0 / (1.0 + fourth(both / self.GATE_AT))) if t > SETTLE else 1.0
         growth = 1.0 + self.GROWTH * math.log10(max(t, 1000.0) / 1000.0)
         state = math.sqrt(level / self.LEVEL_UNIT * self.late / self.LATE_UNIT) / growth if t > WARM else 0.0
-        return short_of_alarm(state) if self.calm > 0 else state
+        return short_of_alarm(state) if self.quiet > 0 else state
 
     def _level(self, baselines: Sequence[Baseline], t: int) -> float:
         """A distance counts as far as the past of its channel is known, or the other channels do not expect it.
@@ -791,9 +791,9 @@ class Condition:
                 each.accept()
             for neuron in self.population.neurons:
                 neuron.born = -math.inf
-            self.late, self.gate, self.alarm, self.calm = 0.0, 1.0, 0, self.CALM
-        elif self.calm > 0 and state < 1.0:
-            self.calm -= 1
+            self.late, self.gate, self.alarm, self.elsewhere, self.quiet = 0.0, 1.0, 0, 0, self.QUIET
+        if self.quiet > 0 and state < 1.0:
+            self.quiet -= 1
 
 
 @dataclass(frozen=True)
