@@ -76,3 +76,13 @@ def test_sensors_that_come_to_rest_with_their_machine_are_not_surely_stuck():
     engine = engine_of(4)
     engine.step(readings(table[:3690]))
     assert (engine.fleet.block(0).line["quality"]["sure"] == 0).all()
+
+
+def test_a_level_never_seen_that_is_said_to_be_normal_is_no_alarm_any_more():
+    table = running(7000, 3)
+    table[6000:6100, 2] = 7.0  # while its machine does not change what it does
+    engine = engine_of(3)
+    assert engine.step(readings(table[:6050])).severity[-1] > 0
+    engine.normal(0)
+    assert not engine.step(readings(table[6050:6100], 6050)).severity.any()
+    assert engine.fleet.block(0).line["kind"]["few"][2] == 3

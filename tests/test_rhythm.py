@@ -150,3 +150,14 @@ def test_a_shift_of_friday_evening_off_is_learned():
     score, _ = scores(time_ns, values)
     friday = (week >= 4 * 24 + 18) & (week < 5 * 24) & (hours >= 3 * 168)
     assert (score[friday] >= 0.99).mean() < 0.02
+
+
+def test_a_night_that_is_said_to_be_normal_is_no_alarm_any_more():
+    time_ns, values = days(38, 12, 5)
+    begin = 30 * 288
+    values[begin + 12 : begin + 60] += 12.0  # from one to five
+    engine = engine_of(1)
+    first, rest = slice(0, begin + 30), slice(begin + 30, begin + 60)
+    assert engine.step(rows_of(time_ns[first], values[first])).severity[-1] > 0
+    engine.normal(0)
+    assert not engine.step(rows_of(time_ns[rest], values[rest])).severity.any()

@@ -467,14 +467,17 @@ void sw_judge_confirm(const struct sw_params *params, const struct sw_view *view
 {
     for (int64_t i = 0; i < view->machine->rows.size; i++) {
         struct sw_line *line = sw_at(view, i);
-        if (line->quality.masked && line->quality.verdict != SW_MISSING) {
+        if ((line->quality.masked && line->quality.verdict != SW_MISSING) || line->kind.odd) { /* it was not heard */
             sw_expectation_believe(&line->expectation);
             line->evidence.shut = 1;
             line->condition.trace = line->expectation.value;
         }
         sw_quality_trust(&line->quality);
+        sw_kind_accept(&line->kind);
+        if (sw_rhythm_level(&params->rhythm, &line->rhythm, view->machine->rows.size) > params->evidence.open_at)
+            sw_rhythm_accept(&line->rhythm);
         line->evidence.calm = 0.0;
     }
     accept(params, view, params->evidence.open_at);
-    view->machine->evidence.calm = 0.0;
+    view->machine->evidence.calm = view->machine->condition.quiet = 0.0;
 }

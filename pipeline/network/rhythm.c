@@ -279,6 +279,12 @@ double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_r
     return sw_least(params->rarity * sw_square_root(fast) / allowed(params, line, lines), params->rarest);
 }
 
+void sw_rhythm_accept(struct sw_rhythm_line *line)
+{
+    line->near = line->z = line->slow = line->predicted = 0.0f;
+    line->known = line->sure = 0;
+}
+
 double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
 {
     if (!line->sure || !line->asked)

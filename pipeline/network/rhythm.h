@@ -132,6 +132,9 @@ void sw_rhythm_step(const struct sw_rhythm_params *params, const struct sw_calen
 /* How rare that is in the dendrite; no number where there is no rhythm. */
 double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
 
+/* What the line does now is normal for it: it has to prove anew that it has a rhythm, with what it does from now on. */
+void sw_rhythm_accept(struct sw_rhythm_line *line);
+
 /* How far a line of a machine of so many is off its rhythm; 1 is an alarm. */
 double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
 
