@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SW_HOUR_NS INT64_C(3600000000000)
+
 struct sw_clock_params {
     int64_t by_time; /* 0: every reading is one interval, whatever its time */
 };

@@ -44,7 +44,7 @@ void sw_condition_study(const struct sw_condition_params *params, struct sw_cond
     double independent = 0.0;
     if (line->spread > 0.0) {
         double memory = sw_most((2.0 * params->trace - 1.0) * line->wander / line->spread, 1.0);
-        independent = seen * sw_power(1.0 / memory, params->white);
+        independent = seen / sw_cube(memory);
     }
     double kept = line->worth * (1.0 - sw_least(params->fade / (seen + 1.0), 1.0));
     line->worth = sw_most(independent + params->turn * line->turns, kept);
@@ -132,7 +132,8 @@ static double measure_level(const struct sw_condition_params *params, const stru
         squares += square;
         known += square * (past + (1.0 - past) * apart);
     }
-    double level = sw_square_root(sw_square_root(fourth / sw_power((double)size, params->lines)));
+    double lines = sw_square_root(sw_square_root((double)size));
+    double level = sw_square_root(sw_square_root(fourth / lines));
     if (size == 1) /* nobody to say so; its rank neuron knows what is usual for it */
         return level;
     return squares > 0.0 ? level * known / squares : 0.0;
@@ -185,11 +186,11 @@ bool sw_condition_moved(const struct sw_condition_params *params, const struct s
 {
     struct sw_condition_machine *machine = &view->machine->condition;
     int64_t far = 0;
-    for (int64_t i = 0; i < view->machine->rows.size; i++) {
+    for (int64_t i = 0; alarms && i < view->machine->rows.size; i++) {
         const struct sw_condition_line *line = &sw_at(view, i)->condition;
         far += sw_absolute(line->trace - line->mean) > params->far * sw_square_root(line->noise);
     }
-    machine->elsewhere = alarms && 2 * far > view->machine->rows.size ? machine->elsewhere + 1.0 : 0.0;
+    machine->elsewhere = 2 * far > view->machine->rows.size ? machine->elsewhere + 1.0 : 0.0;
     if (!(machine->elsewhere > params->regime))
         return false;
     machine->elsewhere = 0.0;

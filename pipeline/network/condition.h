@@ -8,10 +8,11 @@
    How far a line lies from its baseline counts as much as its past is known. Noise without memory is known after a
    few readings; a line that wanders, as one that follows a load or the hours of a day does, is known only after it has
    turned back several times, however many readings that takes. The mean of `trace` readings has 1 / (2 trace - 1) of
-   their variance if they have no memory; where it has r times that, n readings are worth n / r^white independent ones.
+   their variance if they have no memory; where it has r times that, n readings are worth n / r^3 independent ones.
    A turn of the trace is worth `turn`. What a line's past is worth may rise at once, and falls slowly, so that a fault
-   that begins does not excuse itself. What the other lines do not let expect counts in any case, and once they
-   are known for long nothing else does: a load moves all of them as it always does. That a variance from few independent values says little is Student's (1908).
+   that begins does not excuse itself. What the other lines do not let expect counts in any case, and once they are
+   known for long nothing else does: a load moves all of them as it always does. That a variance from few independent
+   values says little is Student's (1908).
 
    The gate is a third factor in the sense of neuromodulated plasticity: Fremaux and Gerstner (2016). */
 #ifndef SW_CONDITION_H
@@ -46,7 +47,6 @@ struct sw_condition_params {
     double alone;      /* times the state of a lone line is the surprise that its dendrite hears */
     double warm;       /* readings before there is a state */
     double enough;     /* independent readings after which a line's past counts half */
-    double white;      /* power of the memory by which readings are worth less */
     double turn;       /* independent readings that a turn of the trace is worth */
     double side;       /* deviations on either side of the baseline between which it turns */
     double fade;       /* pace at which the worth of a line's past may fall, in its inverse age */
@@ -56,7 +56,6 @@ struct sw_condition_params {
     double far;        /* noises from its baseline at which a line is in another regime ... */
     double regime;     /* ... and rows of alarm after which most lines there are one ... */
     double quiet;      /* ... and rows without alarm until the state there may be one again */
-    double lines;      /* power of the number of lines by which their distances are divided */
 };
 
 /* One line. */

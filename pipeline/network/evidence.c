@@ -4,8 +4,7 @@
 #include "pipeline/network/math.h"
 #include "pipeline/network/params.h"
 
-#define NANOSECONDS_PER_DAY 86400e9
-#define NANOSECONDS_PER_HOUR 3600e9
+#define DAY_NS (24.0 * (double)SW_HOUR_NS)
 
 /* What a line's residual is measured with in a row; squares, in the line's units. */
 struct ruler {
@@ -98,7 +97,7 @@ static double reached(const struct sw_params *params, struct sw_line *line, doub
 /* Rows in which a remembered alarm fades: what a machine does every week is seen again only after a week. */
 static double alarm_memory(const struct sw_evidence_params *params, double usual_ns)
 {
-    double weeks = params->alarm_days * NANOSECONDS_PER_DAY / sw_most(usual_ns, 1.0);
+    double weeks = params->alarm_days * DAY_NS / sw_most(usual_ns, 1.0);
     return sw_least(sw_most(params->alarm_memory, weeks), params->alarm_most);
 }
 
@@ -262,9 +261,9 @@ double sw_evidence_patience(const struct sw_evidence_params *params, const struc
 {
     if (machine->patience_ns > 0.0)
         return sw_most(machine->patience_ns / sw_most(usual_ns, 1.0), 1.0);
-    double time = params->patience_days * NANOSECONDS_PER_DAY / sw_most(usual_ns, 1.0);
+    double time = params->patience_days * DAY_NS / sw_most(usual_ns, 1.0);
     double young = sw_most(params->patience_young * rows, params->patience_first);
-    double shift = params->patience_hours * NANOSECONDS_PER_HOUR / sw_most(usual_ns, 1.0);
+    double shift = params->patience_hours * (double)SW_HOUR_NS / sw_most(usual_ns, 1.0);
     double long_enough = sw_most(params->patience, shift); /* a hundred rows a second make no alarm shorter */
     return sw_most(sw_least(sw_least(long_enough, young), time), params->patience_least);
 }

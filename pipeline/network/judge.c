@@ -147,23 +147,12 @@ static struct suspicion expect(const struct sw_params *params, const struct sw_v
     return found;
 }
 
-/* The line that is farthest off its rhythm. */
-static struct suspicion keep_time(const struct sw_params *params, const struct sw_view *view, const struct sw_room *room)
-{
-    struct suspicion found = {0.0, 0};
-    int64_t size = view->machine->rows.size;
-    for (int64_t i = 0; i < size; i++) {
-        double level = sw_rhythm_level(&params->rhythm, &sw_at(view, i)->rhythm, size);
-        if (room->place[i].judged && level > found.level)
-            found = (struct suspicion){level, i};
-    }
-    return found;
-}
-
 /* Note where each line with a reading was expected, before anything of the row is accepted: by what the others say; a
-   lone line by its own past. */
-static void tell(const struct sw_params *params, const struct sw_view *view, struct sw_entry *entry)
+   lone line by its own past; and by the clock. Returns the line that is farthest off its rhythm. */
+static struct suspicion tell(const struct sw_params *params, const struct sw_view *view, const struct sw_room *room,
+                             struct sw_entry *entry)
 {
+    struct suspicion late = {0.0, 0};
     int64_t size = view->machine->rows.size;
     bool alone = size == 1;
     for (int64_t i = 0; i < size; i++) {
@@ -177,7 +166,10 @@ static void tell(const struct sw_params *params, const struct sw_view *view, str
         entry->level = told_of(line);
         entry->witness = found->witness;
         entry->expected = entry->usual = NAN;
-        entry->rhythm = sw_with_sign(sw_rhythm_level(&params->rhythm, &line->rhythm, size), line->rhythm.z);
+        double by_clock = sw_rhythm_level(&params->rhythm, &line->rhythm, size);
+        if (room->place[i].judged && by_clock > late.level)
+            late = (struct suspicion){by_clock, i};
+        entry->rhythm = sw_with_sign(by_clock, line->rhythm.z);
         entry->by_clock = entry->usual_by_clock = NAN;
         if (line->rhythm.known && line->rhythm.usual > 0.0f) {
             entry->by_clock = known->offset + known->unit * (double)line->rhythm.expected;
@@ -195,6 +187,7 @@ static void tell(const struct sw_params *params, const struct sw_view *view, str
         }
         entry++;
     }
+    return late;
 }
 
 /* How the lines with a level above `least` lie to each other is normal. */
@@ -337,8 +330,8 @@ static void forget(const struct sw_view *view, int64_t place)
         view->context[view->roster[place]].rarity[k] = 0.0f;
 }
 
-/* What a line's dendrite says. The cube of a rarity is a float's; that of the rhythm is no number where there is none. */
-static double dendrite(const struct sw_params *params, const double weights[SW_POPULATIONS], 
+/* What a line's dendrite says. The cube of a rarity is a float's; `by_clock` is no number where there is no rhythm. */
+static double dendrite(const struct sw_params *params, const double weights[SW_POPULATIONS],
                        const float rarity[SW_POPULATIONS], double weight, double by_clock)
 {
     double cubes = 0.0;
@@ -410,7 +403,7 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     if (size == 1)
         remember(params, view, frozen, strange, room);
     struct suspicion suspect = expect(params, view, frozen, elapsed, room);
-    tell(params, view, entries);
+    struct suspicion late = tell(params, view, room, entries);
     if (size > 1 && oldest < machine->evidence.given)
         strange = 0.0; /* its kind says what is normal, which its own short past cannot: a new mode is no fault */
     machine->drift.drifting = is_drifting(params, view);
@@ -433,7 +426,6 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     double best = listen(params, view, frozen, room, row, entries);
     if (suspect.level > strange)
         row->state_cause = view->roster[suspect.place];
-    struct suspicion late = keep_time(params, view, room);
     row->rhythm = late.level;
     row->rhythm_cause = view->roster[late.place];
     row->strange = strange;

@@ -123,7 +123,6 @@ class Condition(NamedTuple):
     alone: float = 5.35  # what a lone line's state is multiplied by: a coupling's surprises are as large as these
     warm: float = 100.0  # readings before there is a state
     enough: float = 5.0  # independent readings after which a line's past counts half
-    white: float = 3.0  # power of the memory by which readings are worth less
     turn: float = 0.5  # independent readings that a turn of the trace is worth
     side: float = 1.5  # deviations on either side of the baseline between which it turns
     fade: float = 1.5  # pace at which the worth of a line's past may fall, in its inverse age
@@ -133,7 +132,6 @@ class Condition(NamedTuple):
     far: float = 7.0  # noises from its baseline at which a line is in another regime ...
     regime: float = 30.0  # ... and rows of alarm after which most lines there are one ...
     quiet: float = 500.0  # ... and rows without alarm until the state there may be one again
-    lines: float = 0.25  # power of the number of lines by which their distances are divided
 
 
 class Expectation(NamedTuple):

@@ -1,8 +1,8 @@
 #include "pipeline/network/rhythm.h"
 
+#include "pipeline/network/clock.h"
 #include "pipeline/network/math.h"
 
-#define HOUR_NS INT64_C(3600000000000)
 #define MOST_NS INT64_C(9000000000000000000) /* of a time, so that offsets can be added */
 #define LEAST_SHARE 0.01                     /* of the rival's error, which a usual distance counts for at least */
 #define DAYS 24.0                            /* visits that are a day */
@@ -72,11 +72,11 @@ static void look_at_clock(const struct sw_calendar *calendar, struct sw_rhythm_m
         begin = next > 0 ? calendar->begin_ns[next - 1] : begin;
         end = next < calendar->spans ? calendar->begin_ns[next] : end;
     }
-    int64_t half = whole(time_ns + offset, HOUR_NS / 2), second = whole(half - 1, 2);
-    int64_t first_ns = half * (HOUR_NS / 2) - offset;
+    int64_t half = whole(time_ns + offset, SW_HOUR_NS / 2), second = whole(half - 1, 2);
+    int64_t first_ns = half * (SW_HOUR_NS / 2) - offset;
     machine->begin_ns = first_ns > begin ? first_ns : begin;
-    machine->end_ns = first_ns + HOUR_NS / 2 < end ? first_ns + HOUR_NS / 2 : end;
-    machine->middle_ns = second * HOUR_NS + HOUR_NS / 2 - offset;
+    machine->end_ns = first_ns + SW_HOUR_NS / 2 < end ? first_ns + SW_HOUR_NS / 2 : end;
+    machine->middle_ns = second * SW_HOUR_NS + SW_HOUR_NS / 2 - offset;
     machine->hour = (int32_t)whole(half, 2);
     for (int k = 0; k < SW_PHASES; k++)
         machine->phase[k] = (uint8_t)phase_of(calendar, machine, second - 1 + k);
@@ -205,7 +205,7 @@ static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_
             line->asked = 0;
         level[k] = line->level[machine->phase[k]];
     }
-    double f = (double)sw_since(machine->middle_ns, time_ns) / (double)HOUR_NS;
+    double f = (double)sw_since(machine->middle_ns, time_ns) / (double)SW_HOUR_NS;
     double low = INFINITY, high = -INFINITY, middle = 0.0;
     for (int k = 0; k < SW_PHASES - 1; k++) {
         double at = level[k] + f * (level[k + 1] - level[k]);

@@ -6,7 +6,6 @@
 #include "pipeline/network/room.h"
 #include "pipeline/network/view.h"
 
-#define NANOSECONDS_PER_HOUR 3.6e12
 #define WAIT 16      /* rows running without a reading after which a line is no longer waited for */
 #define GROWING 20.0 /* readings in which a machine's sensors are still being discovered */
 #define APART 0.9    /* of the usual interval; sensors with clocks of their own settle in rows if a tenth is a pause */
@@ -90,8 +89,9 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
     }
     sw_expectation_follow(&line->expectation, seen, elapsed, value);
     bool deaf = machine->frozen || line->quality.masked || line->kind.odd;
-    sw_rhythm_step(&params->rhythm, calendar, &machine->rhythm, &line->rhythm, deaf, reading->time_ns,
-                   elapsed * arrival->usual_ns / NANOSECONDS_PER_HOUR, rows->size, sw_expectation_place(&line->expectation));
+    double hours = elapsed * arrival->usual_ns / (double)SW_HOUR_NS;
+    sw_rhythm_step(&params->rhythm, calendar, &machine->rhythm, &line->rhythm, deaf, reading->time_ns, hours,
+                   rows->size, sw_expectation_place(&line->expectation));
     rows->spikes += felt->spikes;
     if (seen + 1.0 > rows->oldest) {
         rows->oldest = seen + 1.0;

@@ -20,12 +20,13 @@ double sw_scoring_of_event(double size, int64_t lines)
     return 1.0 - sw_power(10.0, -2.0 * size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY));
 }
 
+/* Of a level that is an alarm from 1 on. */
+static double of_level(double level) { return 1.0 - sw_power(10.0, -2.0 * level); }
+
 double sw_scoring_of_state(double state, int64_t lines)
 {
-    return 1.0 - sw_power(10.0, -2.0 * (lines == 1 ? sw_evidence_short_of_alarm(state) : state));
+    return of_level(lines == 1 ? sw_evidence_short_of_alarm(state) : state);
 }
-
-double sw_scoring_of_rhythm(double level) { return 1.0 - sw_power(10.0, -2.0 * level); }
 
 static int64_t state_of(const struct sw_scoring *machine, const struct sw_row *row, bool frozen)
 {
@@ -44,9 +45,9 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
                      struct sw_row *row)
 {
     double event = sw_scoring_of_event(row->event, row->lines);
-    double state = sw_scoring_of_state(row->state, row->lines), rhythm = sw_scoring_of_rhythm(row->rhythm);
-    if (row->held > 0.0) /* by itself */
-        state = sw_most(state, sw_scoring_of_state(row->held, 2));
+    /* A lone line is in alarm by its events, by what it is held for, and by its rhythm. */
+    double state = sw_most(sw_scoring_of_state(row->state, row->lines), of_level(row->held));
+    double rhythm = of_level(row->rhythm);
     row->lasting = sw_most(state, rhythm);
     row->score = sw_most(event, row->lasting);
     bool by_others = row->lines > 1 && row->off > row->strange;
@@ -89,7 +90,7 @@ void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *le
                          const int64_t *lines, double *score)
 {
     for (int64_t i = 0; i < count; i++) {
-        score[i] = sw_most(sw_scoring_of_event(dendrite[i], lines[i]), sw_scoring_of_rhythm(sw_absolute(rhythm[i])));
+        score[i] = sw_most(sw_scoring_of_event(dendrite[i], lines[i]), of_level(sw_absolute(rhythm[i])));
         if (lines[i] > 1)
             score[i] = sw_most(score[i], sw_scoring_of_state(level[i], lines[i]));
     }

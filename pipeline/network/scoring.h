@@ -51,9 +51,6 @@ double sw_scoring_of_event(double size, int64_t lines);
 /* Score of a machine's raw state, or of a line's level: of a machine of one line it raises no alarm. */
 double sw_scoring_of_state(double state, int64_t lines);
 
-/* Score of a line, or of a machine, that is so far off its rhythm. */
-double sw_scoring_of_rhythm(double level);
-
 /* Scores of so many lines of rows: the largest of what their surprise, their rhythm and, beside others, their level
    make. */
 void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const double *rhythm,
