@@ -193,6 +193,8 @@ def said(voice, witness=0, share=None, clear=False, **quoted):
 
 def test_every_witness_of_a_state_and_every_population_has_its_words():
     assert len(explanation.WITNESSES) == lib.SW_MEMBRANES
+    assert len((*explanation.WITNESSES, *explanation.HELD)) == lib.SW_UNBELIEVED + 1
+    assert said(Voice.CONDITION, lib.SW_UNSEEN) == "a 5; a value never seen before"
     assert explanation.POPULATION.keys() == set(NAMES)
     assert said(Voice.EXPECTATION, lib.SW_NEW) == "a 5; sudden deviation from the other sensors"
     assert said(Voice.CONDITION) == "a 5; overall pattern unlike this machine's history"

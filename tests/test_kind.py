@@ -86,3 +86,17 @@ def test_a_level_never_seen_that_is_said_to_be_normal_is_no_alarm_any_more():
     engine.normal(0)
     assert not engine.step(readings(table[6050:6100], 6050)).severity.any()
     assert engine.fleet.block(0).line["kind"]["few"][2] == 3
+
+
+def test_the_reason_of_a_held_alarm_is_what_it_is_held_for():
+    table = running(6100, 3)
+    table[6000:, 2] = 7.0
+    engine = engine_of(3)
+    engine.step(readings(table))
+    assert engine.incident(0).why.startswith("s2 7")
+    assert "a value never seen before" in engine.incident(0).why
+    table = machine_with_modes(3000, 4, 7)
+    table[2500:, 1] = np.median(table[:2500, 1])
+    engine = engine_of(4)
+    engine.step(readings(table))
+    assert "stuck, saturated or in another unit for " in engine.incident(0).why

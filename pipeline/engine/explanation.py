@@ -120,12 +120,14 @@ POPULATION = {
     "context 40": "unusual longer sequence of values",
 }
 RHYTHM = "not usual at this hour"
-PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES), RHYTHM)
+HELD = ("a value never seen before", "stuck, saturated or in another unit")  # the other witnesses of evidence.h
+PHRASES = (*WITNESSES, CONDITION, *(POPULATION[name] for name in NAMES), RHYTHM, *HELD)
 _CONDITION, _POPULATIONS = len(WITNESSES), len(WITNESSES) + 1
 _SUDDEN = 1 << lib.SW_NEW
 _DISAGREES = _SUDDEN | 1 << lib.SW_MIDDLE | 1 << lib.SW_LONG
-_RHYTHM = 1 << len(PHRASES) - 1
-_LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN | _RHYTHM
+_FIRST = len(PHRASES) - 1 - len(HELD)  # from here on reasons come before all others
+_RHYTHM = 1 << _FIRST
+_LASTING = (1 << _POPULATIONS) - 1 - _SUDDEN | (1 << len(PHRASES)) - _RHYTHM
 _COUPLING = 1 << _POPULATIONS + NAMES.index("coupling")
 
 
@@ -134,11 +136,14 @@ def reasons(
 ) -> int:
     """The set of reasons for which a reading has its part in a row's score.
 
-    `witness` of its level, `share` what its populations had in its surprise, `clear` whether that surprise is worth a
-    word beside a state, `alone` whether its machine has no other line: its own past then takes the others' place.
+    `witness` of its level, or what holds it in alarm; `share` what its populations had in its surprise, `clear`
+    whether that surprise is worth a word beside a state, `alone` whether its machine has no other line: its own past
+    then takes the others' place.
     """
     found = 0
-    if voice == Voice.CONDITION:
+    if voice in (Voice.CONDITION, Voice.EXPECTATION) and witness >= len(WITNESSES):
+        found = 1 << _FIRST + 1 + witness - len(WITNESSES)
+    elif voice == Voice.CONDITION:
         found = 1 << _CONDITION
     elif voice == Voice.EXPECTATION:
         found = 1 << witness
@@ -219,8 +224,8 @@ def why(sensor: str, quoted: Quoted, unit: str = "") -> str:
         side = "above the " if value > high else "below the " if value < low else ""
         band = f", {side}expected {least} to {most}"
     said = f"{sensor} {measure}{' ' * bool(unit)}{unit}{band}"
-    parts = [RHYTHM] if quoted.reasons & _RHYTHM else []
-    parts += [phrase for bit, phrase in enumerate(PHRASES[:-1]) if quoted.reasons >> bit & 1]
+    order = (*range(_FIRST, len(PHRASES)), *range(_FIRST))
+    parts = [PHRASES[bit] for bit in order if quoted.reasons >> bit & 1]
     if quoted.reasons & _LASTING and (lasted := span(quoted.lasted_ns)):
         parts[0] += f" for {lasted}"
     return "; ".join((said, *parts))

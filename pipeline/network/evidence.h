@@ -24,6 +24,9 @@ struct sw_params;
 
 enum { SW_NEW, SW_MIDDLE, SW_LONG, SW_ENERGY, SW_MEMBRANES };
 
+/* What holds a line in alarm without evidence: a value that it never showed, readings that cannot be believed. */
+enum { SW_UNSEEN = SW_MEMBRANES, SW_UNBELIEVED };
+
 /* Times in rows. */
 struct sw_evidence_params {
     double warm;                /* rows of a line before its residuals are weighed */

@@ -165,6 +165,8 @@ static struct suspicion tell(const struct sw_params *params, const struct sw_vie
         entry->value = line->kind.value;
         entry->level = told_of(line);
         entry->witness = found->witness;
+        if (is_held(line))
+            entry->witness = sw_kind_is_unseen(&line->kind) ? SW_UNSEEN : SW_UNBELIEVED;
         entry->expected = entry->usual = NAN;
         double by_clock = sw_rhythm_level(&params->rhythm, &line->rhythm, size);
         if (room->place[i].judged && by_clock > late.level)

@@ -89,7 +89,7 @@ struct sw_entry {
     double expected; /* NaN while the line is learning, and of a counter */
     double usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
     double level;
-    int64_t witness; /* of the level, see evidence.h */
+    int64_t witness; /* of the level, or what the line is held in alarm for, see evidence.h */
     double rhythm;   /* how far the line is off its rhythm, with the sign of that; 1 is an alarm */
     double by_clock; /* what is usual at this hour, in the sensor's unit; NaN where no rhythm is known */
     double usual_by_clock; /* how far it is usually off that */
