@@ -49,6 +49,7 @@ HEADERS = (
             "wear",
             "quality",
             "rhythm",
+            "routine",
             "output",
             "params",
             "rows",

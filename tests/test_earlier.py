@@ -25,13 +25,13 @@ from pipeline.records import Readings
 
 CORPUS = Path(__file__).parent / "corpus"
 SECOND = 1_000_000_000
-NAMES = ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7", "format-8"]
+NAMES = ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7", "format-8", "format-9"]
 RULES = {"b": MachineRule(sensors={"s1": Sensor(range=(60.0, 160.0))}, alert=Alert(warning=0.98))}
 
 
 def engine_for(name):
     """An engine as the one that the snapshot is of."""
-    if name in ("format-7", "format-8"):
+    if name in ("format-7", "format-8", "format-9"):
         return Engine(10 * SECOND, 60 * SECOND, rule=lambda machine: RULES.get(machine, MachineRule()))
     return Engine()
 
@@ -50,7 +50,7 @@ def loudness(score):
     return -np.log10(1.0 - score) / 2.0
 
 
-@pytest.mark.parametrize("name", ["format-5", "format-7", "format-8"])
+@pytest.mark.parametrize("name", ["format-5", "format-7", "format-8", "format-9"])
 def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
     """Rows are the same, and alarms but for those that this version holds while a sensor is masked for nonsense.
 
@@ -124,13 +124,26 @@ def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_b
         assert block.machine["rhythm"] == fresh.machine["rhythm"]
 
 
+def test_all_that_a_block_of_format_2_held_is_in_that_of_today_and_nothing_is_known_of_its_weeks():
+    arrays, *_ = read("format-9")
+    fleet = engine_for("format-9").fleet
+    fleet.restore(arrays)
+    blocks = [fleet.block(slot) for slot in range(len(fleet.machines))]
+    for (old, behind), block in zip(blocks_as_written(arrays, "blocks"), blocks, strict=True):
+        for part, records in (("machine", np.array([block.machine])), ("line", block.line)):
+            for path in old[part].dtype.names:
+                assert np.array_equal(of(records, tuple(path.split("."))), old[part][path]), path
+        assert block.memory.tobytes().endswith(behind), "the matrices"
+        assert not block.machine["routine"]["week"]["size"].any()
+
+
 def damaged(stored, how):
     """Bytes of blocks that are not what was written."""
     return {
         "damaged": stored[:5_000] + bytes([stored[5_000] ^ 1]) + stored[5_001:],
         "truncated": stored[:-8],
         "left over": stored + bytes(8),
-        "another version": stored[:4] + b"\2" + stored[5:],
+        "another version": stored[:4] + b"\7" + stored[5:],
         "not a machine's block": b"no block" + stored[8:],
     }[how]
 
@@ -152,7 +165,7 @@ def test_a_snapshot_of_format_8_lacks_nothing(path):
         engine_for("format-8").fleet.restore(arrays)
 
 
-@pytest.mark.parametrize(("name", "frozen"), [("format-7", "lone"), ("format-8", "frozen")])
+@pytest.mark.parametrize(("name", "frozen"), [("format-7", "lone"), ("format-8", "frozen"), ("format-9", "frozen")])
 def test_what_was_kept_of_a_repaired_machine_and_its_frozen_neighbour_are_there(name, frozen):
     engine = engine_for(name)
     engine.fleet.restore(read(name)[0])

@@ -86,7 +86,7 @@ class Reader:
         own = self._names.own(slot)
         count = len(own)
         block = Block.fresh(self._params, self._room_for(count))
-        for path in fields(earlier_block.earlier("line")):
+        for path in fields(earlier_block.earlier(1, "line")):
             columns = COMMON if path[0] in ("rank", "rarity") else EVERY
             self._fill(line_array(path), own, of(block.line, path)[:count], columns)
         for path in fields(block.context.dtype) if len(block.context) else ():
@@ -94,7 +94,7 @@ class Reader:
             self._fill(context_array(path), own, of(block.context, path)[:count], columns)
         if not len(block.context) and len(self._arrays.get("lines.context.membrane", ())):
             raise SnapshotError("snapshot of a network with the context population")
-        for path in fields(earlier_block.earlier("machine")):
+        for path in fields(earlier_block.earlier(1, "machine")):
             if path != ("frozen",):
                 inside = of(block.machine, path[:-1])
                 whole = np.array([inside[path[-1]]])

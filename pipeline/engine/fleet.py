@@ -33,7 +33,7 @@ from pipeline.records import Ints, Machine, Readings
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
 Read = Callable[[Any, bytes, int], list[Block]]
-FORMAT = 9  # of a snapshot; raised when a field changes its meaning
+FORMAT = 10  # of a snapshot; raised when a field changes its meaning
 UNKNOWN = Sensor()  # one that the configuration does not name
 
 

@@ -14,7 +14,7 @@
 
 enum {
     SW_MAGIC = 0x424e5753,  /* "SWNB" */
-    SW_FORMAT = 2,          /* raised when a field changes its meaning or its place */
+    SW_FORMAT = 3,          /* raised when a field changes its meaning or its place */
     SW_MOST_LINES = 4096    /* of a machine */
 };
 
@@ -85,6 +85,7 @@ struct sw_machine {
     struct sw_evidence_machine evidence;
     struct sw_drift_machine drift;
     struct sw_rhythm_machine rhythm;
+    struct sw_routine routine;
     struct sw_output output;
     struct sw_scoring scoring;
     int64_t frozen; /* learns nothing; traces, membranes, spikes, and what quality says of a sensor go on */

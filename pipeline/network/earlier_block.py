@@ -1,8 +1,8 @@
-"""Blocks of an earlier format, read into those of today field by field, by name.
+"""Blocks of earlier formats, read into those of today field by field, by name.
 
-Blocks of format 1 have the same records less the fields that were new in format 2, and the same matrices behind them.
-So their layout is that of today without those, and must be as `SINCE` says for as long as they are read: a field that
-comes later goes there, too. A new field begins as in a fresh block but for what is known of it from the others.
+They have the same records less the fields that came later, and the same matrices behind them. So their layout is that
+of today without those, and must be as `SINCE` says for as long as they are read: a field that comes later goes there,
+too. A new field begins as in a fresh block but for what is known of it from the others.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from pipeline.network._core import lib
 from pipeline.network.block import WRONG, Block, BlockError, record, separate
 
 Path = tuple[str, ...]
-FORMAT = 1  # of blocks that are read here
-SINCE = {  # fields that came after it, or whole records
-    "machine": ("rhythm", "condition.elsewhere", "condition.quiet"),
-    "line": (
-        *("kind", "rhythm", "quality.sure", "quality.rest", "quality.elsewhere", "quality.rests", "quality.rested"),
-        *("condition.spread", "condition.wander", "condition.noise", "condition.turns", "condition.side"),
-        *("condition.worth", "condition.apart"),
-    ),
+SINCE = {  # format that is read here: fields that came after it, or whole records
+    1: {
+        "machine": ("rhythm", "routine", "condition.elsewhere", "condition.quiet"),
+        "line": (
+            *("kind", "rhythm", "quality.sure", "quality.rest", "quality.elsewhere", "quality.rests"),
+            *("quality.rested", "condition.spread", "condition.wander", "condition.noise", "condition.turns"),
+            *("condition.side", "condition.worth", "condition.apart"),
+        ),
+    },
+    2: {"machine": ("routine",), "line": ()},
 }
 HALF_SQUARE = np.pi / 4.0  # half the mean square of steps whose mean size is 1, if they are bell-shaped
 
@@ -47,9 +49,9 @@ def of(records: Any, path: Path) -> Any:
 
 
 @cache
-def earlier(name: str) -> np.dtype[Any]:
-    """The NumPy type that a structure of C had."""
-    return without(record(name), SINCE[name])
+def earlier(format_: int, name: str) -> np.dtype[Any]:
+    """The NumPy type that a structure of C had in a format."""
+    return without(record(name), SINCE[format_][name])
 
 
 def without(kind: np.dtype[Any], since: tuple[str, ...], path: Path = ()) -> np.dtype[Any]:
@@ -61,20 +63,22 @@ def without(kind: np.dtype[Any], since: tuple[str, ...], path: Path = ()) -> np.
 
 
 def unpacked(params: Any, stored: bytes, count: int) -> list[Block]:
-    """As `Block.unpacked`, of blocks of that format, whatever parameters the machines were begun with."""
+    """As `Block.unpacked`, of blocks of those formats, whatever parameters the machines were begun with."""
     return [read(params, one) for one in separate(stored, count)]
 
 
 def read(params: Any, stored: bytes) -> Block:
-    """The machine that was sealed in that format; raises BlockError where these are not its bytes."""
-    head, kinds = record("header"), (earlier("machine"), earlier("line"))
+    """The machine that was sealed in one of those formats; raises BlockError where these are not its bytes."""
+    head = record("header")
     if len(stored) < head.itemsize:
         raise BlockError(WRONG[lib.SW_NO_BLOCK])
     header = np.frombuffer(stored, head, 1)[0]
     if header["magic"] != lib.SW_MAGIC:
         raise BlockError(WRONG[lib.SW_NO_BLOCK])
-    if header["format"] != FORMAT:
+    format_ = int(header["format"])
+    if format_ not in SINCE:
         raise BlockError(WRONG[lib.SW_OTHER_FORMAT])
+    kinds = earlier(format_, "machine"), earlier(format_, "line")
     lines, context = int(header["lines"]), bool(header["context"])
     begin = head.itemsize + kinds[0].itemsize
     end = begin + lines * kinds[1].itemsize
@@ -97,12 +101,13 @@ def read(params: Any, stored: bytes) -> Block:
         of(block.line, path)[...] = of(line, path)
     behind = block.memory.view(np.uint8)[end + shorter :]
     behind[:] = np.frombuffer(stored, np.uint8, offset=end)
-    begin_new_fields(block)
+    if format_ == 1:
+        begin_new_fields(block)
     return Block.of_any(params, block.sealed())
 
 
 def begin_new_fields(block: Block) -> None:
-    """Give the fields that came later what is known of them from the others.
+    """Give the fields that came after format 1 what is known of them from the others.
 
     A past counts as many readings as it has: the machine is as sure of it as it was, and from here on learns how much
     it is worth. A longest hold may have been at any value.

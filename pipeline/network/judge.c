@@ -392,6 +392,41 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
     return best;
 }
 
+/* Whether the clock says that the machine is switched about now. */
+static bool is_switch_due(const struct sw_params *params, const struct sw_view *view)
+{
+    for (int64_t i = 0; i < view->machine->rows.size; i++)
+        if (sw_rhythm_step_ahead(&view->machine->rhythm, &sw_at(view, i)->rhythm) > params->routine.steep)
+            return true;
+    return false;
+}
+
+/* Tell of a row only what is more than the machine's week lets expect at this hour. */
+static void allow_routine(const struct sw_params *params, const struct sw_view *view, struct sw_row *row,
+                          struct sw_entry *entry)
+{
+    struct sw_machine *machine = view->machine;
+    double size = sw_most(sw_scoring_size_of_event(row->event, machine->rows.size), sw_most(row->rhythm, row->state));
+    if (row->accepted)
+        sw_routine_accept(&machine->routine);
+    bool due = size >= 1.0 && !machine->routine.lasts && is_switch_due(params, view);
+    double usual = sw_routine_step(&params->routine, &machine->routine, machine->frozen, machine->rhythm.hour,
+                                   machine->rows.time_ns, size, due);
+    if (!(usual > 1.0))
+        return;
+    row->event /= usual;
+    row->rhythm /= usual;
+    row->state /= usual;
+    for (int64_t i = 0; i < machine->rows.size; i++) {
+        if (!sw_at(view, i)->rows.ticked)
+            continue;
+        entry->dendrite /= usual;
+        entry->level /= usual;
+        entry->rhythm /= usual;
+        entry++;
+    }
+}
+
 void sw_judge(const struct sw_params *params, const struct sw_view *view, double elapsed, struct sw_room *room,
               struct sw_row *row, struct sw_entry *entries)
 {
@@ -434,6 +469,8 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     row->off = suspect.level;
     row->surprise = sw_output_surprise(&params->output, best, size, oldest, params->rank.innate);
     row->event = sw_output_step(&params->output, &machine->output, elapsed, oldest, row->surprise);
+    if (size > 1 && 2.0 * machine->rows.usual_ns <= (double)SW_HOUR_NS)
+        allow_routine(params, view, row, entries);
 }
 
 void sw_judge_age(const struct sw_params *params, const struct sw_view *view, int64_t place, struct sw_room *room,

@@ -294,6 +294,19 @@ class Rhythm(NamedTuple):
     taste: float = 0.45  # of an hour of the week for a kind of day, learned in a visit by all lines
 
 
+class Routine(NamedTuple):
+    """What a machine does every week; sizes in alarms."""
+
+    apart_hours: float = 1.0  # without alarm after which an alarm has ended
+    more: float = 1.5  # times its remembered size that an alarm may have
+    longer: float = 1.5  # times its remembered duration that it may last
+    fade: float = 0.8  # share of a size and a duration that is left after a week without it
+    longest_hours: float = 72.0  # duration up to which an alarm is remembered
+    due: float = 1.25  # size that an alarm may have where a switch is due ...
+    due_hours: float = 4.0  # ... and for how long
+    steep: float = 5.0  # step of a rhythm within two hours, in its usual distances, that is a switch
+
+
 class Persistence(NamedTuple):
     """For how long a line has been strange."""
 
@@ -348,6 +361,7 @@ class Params(NamedTuple):
     kind: Kind = Kind()
     persistence: Persistence = Persistence()
     rhythm: Rhythm = Rhythm()
+    routine: Routine = Routine()
     output: Output = Output()
     context: Context = Context()
     weights: tuple[float, ...] = (

@@ -20,6 +20,7 @@
 #include "pipeline/network/rank.h"
 #include "pipeline/network/resolution.h"
 #include "pipeline/network/rhythm.h"
+#include "pipeline/network/routine.h"
 #include "pipeline/network/traces.h"
 #include "pipeline/network/value.h"
 #include "pipeline/network/wear.h"
@@ -59,6 +60,7 @@ struct sw_params {
     struct sw_kind_params kind;
     struct sw_persistence_params persistence;
     struct sw_rhythm_params rhythm;
+    struct sw_routine_params routine;
     struct sw_output_params output;
     struct sw_context_params context;
     double weights[SW_POPULATIONS];          /* of the populations in the dendrite; one of weight 0 is not heard */

@@ -285,6 +285,21 @@ void sw_rhythm_accept(struct sw_rhythm_line *line)
     line->known = line->sure = 0;
 }
 
+double sw_rhythm_step_ahead(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line)
+{
+    if (!line->known || line->common == 0.0f)
+        return 0.0;
+    double low = INFINITY, high = -INFINITY;
+    for (int k = 0; k < SW_PHASES; k++) {
+        int phase = machine->phase[k];
+        if (line->visits[phase] == 0)
+            continue;
+        low = sw_least(low, (double)line->level[phase]);
+        high = sw_most(high, (double)line->level[phase]);
+    }
+    return sw_most((high - low) / (double)line->common, 0.0);
+}
+
 double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
 {
     if (!line->sure || !line->asked)

@@ -15,13 +15,15 @@ void sw_scoring_init(struct sw_scoring *machine)
 
 double sw_scoring_learned(double age) { return sw_least(age / WARM, 1.0); }
 
-double sw_scoring_of_event(double size, int64_t lines)
-{
-    return 1.0 - sw_power(10.0, -2.0 * size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY));
-}
-
 /* Of a level that is an alarm from 1 on. */
 static double of_level(double level) { return 1.0 - sw_power(10.0, -2.0 * level); }
+
+double sw_scoring_size_of_event(double size, int64_t lines)
+{
+    return size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY);
+}
+
+double sw_scoring_of_event(double size, int64_t lines) { return of_level(sw_scoring_size_of_event(size, lines)); }
 
 double sw_scoring_of_state(double state, int64_t lines)
 {

@@ -45,6 +45,9 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
 /* Share of the warm-up that is done by a machine that knows about so many readings. */
 double sw_scoring_learned(double age);
 
+/* What an event, or a line's surprise, of this size counts, so that 1 is an alarm; given the number of lines. */
+double sw_scoring_size_of_event(double size, int64_t lines);
+
 /* Score of an event, or of a line's surprise, of this size; given the number of the machine's lines. */
 double sw_scoring_of_event(double size, int64_t lines);
 
