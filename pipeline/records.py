@@ -38,6 +38,7 @@ class Message(NamedTuple):
     session: int = 0  # how often the broker had forgotten us before; packet ids are of one session
     dup: bool = False  # the broker says it may have sent it before
     skipped: int = 0  # bytes of a payload that was too large to be held; `payload` is empty then
+    retained: bool = False  # the broker had stored it before we subscribed: it says nothing of now
 
 
 class Reading(NamedTuple):

@@ -226,12 +226,12 @@ def test_a_certificate_that_is_a_pipe_is_not_waited_for(tmp_path):
         Publisher(Broker.of("mqtts://broker", ca=str(tmp_path / "ca.pem")))
 
 
-def packet(topic, payload, mid, qos):
+def packet(topic, payload, mid, qos, retained=False):
     head = len(topic).to_bytes(2, "big") + topic.encode() + (mid.to_bytes(2, "big") if qos else b"") + b"\x00"
     left, length = len(head + payload), b""
     while left > 127:
         length, left = length + bytes([left & 127 | 128]), left >> 7
-    return bytes([0x30 | qos << 1]) + length + bytes([left]) + head + payload
+    return bytes([0x30 | qos << 1 | retained]) + length + bytes([left]) + head + payload
 
 
 def cut(stream, piece, **options):
@@ -253,10 +253,12 @@ def cut(stream, piece, **options):
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 60_000])
 def test_packets_are_cut_from_the_stream_wherever_it_is_split(piece):
-    sent = [("a/b", b"x" * size, 1 + n, n % 2) for n, size in enumerate((0, 1, 100, 128, 20_000, 3))]
+    sent = [("a/b", b"x" * size, 1 + n, n % 2, n > 3) for n, size in enumerate((0, 1, 100, 128, 20_000, 3))]
     stream = b"".join(packet(*message) for message in sent)
     taken = cut(stream, piece)
-    assert taken == [(topic, payload, mid if qos else 0, qos, False, 0) for topic, payload, mid, qos in sent]
+    assert taken == [
+        (topic, payload, mid if qos else 0, qos, False, 0, retained) for topic, payload, mid, qos, retained in sent
+    ]
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000, 60_000])
@@ -267,7 +269,7 @@ def test_a_packet_that_is_too_long_is_told_without_its_payload_wherever_the_stre
     taken = cut(b"".join(packet(*message) for message in sent), piece, most_bytes=2_006 + 2 * qos)
     assert taken == [
         (topic, payload if len(payload) <= 2_000 else b"", mid if qos else 0, qos, False,
-         0 if len(payload) <= 2_000 else len(payload) + 1)
+         0 if len(payload) <= 2_000 else len(payload) + 1, False)
         for topic, payload, mid, qos in sent
     ]  # fmt: skip
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pipeline.config.file import load
 from pipeline.config.settings import Source, Times
 from pipeline.payloads import MAX_ROUTES, PAYLOADS, Cause, Decoded, Decoder
-from pipeline.payloads.decoded import DETAILED, Refusal
+from pipeline.payloads.decoded import DETAILED, MAX_NAMES, Refusal
 from pipeline.payloads.json_object import JsonObject
-from pipeline.payloads.tree import MAX_NAMES
 from pipeline.records import MAX_MAGNITUDE, Machine, Message, Reading
 
 NOW_NS = 1_717_000_000_000_000_000  # 2024-05-29T16:26:40Z
@@ -185,8 +184,8 @@ def test_what_the_decoder_remembers_is_bounded() -> None:
     form = decoder._formats[0][1]
     assert isinstance(form, JsonObject)
     assert len(decoder._routes) <= MAX_ROUTES
-    assert len(form.tree.names) <= MAX_NAMES
-    assert len(form.tree.machines) <= MAX_NAMES
+    assert len(form.tree.layout.names) <= MAX_NAMES
+    assert len(form.tree.layout.machines) <= MAX_NAMES
     decoder.decode(Message("t/" + "x" * 60_000, b"1", NOW_NS))
     assert all(len(topic) < 600 for topic in decoder._routes)
 

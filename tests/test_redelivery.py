@@ -3,14 +3,16 @@
 import threading
 from collections import deque
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from servers import Mosquitto, until
 
-from pipeline.config.settings import Config, Mqtt, Source
+from pipeline.config.settings import Config, Mqtt, Source, Times
 from pipeline.mqtt import Broker, Publisher, Receiver
 from pipeline.mqtt.redelivery import PROOF, WINDOW, Redelivery
+from pipeline.payloads import Cause, Decoder
 from pipeline.records import Announcement, Message
 from pipeline.service.connections import open_sink
 from pipeline.service.service import Service
@@ -329,5 +331,30 @@ def test_a_retained_reading_comes_once_and_not_with_every_connection(mosquitto):
         receiver.publish(Announcement("acknowledged", b"", False))
         until(lambda receiver=receiver: receiver.take(1, 1.0), "acknowledged")
         receiver.stop()
-        lives.append([message.payload for message in received])
-    assert lives == [[b"21.5", b"end of 0"], [b"end of 1"], [b"end of 2"]]
+        lives.append([(message.payload, message.retained) for message in received])
+    assert lives == [[(b"21.5", True), (b"end of 0", False)], [(b"end of 1", False)], [(b"end of 2", False)]]
+
+
+@pytest.mark.servers
+def test_of_what_is_published_to_be_retained_only_what_was_stored_when_we_subscribed_is_refused(mosquitto):
+    source = Source("plant/{machine}/{sensor}")
+    decoder = Decoder((source,), Times(), 1_000)
+    accepting = Decoder((msgspec.structs.replace(source, retained="accept"),), Times(), 1_000)
+    with Publisher(Broker.of(mosquitto.url, client_id="sensor")) as publisher:
+        publisher._client.publish("plant/press/temperature", b"21.5", qos=1, retain=True)
+        publisher.publish("plant/press/speed", b"1")
+        publisher.drain()
+        receiver = Receiver(Broker.of(mosquitto.url), [("plant/#", 1)])
+        receiver.start()
+        assert receiver.wait_subscribed(10.0)
+        received = list(receiver.take(1, 10.0))
+        publisher._client.publish("plant/press/temperature", b"22.5", qos=1, retain=True)
+        publisher.publish("plant/press/speed", b"2")
+        publisher.drain()
+        while received[-1].payload != b"2":
+            received += receiver.take(1, 10.0)
+        receiver.stop()
+    decoded = [decoder.decode(message) for message in received]
+    assert [refusal.cause for one in decoded for refusal in one.refused] == [Cause.RETAINED]
+    assert [reading.value for one in decoded for reading in one.readings] == [22.5, 2.0]
+    assert [accepting.decode(message).readings[0].value for message in received] == [21.5, 22.5, 2.0]

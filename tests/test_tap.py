@@ -40,7 +40,7 @@ def test_a_message_is_told_with_its_machine_its_captures_and_its_sensors():
     ]
     assert words("line/mill/telemetry", b'{"ts": 1700000000, "load": 3, "state": "run", "bed": {"x": 1.5}}') == [
         "line/mill/telemetry -> machine=mill: load=3, bed.x=1.5",
-        "line/mill/telemetry -> ignored, text (state): text, not a number",
+        "line/mill/telemetry -> ignored, text (state): text, not a number; number_text or states can read some",
     ]
 
 

@@ -388,7 +388,8 @@ def _tried(
         messages, sensors, ignored = 0, set(), Counter[str]()
         for one in group:
             for message in one.messages:
-                decoded = decoder.decode(message)
+                # What is stored gives the service no reading, but shows as well as any other what there is.
+                decoded = decoder.decode(message._replace(retained=False))
                 messages += 1
                 sensors |= {(reading.machine, reading.sensor) for reading in decoded.readings}
                 ignored.update(str(cause) for cause, _ in decoded.refused)

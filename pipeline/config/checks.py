@@ -34,6 +34,7 @@ from pipeline.config.settings import (
     read_secret,
     unix_ns,
 )
+from pipeline.config.source_checks import check_source
 from pipeline.files import read_bounded
 from pipeline.topics import parse
 
@@ -83,31 +84,6 @@ def _check_tls(tls: Tls, environ: Mapping[str, str]) -> Problems:
             context.load_cert_chain(tls.cert, tls.key, password="")
         except OSError:
             yield "cert", f"{tls.cert} and {tls.key} are not a certificate and its key (PEM, without a passphrase)"
-
-
-def _check_source(source: Source, environ: Mapping[str, str]) -> Problems:
-    try:
-        template = parse(source.topic)
-    except ValueError as error:
-        yield "topic", str(error)
-        return
-    paths = {"time": source.time, "machine": source.machine, "samples": source.samples}
-    for key, path in paths.items():
-        if path is not None and not all(path.split(".")):
-            yield key, f"{path!r} is not a path (such as ts or header.stamp)"
-    if source.payload == "number":
-        for name in ("machine", "sensor"):
-            if not template.captures(name):
-                yield "topic", f"payload number needs a level {{{name}}} in the topic"
-        for key, path in paths.items():
-            if path is not None:
-                yield key, "a payload number has no fields (payload: json)"
-    if source.time is None and source.time_unit != "auto":
-        yield "time_unit", "needs time, the path of the time field"
-    if source.time is None and source.time_missing != "refuse":
-        yield "time_missing", "needs time, the path of the time field"
-    if source.machine is not None and template.captures("machine"):
-        yield "machine", "the topic captures {machine} already"
 
 
 def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
@@ -321,7 +297,7 @@ def _split_url(
 CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {
     Secret: _check_secret,
     Tls: _check_tls,
-    Source: _check_source,
+    Source: check_source,
     Mqtt: _check_mqtt,
     InfluxDB: _check_influxdb,
     Sensor: _check_sensor,

@@ -16,7 +16,17 @@ import msgspec
 import yaml
 
 from pipeline.config.checks import CHECKS
-from pipeline.config.settings import Config, ConfigError, Console, InfluxDB, Mqtt, NoConfigError, Problem, Secret
+from pipeline.config.settings import (
+    Config,
+    ConfigError,
+    Console,
+    InfluxDB,
+    Mqtt,
+    NoConfigError,
+    Problem,
+    Scalar,
+    Secret,
+)
 from pipeline.files import read_bounded
 
 MOST_BYTES = 1 << 20  # of a file; 10,000 rules for machines take two thirds of it
@@ -101,6 +111,8 @@ _DESCRIBED: Mapping[Any, str] = {
     float: "a number",
     bool: "true or false",
     tuple[float, float]: "a pair of numbers: [low, high]",
+    bool | str: "text, true or false",
+    Scalar: "a single value",
 }
 # What people write by habit, where it is not simply another place.
 _INSTEAD: Mapping[tuple[type, str], str] = {
@@ -169,7 +181,8 @@ class _Reader:
     def _build(self, kind: Any, node: yaml.Node, path: str) -> Any:
         """The value of `node` as a `kind`, or _BAD with a problem added."""
         if get_origin(kind) in (Union, types.UnionType):
-            kind = next(option for option in get_args(kind) if option is not type(None))
+            options = [option for option in get_args(kind) if option is not type(None)]
+            kind = options[0] if len(options) == 1 else kind
         of = get_args(kind)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             if isinstance(node, yaml.MappingNode):
@@ -293,7 +306,7 @@ class _Reader:
         except msgspec.ValidationError:
             self._add(path, wrong)
             return _BAD
-        odd = _odd(built, path) if kind is str else ""
+        odd = _odd(built, path) if isinstance(built, str) else ""
         if odd:
             self._add(path, odd)
             return _BAD

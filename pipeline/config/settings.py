@@ -59,6 +59,10 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
 
 
+GOOD = (True, 192, "Good")  # of most that say so, and of OPC DA; 0 is good in OPC UA and bad in OPC DA
+Scalar = bool | int | float | str | None  # a single value of YAML or JSON
+
+
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One subscription. `{name}` in the topic captures a level; `{machine}` and `{sensor}` have their meaning."""
 
@@ -68,7 +72,23 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
     time_missing: Literal["refuse", "arrival"] = "refuse"  # what a sample without the time field gets
     machine: str | None = None  # path of the machine's name, where the topic does not capture it
-    samples: str | None = None  # path of the object or array that holds the readings; default: the whole payload
+    # Path of the object or array that holds the readings; default: the whole payload. A part `{machine}` or
+    # `{sensor}` stands for every key at its place and names by it, `*` for every key.
+    samples: str | None = None
+    sensor: str | None = None  # path of the sensor's name, where samples hold a name and a value
+    value: str | None = None  # path of the value in a sample; nothing else of it is read
+    quality: str | None = None  # path of the quality of a sample
+    good: tuple[Scalar, ...] = GOOD  # qualities of readings; null: it has none
+    row: tuple[str, ...] = ()  # names of the items of a sample that is an array: [[1717000000, 41.2], ...]
+    header: str | None = None  # path of an array with those names, or `first_row`
+    ignore: tuple[str, ...] = ()  # shell patterns over names of sensors that are no measurements
+    missing: tuple[float, ...] = ()  # values that stand for no reading, such as -200 or 999.9
+    valid: dict[str, tuple[float, float]] = {}  # pattern over sensors: lowest and highest value that is a reading
+    states: dict[str, tuple[bool | str, ...]] = {}  # pattern over sensors: words that are the values 0, 1, 2, ...
+    number_text: bool = False  # numbers may be written as text: "317.4", "23,5", "5.1 bar"
+    time_zone: str | None = None  # IANA name of the clock of times that say no zone; default: UTC
+    time_format: str | None = None  # of times as text, as in `strftime`: %d.%m.%Y %H:%M:%S; default: ISO 8601
+    retained: Literal["refuse", "accept"] = "refuse"  # what a broker has stored, and tells when we subscribe
     qos: Literal[0, 1] = 1
 
 

@@ -13,7 +13,8 @@ READ_BYTES = 65_536
 PUBLISH, PUBACK, PINGREQ = 0x30, 0x40, 0xC0
 LONGEST_BODY = 268_435_455  # of a packet, by the protocol
 
-Take = Callable[[str, bytes, int, int, bool, int], None]  # topic, payload, mid, qos, dup, bytes that were skipped
+# topic, payload, mid, qos, dup, bytes that were skipped, retained
+Take = Callable[[str, bytes, int, int, bool, int, bool], None]
 
 
 class BulkClient(Client):
@@ -31,7 +32,7 @@ class BulkClient(Client):
         self.at = 0
         self.gathered = bytearray()  # more of a packet that begins in `held`
         self.wanted = 0  # bytes of that packet, or of the one being skipped, that are still on their way
-        self.skipped: tuple[str, bytes, int, int, bool, int] | None = None  # the one being skipped, for `Take`
+        self.skipped: tuple[str, bytes, int, int, bool, int, bool] | None = None  # the one being skipped, for `Take`
         self.most_bytes = most_bytes
         self.broken = ""  # why the connection could not be read
 
@@ -118,7 +119,7 @@ class BulkClient(Client):
             return False
         mid = held[begin] << 8 | held[begin + 1] if qos else 0
         topic = held[body + 2 : begin].decode("utf-8", "replace")
-        self.skipped = (topic, b"", mid, qos, bool(flags & 8), end - mid_end)
+        self.skipped = (topic, b"", mid, qos, bool(flags & 8), end - mid_end, bool(flags & 1))
         if len(held) < end:
             self.wanted = end - len(held)
             self.held, self.at = b"", 0
@@ -143,7 +144,7 @@ class BulkClient(Client):
             properties, begin = variable(held, begin)
             begin += properties
         self.at = end
-        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos, bool(flags & 8), 0)
+        take(topic.decode("utf-8", "replace"), held[begin:end], mid, qos, bool(flags & 8), 0, bool(flags & 1))
 
     def ack_all(self, packets: bytes) -> None:
         """Send ready-made PUBACK packets, joined."""

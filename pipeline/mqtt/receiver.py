@@ -369,7 +369,7 @@ class Receiver:
         held_bytes = self._came_bytes - self._gone_bytes
         return 2 * len(self._queue) <= self._limit and 2 * held_bytes <= self._limit_bytes
 
-    def _take(self, topic: str, payload: bytes, mid: int, qos: int, dup: bool, skipped: int) -> None:
+    def _take(self, topic: str, payload: bytes, mid: int, qos: int, dup: bool, skipped: int, retained: bool) -> None:
         self.received += 1
         cost = len(payload) + len(topic) + COST_BYTES
         if len(self._queue) >= self._limit or self._came_bytes + cost - self._gone_bytes > self._limit_bytes:
@@ -386,4 +386,5 @@ class Receiver:
                 self._full = True
         self._came_bytes += cost
         now_ns = self._arrivals.stamp()
-        self._queue.append(Message(topic, payload, now_ns, mid, qos, self._connection, self._session, dup, skipped))
+        connection, session = self._connection, self._session
+        self._queue.append(Message(topic, payload, now_ns, mid, qos, connection, session, dup, skipped, retained))

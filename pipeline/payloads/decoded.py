@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pipeline.records import Reading
+from pipeline.topics import escaped
 
+MAX_NAMES = 10_000  # names that one source remembers having checked, of each kind; starts over when full
 MAX_DEPTH = 8  # arrays and objects inside one another; judgement: real payloads have two to four
 MAX_NAME = 128  # characters of a machine's, sensor's or tag's name
 DETAILED = 100  # refusals of one message that say where; the others only count
@@ -20,6 +22,8 @@ class Cause(StrEnum):
     # the message
     UNKNOWN_TOPIC = "unknown_topic"  # no source matches
     EMPTY = "empty"  # no bytes, or nothing in them: `{}`, `[]`
+    RETAINED = "retained"  # stored by the broker before we subscribed, and the source does not accept that
+    IGNORED = "ignored"  # nothing in it but sensors that the source ignores
     TOO_LARGE = "too_large"  # more bytes than `limits.message_bytes`
     NOT_NUMBER = "not_number"  # not one decimal number in ASCII
     NOT_JSON = "not_json"  # not one JSON value in UTF-8
@@ -29,19 +33,25 @@ class Cause(StrEnum):
     DUPLICATE_KEY = "duplicate_key"  # an earlier value of a key that an object has again; the last one counts
     # names
     NO_MACHINE = "no_machine"  # neither topic nor payload names the machine
-    NO_SENSOR = "no_sensor"  # a bare value, and the topic names no sensor
-    BAD_NAME = "bad_name"  # empty, too long, not printable, or with a character that topics give a meaning
+    NO_SENSOR = "no_sensor"  # a bare value, and the topic names no sensor; or a sample without its `sensor`
+    BAD_NAME = "bad_name"  # empty or too long; of a topic's level also: not printable
     # time; one refusal per sample, however many values it holds
     NO_TIME = "no_time"  # the configured time field is missing
     BAD_TIME = "bad_time"  # it is not a time in the configured unit
     TIME_FUTURE = "time_future"  # later than arrival plus `times.future`
     TIME_PAST = "time_past"  # before `times.oldest`
+    # quality; one refusal per sample
+    BAD_QUALITY = "bad_quality"  # none of those that `good` lists
     # values
+    NO_VALUE = "no_value"  # a sample without the field that `value` says
+    MISSING_VALUE = "missing_value"  # one of those that `missing` lists
+    OUT_OF_RANGE = "out_of_range"  # outside what `valid` says
+    UNKNOWN_STATE = "unknown_state"  # a word that `states` does not list for its sensor
     NAN = "nan"
     INFINITE = "infinite"
     MAGNITUDE = "magnitude"  # a number beyond MAX_MAGNITUDE
     NULL = "null"
-    TEXT = "text"  # a number written as text, or any other text
+    TEXT = "text"  # a number written as text, where the source does not say `number_text`; any other text
     BOOLEAN = "boolean"
 
 
@@ -96,3 +106,13 @@ def is_name(text: str) -> bool:
     return (
         0 < len(text) <= MAX_NAME and text.isprintable() and "/" not in text and "+" not in text and "#" not in text
     )
+
+
+def as_name(text: str) -> str:
+    """A name from a payload as we call it, escaped where it must be; empty where it cannot be one."""
+    if is_name(text) and "%" not in text and text[0] != " " and text[-1] != " ":
+        return text
+    if len(text) > MAX_NAME:
+        return ""
+    text = escaped(text)
+    return text if is_name(text) else ""
