@@ -197,7 +197,7 @@ class _Reader:
             found = {}
             for key, value in self._items(node, path).items():  # a name with nothing after it has the defaults
                 found[key] = of[1]() if _is_null(value) else self._build(of[1], value, _join(path, key))
-            return found
+            return _BAD if any(value is _BAD for value in found.values()) else found
         if get_origin(kind) is tuple and of[1] is ...:
             if not isinstance(node, yaml.SequenceNode):
                 self._add(path, "expected a list")
