@@ -16,13 +16,15 @@ ALLOWED = {
     "pipeline.identity": {"pipeline.records"},
     "pipeline.network": {"encoders"},
     "pipeline.config": {"pipeline.network", "pipeline.topics", "pipeline.files"},
-    "pipeline.payloads": {"pipeline.config", "pipeline.records", "pipeline.topics"},
+    "pipeline.waveforms": {"pipeline.config", "pipeline.records"},
+    "pipeline.payloads": {"pipeline.waveforms", "pipeline.config", "pipeline.records", "pipeline.topics"},
     "pipeline.engine": {"encoders", "pipeline.network", "pipeline.config", "pipeline.records"},
     "pipeline.storage": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.files"},
     "pipeline.sinks": {"pipeline.storage", "pipeline.records", "pipeline.files"},
     "pipeline.mqtt": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.topics", "pipeline.files"},
     "pipeline.recordings": {
-        "pipeline.engine", "pipeline.network", "pipeline.config", "pipeline.records", "pipeline.files",
+        "pipeline.waveforms", "pipeline.engine", "pipeline.network", "pipeline.config", "pipeline.records",
+        "pipeline.files",
     },
     "pipeline.console": {
         "pipeline.sinks", "pipeline.engine", "pipeline.network", "pipeline.config", "pipeline.records",
@@ -46,11 +48,11 @@ WITHIN = {
     "pipeline.config.calendars": {"pipeline.config.settings"},
     "pipeline.config.paths": set(),
     "pipeline.config.source_checks": {
-        "pipeline.config.settings", "pipeline.config.calendars", "pipeline.config.paths",
+        "pipeline.config.settings", "pipeline.config.calendars", "pipeline.config.paths", "pipeline.config.waveforms",
     },
     "pipeline.config.checks": {
         "pipeline.config.settings", "pipeline.config.addresses", "pipeline.config.prior_file",
-        "pipeline.config.calendars", "pipeline.config.source_checks",
+        "pipeline.config.calendars", "pipeline.config.source_checks", "pipeline.config.waveforms",
     },
     "pipeline.payloads.decoded": set(),
     "pipeline.payloads.text_numbers": set(),
@@ -63,6 +65,12 @@ WITHIN = {
     "pipeline.payloads.mapping": {
         "pipeline.payloads.decoded", "pipeline.payloads.layout", "pipeline.payloads.walk",
     },
+    "pipeline.config.waveforms": {"pipeline.config.settings"},
+    "pipeline.waveforms.refusals": set(),
+    "pipeline.waveforms.samples": {"pipeline.waveforms.refusals"},
+    "pipeline.waveforms.statistics": set(),
+    "pipeline.waveforms.spectrum": set(),
+    "pipeline.waveforms.bearing": set(),
     "pipeline.engine.scoring": set(),
     "pipeline.engine.silence": set(),
     "pipeline.engine.ageing": set(),
@@ -121,6 +129,7 @@ ONE_DOOR = {
     "uvicorn": "pipeline.console",
     "prometheus_client": "pipeline.console.metrics",
     "urllib3": "pipeline.sinks.http",
+    "scipy": "pipeline.waveforms",
 }
 
 
@@ -178,6 +187,7 @@ PURE_PARTS = (
     "pipeline.payloads.tree",
     "pipeline.payloads.walk",
     "pipeline.engine",
+    "pipeline.waveforms",
     "pipeline.mqtt.announcements",
     "pipeline.mqtt.home_assistant",
     "pipeline.mqtt.redelivery",

@@ -16,6 +16,7 @@ import msgspec
 from pipeline.config.addresses import MQTT, address, is_loopback
 from pipeline.config.settings import (
     Alert,
+    Bearing,
     Config,
     ConfigError,
     Console,
@@ -30,11 +31,14 @@ from pipeline.config.settings import (
     Store,
     Times,
     Tls,
+    Waveform,
+    WaveformFile,
     duration_ns,
     read_secret,
     unix_ns,
 )
 from pipeline.config.source_checks import check_source
+from pipeline.config.waveforms import bearing_problems, file_problems, waveform_problems
 from pipeline.files import read_bounded
 from pipeline.topics import parse
 
@@ -298,6 +302,9 @@ CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {
     Secret: _check_secret,
     Tls: _check_tls,
     Source: check_source,
+    Bearing: lambda bearing, environ: bearing_problems(bearing),
+    Waveform: lambda waveform, environ: waveform_problems(waveform),
+    WaveformFile: lambda waveform, environ: file_problems(waveform),
     Mqtt: _check_mqtt,
     InfluxDB: _check_influxdb,
     Sensor: _check_sensor,

@@ -63,11 +63,47 @@ GOOD = (True, 192, "Good")  # of most that say so, and of OPC DA; 0 is good in O
 Scalar = bool | int | float | str | None  # a single value of YAML or JSON
 
 
+class Bearing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rolling bearing whose inner ring turns with the shaft, as its data sheet gives it."""
+
+    rollers: int  # balls or rollers in one row
+    ball: float  # diameter of one of them, in the unit of `pitch`
+    pitch: float  # diameter of the circle through their centres
+    angle: float = 0.0  # of contact, degrees
+
+
+class Waveform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Blocks of samples, and which features are made of each block; `pipeline.waveforms` says how."""
+
+    rate: float | None = None  # samples of one channel a second
+    rate_path: str | None = None  # instead: path of the rate in a JSON payload
+    encoding: Literal["raw", "base64", "array"] = "raw"  # the payload is samples, or JSON that holds them
+    type: Literal["int16", "int32", "float32", "float64"] = "int16"  # of a sample, unless it is in a JSON array
+    order: Literal["little", "big"] = "little"  # of the bytes of a sample, likewise
+    channels: tuple[str, ...] = ()  # names of sensors whose samples take turns in a block
+    scale: float = 1.0  # of one count, in the unit of the readings
+    unit: Literal["g", "m/s2"] | None = None  # of samples times `scale` where they are accelerations
+    bands: tuple[tuple[float, float], ...] = ()  # Hz
+    velocity: tuple[float, float] | None = None  # Hz; default 10 to 1000 where `unit` is given
+    speed: float | None = None  # of the shaft, 1/min
+    speed_path: str | None = None  # instead: path of the speed in a JSON payload
+    bearing: Bearing | None = None
+    envelope: tuple[float, float] | None = None  # Hz; default 500 to 10,000 or half the rate
+
+
+class WaveformFile(Waveform, frozen=True, forbid_unknown_fields=True):
+    """The same of a file of samples, for `--waveform`; its rows are blocks."""
+
+    block: int | None = None  # samples of a block; default: a second
+    every: str | None = None  # from the beginning of a block to that of the next; default: without a gap
+    start: str = "1970-01-01"  # time of the first sample, where the file does not say
+
+
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One subscription. `{name}` in the topic captures a level; `{machine}` and `{sensor}` have their meaning."""
 
     topic: str
-    payload: Literal["number", "json"] = "number"
+    payload: Literal["number", "json", "waveform"] = "number"
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
     time_missing: Literal["refuse", "arrival"] = "refuse"  # what a sample without the time field gets
@@ -89,6 +125,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str | None = None  # IANA name of the clock of times that say no zone; default: UTC
     time_format: str | None = None  # of times as text, as in `strftime`: %d.%m.%Y %H:%M:%S; default: ISO 8601
     retained: Literal["refuse", "accept"] = "refuse"  # what a broker has stored, and tells when we subscribe
+    waveform: Waveform | None = None  # of the payload `waveform`
     qos: Literal[0, 1] = 1
 
 

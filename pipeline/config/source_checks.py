@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.config.paths import EVERY, NAMES, parse_path
 from pipeline.config.settings import GOOD, Source
+from pipeline.config.waveforms import source_problems
 from pipeline.topics import Template, parse
 
 Problems = Iterator[tuple[str, str]]
@@ -38,6 +39,7 @@ def check_source(source: Source, environ: Mapping[str, str]) -> Problems:
                 yield key, "a payload number has no fields (payload: json)"
     else:
         yield from _check_fields(source, template)
+    yield from source_problems(source, template)
     yield from _check_time(source)
     yield from _check_sensors(source)
 
