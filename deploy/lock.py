@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("files", "demo", "dev", "bench", "release")
+EXTRAS = ("files", "waveform", "demo", "dev", "bench", "release")
 LAYERS = {"constraints.txt": None, **{f"constraints-{extra}.txt": extra for extra in EXTRAS}}
 HEADER = "# Made by `make lock` from pyproject.toml: {what}. For pip install --require-hashes -r.\n"
 

@@ -111,7 +111,7 @@ mqtt:
 
       payload: xml
 """
-    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: is not one of number, json"]
+    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: is not one of number, json, waveform"]
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(plant: Path) -> None:
@@ -214,7 +214,10 @@ data: 5
         ("mqtt: {url: ['mqtt://me:hunter2@broker']}", "1: mqtt.url: is not text"),
         ("influxdb: {url: {u: hunter2}, bucket: b}", "1: influxdb.url: is not text"),
         ("mqtt: {username: {password: hunter2}}", "1: mqtt.username: is not text"),
-        ("mqtt: {sources: [{topic: 'a/#', payload: hunter2}]}", "sources[0].payload: is not one of number, json"),
+        (
+            "mqtt: {sources: [{topic: 'a/#', payload: hunter2}]}",
+            "sources[0].payload: is not one of number, json, waveform",
+        ),
         ("mqtt: {password: {hunter2}}", "1: mqtt.password: expected either {env: NAME} or"),
         ("mqtt: {password: {env: [hunter2]}}", "1: mqtt.password.env: is not text"),
         ("mqtt: {password: {env: hunter2}}", "password.env: the environment variable that env names is not set"),

@@ -41,7 +41,11 @@ def test_a_golden_payload_gives_exactly_its_readings_and_refusals(case: str) -> 
     for _ in range(2):  # the second time the decoder remembers topics and names
         decoded = decoder.decode(message)
         readings = [[*reading.machine, *reading[1:]] for reading in decoded.readings]
-        assert readings == [[name, tuple(sorted(tags.items())), *rest] for name, tags, *rest in expected["readings"]]
+        right = [[name, tuple(sorted(tags.items())), *rest] for name, tags, *rest in expected["readings"]]
+        if case.startswith("waveform"):  # the last digits of a transform go by the processor
+            values = [reading.pop() for reading in readings]
+            assert values == pytest.approx([reading.pop() for reading in right], rel=1e-9, abs=1e-9)
+        assert readings == right
         assert causes(decoded) == expected["refused"]
 
 

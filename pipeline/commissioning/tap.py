@@ -12,7 +12,7 @@ WHY: Mapping[Cause, str] = {
     Cause.EMPTY: "the payload is empty",
     Cause.RETAINED: "stored by the broker, of unknown age; retained: accept takes it",
     Cause.IGNORED: "the source ignores all that is in it",
-    Cause.TOO_LARGE: "larger than limits.message_bytes",
+    Cause.TOO_LARGE: "larger than limits.message_bytes, or more samples than a waveform may have",
     Cause.NOT_NUMBER: "not a single number, as payload: number requires",
     Cause.NOT_JSON: "not JSON, as payload: json requires",
     Cause.TOO_DEEP: "too many nested objects",
@@ -36,6 +36,13 @@ WHY: Mapping[Cause, str] = {
     Cause.NULL: "null",
     Cause.TEXT: "text, not a number; number_text or states can read some",
     Cause.BOOLEAN: "true or false, not a number; states can read them",
+    Cause.PART_SAMPLE: "no whole number of samples for every channel: are waveform.type and channels right?",
+    Cause.NOT_BASE64: "not base64",
+    Cause.SHORT_BLOCK: "a block of too few samples, or too short for this feature's frequency",
+    Cause.CONSTANT_BLOCK: "all samples of the block are equal, so this feature does not exist",
+    Cause.BEYOND_RATE: "the feature's frequency is above what the rate, or the band of the envelope, can hold",
+    Cause.NO_RATE: "no rate where waveform.rate_path says",
+    Cause.NO_SPEED: "no shaft speed above 0 where waveform.speed_path says",
 }
 OURS = "published by the service itself"
 

@@ -12,6 +12,7 @@ from pipeline.payloads.decoded import Cause, Decoded, Refusal, Route, Window, is
 from pipeline.payloads.json_object import JsonObject
 from pipeline.payloads.number import Number
 from pipeline.payloads.rules import Rules
+from pipeline.payloads.waveform import WaveformBlocks
 from pipeline.records import Message
 from pipeline.topics import Captures, parse
 
@@ -31,6 +32,7 @@ class Format(Protocol):
 PAYLOADS: Mapping[str, type[Format]] = {
     "number": Number,
     "json": JsonObject,
+    "waveform": WaveformBlocks,
 }
 
 MAX_ROUTES = 20_000  # topics remembered; all are forgotten when full, which costs time and nothing else

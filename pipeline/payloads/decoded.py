@@ -24,7 +24,7 @@ class Cause(StrEnum):
     EMPTY = "empty"  # no bytes, or nothing in them: `{}`, `[]`
     RETAINED = "retained"  # stored by the broker before we subscribed, and the source does not accept that
     IGNORED = "ignored"  # nothing in it but sensors that the source ignores
-    TOO_LARGE = "too_large"  # more bytes than `limits.message_bytes`
+    TOO_LARGE = "too_large"  # more bytes than `limits.message_bytes`; more samples or blocks than a waveform may have
     NOT_NUMBER = "not_number"  # not one decimal number in ASCII
     NOT_JSON = "not_json"  # not one JSON value in UTF-8
     # its shape
@@ -53,6 +53,14 @@ class Cause(StrEnum):
     NULL = "null"
     TEXT = "text"  # a number written as text, where the source does not say `number_text`; any other text
     BOOLEAN = "boolean"
+    # blocks of samples, and single features of them: `pipeline.waveforms.refusals`
+    PART_SAMPLE = "part_sample"  # no whole number of samples for every channel
+    NOT_BASE64 = "not_base64"
+    SHORT_BLOCK = "short_block"  # too few samples, or too short a time for a frequency
+    CONSTANT_BLOCK = "constant_block"  # all samples are equal, so there is no crest factor, kurtosis or skewness
+    BEYOND_RATE = "beyond_rate"  # a frequency above what the rate, or the band of the envelope, can hold
+    NO_RATE = "no_rate"  # neither the configuration nor the payload has a rate
+    NO_SPEED = "no_speed"  # the configured shaft speed is missing or not above 0
 
 
 class Refusal(NamedTuple):

@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.config.settings import Source
 from pipeline.payloads.decoded import Cause, Decoded, Refusal, Route, Window, refusal, refuse
-from pipeline.payloads.tree import Tree
+from pipeline.payloads.tree import Tree, TreeRoute
 from pipeline.topics import Captures
 
 _BEYOND = 10**200  # stands for a number that a double cannot hold
@@ -28,26 +28,30 @@ class JsonObject:
 
     def route(self, captures: Captures) -> Route:
         """The decoder of one topic."""
-        read = self.tree.route(captures)
+        return json_route(self.tree.route(captures))
 
-        def decode(payload: bytes, received_ns: int) -> Decoded:
-            refused: list[Refusal] = []
-            root: Any = None
+
+def json_route(read: TreeRoute) -> Route:
+    """Decodes JSON text for whoever reads its tree."""
+
+    def decode(payload: bytes, received_ns: int) -> Decoded:
+        refused: list[Refusal] = []
+        root: Any = None
+        try:
             try:
-                try:
-                    root = msgspec.json.decode(payload)
-                    again = _may_repeat_keys(root, payload)
-                except ValueError:  # msgspec.DecodeError and UnicodeDecodeError are ones
-                    again = True
-                if again:
-                    root = _decode_slowly(payload, refused)
-            except RecursionError:
-                return refusal(Cause.TOO_DEEP)
-            except ValueError as error:
-                return refusal(Cause.NOT_JSON, str(error)) if payload.strip() else refusal(Cause.EMPTY)
-            return read(root, received_ns, refused)
+                root = msgspec.json.decode(payload)
+                again = _may_repeat_keys(root, payload)
+            except ValueError:  # msgspec.DecodeError and UnicodeDecodeError are ones
+                again = True
+            if again:
+                root = _decode_slowly(payload, refused)
+        except RecursionError:
+            return refusal(Cause.TOO_DEEP)
+        except ValueError as error:
+            return refusal(Cause.NOT_JSON, str(error)) if payload.strip() else refusal(Cause.EMPTY)
+        return read(root, received_ns, refused)
 
-        return decode
+    return decode
 
 
 def _may_repeat_keys(root: Any, payload: bytes) -> bool:
