@@ -14,11 +14,11 @@ from test_payloads import KEYS, NOW_NS, SCALARS, causes, check, decode
 from pipeline.commissioning.tap import WHY
 from pipeline.config.file import parsed
 from pipeline.config.settings import Bearing, ConfigError, Source, Times, Waveform
+from pipeline.config.waveforms import MAX_SAMPLES
 from pipeline.payloads import Cause, Decoder
 from pipeline.payloads.waveform import MOST_BLOCKS
 from pipeline.records import Message
 from pipeline.waveforms.refusals import Why
-from pipeline.waveforms.samples import MAX_SAMPLES
 
 LINE = "t/{machine}/{sensor}"
 SHAFT = {"unit": "g", "bands": ((10.0, 1000.0),), "bearing": Bearing(9, 7.94, 39.04)}
@@ -139,7 +139,7 @@ RATE = "rate: 25600"
         (f"{{{RATE}, bands: [[1000, 10]]}}", "bands[0]: [1000, 10] is not a band"),
         (f"{{{RATE}, bands: [[1, 10], [1, 10]]}}", "bands[1]: is there twice"),
         (f"{{{RATE}, velocity: [10, 1000]}}", "velocity: needs unit, g or m/s2"),
-        ("{rate: 1600, unit: g}", "velocity: [10, 1000] ends above half the rate, 800 Hz"),
+        ("{rate: 1600, unit: g}", "velocity: [10, 1000] ends above half the rate: give at most 800 Hz"),
         (f"{{{RATE}, speed: -1}}", "speed: -1 is not a shaft speed"),
         (f"{{{RATE}, envelope: [500, 5000]}}", "envelope: needs bearing"),
         (f"{{{RATE}, bearing: {{rollers: 9, ball: 7.94, pitch: 39.04}}}}", "waveform.bearing: needs speed"),

@@ -26,7 +26,7 @@ from pipeline.cli.terminal import (
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
-    from pipeline.config.settings import Config, MachineRule
+    from pipeline.config.settings import Config, MachineRule, WaveformFile
     from pipeline.network.calendar import Calendar
     from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
@@ -34,6 +34,54 @@ if TYPE_CHECKING:
     from pipeline.recordings.tables import Table
     from pipeline.recordings.tuning import Tuned
     from pipeline.records import Bools, Floats, Ints
+
+
+AsWaveform = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--waveform",
+        help="The inputs are samples (WAV, NPY, CSV), not readings: settings as under mqtt.sources[].waveform, with "
+        "block (samples), every and start, as '{rate: 25600, unit: g}' or a YAML file. WAV and NPY always are.",
+    ),
+]
+
+
+def waveform_of(text: str | None) -> "WaveformFile | None":
+    """The settings of --waveform: keys and values in braces, or the file that holds them."""
+    from pipeline.config.file import parsed_waveform
+    from pipeline.config.settings import ConfigError
+
+    if text is None:
+        return None
+    try:
+        if text.lstrip().startswith("{"):
+            return parsed_waveform(text, "--waveform")
+        return parsed_waveform(Path(text).read_text(encoding="utf-8-sig"), text)
+    except (OSError, ValueError) as error:
+        fail(f"--waveform: {text}: {getattr(error, 'strerror', None) or 'is not UTF-8 text'}")
+    except ConfigError as error:
+        fail(str(error))
+
+
+def recorded(
+    path: Path,
+    time_column: str | None,
+    excluded: Sequence[str],
+    waveform: "WaveformFile | None",
+    label_column: str | None = None,
+) -> "Table":
+    """A file's readings, or the features of its samples, with notes on standard error; TableError."""
+    from pipeline.recordings.tables import TableError, read_table
+    from pipeline.recordings.waveforms import is_waveform, read_waveform
+
+    if not is_waveform(path, waveform):
+        return read_table(path, time_column, excluded, label_column)
+    if label_column is not None:
+        raise TableError(f"{path}: samples have no labels in a column; give --labels")
+    table, notes = read_waveform(path, waveform, time_column, excluded)
+    for note in notes:
+        err.print(note, markup=False, soft_wrap=True)
+    return table
 
 
 def named(inputs: list[Path]) -> list[str]:
@@ -135,10 +183,13 @@ def write_explanations(path: Path, table: "Table", explained: "Explained") -> No
 
 @app.command()
 def score(
-    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+    ],
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
+    waveform: AsWaveform = None,
     config: RulesPath = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
@@ -165,6 +216,8 @@ def score(
 
     Example: spikewatch score press-1.csv --out scores --config plant.yaml
 
+    Example: spikewatch score pump.wav --out scores --waveform '{unit: g, scale: 50, speed: 1480}'
+
     With --explain, <stem>.explain.csv has the reasons: time,why and four columns per sensor, such as flow.share
     (of the sensor in the row's score; the shares of a row add up to 1) and flow.expected, flow.low, flow.high (the
     expected value and band, in the sensor's unit). Cells are empty while a sensor is learning; why
@@ -179,9 +232,9 @@ def score(
     from pipeline.config.prior_file import priors_of
     from pipeline.config.settings import match_rule
     from pipeline.network import parameters
-    from pipeline.recordings.tables import TableError, read_table
+    from pipeline.recordings.tables import TableError
 
-    excluded = listed(exclude)
+    excluded, samples = listed(exclude), waveform_of(waveform)
     try:
         params = parameters.without(
             parameters.with_context(parameters.Params()) if with_context else parameters.Params(), listed(without)
@@ -195,7 +248,7 @@ def score(
     folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
     for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
         try:
-            table = read_table(path, time_column, excluded)
+            table = recorded(path, time_column, excluded, samples)
         except TableError as error:
             fail(str(error))
         if not table.sensors:
@@ -222,7 +275,9 @@ def in_short(scored: "Scored") -> str:
 
 @app.command()
 def evaluate(
-    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+    ],
     labels: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--labels", help="CSV of failures: start,end and optionally file (an input's stem) and what."),
@@ -235,6 +290,7 @@ def evaluate(
     ] = None,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
+    waveform: AsWaveform = None,
     config: RulesPath = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
     to: Annotated[
@@ -262,11 +318,11 @@ def evaluate(
     from pipeline.recordings import evaluation
     from pipeline.recordings.labels import LabelsError, read_labels
     from pipeline.recordings.report import facts, remarks, tabulate
-    from pipeline.recordings.tables import TableError, need, read_table
+    from pipeline.recordings.tables import TableError, need
 
     if (labels is None) == (label_column is None):
         fail("labels are missing: give either --labels FILE or --label-column NAME")
-    excluded = listed(exclude)
+    excluded, samples = listed(exclude), waveform_of(waveform)
     stems = named(inputs)
     tree = configured(config)
     rules = tree.machines
@@ -274,7 +330,7 @@ def evaluate(
     try:
         if to is not None:
             need("matplotlib")
-        tables = [read_table(path, time_column, excluded, label_column) for path in inputs]
+        tables = [recorded(path, time_column, excluded, samples, label_column) for path in inputs]
         given = [] if labels is None else read_labels(labels, tables)
     except (TableError, LabelsError) as error:
         fail(str(error))
@@ -330,6 +386,7 @@ def tune(
     config: ConfigPath = None,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
+    waveform: AsWaveform = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the alert.warning that would have given at most so many incidents per machine, as YAML to paste.
@@ -357,13 +414,14 @@ def tune(
     if inputs:
         from pipeline.config.calendars import calendars_of
         from pipeline.config.prior_file import priors_of
-        from pipeline.recordings.tables import TableError, read_table
+        from pipeline.recordings.tables import TableError
 
         named(inputs)
+        samples = waveform_of(waveform)
         priors, calendars = priors_of(tree.machines), calendars_of(tree)
         for number, path in enumerate(inputs):
             try:
-                table = read_table(path, time_column, listed(exclude))
+                table = recorded(path, time_column, listed(exclude), samples)
             except TableError as error:
                 fail(str(error))
             rule = match_rule(tree.machines, table.name)
@@ -460,7 +518,9 @@ def rounded_up(threshold: float) -> float:
 
 @app.command()
 def replay(
-    inputs: Annotated[list[Path], typer.Argument(help="CSV, CSV.gz or Parquet files; each is one machine.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+    ],
     url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
     config: ConfigPath = None,
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
@@ -468,6 +528,7 @@ def replay(
     within: Annotated[float, typer.Option(help="Instead of --speed: seconds in which each file is played.")] = 0.0,
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
+    waveform: AsWaveform = None,
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
 
@@ -478,15 +539,16 @@ def replay(
     """
     from pipeline.mqtt import Publisher, PublishError
     from pipeline.recordings.replay import interleave, paced, play
-    from pipeline.recordings.tables import TableError, read_table
+    from pipeline.recordings.tables import TableError
 
     if not speed > 0.0:
         fail(f"--speed: {speed:g} is not above 0")
     excluded, own = listed(exclude), f"spikewatch-replay-{os.getpid()}"
+    samples = waveform_of(waveform)
     tree = configured(config)
     broker = broker_for(url, tree, own)
     try:
-        tables = [read_table(path, time_column, excluded) for path in inputs]
+        tables = [recorded(path, time_column, excluded, samples) for path in inputs]
         total = sum(len(table.stamps) for table in tables)
         with (
             until_stopped() as stop,
@@ -514,6 +576,7 @@ def prior(
     match: Annotated[str, typer.Option(help="Only machines whose name matches this shell pattern.")] = "*",
     time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
     exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
+    waveform: AsWaveform = None,
 ) -> None:
     """Save what machines of one kind have in common, so that a new one of this kind is ready sooner.
 
@@ -531,15 +594,15 @@ def prior(
     from pipeline.config.settings import match_rule
     from pipeline.network.prior import ROWS, pooled
     from pipeline.recordings.score import learned
-    from pipeline.recordings.tables import TableError, read_table
+    from pipeline.recordings.tables import TableError
 
     known: list[tuple[str, Prior | None]] = []
     if inputs:
-        rules = configured(config).machines
+        rules, samples = configured(config).machines, waveform_of(waveform)
         for path, stem in zip(inputs, named(inputs), strict=True):
             if fnmatchcase(stem, match):
                 try:
-                    table = read_table(path, time_column, listed(exclude))
+                    table = recorded(path, time_column, listed(exclude), samples)
                 except TableError as error:
                     fail(str(error))
                 known.append((stem, learned(table, match_rule(rules, stem))))

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -26,12 +26,15 @@ from pipeline.config.settings import (
     Problem,
     Scalar,
     Secret,
+    WaveformFile,
 )
 from pipeline.files import read_bounded
 
 MOST_BYTES = 1 << 20  # of a file; 10,000 rules for machines take two thirds of it
 MOST_VALUES = 100_000  # keys and values, an alias counted with all that it stands for
 MOST_TOLD = 100  # problems
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -50,6 +53,15 @@ def parsed(text: str, name: str, environ: Mapping[str, str]) -> Config:
     if reader.problems:
         raise ConfigError(reader.told())
     return config
+
+
+def parsed_waveform(text: str, name: str) -> WaveformFile:
+    """The settings of a file of samples in a text, such as `{rate: 25600, unit: g}`; otherwise as `parsed`."""
+    reader = _Reader(name, {})
+    waveform = reader.part(WaveformFile, text)
+    if reader.problems:
+        raise ConfigError(reader.told())
+    return waveform
 
 
 def readable(path: Path, environ: Mapping[str, str]) -> Config:
@@ -137,6 +149,10 @@ class _Reader:
 
     def config(self, text: str) -> Config:
         """The tree; worth nothing where there are problems."""
+        return self.part(Config, text)
+
+    def part(self, kind: type[_Part], text: str) -> _Part:
+        """The same of a branch of the tree, which has a default for each of its keys."""
         try:
             self._yaml = _Yaml(text)
             root = self._yaml.get_single_node()
@@ -150,21 +166,21 @@ class _Reader:
                 r"(alias|anchor|handle) ('[^']*'|\"[^\"]*\")", r"\1", why
             )  # a password may begin with * & or !
             self._add("", f"not YAML: {why}", line)
-            return Config()
+            return kind()
         except RecursionError:
             self._add("", "nested too deeply")
-            return Config()
+            return kind()
         except _TooManyError as error:
             self._add("", _TOO_MANY, *error.args)
-            return Config()
+            return kind()
         if root is None or _is_null(root):
-            return Config()
+            return kind()
         values, line = _values(root)
         if values is None or values > MOST_VALUES:
             self._add("", "an alias stands for itself" if values is None else _TOO_MANY, line)
-            return Config()
-        config = self._build(Config, root, "")
-        return Config() if config is _BAD else config
+            return kind()
+        built = self._build(kind, root, "")
+        return kind() if built is _BAD else built
 
     def told(self) -> list[Problem]:
         """The problems in the order of the file; the first of very many."""

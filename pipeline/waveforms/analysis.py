@@ -12,7 +12,7 @@
 Frequencies of shaft and bearing are looked for within 2 % (`bearing.SLIP`), at least over the lobe of the window.
 Their multiples are left out, as one damage would look like another: the third of BPFO lies on the second of BPFI (for
 9 rollers 10.75 and 10.83 times the shaft). Only of BSF the double counts too, since a damaged roller strikes both
-rings in a turn (Randall and Antoni, as in `bearing`, section 2).
+rings in a turn (Randall and Antoni, as in `bearing`).
 
 A feature is measured only where the block can show it: a frequency of the shaft or bearing takes four periods, so
 that neither what drifts nor the next multiple lies in its lobe; the velocity two periods of its lower end, as there

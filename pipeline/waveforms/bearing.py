@@ -8,7 +8,7 @@ With n rollers of diameter d on a circle of diameter D, contact angle phi and sh
     BSF   D f / (2 d) (1 - (d/D cos phi)^2)   a roller turns about itself
 
 Randall and Antoni, Rolling element bearing diagnostics - a tutorial, Mechanical Systems and Signal Processing 25
-(2011) 485, equations 1 to 4. They put the slip of real bearings at 1 to 2 %, which SLIP allows for.
+(2011) 485. They put the slip of real bearings at 1 to 2 %, which SLIP allows for.
 """
 
 import math

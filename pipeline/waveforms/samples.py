@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.settings import Waveform
+from pipeline.config.waveforms import MAX_SAMPLES
 from pipeline.records import Floats
 from pipeline.waveforms.refusals import BlockError, Why
-
-MAX_SAMPLES = 1 << 20  # of a block, all channels together: 10 s at 100 kHz; measuring them takes some 0.2 s
 
 _KINDS = {"int16": "i2", "int32": "i4", "float32": "f4", "float64": "f8"}
 _ORDERS = {"little": "<", "big": ">"}

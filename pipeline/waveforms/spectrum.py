@@ -4,14 +4,16 @@ A spectrum has lines k = 0 ... N/2 at k rate/N Hz. With a periodic Hann window w
 
     P[k] = c |X[k]|^2 / (N sum w^2)      c = 1 for k = 0 and k = N/2, else 2
 
-so that the powers add up to the mean square of the signal (Heinzel, Ruediger and Schilling, Spectrum and spectral
-density estimation by the DFT, 2002, equations 19 and 23). A sine in the middle of a line lies in three lines.
+so that the powers add up to the mean square of the signal (Parseval; scaling after Heinzel, Ruediger and
+Schilling, Spectrum and spectral density estimation by the Discrete Fourier transform, 2002). A sine in the middle of
+a line lies in three lines.
 
-The squared envelope is demodulated as Randall and Antoni do (Mechanical Systems and Signal Processing 25 (2011) 485,
-section 4.3): the lines of a band of the one-sided spectrum of the whole block, without a window, times 2, are the
-spectrum of the band's analytic signal; its squared magnitude is the squared envelope. They prefer that to the
-envelope, as a root makes frequencies that were not there. Moving the band to 0 Hz changes no magnitude and makes the
-transform short; it is as long as twice the band, so that the square does not fold back.
+The squared envelope is demodulated as Randall and Antoni do (Rolling element bearing diagnostics - a tutorial,
+Mechanical Systems and Signal Processing 25 (2011) 485): the lines of a band of the one-sided spectrum of the whole
+block, without a window, times 2, are the spectrum of the band's analytic signal; its squared magnitude is the squared
+envelope. They prefer that to the envelope, as a root makes frequencies that were not there. Moving the band to 0 Hz
+changes no magnitude and makes the transform short; it is as long as twice the band, so that the square does not fold
+back.
 """
 
 import math
