@@ -33,7 +33,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.config.settings import Source, Times, duration_ns, unix_ns  # noqa: E402
+from pipeline.config.settings import Bearing, Source, Times, Waveform, duration_ns, unix_ns  # noqa: E402
 from pipeline.payloads import PAYLOADS, Cause, Decoder  # noqa: E402
 from pipeline.payloads.decoded import Decoded, is_name  # noqa: E402
 from pipeline.records import MAX_MAGNITUDE, Message  # noqa: E402
@@ -58,6 +58,21 @@ SOURCES = [
     Source("many/+/{sensor}", payload="json", time="ts", time_unit="iso"),
     Source("nano/{machine}/+", payload="json", time="ts", time_unit="ns"),
 ]
+
+# Shaft and bearing turn fast enough for blocks of a hundred samples.
+_SHAFT = {"rate": 1000.0, "unit": "g", "velocity": (50.0, 500.0), "bands": ((10.0, 100.0), (200.0, 201.0))}
+_BEARING = {"bearing": Bearing(9, 7.94, 39.04), "envelope": (100.0, 500.0)}
+_WAVEFORMS = {
+    "raw/{machine}/{sensor}": {"speed": 3600.0, **_SHAFT, **_BEARING},
+    "floats/{machine}/+": {"rate": 1000.0, "type": "float64", "order": "big", "channels": ("x", "y"), "scale": 1e90},
+    "array/{machine}/{sensor}": {"encoding": "array", "speed_path": "values", **_SHAFT, **_BEARING},
+    "moments/{machine}/+": {"encoding": "array", "rate_path": "a", "bands": ((1.0, 2.0),), "channels": ("x", "y")},
+    "base64/{machine}/+": {"encoding": "base64", "rate": 1000.0, "type": "float32"},
+}
+SOURCES += [
+    Source(topic, payload="waveform", samples="v" if "moments" in topic else None, waveform=Waveform(**settings))  # type: ignore[arg-type]
+    for topic, settings in _WAVEFORMS.items()
+]
 TOPICS = [source.topic.split("/")[0] + "/press-1/temp" for source in SOURCES]
 
 VALID = [
@@ -70,6 +85,13 @@ VALID = [
     b'{"press-1":{"ts":"2024-05-29T16:26:40+02:00","value":1},"press-2":[{"value":2}]}',
     b'{"ts":1716999990123456789,"value":-0.0}',
     b'{"ts":1.717e9,"value":1.5,"text":"x","flag":true,"nothing":null,"list":[1,2]}',
+    b"\x00\x01\x80\xff" * 40,
+    b"\x7f\xc0\x00\x00\x00\x00\x00\x00" * 4 + b"\x3f\xf0\x00\x00\x00\x00\x00\x01" * 140,
+    b"[" + b"1,-2,3," * 32 + b"4]",
+    b'{"values":3600,"x":[' + b"1,2.5,-1," * 30 + b"0]}",
+    b'{"a":500,"v":[' + b"[1,2],[3,-1]," * 40 + b"[0,0]]}",
+    b'{"a":1,"v":[' + b"[1,2],[3,-1]," * 40 + b"[0,0]]}",
+    b'{"x":"' + b"AAAAAAAAgD8AAABA" * 24 + b'"}',
 ]
 TOKENS = [
     *(bytes((character,)) for character in b'{}[]":,.-+eE0123456789 \t\n\r\\/#\x00\x7f\x80\xff_xNI'),
