@@ -105,6 +105,7 @@ def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_n
     ("lacks", "arguments", "extra"),
     [
         ("amqtt", ["demo"], "demo"),
+        ("scipy", ["score", "press.npy", "--out", "scores"], "waveform"),
         ("pyarrow", ["score", "press.parquet", "--out", "scores"], "files"),
         ("matplotlib", ["evaluate", "press.csv", "--label-column", "fault", "--out", "charts"], "files"),
     ],

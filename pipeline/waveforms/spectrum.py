@@ -25,6 +25,7 @@ from scipy import fft, signal
 from pipeline.records import Floats
 
 MOST_WINDOWS = 4
+LONGEST_KEPT = 65_536  # samples of a window; with all windows 2 MB a source
 LOBE = 2.0  # lines from the middle of the main lobe of a Hann window to its edge
 _SAME = 1e-9  # lines: a border within this of a line is on it, whatever the rounding of its frequency
 
@@ -44,11 +45,14 @@ class Windows:
 
     def of(self, length: int) -> Floats:
         """The window of so many samples."""
-        if length not in self._kept:
-            if len(self._kept) >= MOST_WINDOWS:
-                self._kept.clear()
-            self._kept[length] = signal.get_window("hann", length)
-        return self._kept[length]
+        window = self._kept.get(length)
+        if window is None:
+            window = signal.get_window("hann", length)
+            if length <= LONGEST_KEPT:
+                if len(self._kept) >= MOST_WINDOWS:
+                    self._kept.clear()
+                self._kept[length] = window
+        return window
 
 
 def of_signal(values: Floats, rate_hz: float, windows: Windows) -> Spectrum:
