@@ -161,6 +161,7 @@ def csv(path: Path, text: str) -> None:
         ("m.npy", lambda p: None, "{rate: 100}", "no such file"),
         ("m.wav", lambda p: write_wav(p, signal(3, 1)[:, None]), "{bands: [[10, 2000]]}", "ends above half the rate"),
         ("m.npy", lambda p: np.save(p, np.ones(900)), "{rate: 100, channels: [x, y]}", "1 channels, but 2 names"),
+        ("m.npy", lambda p: np.save(p, np.ones(900)), "{rate: 100, start: 9999-01-01}", "later than a time can be"),
         ("m.wav", lambda p: p.write_bytes(b"RIFF"), "{}", "is not a WAV file that can be read"),
         ("m.wav", lambda p: write_wav(p, signal(3, 1)[:, None]), "{rate: 4096}", "but the file has 2048 samples a"),
         ("m.csv", lambda p: csv(p, "x\n1\ntwo\n3"), "{rate: 100}", "two"),

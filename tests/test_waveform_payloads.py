@@ -138,6 +138,7 @@ RATE = "rate: 25600"
         (f"{{{RATE}, bands: [[10, 1000], [1000, 20000]]}}", "bands[1]: [1000, 20000] ends above half the rate"),
         (f"{{{RATE}, bands: [[1000, 10]]}}", "bands[0]: [1000, 10] is not a band"),
         (f"{{{RATE}, bands: [[1, 10], [1, 10]]}}", "bands[1]: is there twice"),
+        (f"{{{RATE}, bands: [[1, 10], [1, 10.0000000000001]]}}", "bands[1]: is there twice"),
         (f"{{{RATE}, velocity: [10, 1000]}}", "velocity: needs unit, g or m/s2"),
         ("{rate: 1600, unit: g}", "velocity: [10, 1000] ends above half the rate: give at most 800 Hz"),
         (f"{{{RATE}, speed: -1}}", "speed: -1 is not a shaft speed"),

@@ -113,6 +113,12 @@ def test_the_velocity_of_a_sine_is_its_acceleration_over_two_pi_f(hz, amplitude,
     assert found == pytest.approx(in_mm_s2 / (2 * math.pi * hz * math.sqrt(2)), rel=1.1 / hz**2 + 1e-9)
 
 
+def test_the_name_of_a_band_of_megahertz_is_that_of_a_sensor():
+    waveform = Waveform(bands=((1e6, 2.5e6),))
+    found = measured(noise(13), waveform, 1e7).features
+    assert [name for name in found if name.startswith("band")] == ["band_1000000_2500000"]
+
+
 def test_what_lies_outside_of_the_velocity_band_is_no_velocity():
     low, high = (np.sin(2 * np.pi * hz * SECOND) for hz in (5.0, 1_500.0))
     inside = measured(np.sin(2 * np.pi * 100.0 * SECOND)).features["velocity_rms"]

@@ -16,7 +16,7 @@ MOST_CHANNELS = 64
 MOST_BANDS = 64
 MAX_SAMPLES = 1 << 20  # of a block, all channels together: 10 s at 100 kHz; measuring them takes some 0.1 s
 MAX_SPEED = 1e9  # 1/min
-MISSING = "needs scipy, which is not installed: pip install 'spikewatch[waveform]'"
+NEEDS_SCIPY = "needs scipy, which is not installed: pip install 'spikewatch[waveform]'"
 
 
 def velocity_band(settings: Waveform) -> tuple[float, float] | None:
@@ -29,6 +29,11 @@ def velocity_band(settings: Waveform) -> tuple[float, float] | None:
 def envelope_band(settings: Waveform, rate_hz: float) -> tuple[float, float]:
     """The band (Hz) whose envelope is looked at."""
     return settings.envelope or (ENVELOPE_HZ[0], min(ENVELOPE_HZ[1], rate_hz / 2))
+
+
+def band_name(band: tuple[float, float]) -> str:
+    """The feature of a band; without the sign that a large number's exponent has, which no sensor may have."""
+    return f"band_{band[0]:.12g}_{band[1]:.12g}"
 
 
 def has_scipy() -> bool:
@@ -47,7 +52,7 @@ def source_problems(source: Source, template: Template) -> Problems:
         yield "waveform", "is missing: a payload waveform needs at least waveform: {rate: SAMPLES A SECOND}"
         return
     if not has_scipy():
-        yield "payload", f"waveform {MISSING}"
+        yield "payload", f"waveform {NEEDS_SCIPY}"
     if waveform.rate is None and waveform.rate_path is None:
         yield "waveform.rate", "is missing (samples a second, or rate_path: the path of it in a JSON payload)"
     if waveform.encoding != "raw":
@@ -85,7 +90,7 @@ def waveform_problems(waveform: Waveform) -> Problems:
         yield "bands", f"{len(waveform.bands)} are more than {MOST_BANDS}"
     for number, band in enumerate(waveform.bands):
         yield from _band_problems(f"bands[{number}]", band, rate, least=0.0)
-        if band in waveform.bands[:number]:
+        if band_name(band) in map(band_name, waveform.bands[:number]):
             yield f"bands[{number}]", "is there twice"
     if waveform.unit is None and waveform.velocity is not None:
         yield "velocity", "needs unit, g or m/s2: only of an acceleration we make a velocity"

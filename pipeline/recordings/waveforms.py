@@ -20,12 +20,13 @@ import msgspec
 import numpy as np
 
 from pipeline.config.settings import WaveformFile, duration_ns, unix_ns
-from pipeline.config.waveforms import MAX_SAMPLES, MISSING, MOST_CHANNELS, file_problems, has_scipy
+from pipeline.config.waveforms import MAX_SAMPLES, MOST_CHANNELS, NEEDS_SCIPY, file_problems, has_scipy
 from pipeline.recordings.tables import TIME_NAMES, Table, TableError, read_table, stem
 from pipeline.records import Floats, Ints
 
 SUFFIXES = (".wav", ".npy")  # of files that are never tables
 UNLIKE = 0.01  # of the rate that is stated: how far that of the file may differ
+MOST_NS = 1 << 62  # the year 2116
 COARSE_NS = 1_000_000  # a step of times that are written in milliseconds
 
 
@@ -48,7 +49,7 @@ def read_waveform(
 ) -> tuple[Table, list[str]]:
     """The features of a file's blocks, and what is to be said about it; raises TableError."""
     if not has_scipy():
-        raise TableError(f"{path}: this {MISSING}")
+        raise TableError(f"{path}: this {NEEDS_SCIPY}")
     settings = settings or WaveformFile()
     found = _read(path, settings, time, exclude)
     rate = settings.rate or found.rate_hz
@@ -65,6 +66,8 @@ def read_waveform(
         times = found.time_ns[:: blocks.shape[1]][: len(blocks)]
     else:
         every_ns = blocks.shape[1] / rate * 1e9 if settings.every is None else duration_ns(settings.every)
+        if abs(unix_ns(settings.start)) + len(blocks) * every_ns >= MOST_NS:
+            raise TableError(f"{path}: its last block would be later than a time can be (start, every)")
         times = unix_ns(settings.start) + np.round(np.arange(len(blocks)) * every_ns).astype(np.int64)
     sensors, values, missing = _features(blocks * settings.scale, found.channels, settings, rate)
     if not sensors:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.config.settings import Waveform
-from pipeline.config.waveforms import MAX_SPEED, RATES_HZ, envelope_band, velocity_band
+from pipeline.config.waveforms import MAX_SPEED, RATES_HZ, band_name, envelope_band, velocity_band
 from pipeline.records import MAX_MAGNITUDE, Floats
 from pipeline.waveforms.bearing import SLIP, frequencies
 from pipeline.waveforms.refusals import BlockError, Why
@@ -39,7 +39,7 @@ from pipeline.waveforms.spectrum import (
     of_squared_envelope,
     power_near,
 )
-from pipeline.waveforms.statistics import deviation, statistics
+from pipeline.waveforms.statistics import Deviation, deviation, statistics
 
 MIN_SAMPLES = 64  # judgement: the kurtosis of fewer says nothing
 MIN_PERIODS = 4.0  # of a frequency of the shaft or bearing
@@ -49,6 +49,7 @@ MULTIPLES = {"bpfo": (1,), "bpfi": (1,), "bsf": (1, 2), "ftf": (1,)}  # of frequ
 DIVIDED = ("crest_factor", "kurtosis", "skewness")  # by the RMS
 STANDARD_GRAVITY = 9.80665  # m/s2 of one g: ISO 80000-3:2019
 
+_ALMOST = 1.0 - 1e-9  # a block of exactly so many periods has them, whatever the rounding of its duration
 _MILLIMETRES = {"g": STANDARD_GRAVITY * 1e3, "m/s2": 1e3}  # mm/s2 of the unit
 
 
@@ -63,7 +64,7 @@ class Analysis:
     """The features of blocks under one `Waveform`."""
 
     def __init__(self, settings: Waveform) -> None:
-        self._bands = [(f"band_{low:g}_{high:g}", low, high) for low, high in settings.bands]
+        self._bands = [(band_name(band), *band) for band in settings.bands]
         self._settings = settings
         self._windows = Windows()
         self._turns = settings.speed is not None or settings.speed_path is not None
@@ -81,65 +82,51 @@ class Analysis:
         if not -MAX_MAGNITUDE <= lowest <= highest <= MAX_MAGNITUDE:  # nor with NaN, which max and min hand on
             raise BlockError(_odd(samples), "among the samples")
         block = deviation(samples)
-        features, missing = statistics(block), list[tuple[str, Why]]()
-        missing.extend((name, Why.CONSTANT_BLOCK) for name in DIVIDED if name not in features)
+        found = Measured(statistics(block), [])
+        found.missing.extend((name, Why.CONSTANT_BLOCK) for name in DIVIDED if name not in found.features)
         power = of_signal(block.share, rate_hz, self._windows)
+        self._levels(power, rate_hz, block.peak, found)
+        self._velocity(power, rate_hz, block.peak, found)
+        if self._turns:
+            if speed is None or not 0.0 < speed <= MAX_SPEED:
+                found.missing.append(("speed", Why.NO_SPEED))
+            else:
+                self._harmonics(power, speed / 60.0, block.peak, found)
+                self._envelope(block, rate_hz, speed / 60.0, found)
+        return found
+
+    def _levels(self, power: Spectrum, rate_hz: float, peak: float, found: Measured) -> None:
         for name, low, high in self._bands:
             within = lines(power, low, high)
             if high > rate_hz / 2:
-                missing.append((name, Why.BEYOND_RATE))
+                found.missing.append((name, Why.BEYOND_RATE))
             elif within.start >= within.stop:
-                missing.append((name, Why.SHORT_BLOCK))
+                found.missing.append((name, Why.SHORT_BLOCK))
             else:
-                features[name] = block.peak * math.sqrt(float(power.power[within].sum()))
-        self._velocity(power, rate_hz, block.peak, features, missing)
-        if self._turns:
-            if speed is None or not 0.0 < speed <= MAX_SPEED:
-                missing.append(("speed", Why.NO_SPEED))
-            else:
-                self._harmonics(power, speed / 60.0, block.peak, features, missing)
-                self._envelope(block.share, rate_hz, speed / 60.0, block.peak, features, missing)
-        return Measured(features, missing)
+                found.features[name] = peak * math.sqrt(float(power.power[within].sum()))
 
-    def _velocity(
-        self, power: Spectrum, rate_hz: float, peak: float, features: dict[str, float], missing: list[tuple[str, Why]]
-    ) -> None:
+    def _velocity(self, power: Spectrum, rate_hz: float, peak: float, found: Measured) -> None:
         band, unit = velocity_band(self._settings), self._settings.unit
         if band is None or unit is None:
             return
         low, high = band
         if high > rate_hz / 2:
-            missing.append(("velocity_rms", Why.BEYOND_RATE))
+            found.missing.append(("velocity_rms", Why.BEYOND_RATE))
         elif low < MIN_PERIODS_VELOCITY * power.spacing_hz * _ALMOST:
-            missing.append(("velocity_rms", Why.SHORT_BLOCK))
+            found.missing.append(("velocity_rms", Why.SHORT_BLOCK))
         else:
             root = math.sqrt(integrated(power, lines(power, low, high)))
-            features["velocity_rms"] = _MILLIMETRES[unit] * peak * root
+            found.features["velocity_rms"] = _MILLIMETRES[unit] * peak * root
 
-    def _harmonics(
-        self,
-        power: Spectrum,
-        shaft_hz: float,
-        peak: float,
-        features: dict[str, float],
-        missing: list[tuple[str, Why]],
-    ) -> None:
+    def _harmonics(self, power: Spectrum, shaft_hz: float, peak: float, found: Measured) -> None:
         for order in HARMONICS:
             why = _unseen(power, order * shaft_hz, shaft_hz)
             if why is None:
-                features[f"harmonic_{order}x"] = peak * math.sqrt(power_near(power, order * shaft_hz, SLIP))
+                found.features[f"harmonic_{order}x"] = peak * math.sqrt(power_near(power, order * shaft_hz, SLIP))
             else:
-                missing.append((f"harmonic_{order}x", why))
+                found.missing.append((f"harmonic_{order}x", why))
 
-    def _envelope(
-        self,
-        share: Floats,
-        rate_hz: float,
-        shaft_hz: float,
-        peak: float,
-        features: dict[str, float],
-        missing: list[tuple[str, Why]],
-    ) -> None:
+    def _envelope(self, block: Deviation, rate_hz: float, shaft_hz: float, found: Measured) -> None:
         bearing = self._settings.bearing
         if bearing is None:
             return
@@ -149,22 +136,19 @@ class Analysis:
         }
         low, high = envelope_band(self._settings, rate_hz)
         if not low < high <= rate_hz / 2:
-            missing.extend((name, Why.BEYOND_RATE) for name in wanted)
+            found.missing.extend((name, Why.BEYOND_RATE) for name in wanted)
             return
-        if (high - low) * len(share) / rate_hz < MIN_PERIODS:
-            missing.extend((name, Why.SHORT_BLOCK) for name in wanted)
+        if (high - low) * len(block.share) / rate_hz < MIN_PERIODS:
+            found.missing.extend((name, Why.SHORT_BLOCK) for name in wanted)
             return
-        power = of_squared_envelope(share, rate_hz, (low, high), self._windows)
+        power = of_squared_envelope(block.share, rate_hz, (low, high), self._windows)
         for name, rates in wanted.items():
             why = _unseen(power, rates[-1], rates[0])
             if why is None:
                 energy = sum(power_near(power, hz, SLIP) for hz in rates)
-                features[name] = peak * peak * math.sqrt(energy)
+                found.features[name] = block.peak * block.peak * math.sqrt(energy)
             else:
-                missing.append((name, why))
-
-
-_ALMOST = 1.0 - 1e-9  # a block of exactly so many periods has them, whatever the rounding of its duration
+                found.missing.append((name, why))
 
 
 def _unseen(power: Spectrum, highest_hz: float, lowest_hz: float) -> Why | None:
