@@ -65,7 +65,7 @@ WITHIN = {
     "pipeline.payloads.mapping": {
         "pipeline.payloads.decoded", "pipeline.payloads.layout", "pipeline.payloads.walk",
     },
-    "pipeline.config.waveforms": {"pipeline.config.settings"},
+    "pipeline.config.waveforms": {"pipeline.config.settings", "pipeline.config.paths"},
     "pipeline.waveforms.refusals": set(),
     "pipeline.waveforms.samples": {"pipeline.waveforms.refusals"},
     "pipeline.waveforms.statistics": set(),

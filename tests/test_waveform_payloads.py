@@ -41,6 +41,11 @@ TREES = [
     source("t/{machine}/+", samples="a", time="ts", rate=4096.0, encoding="array", channels=("x", "y")),
     source("t/+/+", machine="machine", samples="a.b", rate_path="b", encoding="array"),
     source("t/{machine}/+", samples="values", rate=4096.0, encoding="base64", type="float32"),
+    source("t/+/+", samples="{machine}.{sensor}", rate=4096.0, encoding="array"),
+    source("t/{machine}/+", samples="*", rate=4096.0, encoding="base64"),
+    Source(
+        "t/{machine}/+", payload="waveform", sensor="a", value="values", waveform=Waveform(rate=9.0, encoding="array")
+    ),
 ]
 
 
@@ -167,6 +172,10 @@ def test_a_waveform_that_cannot_work_is_told_what_is_wrong_and_where(waveform: s
         ("topic: 't/{machine}', payload: waveform, waveform: {rate: 1}", "topic: raw samples need a name"),
         ("topic: 't/{sensor}', payload: waveform, waveform: {rate: 1}", "topic: raw samples need a level {machine}"),
         (f"topic: {LINE}, payload: waveform, waveform: {{rate: 1}}, time: ts", "time: raw samples have no fields"),
+        (
+            f"topic: {LINE}, payload: waveform, row: [a, b], waveform: {{rate: 1, encoding: array}}",
+            "row: arrays of a payload waveform are samples",
+        ),
     ],
 )
 def test_a_source_that_cannot_give_waveforms_is_told_why(fields: str, expected: str) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 import math
 from collections.abc import Iterator
 
+from pipeline.config.paths import parse_path
 from pipeline.config.settings import Bearing, Source, Waveform, WaveformFile, duration_ns, unix_ns
 from pipeline.topics import Template
 
@@ -56,13 +57,16 @@ def source_problems(source: Source, template: Template) -> Problems:
     if waveform.rate is None and waveform.rate_path is None:
         yield "waveform.rate", "is missing (samples a second, or rate_path: the path of it in a JSON payload)"
     if waveform.encoding != "raw":
+        for key in ("row", "header"):
+            if getattr(source, key):
+                yield key, "arrays of a payload waveform are samples (waveform.channels names those that take turns)"
         return
     if not template.captures("sensor") and not waveform.channels:
         yield "topic", "raw samples need a name: a level {sensor} in the topic, or waveform.channels"
     if not template.captures("machine"):
         yield "topic", "raw samples need a level {machine} in the topic"
-    for key in ("time", "machine", "samples"):
-        if getattr(source, key) is not None:
+    for key in ("time", "machine", "samples", "sensor", "value", "quality", "row", "header"):
+        if getattr(source, key):
             yield key, "raw samples have no fields (waveform.encoding: base64 or array)"
     for key in ("rate_path", "speed_path"):
         if getattr(waveform, key) is not None:
@@ -74,9 +78,10 @@ def waveform_problems(waveform: Waveform) -> Problems:
     for one, other in (("rate", "rate_path"), ("speed", "speed_path")):
         if getattr(waveform, one) is not None and getattr(waveform, other) is not None:
             yield other, f"{one} is set too: give one of them"
-        path = getattr(waveform, other)
-        if path is not None and not all(path.split(".")):
-            yield other, f"{path!r} is not a path (such as rpm or header.{one})"
+        try:
+            parse_path(getattr(waveform, other) or one)
+        except ValueError as error:
+            yield other, str(error)
     rate, speed = waveform.rate, waveform.speed
     if rate is not None and not RATES_HZ[0] <= rate <= RATES_HZ[1]:
         yield "rate", f"{rate:g} is not a number of samples a second ({RATES_HZ[0]:g} to {RATES_HZ[1]:g})"

@@ -15,6 +15,7 @@ disturbs nothing else of its message. A message costs no more than MOST_BLOCKS b
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pipeline.config.paths import EVERY, NAMES, parse_path
 from pipeline.config.settings import Source, Waveform
 from pipeline.payloads.decoded import MAX_DEPTH, Cause, Decoded, Refusal, Route, Window, refusal, refuse
 from pipeline.payloads.json_object import json_route
@@ -43,10 +44,8 @@ class WaveformBlocks:
         self.settings = source.waveform or Waveform()
         self.analysis = Analysis(self.settings)
         self.tree = Tree(source, window)
-        self.samples = tuple(source.samples.split(".")) if source.samples else ()
-        self.rate = tuple(self.settings.rate_path.split(".")) if self.settings.rate_path else ()
-        self.speed = tuple(self.settings.speed_path.split(".")) if self.settings.speed_path else ()
-        self.no_block = {path for path in (source.time, source.machine) if path}
+        self.rate = parse_path(self.settings.rate_path) if self.settings.rate_path else ()
+        self.speed = parse_path(self.settings.speed_path) if self.settings.speed_path else ()
 
     def route(self, captures: Captures) -> Route:
         """The decoder of one topic."""
@@ -54,7 +53,7 @@ class WaveformBlocks:
 
         def replaced(root: Any, received_ns: int, refused: list[Refusal]) -> Decoded:
             given = Given(self.settings.rate, self.settings.speed)
-            return read(_Pass(self, captures.sensor, refused).descend(root, 0, given, 1), received_ns, refused)
+            return read(_Pass(self, captures.sensor, refused).descend(root, 0, "", given, 1), received_ns, refused)
 
         def decode(payload: bytes, received_ns: int) -> Decoded:
             if not payload:
@@ -74,46 +73,58 @@ class _Pass:
 
     def __init__(self, form: WaveformBlocks, sensor: str | None, refused: list[Refusal]) -> None:
         self.form = form
-        self.sensor = sensor
+        self.layout = form.tree.layout
+        # Whether the tree names a block that stands at the end of `samples`, so that its key need not.
+        self.named = sensor is not None or bool(self.layout.sensor) or "{sensor}" in self.layout.samples
         self.refused = refused
         self.left = MOST_BLOCKS
 
-    def descend(self, node: Any, step: int, given: Given, depth: int) -> Any:
-        """The node with the blocks of its samples replaced; `step` parts of `Source.samples` lead to it."""
-        form = self.form
+    def descend(self, node: Any, step: int, name: str, given: Given, depth: int) -> Any:
+        """The node with the blocks of its samples replaced; `step` parts of `Source.samples` lead to it.
+
+        `name` is that of a block which the tree does not name.
+        """
+        form, samples = self.form, self.layout.samples
         if type(node) is dict:
             if depth > MAX_DEPTH:  # the tree refuses it
                 return node
             given = Given(_found(node, form.rate, given.rate_hz), _found(node, form.speed, given.speed))
-            if step == len(form.samples):
+            if step == len(samples):
                 return self._sample(node, "", given, depth)
-            key = form.samples[step]
-            return {**node, key: self.descend(node[key], step + 1, given, depth + 1)} if key in node else node
-        if type(node) is list and node and type(node[0]) is dict:
-            if depth > MAX_DEPTH:
+            part = samples[step]
+            if part == EVERY or part in NAMES:
+                return {
+                    key: inner
+                    if key in self.layout.beside
+                    else self.descend(inner, step + 1, key if part == EVERY else name, given, depth + 1)
+                    for key, inner in node.items()
+                }
+            if part not in node:
                 return node
-            return [self.descend(item, step, given, depth + 1) for item in node]
-        if step < len(form.samples) or not self._is_block(node):
+            return {**node, part: self.descend(node[part], step + 1, "" if self.named else part, given, depth + 1)}
+        if type(node) is list and node and type(node[0]) is dict:
+            return node if depth > MAX_DEPTH else [self.descend(one, step, name, given, depth + 1) for one in node]
+        if step < len(samples) or not self._is_block(node):
             return node
-        name = form.samples[-1] if form.samples else ""
-        if self.sensor is None and not name and not form.settings.channels:
+        if not name and not self.named and not form.settings.channels:
             refuse(self.refused, Cause.NO_SENSOR)
             return {}
-        features = self._features(node, given, name)
-        return features if self.sensor is not None or not name else {name: features}
+        features = self._features(node, given, name or ".".join(samples))
+        return {name: features} if name else features
 
     def _sample(self, node: dict[str, Any], prefix: str, given: Given, depth: int) -> dict[str, Any]:
         replaced: dict[str, Any] = {}
-        for key, value in node.items():
+        value = ".".join(self.layout.value)
+        for key, inner in node.items():
             path = prefix + key
-            if path == self.form.settings.rate_path:
+            if path == ".".join(self.form.rate):
                 continue
-            if type(value) is dict and depth < MAX_DEPTH:
-                replaced[key] = self._sample(value, path + ".", given, depth + 1)
-            elif self._is_block(value) and path not in self.form.no_block:
-                replaced[key] = self._features(value, given, path)
+            if type(inner) is dict and depth < MAX_DEPTH:
+                replaced[key] = self._sample(inner, path + ".", given, depth + 1)
+            elif self._is_block(inner) and path not in self.layout.skip and path == (value or path):
+                replaced[key] = self._features(inner, given, path)
             else:
-                replaced[key] = value
+                replaced[key] = inner
         return replaced
 
     def _is_block(self, node: Any) -> bool:
