@@ -65,6 +65,7 @@ _BEARING = {"bearing": Bearing(9, 7.94, 39.04), "envelope": (100.0, 500.0)}
 _WAVEFORMS = {
     "raw/{machine}/{sensor}": {"speed": 3600.0, **_SHAFT, **_BEARING},
     "floats/{machine}/+": {"rate": 1000.0, "type": "float64", "order": "big", "channels": ("x", "y"), "scale": 1e90},
+    "fast/{machine}/{sensor}": {"rate": 1000.0, "speed": 60_000.0},
     "array/{machine}/{sensor}": {"encoding": "array", "speed_path": "values", **_SHAFT, **_BEARING},
     "moments/{machine}/+": {"encoding": "array", "rate_path": "a", "bands": ((1.0, 2.0),), "channels": ("x", "y")},
     "base64/{machine}/+": {"encoding": "base64", "rate": 1000.0, "type": "float32"},
