@@ -18,6 +18,7 @@ from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line
 from pipeline.storage.journal import Dead, Journal, Outbox
+from pipeline.storage.journal_file import schema_of
 from pipeline.storage.progress import Progress
 from pipeline.storage.snapshots import GENERATIONS, Snapshots
 from pipeline.storage.sqlite_files import is_full
@@ -63,6 +64,42 @@ def test_a_batch_comes_back_as_it_was_committed(tmp_path):
     assert outbox.peek(0, 100) == [(1, points())]
     outbox.close()
     again.close()
+
+
+def test_what_decoding_has_to_know_is_replaced_removed_and_there_after_a_restart(tmp_path):
+    journal = journal_at(tmp_path)
+    journal.commit(readings(), kept={"a": b"1", "b": b"2", "c": b"3"})
+    journal.commit(None, kept={"a": b"4", "b": b"", "never": b""})
+    journal.close()
+    again = journal_at(tmp_path)
+    assert again.kept() == {"a": b"4", "c": b"3"}
+    again.salvage("to see whether it comes along")
+    assert again.kept() == {"a": b"4", "c": b"3"}
+    again.close()
+
+
+def test_what_decoding_has_to_know_is_committed_with_its_batch_or_not_at_all(tmp_path):
+    journal = journal_at(tmp_path)
+    journal.commit(readings(), kept={"a": b"1"})
+    with pytest.raises(sqlite3.Error):
+        journal.commit(readings(), [(0, Machine("x")), (0, Machine("y"))], kept={"a": b"2"})
+    assert journal.kept() == {"a": b"1"}
+    journal.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_of_an_earlier_version_gets_the_tables_that_have_come_since(tmp_path, version):
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    for statement in schema_of(version).values():
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.commit()
+    database.close()
+    journal = journal_at(tmp_path)
+    journal.commit(readings(), kept={"a": b"1"})
+    assert journal.kept() == {"a": b"1"}
+    journal.close()
+    assert not list(tmp_path.glob("*corrupt*"))
 
 
 def test_a_commit_that_fails_leaves_nothing_of_its_batch(tmp_path):

@@ -21,7 +21,7 @@ its own (`Outbox`) and never writes: what it has delivered is settled by the wri
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -33,9 +33,8 @@ from pipeline.files import make_folder, open_private
 from pipeline.records import Machine, Point, Readings
 from pipeline.storage.journal_file import (
     CHAIN,
-    NEW_IN_2,
+    NEW_IN,
     SCHEMA,
-    SCHEMA_1,
     VERSION,
     bear_witness,
     checksum,
@@ -45,6 +44,7 @@ from pipeline.storage.journal_file import (
     insert,
     pack,
     pack_points,
+    schema_of,
     unpack,
     unpack_points,
     upgrade,
@@ -64,6 +64,7 @@ SHED = 10  # where the disk is full, the oldest tenth of the outbox goes
 ROW_POINTS = 2_000  # of one batch of the outbox
 ROW_BYTES = 256  # as small a batch is never divided: a point by itself takes a hundred
 NOTHING = Progress()
+NOTHING_KEPT: Mapping[str, bytes] = {}
 
 
 class JournalError(Exception):
@@ -147,9 +148,10 @@ class Journal:
             elif version == 0 and "readings" in schema and "commits" not in schema:
                 self._upgrade(database)
                 database = connect(self.path)
-            elif version == 1 and schema == SCHEMA_1:
+            elif 1 <= version < VERSION and schema == schema_of(version):
                 database.execute("BEGIN IMMEDIATE")
-                database.execute(SCHEMA[NEW_IN_2])
+                for number in range(version + 1, VERSION + 1):
+                    database.execute(SCHEMA[NEW_IN[number]])
                 database.execute(f"PRAGMA user_version = {VERSION}")
                 database.execute("COMMIT")
                 log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
@@ -161,7 +163,7 @@ class Journal:
                 [(found,)] = database.execute("PRAGMA quick_check(1)")
                 if found != "ok":
                     raise Damaged(found)
-            for table in ("machines", "lines", "readings", "commands", "commits"):
+            for table in ("machines", "lines", "readings", "commands", "commits", "kept"):
                 for row in database.execute(f"SELECT * FROM {table}"):
                     if checksum(*row[:-1]) != row[-1]:
                         raise Damaged(f"{table} {row[0]} fails its checksum")
@@ -262,13 +264,15 @@ class Journal:
         seen: bytes = b"",
         arrived_ns: int = 0,
         command: Command | None = None,
+        kept: Mapping[str, bytes] = NOTHING_KEPT,
     ) -> int:
         """Keep one batch, all of it or nothing; returns its sequence number, 0 where there is nothing to replay.
 
         `machines` are (slot, machine), `lines` (line, slot, sensor), as discovered in the batch. `progress` is what
         the delivery thread says; see there for its lock. `seen` is what the batch's messages are
         recognised by when they come again, `arrived_ns` the time of arrival of the newest. `command` was applied in
-        the place of readings: a batch has the one or the other.
+        the place of readings: a batch has the one or the other. `kept`: what decoding its messages has to know after
+        a restart, in the place of what had the same key before; nothing is kept of a key without content.
         """
         with self._transaction() as database:
             self._settle(progress)
@@ -277,6 +281,10 @@ class Journal:
                 insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
             for line in lines:
                 insert(database, "lines", line)
+            for key, known in kept.items():
+                database.execute("DELETE FROM kept WHERE key = ?", (key,))
+                if known:
+                    insert(database, "kept", (self._highest("kept") + 1, key, known))
             sequence, number, columns, content = self.last, self._last_id, b"", ""
             if readings is not None and len(readings.line):
                 columns = pack(readings)
@@ -441,6 +449,10 @@ class Journal:
         """Slot and sensor of all lines, by line."""
         rows = self._database.execute("SELECT line, slot, sensor FROM lines ORDER BY line")
         return {line: (slot, sensor) for line, slot, sensor in rows}
+
+    def kept(self) -> dict[str, bytes]:
+        """What decoding has to know, by its key."""
+        return dict(self._database.execute("SELECT key, content FROM kept ORDER BY id"))
 
     def seen(self) -> list[bytes]:
         """What recent messages are recognised by, oldest batch first."""

@@ -20,7 +20,7 @@ from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
 from pipeline.storage.sqlite_files import Database, beside, remove
 
-VERSION = 2  # of the file, in SQLite's user_version; readers of all earlier ones stay
+VERSION = 3  # of the file, in SQLite's user_version; readers of all earlier ones stay
 TABLES = {
     "machines": "slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL",
     "lines": "line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL, checksum INTEGER NOT NULL",
@@ -30,13 +30,13 @@ TABLES = {
     " checksum INTEGER NOT NULL",
     "commits": "sequence INTEGER PRIMARY KEY, seen BLOB NOT NULL, arrived_ns INTEGER NOT NULL,"
     " checksum INTEGER NOT NULL",
+    "kept": "id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, content BLOB NOT NULL, checksum INTEGER NOT NULL",
     "outbox": "id INTEGER PRIMARY KEY, count INTEGER NOT NULL, points BLOB NOT NULL, checksum INTEGER NOT NULL",
     "dead": "id INTEGER PRIMARY KEY, reason TEXT NOT NULL, what TEXT NOT NULL, content BLOB NOT NULL,"
     " checksum INTEGER NOT NULL",
 }
 SCHEMA = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
-NEW_IN_2 = "commands"
-SCHEMA_1 = {name: statement for name, statement in SCHEMA.items() if name != NEW_IN_2}
+NEW_IN = {2: "commands", 3: "kept"}  # the table that came with a version
 # Readings and commands, which a restart replays, name the one before them: (sequence, previous, bytes).
 CHAIN = (
     "SELECT sequence, previous, length(columns) AS size FROM readings"
@@ -47,6 +47,12 @@ COLUMNS = ("<i4", "<i4", "<i8", "<f8", "?")  # slot, line, time_ns, value, ends
 Row = tuple[int | str | bytes, ...]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Point]).decode
+
+
+def schema_of(version: int) -> dict[str, str]:
+    """The tables of an earlier version, from 1 on."""
+    later = [name for number, name in NEW_IN.items() if number > version]
+    return {name: statement for name, statement in SCHEMA.items() if name not in later}
 
 
 def checksum(*row: int | str | bytes) -> int:
