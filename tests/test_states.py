@@ -299,3 +299,26 @@ def test_who_was_away_himself_accuses_nobody():
     assert asked(engine, (0, 30)) == []
     assert engine.silent(86_400 * SECOND) == []
     assert asked(engine, (86_410, 86_500)) != []
+
+
+def test_a_machine_that_is_said_to_have_stopped_is_silent_at_once_and_until_it_speaks():
+    table = plant(1300)
+    engine, _ = live(table[:1200])
+    newest_ns = START + 1199 * SECOND
+    unknown = Machine("nobody")
+    [point] = engine.gone([Machine("m"), unknown], newest_ns + 5 * SECOND)
+    assert (point.fields, point.time_ns) == ({"state": "silent"}, newest_ns + 5 * SECOND)
+    assert engine.summary(0).state is MachineState.SILENT
+    assert engine.gone([Machine("m")], newest_ns + 6 * SECOND) == []
+    points = machine_points(engine, engine.step(readings(table[1200:1210], 1200)))
+    assert points[0].fields["state"] != "silent"
+    assert engine.silent_slots == ()
+
+
+@pytest.mark.parametrize(("after_s", "told_s"), [(-3600, 0), (0, 0), (3600, INTERVALS)])
+def test_the_point_of_a_death_lies_behind_the_last_row_whatever_clock_tells_of_it(after_s, told_s):
+    engine, _ = live(plant(1200))
+    newest_ns = START + 1199 * SECOND
+    [point] = engine.gone([Machine("m")], newest_ns + after_s * SECOND)
+    assert point.time_ns == pytest.approx(newest_ns + told_s * SECOND, abs=2)
+    assert point.time_ns > newest_ns

@@ -32,7 +32,7 @@ from pipeline.network._core import lib
 from pipeline.network.binding import Core, Records, Said
 from pipeline.network.calendar import Calendar
 from pipeline.network.parameters import Params
-from pipeline.records import Bools, Ints, Point, Reading, Readings
+from pipeline.records import Bools, Ints, Machine, Point, Reading, Readings
 
 HOUR_NS = 3_600_000_000_000
 
@@ -141,6 +141,21 @@ class Engine:
             self._points.silent(slot, int(newest_ns[slot]) + int(INTERVALS * usual_ns[slot]))
             for slot in self._silence.ask(now_ns, newest_ns, usual_ns)
         ]
+
+    def gone(self, machines: Iterable[Machine], now_ns: int) -> list[Point]:
+        """A point for every machine that has become silent by somebody's word, its own or not; of those known.
+
+        `now_ns`: Unix time of that word. The point lies behind the machine's newest row, and not after the moment at
+        which its silence would have been noticed: its clock may be another than the one of who said it.
+        """
+        now = self.fleet.core.look()
+        points = []
+        for slot in map(self.fleet.slot, machines):
+            if slot >= 0 and self._silence.gone(slot):
+                newest_ns = int(now["time_ns"][slot])
+                latest_ns = newest_ns + int(INTERVALS * now["usual_ns"][slot])
+                points.append(self._points.silent(slot, max(min(now_ns, latest_ns), newest_ns + 1)))
+        return points
 
     def explain(self, scores: Scores, rows: Ints) -> Sensors:
         """Of some rows of `scores`, what each sensor with a reading had to do with it, and where it was expected."""

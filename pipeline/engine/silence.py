@@ -4,7 +4,8 @@ Somebody asks now and then, with a clock of his own. A machine is waited for whi
 time; it is silent when that is longer than it ever takes: many of its usual sampling intervals, several of its
 longest pauses between two arrivals, and a minute at the least. Only the asker's clock counts, never what time the
 data says it is, so recordings may be of any year and played at any speed. An asker who was away himself, for longer
-than a minute, has waited for nobody meanwhile.
+than a minute, has waited for nobody meanwhile. Where a protocol says that a machine has stopped (Sparkplug's deaths),
+nobody waits for it at all.
 
 What is kept here is about arrivals and not about machines: it is in no snapshot, and after a restart everybody is
 given time again.
@@ -51,6 +52,12 @@ class Silence:
         over = np.flatnonzero((self._waited_ns > limit) & (usual_ns > 0.0))
         news = [slot for slot in over.tolist() if slot not in self.silent]
         self.silent.update(news)
+        return news
+
+    def gone(self, slot: int) -> bool:
+        """A machine is said to have stopped sending, so nobody waits for it; whether that is news."""
+        news = slot not in self.silent
+        self.silent.add(slot)
         return news
 
     def ended(self, slot: Ints) -> list[int]:
