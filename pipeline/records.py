@@ -81,8 +81,9 @@ class Point(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """Something to publish over MQTT, at QoS 1."""
+    """Something to publish over MQTT."""
 
     topic: str
     payload: bytes
     retain: bool
+    qos: int = 1  # 0: said once, and nobody asks whether it arrived

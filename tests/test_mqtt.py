@@ -387,3 +387,16 @@ def test_what_could_not_be_handed_over_while_the_broker_was_away_is_not_waited_f
         until(publisher._up.is_set, "connected again")
         publisher.publish("plant/m/s", b"2")
         publisher.drain(timeout_s=10.0)
+
+
+def test_what_is_published_at_qos_0_takes_no_place_of_what_waits_for_a_word(mosquitto, receive):
+    heard = receive(Broker.of(mosquitto.url, client_id="hears"), [("asked/#", 1)])
+    receiver = receive(Broker.of(mosquitto.url, client_id="asks"))
+    assert heard.wait_subscribed(10)
+    assert receiver.wait_subscribed(10)
+    for number in range(100):
+        receiver.publish(Announcement("asked/node", b"%d" % number, retain=False, qos=0))
+    receiver.publish(Announcement("asked/node", b"100", retain=False))
+    messages = collect(heard, 101)
+    assert [int(message.payload) for message in messages] == list(range(101))
+    assert [message.qos for message in messages] == [0] * 100 + [1]

@@ -37,9 +37,10 @@ def topic_of(client_id: str, machine: Machine, what: str) -> str:
     return "/".join([client_id, *(level(value) for _, value in machine.tags), level(machine.name), what])
 
 
-def command_filters(client_id: str, templates: Iterable[Template]) -> list[str]:
-    """What to subscribe to for commands to machines of these topics."""
+def command_filters(client_id: str, templates: Iterable[Template], tags: Iterable[int] = ()) -> list[str]:
+    """What to subscribe to for commands to machines of these topics; `tags`: how many others may have."""
     counts = {sum(name not in ("machine", "sensor") for name, _ in template.names) for template in templates}
+    counts |= set(tags)
     return ["/".join([client_id, *["+"] * (count + 1), "command"]) for count in sorted(counts)]
 
 

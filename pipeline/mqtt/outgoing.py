@@ -18,7 +18,7 @@ WINDOW = 15  # sent and not confirmed; paho itself sends no more than 20
 
 
 class Outgoing:
-    """Announcements on their way to the broker, at QoS 1."""
+    """Announcements on their way to the broker, at QoS 1 unless they say otherwise."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -63,5 +63,6 @@ class Outgoing:
                 announcement = Announcement(topic, self._retained[topic], True)
             else:
                 return
-            said = client.publish(announcement.topic, announcement.payload, 1, announcement.retain)
-            self._sent[said.mid] = announcement
+            said = client.publish(announcement.topic, announcement.payload, announcement.qos, announcement.retain)
+            if announcement.qos:  # nothing confirms the others
+                self._sent[said.mid] = announcement

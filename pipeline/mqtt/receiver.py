@@ -156,7 +156,7 @@ class Receiver:
             self._wake()
 
     def publish(self, announcement: Announcement) -> None:
-        """Publish at QoS 1, now or on the next connection; what is retained is said again on every one."""
+        """Publish, now or on the next connection; what is retained is said again on every one."""
         self._outgoing.put(announcement)
         self._wake()
 
