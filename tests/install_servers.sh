@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs the real servers the tests talk to, and the browser (Debian packages), if they are not there yet. No service is started.
+# And what plays a Sparkplug edge node, from npm.
 set -eu
 export PATH="$PATH:/usr/sbin:/sbin"
 missing=""
@@ -14,7 +15,18 @@ command -v cppcheck >/dev/null || missing="$missing cppcheck"
 # The core runs on another processor's instructions, too.
 command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
 command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-[ -z "$missing" ] && exit 0
+command -v node >/dev/null || missing="$missing nodejs"
+command -v npm >/dev/null || missing="$missing npm"
+
+edge_node() { # a Sparkplug edge node of somebody else's making
+    folder="$(dirname "$0")/edge_node"
+    [ -d "$folder/node_modules" ] || (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+}
+
+if [ -z "$missing" ]; then
+    edge_node
+    exit 0
+fi
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo"; fi
 echo "installing$missing"
@@ -28,3 +40,4 @@ fi
 "$(dirname "$0")/apt.sh" update -qq
 # shellcheck disable=SC2086  # several packages
 "$(dirname "$0")/apt.sh" install -y -qq --no-install-recommends $missing
+edge_node

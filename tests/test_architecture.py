@@ -48,12 +48,14 @@ WITHIN = {
     "pipeline.config.calendars": {"pipeline.config.settings"},
     "pipeline.config.paths": set(),
     "pipeline.config.source_checks": {
-        "pipeline.config.settings", "pipeline.config.calendars", "pipeline.config.paths", "pipeline.config.waveforms",
+        "pipeline.config.settings", "pipeline.config.calendars", "pipeline.config.format_checks",
+        "pipeline.config.paths", "pipeline.config.waveforms",
     },
     "pipeline.config.checks": {
         "pipeline.config.settings", "pipeline.config.addresses", "pipeline.config.prior_file",
         "pipeline.config.calendars", "pipeline.config.source_checks", "pipeline.config.waveforms",
     },
+    "pipeline.config.format_checks": {"pipeline.config.settings"},
     "pipeline.payloads.decoded": set(),
     "pipeline.payloads.text_numbers": set(),
     "pipeline.payloads.stamps": {"pipeline.payloads.decoded"},
@@ -130,6 +132,9 @@ ONE_DOOR = {
     "prometheus_client": "pipeline.console.metrics",
     "urllib3": "pipeline.sinks.http",
     "scipy": "pipeline.waveforms",
+    "google": "pipeline.payloads.sparkplug_wire",
+    "cbor2": "pipeline.payloads.cbor",
+    "msgpack": "pipeline.payloads.msgpack",
 }
 
 

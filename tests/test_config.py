@@ -111,7 +111,10 @@ mqtt:
 
       payload: xml
 """
-    assert problems(plant, text) == ["plant.yaml:7: mqtt.sources[1].payload: is not one of number, json, waveform"]
+    assert problems(plant, text) == [
+        "plant.yaml:7: mqtt.sources[1].payload: is not one of number, json, cbor, msgpack, "
+        "senml, influx, csv, sparkplug, waveform"
+    ]
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(plant: Path) -> None:
@@ -216,7 +219,7 @@ data: 5
         ("mqtt: {username: {password: hunter2}}", "1: mqtt.username: is not text"),
         (
             "mqtt: {sources: [{topic: 'a/#', payload: hunter2}]}",
-            "sources[0].payload: is not one of number, json, waveform",
+            "sources[0].payload: is not one of number, json, cbor, msgpack, senml, influx, csv, sparkplug, waveform",
         ),
         ("mqtt: {password: {hunter2}}", "1: mqtt.password: expected either {env: NAME} or"),
         ("mqtt: {password: {env: [hunter2]}}", "1: mqtt.password.env: is not text"),
@@ -266,7 +269,10 @@ data: 5
         ("influxdb: {url: 'mqtt://x', bucket: b}", "1: influxdb.url: is not a URL of the kind"),
         # sources
         ("mqtt: {sources: [{topic: 'a/{machine}'}]}", "needs a level {sensor} in the topic"),
-        ("mqtt: {sources: [{topic: 'a/{machine}/{sensor}', time: ts}]}", "sources[0].time: a payload number"),
+        (
+            "mqtt: {sources: [{topic: 'a/{machine}/{sensor}', time: ts}]}",
+            "sources[0].time: a payload number has no fields",
+        ),
         ("mqtt: {sources: [{topic: 'a/#', payload: json, time: a..b}]}", "time: 'a..b' is not a path"),
         ("mqtt: {sources: [{topic: 'a/#', payload: json, time_unit: ms}]}", "time_unit: needs time"),
         ("mqtt: {sources: [{topic: 'a/{machine}', payload: json, machine: m}]}", "captures {machine} already"),

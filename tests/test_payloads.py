@@ -214,4 +214,4 @@ def test_a_sample_without_its_time_field_gets_the_time_of_arrival_where_the_sour
 def test_a_message_whose_payload_was_too_large_to_be_held_is_refused_as_such():
     decoder = Decoder((Source(topic="plant/{machine}/{sensor}"),), Times(), ONE_MEGABYTE)
     decoded = decoder.decode(Message("plant/m/s", b"", NOW_NS, skipped=200_000_000))
-    assert decoded == ((), [Refusal(Cause.TOO_LARGE, "200000000 bytes")])
+    assert decoded == ((), [Refusal(Cause.TOO_LARGE, "200000000 bytes")], ())

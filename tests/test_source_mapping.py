@@ -67,7 +67,7 @@ def test_what_a_source_remembers_of_names_is_bounded():
     for begin in range(0, MAX_NAMES + 1_000, 500):
         payload = json.dumps({f"s{number}": 1 for number in range(begin, begin + 500)}).encode()
         assert len(decoder.decode(Message("t/press-1/x", payload, NOW_NS)).readings) == 500
-    _, form, rules = decoder._formats[0]
+    _, form, rules, _ = decoder._formats[0]
     assert isinstance(form, JsonObject)
     assert len(rules._known) <= MAX_NAMES
     assert len(form.tree.layout.rules._known) <= MAX_NAMES

@@ -151,8 +151,8 @@ def corpus() -> list[bytes]:
 
 def verify(decoded: Decoded) -> None:
     """What holds for every message; AssertionError says what does not."""
-    readings, refused = decoded
-    assert readings or refused, "neither readings nor refusals"
+    readings, refused, events = decoded
+    assert readings or refused or events, "neither readings, refusals nor events"
     last, seen = None, set()
     for machine, sensor, time_ns, value in readings:
         assert type(value) is float, f"value {value!r}"
@@ -267,7 +267,7 @@ def fuzz(executions: int, seed: int) -> Report:
                 verify(decoded)
             except AssertionError as error:
                 return report(f"{error}; seed {seed} topic {topic!r} payload {payload!r}")
-            readings, refused = decoded
+            readings, refused, _ = decoded
             if readings:
                 readings_count += len(readings)
                 if refused:

@@ -106,7 +106,7 @@ def truth(config: Path, sent: Sequence[tuple[str, bytes]]) -> Truth:
     for begin in range(0, len(sent), 1_000):
         decoded = []
         for topic, payload in sent[begin : begin + 1_000]:
-            found, refused = decoder.decode(Message(topic, payload, (START_S + 10**9) * 10**9))
+            found, refused, _ = decoder.decode(Message(topic, payload, (START_S + 10**9) * 10**9))
             assert not refused, refused
             decoded.append(found)
         arranged = engine.arrange(decoded)

@@ -122,7 +122,7 @@ def listen(config: Config, broker: Broker, seconds: float) -> Traffic:
         while (left_s := end - time.monotonic()) > 0:
             batch = receiver.take(2_000, min(left_s, 0.1))
             for message in batch:
-                decoded, bad = decoder.decode(message)
+                decoded, bad, _ = decoder.decode(message)
                 readings += len(decoded)
                 sensors.update((reading.machine, reading.sensor) for reading in decoded)
                 for cause, _ in bad:

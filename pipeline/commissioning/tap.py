@@ -15,6 +15,15 @@ WHY: Mapping[Cause, str] = {
     Cause.TOO_LARGE: "larger than limits.message_bytes, or more samples than a waveform may have",
     Cause.NOT_NUMBER: "not a single number, as payload: number requires",
     Cause.NOT_JSON: "not JSON, as payload: json requires",
+    Cause.NOT_CBOR: "not CBOR, as payload: cbor requires",
+    Cause.NOT_MSGPACK: "not MessagePack, as payload: msgpack requires",
+    Cause.NOT_SENML: "not SenML, as payload: senml requires",
+    Cause.NOT_LINE: "not a line of line protocol, as payload: influx requires",
+    Cause.NOT_CSV: "not a row of as many cells as there are columns, as payload: csv requires",
+    Cause.NOT_SPARKPLUG: "not Sparkplug B, as payload: sparkplug requires",
+    Cause.NOT_COMPRESSED: "not in the wrapping that compression says",
+    Cause.NO_BIRTH: "no birth of its node or device says what it is; a rebirth is asked for",
+    Cause.BIRTHS_FULL: "more nodes or metrics than one source remembers",
     Cause.TOO_DEEP: "too many nested objects",
     Cause.SHAPE: "an array, or a value, where it cannot be used",
     Cause.DUPLICATE_KEY: "the key occurs more than once; the last one counts",
@@ -43,7 +52,12 @@ WHY: Mapping[Cause, str] = {
     Cause.BEYOND_RATE: "the feature's frequency is above what the rate, or the band of the envelope, can hold",
     Cause.NO_RATE: "no rate where waveform.rate_path says",
     Cause.NO_SPEED: "no shaft speed above 0 where waveform.speed_path says",
+    Cause.BINARY: "bytes, or another kind of value that stands for no number",
+    Cause.DATETIME: "a point in time, not a measurement",
+    Cause.DATASET: "a table, not a number",
+    Cause.TEMPLATE: "a structure, not a number",
 }
+NOTED = "understood, and nothing to score"
 OURS = "published by the service itself"
 
 
@@ -60,7 +74,7 @@ class Value(NamedTuple):
 class Ignored(NamedTuple):
     """One part of a message that gave no reading, or all of it."""
 
-    cause: str  # as its counter is labelled; `ours` for what we say ourselves
+    cause: str  # as its counter is labelled; `ours` for what we say ourselves, `noted` where nothing is wrong
     why: str
     where: str  # field or topic; may be empty
 
@@ -81,6 +95,8 @@ def tell(message: Message, decoded: Decoded, client_id: str) -> Told:
     )
     ignored = tuple(Ignored(str(cause), WHY[cause], where) for cause, where in decoded.refused)
     unknown = [one.cause == Cause.UNKNOWN_TOPIC for one in ignored]
+    if not readings and not ignored and decoded.events:
+        ignored = (Ignored("noted", NOTED, ""),)
     if message.topic.startswith(f"{client_id}/") and all(unknown):
         ignored = (Ignored("ours", OURS, ""),)
     return Told(message.topic, readings, ignored)

@@ -103,7 +103,9 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One subscription. `{name}` in the topic captures a level; `{machine}` and `{sensor}` have their meaning."""
 
     topic: str
-    payload: Literal["number", "json", "waveform"] = "number"
+    payload: Literal["number", "json", "cbor", "msgpack", "senml", "influx", "csv", "sparkplug", "waveform"] = (
+        "number"
+    )
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
     time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
     time_missing: Literal["refuse", "arrival"] = "refuse"  # what a sample without the time field gets
@@ -126,6 +128,12 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_format: str | None = None  # of times as text, as in `strftime`: %d.%m.%Y %H:%M:%S; default: ISO 8601
     retained: Literal["refuse", "accept"] = "refuse"  # what a broker has stored, and tells when we subscribe
     waveform: Waveform | None = None  # of the payload `waveform`
+    columns: tuple[str, ...] = ()  # csv: what each column is; default: the first row of each message says it
+    separator: str = ","  # csv: between two cells; one character, or `tab`
+    decimal: Literal[".", ","] = "."  # csv: the decimal sign
+    tags: tuple[str, ...] | None = None  # influx: tags that tell sensors apart; default: all but the machine's
+    measurement: bool = True  # influx: sensors are named measurement.field; false: field alone
+    compression: Literal["none", "gzip", "zlib", "auto"] = "none"  # around the payload; auto: either or none
     qos: Literal[0, 1] = 1
 
 

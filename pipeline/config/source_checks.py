@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from pipeline.config.format_checks import format_problems
 from pipeline.config.paths import EVERY, NAMES, parse_path
 from pipeline.config.settings import GOOD, Source
 from pipeline.config.waveforms import source_problems
@@ -40,6 +41,7 @@ def check_source(source: Source, environ: Mapping[str, str]) -> Problems:
     else:
         yield from _check_fields(source, template)
     yield from source_problems(source, template)
+    yield from format_problems(source, template)
     yield from _check_time(source)
     yield from _check_sensors(source)
 
@@ -96,7 +98,7 @@ def _check_time(source: Source) -> Problems:
     if source.time is None:
         alone = {"time_unit": "auto", "time_missing": "refuse", "time_zone": None, "time_format": None}
         for key, default in alone.items():
-            if getattr(source, key) != default:
+            if getattr(source, key) != default and source.payload != "influx":  # where it is the precision
                 yield key, "needs time, the path of the time field"
     if source.time_zone is not None:
         from pipeline.config.calendars import problems  # here, as few name one, and it loads the network

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.records import Reading
+from pipeline.records import Machine, Reading
 from pipeline.topics import escaped
 
 MAX_NAMES = 10_000  # names that one source remembers having checked, of each kind; starts over when full
@@ -27,10 +27,20 @@ class Cause(StrEnum):
     TOO_LARGE = "too_large"  # more bytes than `limits.message_bytes`; more samples or blocks than a waveform may have
     NOT_NUMBER = "not_number"  # not one decimal number in ASCII
     NOT_JSON = "not_json"  # not one JSON value in UTF-8
+    NOT_CBOR = "not_cbor"  # not one CBOR value
+    NOT_MSGPACK = "not_msgpack"  # not one MessagePack value
+    NOT_SENML = "not_senml"  # not a SenML pack, or a record of one that the standard does not allow
+    NOT_LINE = "not_line"  # a line that is not line protocol; or the whole is not text in UTF-8
+    NOT_CSV = "not_csv"  # a row with more or fewer cells than there are columns; or the whole is not text in UTF-8
+    NOT_SPARKPLUG = "not_sparkplug"  # not a Sparkplug B payload, or a topic that Sparkplug does not have
+    NOT_COMPRESSED = "not_compressed"  # not gzip or zlib, as the source says it is
     # its shape
     TOO_DEEP = "too_deep"  # more than MAX_DEPTH arrays and objects inside one another
     SHAPE = "shape"  # an array where a value belongs, or no `samples` where they should be
     DUPLICATE_KEY = "duplicate_key"  # an earlier value of a key that an object has again; the last one counts
+    # definitions that a Sparkplug node gives at its birth
+    NO_BIRTH = "no_birth"  # an alias, or a metric without a data type, that no birth has defined
+    BIRTHS_FULL = "births_full"  # more nodes or metrics than one source remembers
     # names
     NO_MACHINE = "no_machine"  # neither topic nor payload names the machine
     NO_SENSOR = "no_sensor"  # a bare value, and the topic names no sensor; or a sample without its `sensor`
@@ -53,6 +63,10 @@ class Cause(StrEnum):
     NULL = "null"
     TEXT = "text"  # a number written as text, where the source does not say `number_text`; any other text
     BOOLEAN = "boolean"
+    BINARY = "binary"  # bytes, or another kind of value that stands for no number
+    DATETIME = "datetime"  # a point in time that is a value
+    DATASET = "dataset"  # a table that is one Sparkplug metric
+    TEMPLATE = "template"  # a structure that is one Sparkplug metric
     # blocks of samples, and single features of them: `pipeline.waveforms.refusals`
     PART_SAMPLE = "part_sample"  # no whole number of samples for every channel
     NOT_BASE64 = "not_base64"
@@ -70,14 +84,48 @@ class Refusal(NamedTuple):
     detail: str
 
 
-class Decoded(NamedTuple):
-    """What one message held; never nothing at all, so that every message is either scored or counted.
+class Gone(NamedTuple):
+    """Machines that are said to have stopped sending."""
 
-    Readings of one machine and one time are adjacent and in the order of the payload.
+    machines: tuple[Machine, ...]
+
+
+class Request(NamedTuple):
+    """Something to publish, at QoS 0: what the format needs from the publisher to go on."""
+
+    topic: str
+    payload: bytes
+
+
+class Kept(NamedTuple):
+    """What the format has to know after a restart, to be committed with the readings of its message.
+
+    It replaces what was kept under this key before; nothing is kept where `content` is empty.
+    """
+
+    key: str  # a topic; behind a `#` which of several
+    content: bytes
+
+
+class Noted(NamedTuple):
+    """The message was understood, and there is nothing to score or to refuse in it (yet)."""
+
+    what: str
+
+
+Event = Gone | Request | Kept | Noted
+
+
+class Decoded(NamedTuple):
+    """What one message held; never nothing at all, so that every message is either scored or counted, or is noted.
+
+    Readings of one machine and one time are adjacent and in the order of the payload. Events are of formats that are
+    a conversation (Sparkplug), and there are few; the readings of a message come before its events.
     """
 
     readings: Sequence[Reading]
     refused: Sequence[Refusal]
+    events: Sequence[Event] = ()
 
 
 class Window(NamedTuple):

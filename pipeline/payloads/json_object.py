@@ -36,15 +36,8 @@ def json_route(read: TreeRoute) -> Route:
 
     def decode(payload: bytes, received_ns: int) -> Decoded:
         refused: list[Refusal] = []
-        root: Any = None
         try:
-            try:
-                root = msgspec.json.decode(payload)
-                again = _may_repeat_keys(root, payload)
-            except ValueError:  # msgspec.DecodeError and UnicodeDecodeError are ones
-                again = True
-            if again:
-                root = _decode_slowly(payload, refused)
+            root = json_tree(payload, refused)
         except RecursionError:
             return refusal(Cause.TOO_DEEP)
         except ValueError as error:
@@ -52,6 +45,17 @@ def json_route(read: TreeRoute) -> Route:
         return read(root, received_ns, refused)
 
     return decode
+
+
+def json_tree(payload: bytes, refused: list[Refusal]) -> Any:
+    """The tree of a payload; duplicate keys are refused into `refused`. ValueError, RecursionError."""
+    root: Any = None
+    try:
+        root = msgspec.json.decode(payload)
+        again = _may_repeat_keys(root, payload)
+    except ValueError:  # msgspec.DecodeError and UnicodeDecodeError are ones
+        again = True
+    return _decode_slowly(payload, refused) if again else root
 
 
 def _may_repeat_keys(root: Any, payload: bytes) -> bool:

@@ -48,7 +48,7 @@ class Number:
                     return refusal(number, f"{sensor}: {text}")
                 value = number
             if -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
-                return new(Decoded, ((new(Reading, (machine, sensor, received_ns, value)),), ()))
+                return new(Decoded, ((new(Reading, (machine, sensor, received_ns, value)),), (), ()))
             if math.isnan(value):
                 return refusal(Cause.NAN, sensor)
             spelled_out = b"inf" in payload.lower()

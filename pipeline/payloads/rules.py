@@ -66,9 +66,12 @@ class Rules:
 
     def sifted(self, route: Route) -> Route:
         """A route without the readings of sensors that are ignored, and of values that are none."""
-        return (lambda payload, received_ns: self._sift(route(payload, received_ns))) if self.sifts else route
+        return (lambda payload, received_ns: self.sift(route(payload, received_ns))) if self.sifts else route
 
-    def _sift(self, decoded: Decoded) -> Decoded:
+    def sift(self, decoded: Decoded) -> Decoded:
+        """The same without the readings of sensors that are ignored, and of values that are none."""
+        if not self.sifts:
+            return decoded
         refused = list(decoded.refused)
         kept = []
         for reading in decoded.readings:
@@ -83,7 +86,7 @@ class Rules:
                 kept.append(reading)
         if decoded.readings and not kept and not refused:
             refuse(refused, Cause.IGNORED)
-        return Decoded(kept, refused)
+        return Decoded(kept, refused, decoded.events)
 
 
 def _first(patterns: Mapping[str, Any], sensor: str) -> Any:

@@ -40,7 +40,7 @@ class Stamps:
         """Unix nanoseconds of a stamp in a message that arrived at `received_ns`."""
         try:
             if self._plain or (self.format is None and type(stamp) is not str):
-                time_ns = _time_ns(stamp, self.unit)
+                time_ns = unix_time(stamp, self.unit)
             else:
                 time_ns = self._by_clock(stamp, received_ns)
         except ValueError as error:
@@ -48,7 +48,7 @@ class Stamps:
         window = self.window
         if window.oldest_ns <= time_ns <= received_ns + window.future_ns:
             return time_ns
-        return Refusal(Cause.TIME_PAST if time_ns < window.oldest_ns else Cause.TIME_FUTURE, _shown(time_ns))
+        return Refusal(Cause.TIME_PAST if time_ns < window.oldest_ns else Cause.TIME_FUTURE, shown(time_ns))
 
     def _by_clock(self, stamp: Any, received_ns: int) -> int:
         """Unix nanoseconds of a time as text, or as digits where a format says what they are; else ValueError."""
@@ -87,12 +87,12 @@ class WallClock:
             if begun and (period == last or time_ns < self.begin_ns[period + 1]):
                 found.append(time_ns)
         if not found:
-            raise ValueError(f"{_shown(wall_ns)[:19]} did not occur in {self.zone}: the clock went forward past it")
+            raise ValueError(f"{shown(wall_ns)[:19]} did not occur in {self.zone}: the clock went forward past it")
         earlier, later = found[0], found[-1]
         return later if 2 * abs(received_ns - later) <= later - earlier else earlier
 
 
-def _time_ns(stamp: Any, unit: str) -> int:
+def unix_time(stamp: Any, unit: str) -> int:
     """Unix nanoseconds of a JSON value; ValueError where it is no time in `unit`."""
     kind = type(stamp)
     if kind is str and unit in ("auto", "iso"):
@@ -110,7 +110,8 @@ def _time_ns(stamp: Any, unit: str) -> int:
     return round(float(stamp) * _US_PER_UNIT[unit]) * 1000
 
 
-def _shown(time_ns: int) -> str:
+def shown(time_ns: int) -> str:
+    """A time for people, to the second."""
     try:
         return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).isoformat()
     except (ValueError, OverflowError, OSError):

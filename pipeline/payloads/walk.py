@@ -234,7 +234,7 @@ def cause_of(value: Any) -> Cause:
             return Cause.NAN
         if math.isinf(value):
             return Cause.INFINITE
-    return Cause.MAGNITUDE
+    return Cause.MAGNITUDE if isinstance(value, int | float) else Cause.BINARY
 
 
 def gather(readings: Iterable[Reading]) -> list[Reading]:

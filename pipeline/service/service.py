@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,10 +31,11 @@ from pipeline.engine.incidents import Incident
 from pipeline.engine.scores import Scores
 from pipeline.mqtt.announcements import Announcer, is_own, topic_of
 from pipeline.mqtt.redelivery import Redelivery
-from pipeline.payloads import Decoder
+from pipeline.payloads import Decoded, Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.service.connections import status_topic
 from pipeline.service.health import Liveness, figures, give_back
+from pipeline.service.hearing import Hearing, remember
 from pipeline.sinks import Sink
 from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
@@ -118,6 +119,7 @@ class Service:
             opened.callback(self._journal.close)
             self.engine, self._sequence = restore(config, self._journal, self._snapshots)
             opened.pop_all()
+        self._kept = remember(self._decoder, self._journal.kept())  # to be committed with the next batch
         self._covered = max(self._snapshots.sequences(), default=0)  # by the newest snapshot that is on the disk
         self._unmended = False  # the journal is damaged, and there is no room to mend it
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
@@ -265,6 +267,9 @@ class Service:
                         silent = self.engine.silent(time.monotonic_ns())
                         self._commit(None, [self._health(source), *silent], stop)
                         self._announce(silent)
+                        overdue = self._decoder.overdue(time.time_ns())
+                        if any(overdue):
+                            self._take([("", b"", overdue)], stop, b"", 0)
                         self._tidy()
                     self._keep_snapshots(now)
             with self._files_may_run_out(stop):
@@ -294,17 +299,31 @@ class Service:
 
     def _process(self, messages: Sequence[Message], stop: threading.Event) -> bool:
         """Score messages and commit everything they caused; False if stopped before it could be committed."""
+        new, seen = self._redelivery.sift(messages)
+        found = ((message.topic, message.payload, self._decoder.decode(message)) for message in new)
+        if not self._take(found, stop, seen, messages[-1].received_ns):
+            return False
+        waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
+        self._lag_s = max(self._lag_s, waited_s)
+        self.messages += len(messages)
+        return True
+
+    def _take(
+        self, found: Iterable[tuple[str, bytes, Decoded]], stop: threading.Event, seen: bytes, arrived_ns: int
+    ) -> bool:
+        """The same of what was found in messages: (topic, payload, what it says)."""
         decoded: list[Sequence[Reading]] = []
         poison: list[Dead] = []
-        new, seen = self._redelivery.sift(messages)
-        for message in new:
-            readings, refused = self._decoder.decode(message)
+        hearing = Hearing()
+        for topic, payload, (readings, refused, events) in found:
             decoded.append(readings)
+            if events or hearing.gone:
+                hearing.take(readings, events)
             for cause, detail in refused:
-                self._refuse(cause, detail, message.topic)
+                self._refuse(cause, detail, topic)
             if refused and self._poison[refused[0].cause] < POISON_PER_CAUSE:
                 self._poison[refused[0].cause] += 1
-                poison.append(Dead(refused[0].cause, message.topic[:200], message.payload[:1024]))
+                poison.append(Dead(refused[0].cause, topic[:200], payload[:1024]))
         before = self.refused["no_room"]
         rows = self.engine.arrange(decoded, self.refused)
         if self.refused["no_room"] > before == 0:
@@ -316,13 +335,13 @@ class Service:
         scores = self.engine.step(rows)
         if self.engine.late > late == 0:
             log.warning('late note="readings not newer than the sensor\'s last one are counted and not learned from"')
-        points = self.engine.points(scores)
-        if not self._commit(rows, points, stop, seen, messages[-1].received_ns):
+        points = self.engine.points(scores) + self.engine.gone(hearing.gone, arrived_ns)
+        self._kept |= hearing.kept
+        if not self._commit(rows, points, stop, seen, arrived_ns):
             return False
         self._announce(points)
-        waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
-        self._lag_s = max(self._lag_s, waited_s)
-        self.messages += len(messages)
+        for request in hearing.requests:
+            self._announced(request)
         self.readings += len(rows.line)
         for listener in self.listeners:
             listener(scores, points)
@@ -388,7 +407,7 @@ class Service:
                     progress = self.delivery.progress  # before the dead letters: what is done has been buried
                     dead += [self._dead.get() for _ in range(self._dead.qsize())]
                     sequence = self._journal.commit(
-                        rows, machines, lines, points, progress, dead, seen, arrived_ns, command
+                        rows, machines, lines, points, progress, dead, seen, arrived_ns, command, self._kept
                     )
                     self._settle(progress)
                 break
@@ -409,7 +428,7 @@ class Service:
                     return False
         if complained:
             log.warning("journal.back dropped=%d", self._journal.dropped)
-        self._machines, self._lines = len(fleet.machines), len(fleet.lines)
+        self._machines, self._lines, self._kept = len(fleet.machines), len(fleet.lines), {}
         self._sequence = sequence or self._sequence
         return True
 

@@ -14,6 +14,7 @@ from pipeline.console import Server, Status, make_token
 from pipeline.mqtt import Receiver
 from pipeline.mqtt.announcements import command_filters
 from pipeline.mqtt.embedded import EmbeddedBroker
+from pipeline.payloads import tag_counts
 from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
@@ -111,7 +112,8 @@ def serve(
             topics = [
                 (template.filter, source.qos) for template, source in zip(templates, config.mqtt.sources, strict=True)
             ]
-            topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates)]
+            tags = tag_counts(config.mqtt.sources)
+            topics += [(filter_, 1) for filter_ in command_filters(config.mqtt.client_id, templates, tags)]
             limits = config.limits
             receiver = Receiver(
                 broker_now(config, environ, port),
