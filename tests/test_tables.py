@@ -117,7 +117,7 @@ def test_tables_are_interleaved_by_time_and_keep_their_own_order():
     assert [(due, topic) for due, topic, _ in schedule] == [
         (0.0, "plant/x"), (0.5, "plant/y"), (1.0, "plant/x"), (1.5, "plant/y"), (1.5, "plant/y"), (2.0, "plant/x"),
     ]  # fmt: skip
-    assert json.loads(schedule[1][2]) == {"time": 10**9, "a": 1.0}
+    assert json.loads(schedule[1][2]) == {"time": "1970-01-01T00:00:01.000000000Z", "a": 1.0}
 
 
 def test_as_fast_as_possible_keeps_the_order_and_waits_for_nothing():

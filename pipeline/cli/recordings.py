@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from pipeline.cli.files import SAID, different, read_file, read_files, reads_files
 from pipeline.cli.terminal import (
     AsJson,
     ConfigPath,
@@ -26,72 +27,23 @@ from pipeline.cli.terminal import (
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
-    from pipeline.config.settings import Config, MachineRule, WaveformFile
+    from pipeline.config.settings import Config, MachineRule
     from pipeline.network.calendar import Calendar
     from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
+    from pipeline.recordings.reading.choices import Choices
     from pipeline.recordings.score import Explained, Scored
     from pipeline.recordings.tables import Table
     from pipeline.recordings.tuning import Tuned
     from pipeline.records import Bools, Floats, Ints
 
 
-AsWaveform = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        "--waveform",
-        help="The inputs are samples (WAV, NPY, CSV), not readings: settings as under mqtt.sources[].waveform, with "
-        "block (samples), every and start, as '{rate: 25600, unit: g}' or a YAML file. WAV and NPY always are.",
-    ),
-]
-
-
-def waveform_of(text: str | None) -> "WaveformFile | None":
-    """The settings of --waveform: keys and values in braces, or the file that holds them."""
-    from pipeline.config.file import parsed_waveform
-    from pipeline.config.settings import ConfigError
-
-    if text is None:
-        return None
-    try:
-        if text.lstrip().startswith("{"):
-            return parsed_waveform(text, "--waveform")
-        return parsed_waveform(Path(text).read_text(encoding="utf-8-sig"), text)
-    except (OSError, ValueError) as error:
-        fail(f"--waveform: {text}: {getattr(error, 'strerror', None) or 'is not UTF-8 text'}")
-    except ConfigError as error:
-        fail(str(error))
-
-
-def recorded(
-    path: Path,
-    time_column: str | None,
-    excluded: Sequence[str],
-    waveform: "WaveformFile | None",
-    label_column: str | None = None,
-) -> "Table":
-    """A file's readings, or the features of its samples, with notes on standard error; TableError."""
-    from pipeline.recordings.tables import TableError, read_table
-    from pipeline.recordings.waveforms import is_waveform, read_waveform
-
-    if not is_waveform(path, waveform):
-        return read_table(path, time_column, excluded, label_column)
-    if label_column is not None:
-        raise TableError(f"{path}: samples have no labels in a column; give --labels")
-    table, notes = read_waveform(path, waveform, time_column, excluded)
-    for note in notes:
-        err.print(note, markup=False, soft_wrap=True)
-    return table
-
-
 def named(inputs: list[Path]) -> list[str]:
-    """The machines' names, which must differ."""
+    """The files' names without suffix, which must differ."""
     from pipeline.recordings.tables import stem
 
     stems = [stem(path) for path in inputs]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        fail(f"two inputs are named {', '.join(twice)}; each is one machine and needs a name of its own")
+    different(stems)
     return stems
 
 
@@ -138,8 +90,6 @@ def scored_with_words(
         err.print(
             f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
         )
-    if table.skipped:
-        err.print(f"{path}: not numeric, so no sensors: {', '.join(table.skipped)}", markup=False)
     return scored
 
 
@@ -182,14 +132,13 @@ def write_explanations(path: Path, table: "Table", explained: "Explained") -> No
 
 
 @app.command()
+@reads_files
 def score(
     inputs: Annotated[
-        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+        list[Path], typer.Argument(help="CSV, Parquet or JSON files, gzip or not, WAV or NPY; each is one machine.")
     ],
     to: Annotated[Path, typer.Option("--out", help="Folder for the scores, one <input stem>.csv per input.")],
-    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
-    waveform: AsWaveform = None,
+    reading: "Choices" = SAID,
     config: RulesPath = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also write <input stem>.explain.csv, see above.")
@@ -232,9 +181,7 @@ def score(
     from pipeline.config.prior_file import priors_of
     from pipeline.config.settings import match_rule
     from pipeline.network import parameters
-    from pipeline.recordings.tables import TableError
 
-    excluded, samples = listed(exclude), waveform_of(waveform)
     try:
         params = parameters.without(
             parameters.with_context(parameters.Params()) if with_context else parameters.Params(), listed(without)
@@ -246,21 +193,27 @@ def score(
     rules = tree.machines
     priors, calendars = priors_of(rules), calendars_of(tree)
     folder_for(to, [*stems, *(f"{stem}.explain" for stem in stems if explain)], inputs)
-    for number, (path, stem) in enumerate(zip(inputs, stems, strict=True), 1):
-        try:
-            table = recorded(path, time_column, excluded, samples)
-        except TableError as error:
-            fail(str(error))
-        if not table.sensors:
-            fail(f"{path}: no numeric column but the time")
-        what, rule = f"{number}/{len(inputs)}", match_rule(rules, stem)
-        scored = scored_with_words(path, table, what, rule, priors(stem), params, freeze_at, explain, calendars(stem))
-        written = [to / f"{stem}.csv"]
-        write_scores(written[0], table, scored)
-        if scored.explained is not None:
-            written.append(to / f"{stem}.explain.csv")
-            write_explanations(written[1], table, scored.explained)
-        out.print(f"{' and '.join(map(str, written))}: {in_short(scored)}", markup=False, soft_wrap=True)
+    names: list[str] = []
+    for number, path in enumerate(inputs, 1):
+        tables = read_file(path, reading)
+        names += [table.name for table in tables]
+        different(names)
+        if len(tables) > 1:
+            own = [table.name for table in tables]
+            folder_for(to, [*own, *(f"{name}.explain" for name in own if explain)], inputs)
+        for table in tables:
+            if not table.sensors:
+                fail(f"{path}: no numeric column but the time")
+            what, rule, name = f"{number}/{len(inputs)}", match_rule(rules, table.name), table.name
+            scored = scored_with_words(
+                path, table, what, rule, priors(name), params, freeze_at, explain, calendars(name)
+            )
+            written = [to / f"{name}.csv"]
+            write_scores(written[0], table, scored)
+            if scored.explained is not None:
+                written.append(to / f"{name}.explain.csv")
+                write_explanations(written[1], table, scored.explained)
+            out.print(f"{' and '.join(map(str, written))}: {in_short(scored)}", markup=False, soft_wrap=True)
 
 
 def in_short(scored: "Scored") -> str:
@@ -274,9 +227,10 @@ def in_short(scored: "Scored") -> str:
 
 
 @app.command()
+@reads_files
 def evaluate(
     inputs: Annotated[
-        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+        list[Path], typer.Argument(help="CSV, Parquet or JSON files, gzip or not, WAV or NPY; each is one machine.")
     ],
     labels: Annotated[
         Optional[Path],  # noqa: UP045
@@ -288,9 +242,7 @@ def evaluate(
             "--label-column", help="Instead: a column of the files, 0/1 or true/false, which is then not a sensor."
         ),
     ] = None,
-    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
-    waveform: AsWaveform = None,
+    reading: "Choices" = SAID,
     config: RulesPath = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score from which a row is in alarm.")] = 0.99,
     to: Annotated[
@@ -322,19 +274,20 @@ def evaluate(
 
     if (labels is None) == (label_column is None):
         fail("labels are missing: give either --labels FILE or --label-column NAME")
-    excluded, samples = listed(exclude), waveform_of(waveform)
-    stems = named(inputs)
+    named(inputs)
     tree = configured(config)
     rules = tree.machines
     priors, calendars = priors_of(rules), calendars_of(tree)
     try:
         if to is not None:
             need("matplotlib")
-        tables = [recorded(path, time_column, excluded, samples, label_column) for path in inputs]
-        given = [] if labels is None else read_labels(labels, tables)
+        read = read_files(inputs, reading, label_column, quiet=as_json)
+        tables = [table for _, table in read]
+        given = [] if labels is None else read_labels(labels, tables, reading)
     except (TableError, LabelsError) as error:
         fail(str(error))
-    for path, table in zip(inputs, tables, strict=True):
+    stems = [table.name for table in tables]
+    for path, table in read:
         if not table.sensors:
             fail(f"{path}: no numeric column but the time" + (f" and {label_column}" if label_column else ""))
     events = [evaluation.events_within(table.time_ns, known) for table, known in zip(tables, given, strict=False)]
@@ -347,8 +300,8 @@ def evaluate(
     if to is not None:
         folder_for(to, stems, inputs if labels is None else [*inputs, labels])
     judged = []
-    for number, (path, table) in enumerate(zip(inputs, tables, strict=True)):
-        what, rule = f"{number + 1}/{len(inputs)}", match_rule(rules, table.name)
+    for number, (path, table) in enumerate(read):
+        what, rule = f"{number + 1}/{len(read)}", match_rule(rules, table.name)
         scored = scored_with_words(
             path, table, what, rule, priors(table.name), explain=to is not None, calendar=calendars(table.name)
         )
@@ -365,7 +318,10 @@ def evaluate(
     measured = {stem: evaluation.measure([one], threshold) for stem, one in zip(stems, judged, strict=True)}
     together = evaluation.measure(judged, threshold)
     if as_json:
-        figures = {stem: facts(one) for stem, one in measured.items()}
+        figures = {
+            table.name: facts(one) | {"read": table.understood}
+            for table, one in zip(tables, measured.values(), strict=True)
+        }
         out.print_json(json.dumps({"threshold": threshold, "files": figures, "all": facts(together)}))
         return
     out.print(f"in alarm: rows with a score of at least {threshold:g}")
@@ -377,6 +333,7 @@ def evaluate(
 
 
 @app.command()
+@reads_files
 def tune(
     inputs: Annotated[
         Optional[list[Path]],  # noqa: UP045
@@ -384,9 +341,7 @@ def tune(
     ] = None,
     budget: Annotated[str, typer.Option(help="Incidents per machine that you accept.")] = "2 per week",
     config: ConfigPath = None,
-    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
-    waveform: AsWaveform = None,
+    reading: "Choices" = SAID,
     as_json: AsJson = False,
 ) -> None:
     """Find the alert.warning that would have given at most so many incidents per machine, as YAML to paste.
@@ -411,23 +366,20 @@ def tune(
         fail(f"--budget: {error}")
     tree = configured(config)
     found: dict[str, Tuned] = {}
+    understood: dict[str, str] = {}
     if inputs:
         from pipeline.config.calendars import calendars_of
         from pipeline.config.prior_file import priors_of
-        from pipeline.recordings.tables import TableError
 
         named(inputs)
-        samples = waveform_of(waveform)
         priors, calendars = priors_of(tree.machines), calendars_of(tree)
-        for number, path in enumerate(inputs):
-            try:
-                table = recorded(path, time_column, listed(exclude), samples)
-            except TableError as error:
-                fail(str(error))
+        read = read_files(inputs, reading, quiet=as_json)
+        for number, (path, table) in enumerate(read, 1):
             rule = match_rule(tree.machines, table.name)
             scored = scored_with_words(
-                path, table, f"{number + 1}/{len(inputs)}", rule, priors(table.name), calendar=calendars(table.name)
+                path, table, f"{number}/{len(read)}", rule, priors(table.name), calendar=calendars(table.name)
             )
+            understood[table.name] = table.understood
             times = table.time_ns[scored.ready]
             order = times.argsort(kind="stable")
             score_ = scored.score[scored.ready][order]
@@ -438,12 +390,19 @@ def tune(
     if not found:
         fail("no machine has scores after its warm-up", 1)
     if as_json:
-        out.print_json(json.dumps({name: one._asdict() for name, one in found.items()}))
+        out.print_json(
+            json.dumps({name: one._asdict() | reading_of(understood, name) for name, one in found.items()})
+        )
     else:
         for line in proposed_alerts(found, tree.machines):
             out.print(line, markup=False, soft_wrap=True)
     if any(one.allowed < 1.0 or one.threshold > 1.0 for one in found.values()):
         raise typer.Exit(1)
+
+
+def reading_of(understood: "dict[str, str]", name: str) -> "dict[str, str]":
+    """How a machine's file was read, for programs; nothing where the scores come from no file."""
+    return {"read": understood[name]} if name in understood else {}
 
 
 def stored_scores(tree: "Config") -> "dict[str, tuple[Ints, Floats]]":
@@ -517,18 +476,17 @@ def rounded_up(threshold: float) -> float:
 
 
 @app.command()
+@reads_files
 def replay(
     inputs: Annotated[
-        list[Path], typer.Argument(help="CSV, CSV.gz, Parquet, WAV or NPY files; each is one machine.")
+        list[Path], typer.Argument(help="CSV, Parquet or JSON files, gzip or not, WAV or NPY; each is one machine.")
     ],
     url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
     config: ConfigPath = None,
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
     speed: Annotated[float, typer.Option(help="Multiple of real time; inf: as fast as possible.")] = math.inf,
     within: Annotated[float, typer.Option(help="Instead of --speed: seconds in which each file is played.")] = 0.0,
-    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
-    waveform: AsWaveform = None,
+    reading: "Choices" = SAID,
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
 
@@ -537,18 +495,19 @@ def replay(
 
     Example: spikewatch replay sample_data/machine-temperature.csv.gz --speed 3600
     """
+    from pipeline.config.settings import unix_ns
     from pipeline.mqtt import Publisher, PublishError
-    from pipeline.recordings.replay import interleave, paced, play
+    from pipeline.recordings.replay import interleave, paced, play, publishable
     from pipeline.recordings.tables import TableError
 
     if not speed > 0.0:
         fail(f"--speed: {speed:g} is not above 0")
-    excluded, own = listed(exclude), f"spikewatch-replay-{os.getpid()}"
-    samples = waveform_of(waveform)
+    own = f"spikewatch-replay-{os.getpid()}"
     tree = configured(config)
     broker = broker_for(url, tree, own)
     try:
-        tables = [recorded(path, time_column, excluded, samples) for path in inputs]
+        tables = [table for _, table in read_files(inputs, reading)]
+        publishable(tables, unix_ns(tree.times.oldest))
         total = sum(len(table.stamps) for table in tables)
         with (
             until_stopped() as stop,
@@ -566,6 +525,7 @@ def replay(
 
 
 @app.command()
+@reads_files
 def prior(
     to: Annotated[Path, typer.Option("--out", help="File for the prior, JSON.")],
     inputs: Annotated[
@@ -574,9 +534,7 @@ def prior(
     ] = None,
     config: ConfigPath = None,
     match: Annotated[str, typer.Option(help="Only machines whose name matches this shell pattern.")] = "*",
-    time_column: Annotated[Optional[str], typer.Option("--time", help="Time column; else the usual names.")] = None,  # noqa: UP045
-    exclude: Annotated[str, typer.Option(help="Columns that are not sensors, separated by commas.")] = "",
-    waveform: AsWaveform = None,
+    reading: "Choices" = SAID,
 ) -> None:
     """Save what machines of one kind have in common, so that a new one of this kind is ready sooner.
 
@@ -594,18 +552,14 @@ def prior(
     from pipeline.config.settings import match_rule
     from pipeline.network.prior import ROWS, pooled
     from pipeline.recordings.score import learned
-    from pipeline.recordings.tables import TableError
 
     known: list[tuple[str, Prior | None]] = []
     if inputs:
-        rules, samples = configured(config).machines, waveform_of(waveform)
-        for path, stem in zip(inputs, named(inputs), strict=True):
-            if fnmatchcase(stem, match):
-                try:
-                    table = recorded(path, time_column, listed(exclude), samples)
-                except TableError as error:
-                    fail(str(error))
-                known.append((stem, learned(table, match_rule(rules, stem))))
+        rules = configured(config).machines
+        named(inputs)
+        for _, table in read_files(inputs, reading):
+            if fnmatchcase(table.name, match):
+                known.append((table.name, learned(table, match_rule(rules, table.name))))
     else:
         fleet = as_committed(configured(config)).fleet
         for slot, machine in enumerate(fleet.machines):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.files import read_bounded
 from pipeline.recordings.evaluation import Label
-from pipeline.recordings.tables import Table, times
+from pipeline.recordings.tables import Choices, Table, TableError, times
 
 MOST_BYTES = 16 << 20  # a hundred thousand failures and more
 COLUMNS = ("start", "end", "file", "what")
@@ -28,15 +28,19 @@ class Line(NamedTuple):
     cells: dict[str, str]  # by column; a cell that is not there is empty
 
 
-def read_labels(path: Path, tables: Sequence[Table]) -> list[list[Label]]:
-    """The labels of each table; raises LabelsError.
+def read_labels(path: Path, tables: Sequence[Table], choices: Choices | None = None) -> list[list[Label]]:
+    """The labels of each table; raises LabelsError. Times are read as `choices` say, and as those of the tables were.
 
     A line whose `file` is empty, or in a file without that column, holds for every table that it overlaps.
     """
     lines = _lines(path)
     names = [table.name for table in tables]
-    starts = times([line.cells["start"] for line in lines])
-    ends = times([line.cells["end"] for line in lines])
+    cells = [line.cells[name] for name in ("start", "end") for line in lines]
+    try:
+        both = times(cells, _as_in(tables, choices or Choices()))
+    except TableError as error:
+        raise LabelsError(f"{path}: start, end: {error}") from None
+    starts, ends = both[: len(lines)], both[len(lines) :]
     found: list[list[Label]] = [[] for _ in tables]
     for line, start_ns, end_ns in zip(lines, starts, ends, strict=True):
         start, end, name = line.cells["start"], line.cells["end"], line.cells["file"]
@@ -57,6 +61,14 @@ def read_labels(path: Path, tables: Sequence[Table]) -> list[list[Label]]:
         for number in met:
             found[number].append(Label(start_ns, end_ns, line.cells["what"]))
     return found
+
+
+def _as_in(tables: Sequence[Table], choices: Choices) -> Choices:
+    """What is said about times, with the order of day and month in the recordings where all have one."""
+    orders = {table.dayfirst for table in tables if table.dayfirst is not None}
+    if choices.dayfirst is None and len(orders) == 1:
+        choices = choices._replace(dayfirst=orders.pop())
+    return choices._replace(time_unit=None, start=None)
 
 
 def _lines(path: Path) -> list[Line]:

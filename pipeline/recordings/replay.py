@@ -9,22 +9,45 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 import numpy as np
 
-from pipeline.recordings.tables import Table
+from pipeline.recordings.tables import Table, TableError
 from pipeline.records import Floats
 
 Schedule = Iterable[tuple[float, str, bytes]]  # seconds since the beginning, topic, payload
 LONGEST_WAIT_S = 1.0  # in one piece, so that stopping is quick
+SINCE_1973_NS = 100_000_000_000_000_000
 
 _encode = msgspec.json.Encoder().encode
 
 
 def messages(table: Table, topic: str, due_s: Floats) -> Iterator[tuple[float, str, bytes]]:
-    """One JSON message per row that has a reading, with its recorded time in nanoseconds; empty cells left out."""
+    """One JSON message per row that has a reading, with its recorded time in nanoseconds; empty cells left out.
+
+    Nanoseconds below `SINCE_1973_NS` would be taken for another unit, so such times are written as ISO 8601.
+    """
     own = topic.replace("{machine}", table.name)
     for due, time_ns, row in zip(due_s.tolist(), table.time_ns.tolist(), table.values.tolist(), strict=True):
         fields = {sensor: value for sensor, value in zip(table.sensors, row, strict=True) if value == value}
         if fields:
-            yield due, own, _encode({"time": time_ns, **fields})
+            stamp = time_ns if time_ns >= SINCE_1973_NS else _iso(time_ns)
+            yield due, own, _encode({"time": stamp, **fields})
+
+
+def _iso(time_ns: int) -> str:
+    return f"{np.datetime64(time_ns, 'ns')}Z"
+
+
+def publishable(tables: Sequence[Table], oldest_ns: int) -> None:
+    """Raises TableError for a table that a service would not read back as it is: from times it takes for wrong."""
+    for table in tables:
+        if "time" in table.sensors:
+            raise TableError(f"{table.name}: a sensor named time cannot be published: --exclude time")
+        early = table.time_ns < oldest_ns
+        if early.any():
+            row = int(np.argmax(early))
+            raise TableError(
+                f"{table.name}: row {row + 1}: {table.stamps[row]!r} is before what a service takes (times.oldest): "
+                "where times have no date, say with --start when the recording began"
+            )
 
 
 def interleave(tables: Sequence[Table], topic: str, speed: float) -> Schedule:
