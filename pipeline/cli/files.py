@@ -66,7 +66,8 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         _option(
             "--waveform",
             help="The inputs are samples (WAV, NPY, CSV), not readings: settings as under mqtt.sources[].waveform, "
-            "with block (samples), every and start, as '{rate: 25600, unit: g}' or a YAML file. WAV and NPY always are.",
+            "with block (samples), every and start, as '{rate: 25600, unit: g}' or a YAML file. WAV and NPY always "
+            "are.",
         ),
         None,
     ),
@@ -148,6 +149,7 @@ def read_files(
 
 def read_file(path: Path, reading: "Choices", label: str | None = None, quiet: bool = False) -> "list[Table]":
     """The machines of one file; else as `read_files`."""
+    from pipeline.recordings.reading.choices import counted
     from pipeline.recordings.tables import TableError, read_tables
     from pipeline.recordings.waveforms import is_waveform, read_waveform
 
@@ -163,9 +165,9 @@ def read_file(path: Path, reading: "Choices", label: str | None = None, quiet: b
     except TableError as error:
         fail(str(error))
     if not quiet:
-        rows = sum(len(table.stamps) for table in tables)
-        sensors = len({sensor for table in tables for sensor in table.sensors})
-        err.print(f"{path}: {rows:,} rows, {sensors:,} sensors; {tables[0].understood}", markup=False, soft_wrap=True)
+        rows = counted(sum(len(table.stamps) for table in tables), "row", "rows")
+        sensors = counted(len({sensor for table in tables for sensor in table.sensors}), "sensor", "sensors")
+        err.print(f"{path}: {rows}, {sensors}; {tables[0].understood}", markup=False, soft_wrap=True)
     return tables
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from pipeline.config.settings import WaveformFile, duration_ns, unix_ns
 from pipeline.config.waveforms import MAX_SAMPLES, MOST_CHANNELS, NEEDS_SCIPY, file_problems, has_scipy
-from pipeline.recordings.tables import TIME_NAMES, Table, TableError, read_table, stem
+from pipeline.recordings.reading.roles import TIME_NAMES
+from pipeline.recordings.tables import Table, TableError, read_table, stem
 from pipeline.records import Floats, Ints
 
 SUFFIXES = (".wav", ".npy")  # of files that are never tables

@@ -77,6 +77,8 @@ def parts_of(cell: str) -> tuple[int, int, int, int, int, int, bool]:
         if found is None:
             return _NONE
         clock, zone = _clock(found), _zone(found["zone"])
+        if found["clock"] == "." and found["s"] is None:  # 12.30 is a number
+            return _NONE
         return _NONE if clock is None or zone is None else (CLOCK_ONLY, 0, 0, 0, clock, zone, False)
     clock, zone = (0 if found["h"] is None else _clock(found)), _zone(found["zone"])
     if clock is None or zone is None:

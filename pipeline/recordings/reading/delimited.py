@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.recordings.reading.cells import Mark, mark_of
 from pipeline.recordings.reading.choices import Choices, Found, TableError, counted
 from pipeline.recordings.reading.encoding import FALLBACK, beginning, encoding_of, known
-from pipeline.recordings.reading.layout import Layout, layout_of
+from pipeline.recordings.reading.layout import Layout, layout_of, too_long
 from pipeline.recordings.reading.numbers import suspicious
 from pipeline.recordings.reading.source import Opener, head
 
@@ -126,8 +126,7 @@ def _words_of(error: Exception, layout: Layout) -> str:
     found = _LINE.search(str(error))
     if found is None:
         return (str(error).strip() or "unreadable").splitlines()[0]
-    line = int(found[2]) + layout.lines
-    return f"line {line} has {found[3]} cells, but there are {found[1]} columns: correct the line or give --separator"
+    return too_long(int(found[2]) + layout.lines, int(found[3]), int(found[1]))
 
 
 def _without_headers(frame: "pd.DataFrame", layout: Layout, found: Found) -> "pd.DataFrame":
@@ -147,7 +146,7 @@ def _without_headers(frame: "pd.DataFrame", layout: Layout, found: Found) -> "pd
             if not repeated.any():
                 break
         if repeated.any():
-            found.fact(f"{counted(int(repeated.sum()), 'row', 'rows')} that repeat the names left out")
+            found.fact(f"{counted(int(repeated.sum()), 'repeated line', 'repeated lines')} of names left out")
             frame = frame[~repeated].reset_index(drop=True)
     first = frame.iloc[:, 0]
     if first.isna().any():

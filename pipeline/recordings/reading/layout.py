@@ -5,6 +5,7 @@ against the whole file by whoever reads that.
 """
 
 import csv
+import io
 import re
 from collections import Counter
 from typing import NamedTuple
@@ -18,6 +19,7 @@ NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blank"}
 BY_NAME = {name: mark for mark, name in NAMES.items()} | {"space": " ", "\\t": "\t"}
 EXTRA_ROWS = 6  # of units and descriptions below the names, at most
 SAMPLE_ROWS = 400
+TYPICAL_ROWS = 60  # that say what a row of data looks like
 AGREE = 0.6  # of the rows must have the same number of cells; from judgement
 _CERTAIN = re.compile(r"[0-9]{4}|:")  # a year, or a time of day: `10.20.30` may be a name
 _LEADING_MARK = re.compile(r"^\s*#+\s*")
@@ -39,19 +41,20 @@ def layout_of(text: str, whole: bool, choices: Choices, found: Found) -> Layout:
     """Lay out the beginning of a file, which is all of it if `whole`; raises TableError."""
     if not text.strip():
         raise TableError("empty")
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=None))  # as files are: a form feed ends no line
     if not whole:
         lines = lines[:-1] or lines
     begin, told = _told_separator(lines)
     rows, separator = _rows(lines, begin, told, choices, found)
-    width = _width(rows)
-    header_at = next(number for number, (_, row) in enumerate(rows) if _filled(row) and len(row) >= width)
-    if len(rows[header_at][1]) > width:  # trailing separators, or a header wider than the rows
-        width = len(rows[header_at][1])
-    skipped = [row for _, row in rows[:header_at] if any(cell.strip() for cell in row)]
+    if not any(_names(row) for _, row in rows):
+        raise TableError("no names of columns and no rows")
+    header_at = _header([row for _, row in rows], _width(rows))
+    width = max(_width(rows), len(rows[header_at][1]))
+    skipped = [row for _, row in rows[:header_at] if _names(row)]
     if skipped:
         found.fact(f"{counted(len(skipped), 'line', 'lines')} before the names of the columns left out")
     header = [cell.strip() for cell in rows[header_at][1]]
+    header += [""] * (width - len(header))
     below = rows[header_at + 1 :]
     if _is_data(header):
         found.guess("no names of columns, so they are column 1, column 2, ...", "give the file a line of names")
@@ -65,9 +68,17 @@ def layout_of(text: str, whole: bool, choices: Choices, found: Found) -> Layout:
             found.fact(f"{counted(extra, 'row', 'rows')} of units or descriptions left out ({told_rows})")
         at_line, below = rows[header_at + extra][0], below[extra:]
     if choices.separator is None and width > 1:
-        found.fact(f"separated by {NAMES[separator]}")
-    data = [(row + [""] * width)[:width] for _, row in below if row]
+        found.fact(f"separated by {NAMES.get(separator, separator)}")
+    for line, row in below:
+        if len(row) > width:
+            raise TableError(too_long(line, len(row), width))
+    data = [row + [""] * (width - len(row)) for _, row in below if row]
     return Layout(separator, _different(header), header, at_line, data)
+
+
+def too_long(line: int, cells: int, columns: int) -> str:
+    """What to say about a line with more cells than there are columns."""
+    return f"line {line} has {cells} cells, but there are {columns} columns: correct the line or give --separator"
 
 
 def _told_separator(lines: list[str]) -> tuple[int, str | None]:
@@ -126,6 +137,19 @@ def _width(rows: list[tuple[int, list[str]]]) -> int:
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
+def _header(rows: list[list[str]], width: int) -> int:
+    """Which row names the columns: of the rows above the first one of data, the first with the most names."""
+    counts = [sum(_kind(cell) in ("number", "time") for cell in row) for row in rows[:TYPICAL_ROWS]]
+    usual = sorted(counts[len(counts) // 2 :])[(len(counts) - len(counts) // 2) // 2]
+    data = next((number for number, count in enumerate(counts) if count and 2 * count > usual), len(counts))
+    above = [number for number in range(max(data, 1)) if len(rows[number]) >= width and _names(rows[number])]
+    return max(above, key=lambda number: (_names(rows[number]), -number)) if above else data
+
+
+def _names(row: list[str]) -> int:
+    return sum(bool(cell.strip()) for cell in row)
+
+
 def _fit(rows: list[tuple[int, list[str]]]) -> tuple[float, bool, int]:
     """How well a separator explains rows: how many agree, whether the first is one of them, and their cells."""
     width = _width(rows)
@@ -134,10 +158,6 @@ def _fit(rows: list[tuple[int, list[str]]]) -> tuple[float, bool, int]:
     filled = [row for _, row in rows if row]
     share = sum(len(row) == width for row in filled) / len(filled)
     return (1.0 if share >= 0.95 else share), len(filled[0]) == width, width
-
-
-def _filled(row: list[str]) -> bool:
-    return any(cell.strip() for cell in row)
 
 
 def _kind(cell: str) -> str:

@@ -34,6 +34,7 @@ TURNED = 0.9  # of the steps go back in time where the newest row is the first; 
 UNIT_SETTLE = f"--time-unit {', '.join(UNITS)}"
 
 _HAS_ZONE = r"(?:[zZ]|[+-][0-9]{2}:?(?:[0-9]{2})?)\s*$"
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?")
 _AFTER_CLOCK = r":.*" + _HAS_ZONE  # the end of 2025-03-01 is no zone
 _NAME_UNIT = re.compile(r"[\[(/ _](s|sec|secs|seconds|ms|us|µs|ns|min|h|hours)[\])]?$", re.IGNORECASE)
 _UNIT_OF = {"sec": "s", "secs": "s", "seconds": "s", "µs": "us", "hours": "h"}
@@ -103,7 +104,8 @@ def _zoned(local_ns: Ints, zone_ns: Ints, naive: Bools, choices: Choices, found:
 
 
 def _at_night(local_ns: int) -> bool:
-    return local_ns % DAY_NS < 4 * 3600 * SECOND_NS
+    """Whether it is a Sunday between 0 and 4 o'clock: then clocks change, as a rule."""
+    return (local_ns // DAY_NS + 4) % 7 == 0 and local_ns % DAY_NS < 4 * 3600 * SECOND_NS
 
 
 def _instants(column: "pd.Series", choices: Choices, found: Found) -> Moments:
@@ -127,6 +129,8 @@ def _in_calendar(column: "pd.Series", read: "pd.Series") -> None:
 def _text(column: "pd.Series", name: str, choices: Choices, found: Found) -> Moments:
     import pandas as pd
 
+    if _NUMBER.fullmatch(str(column.iloc[0]).strip()):  # which ISO 8601 would take for a year, or a date
+        return _written(column, name, choices, found)
     try:
         iso = pd.to_datetime(column, format="ISO8601", utc=True)
     except (ValueError, OverflowError):
@@ -148,7 +152,7 @@ def _written(column: "pd.Series", name: str, choices: Choices, found: Found) -> 
         if all(re.fullmatch("-?[0-9]{1,18}", cell) for cell in cells):
             return _numbers(pd.Series([int(cell) for cell in cells], dtype=np.int64), name, choices, found)
         words = words_of(name, column)
-        numbers = numbers_of(words, choices.decimal or decimal_of(words, None, True, found))
+        numbers = numbers_of(words, choices.decimal or decimal_of(words, None, True)[0])
         if mostly_numbers(words, numbers) and not np.isnan(numbers.values).any():
             return _numbers(pd.Series(numbers.values), name, choices, found)
     if len(bad):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pipeline.recordings.reading.cells import Mark, mark_of, value_of, without_unit
-from pipeline.recordings.reading.choices import Found, TableError, shown
+from pipeline.recordings.reading.choices import TableError, shown
 from pipeline.records import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def proven(columns: Sequence[Words]) -> str | None:
     return marks.pop().value if len(marks) == 1 else None
 
 
-def decimal_of(column: Words, of_file: str | None, comma_is_usual: bool, found: Found) -> str:
-    """The decimal mark of a column.
+def decimal_of(column: Words, of_file: str | None, comma_is_usual: bool) -> tuple[str, bool]:
+    """The decimal mark of a column, and whether it is guessed.
 
     `of_file` is what other columns prove; `comma_is_usual` where a semicolon separates cells or dates have dots.
     Raises TableError where both readings are possible and neither of them decides.
@@ -110,21 +110,20 @@ def decimal_of(column: Words, of_file: str | None, comma_is_usual: bool, found: 
         for wanted in (Mark.POINT, Mark.COMMA)
     )
     if point or comma:
-        return "." if point >= comma else ","
+        return ("." if point >= comma else ","), False
     if not both.any():
-        return "."
+        return ".", False
     if of_file is not None:
-        return of_file
+        return of_file, False
     example = column.kinds[int(np.argmax(both))]
     one, other = (value_of(example, mark) for mark in (".", ","))
     with_comma = any("," in kind for kind in column.have(Mark.BOTH))
     # 998 beside 1,013: digits in groups of three are as likely as a fraction of three digits.
     whole = any(len(kind.lstrip("+-")) == 3 for kind in column.have(Mark.EITHER))
     if with_comma and comma_is_usual and not whole:
-        found.guess(f"decimal comma in {column.name}", SETTLE)
-        return ","
+        return ",", True
     if not with_comma and not whole:
-        return "."
+        return ".", False
     raise TableError(
         f"{column.name}: {shown(example)} may be {one:g} or {other:g}, and nothing in the file decides: give {SETTLE}"
     )

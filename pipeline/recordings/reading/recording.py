@@ -15,6 +15,7 @@ from pipeline.recordings.reading.flags import flags
 from pipeline.recordings.reading.long import widened
 from pipeline.recordings.reading.moments import moments
 from pipeline.recordings.reading.numbers import (
+    SETTLE,
     Words,
     decimal_of,
     mostly_numbers,
@@ -140,8 +141,20 @@ def _numeric(column: "pd.Series") -> bool:
     return is_numeric_dtype(column) or is_bool_dtype(column)
 
 
-def _decimal(column: Words, of_file: str | None, comma_is_usual: bool, choices: Choices, found: Found) -> str:
-    return choices.decimal or decimal_of(column, of_file, comma_is_usual, found)
+def _decimals(
+    texts: Sequence[Words], of_file: str | None, comma_is_usual: bool, choices: Choices, found: Found
+) -> list[str]:
+    """The decimal mark of each column of text; tells where it is a comma."""
+    if choices.decimal is not None:
+        return [choices.decimal] * len(texts)
+    of_file = of_file or proven(texts)
+    read = [decimal_of(one, of_file, comma_is_usual) for one in texts]
+    guessed = [one.name for one, (_, guess) in zip(texts, read, strict=True) if guess]
+    if of_file == "," or any(mark == "," and not guess for mark, guess in read):
+        found.fact("decimal comma")
+    if guessed:
+        found.guess(f"decimal comma in {', '.join(guessed)}", SETTLE)
+    return [mark for mark, _ in read]
 
 
 def _values(
@@ -158,8 +171,8 @@ def _values(
         for name in names
         if not _numeric(frame[name])
     ]
-    of_file = columns.decimal or proven(texts)
-    resolved = [(one, numbers_of(one, _decimal(one, of_file, comma_is_usual, choices, found))) for one in texts]
+    decimals = _decimals(texts, columns.decimal, comma_is_usual, choices, found)
+    resolved = [(one, numbers_of(one, decimal)) for one, decimal in zip(texts, decimals, strict=True)]
     kept = {one.name: numbers for one, numbers in resolved if mostly_numbers(one, numbers)}
     skipped = [one.name for one, _ in resolved if one.name not in kept]
     if words := told_words([pair for pair in resolved if pair[0].name in kept]):
@@ -294,7 +307,7 @@ def _long_values(
         values, words = column.to_numpy(np.float64, na_value=np.nan), np.zeros(0, np.int64)
     else:
         cells = words_of(str(column.name), column, columns.point and column.name not in columns.doubtful)
-        values, words = numbers_of(cells, _decimal(cells, columns.decimal, comma_is_usual, choices, found))
+        values, words = numbers_of(cells, _decimals([cells], columns.decimal, comma_is_usual, choices, found)[0])
     return np.where(np.abs(values) <= MAX_MAGNITUDE, values, np.nan), words
 
 

@@ -41,21 +41,8 @@ VALUE_NAMES = (
     "wert", "messwert", "valeur", "valor", "valore", "waarde", "v", "vvalue", "value_num", "numeric_value",
 )  # fmt: skip
 INDEX_NAMES = (
-    "",
-    "index",
-    "row",
-    "row_id",
-    "rowid",
-    "row number",
-    "#",
-    "no",
-    "no.",
-    "nr",
-    "nr.",
-    "id",
-    "record",
-    "line",
-)
+    "index", "row", "row_id", "rowid", "row number", "#", "no", "no.", "nr", "nr.", "id", "record", "line",
+)  # fmt: skip
 SAMPLE = 50  # cells of a column that say what it holds
 _BRACKETS = re.compile(r"\s*[\[(].*?[\])]\s*$")
 _UNIT_BEHIND = re.compile(r"[_ ](s|sec|ms|us|ns|min|h|utc)$")
@@ -106,7 +93,11 @@ def time_columns(frame: "pd.DataFrame", choices: Choices, found: Found) -> TimeC
             return TimeColumns(parts[0], parts[1])
         named_column(choices.time, "time", columns)
     kinds = {name: holds(frame[name]) for name in columns if name not in choices.exclude}
-    first = _by_name(columns) or _by_content(kinds, found)
+    first = _by_name(columns)
+    if first is None:
+        first = _by_content(kinds, found)
+    elif first.lower() not in TIME_NAMES:
+        found.fact(f"time of {first}")
     if first is None:
         raise TableError(
             f"no time column ({', '.join(TIME_NAMES)}); there are {', '.join(columns)}: give --time with its name"
@@ -120,8 +111,6 @@ def time_columns(frame: "pd.DataFrame", choices: Choices, found: Found) -> TimeC
             return TimeColumns(date, clock)
         if len(others) > 1 and kind == "clock":
             raise TableError(f"{first} has no date and {' and '.join(others)} have: give --time DATE,{first}")
-    if first.lower() not in TIME_NAMES:
-        found.fact(f"time of {first}")
     return TimeColumns(first)
 
 
@@ -167,10 +156,10 @@ def index_columns(frame: "pd.DataFrame", names: list[str]) -> list[str]:
     """Columns that only count the rows, one by one, under a name that such columns have."""
     counting = []
     for name in names:
-        known = plain(name) in INDEX_NAMES or name.startswith("Unnamed: ")
+        known = plain(name) in INDEX_NAMES or name == "Unnamed: 0"
         if known and frame[name].dtype.kind in "iu" and len(frame) > 1:
             steps = np.diff(frame[name].to_numpy())
-            if (steps == 1).all():
+            if (steps == 1).all() or (steps == -1).all():
                 counting.append(name)
     return counting
 

@@ -5,6 +5,7 @@ What a file is, is said by its first bytes and not by its name. What is packed m
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -43,7 +44,10 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
-        data = self.inner.read(len(buffer))
+        try:
+            data = self.inner.read(len(buffer))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise TableError(f"damaged or cut off: {error}") from None
         self.left -= len(data)
         if self.left < 0:
             raise TableError(f"unpacked, it is larger than {MOST_BYTES:,} bytes: cut it into parts")
