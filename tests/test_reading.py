@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -272,3 +273,10 @@ def test_replay_refuses_times_that_a_service_would_refuse_and_says_what_to_do():
     with pytest.raises(TableError, match=r"row 1: '0\.0' is before .* --start"):
         publishable(read(b"time,a\n0.0,1\n0.5,2\n"), unix_ns("2000-01-01"))
     publishable(read(b"time,a\n0.0,1\n0.5,2\n", start="2025-03-01"), unix_ns("2000-01-01"))
+
+
+def test_a_pipe_or_folder_is_one_clear_error_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", tmp_path):
+        with pytest.raises(TableError, match="not a regular file"):
+            read_tables(path, Choices())

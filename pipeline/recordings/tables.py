@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.files import open_regular
 from pipeline.recordings.reading.choices import Choices, Found, TableError
 from pipeline.recordings.reading.source import Opener, head, unpacked
 from pipeline.records import Bools, Floats, Ints
@@ -65,16 +66,18 @@ def read_tables(path: Path, choices: Choices, label: str | None = None) -> list[
     """
 
     def opener() -> BinaryIO:
-        return path.open("rb")
+        return open_regular(path)
 
     try:
+        if path.suffix.lower() == ".parquet":
+            need("pyarrow")
         return tables_of(opener, stem(path), choices, label)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise TableError(f"{path}: not {error.encoding}: give another --encoding") from None
-    except (OSError, EOFError) as error:
-        raise TableError(f"{path}: {str(error) or 'cut off'}") from None
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror or error}") from None
     except TableError as error:
         raise TableError(f"{path}: {error}") from None
 

@@ -22,6 +22,7 @@ from pipeline.recordings.reading.source import Opener, head
 if TYPE_CHECKING:
     import pandas as pd
 
+_QUOTE = re.compile(r"EOF inside string starting at row (\d+)")
 _LINE = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
@@ -123,6 +124,8 @@ def _cells(opener: Opener, encoding: str, layout: Layout, decimal: str | None) -
 
 
 def _words_of(error: Exception, layout: Layout) -> str:
+    if open_quote := _QUOTE.search(str(error)):
+        return f"row {int(open_quote[1]) + 1}: a quotation mark is opened and never closed"
     found = _LINE.search(str(error))
     if found is None:
         return (str(error).strip() or "unreadable").splitlines()[0]

@@ -156,7 +156,8 @@ def _written(column: "pd.Series", name: str, choices: Choices, found: Found) -> 
         if mostly_numbers(words, numbers) and not np.isnan(numbers.values).any():
             return _numbers(pd.Series(numbers.values), name, choices, found)
     if len(bad):
-        raise TableError(f"row {bad[0] + 1}: {shown(cells[bad[0]])} is not a time{_why_not(cells[bad[0]])}")
+        hint = _why_not(cells[bad[0]]) if len(bad) == len(cells) else ", as others are: correct or remove the row"
+        raise TableError(f"row {bad[0] + 1}: {shown(cells[bad[0]])} is not a time{hint}")
     clock_only = read.kind == dates.CLOCK_ONLY
     if clock_only.all():
         return _times_of_day(read, choices, found)

@@ -146,6 +146,7 @@ def _decimals(
 ) -> list[str]:
     """The decimal mark of each column of text; tells where it is a comma."""
     if choices.decimal is not None:
+        found.fact(f"decimal {'comma' if choices.decimal == ',' else 'point'}")
         return [choices.decimal] * len(texts)
     of_file = of_file or proven(texts)
     read = [decimal_of(one, of_file, comma_is_usual) for one in texts]
