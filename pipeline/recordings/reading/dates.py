@@ -6,6 +6,7 @@ two readings of a cell are an error and not a choice.
 """
 
 import re
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -40,12 +41,14 @@ _TIME_OF_DAY = re.compile(rf"{_CLOCK}{_ZONE}")
 _OFFSET = re.compile(r"(?:utc|gmt)?([+-])([0-9]{2}):?([0-9]{2})?")
 
 NO_ZONE = -(10**6)
+CENTURY = 69  # years of two digits below are of this century, as POSIX has it
+SETTLE = "--dayfirst or --monthfirst"
 
 
 class Parts(NamedTuple):
     """A column of times, cell by cell; arrays of one entry each."""
 
-    kind: Ints  # of `KINDS` below
+    kind: Ints  # one of the constants below
     first: Ints  # of the three numbers of a date; the year where kind is YEAR_FIRST or NAMED
     second: Ints
     third: Ints
@@ -54,7 +57,15 @@ class Parts(NamedTuple):
     dotted: Bools  # the date is written with dots
 
 
-NO_MOMENT, YEAR_FIRST, YEAR_LAST, CLOCK_ONLY = range(4)
+class Order(Enum):
+    """What the first number of a date is, where the year is not it with four digits."""
+
+    DAY = "day before month"
+    MONTH = "month before day"
+    YEAR = "year before month and day"
+
+
+NO_MOMENT, YEAR_FIRST, YEAR_LAST, YEAR_SHORT, CLOCK_ONLY = range(5)
 _NONE = (NO_MOMENT, 0, 0, 0, 0, NO_ZONE, False)
 
 
@@ -89,7 +100,7 @@ def parts_of(cell: str) -> tuple[int, int, int, int, int, int, bool]:
             return YEAR_FIRST, int(a), b, int(c), clock, zone, False
         if len(a) > 2 or len(c) == 1:
             return _NONE
-        return YEAR_LAST, int(a), b, _year(c), clock, zone, found["sep"] == "."
+        return (YEAR_LAST if len(c) == 4 else YEAR_SHORT), int(a), b, _year(c), clock, zone, found["sep"] == "."
     which = "1" if found["m1"] is not None else "2" if found["m2"] is not None else "3"
     name = found["m" + which].lower()
     month = MONTHS.get(name[:4]) or MONTHS.get(name[:3])
@@ -122,75 +133,88 @@ def dates_ns(cells: list[str], read: Parts, dayfirst: bool | None, found: Found)
     """
     midnight, good = day_ns(read.first, read.second, read.third)
     good &= read.kind == YEAR_FIRST
-    last = read.kind == YEAR_LAST
+    last = (read.kind == YEAR_LAST) | (read.kind == YEAR_SHORT)
     if not last.any():
         return midnight, good
     found.dotted = bool(read.dotted[last].all())
     if dayfirst is not None:
-        found.fact("day before month" if dayfirst else "month before day")
-    order = _order(cells, read, last, found) if dayfirst is None else dayfirst
-    found.dayfirst = order
-    first, second = (read.second, read.first) if order else (read.first, read.second)
-    other, other_good = day_ns(read.third, first, second)
+        order = Order.DAY if dayfirst else Order.MONTH
+        found.fact(order.value)
+    else:
+        order = _order(cells, read, last, found)
+    found.dayfirst = None if order is Order.YEAR or (read.first == read.second)[last].all() else order is Order.DAY
+    other, other_good = day_ns(*_dates(read, order))
     return np.where(last, other, midnight), good | (last & other_good)
 
 
-def _order(cells: list[str], read: Parts, last: Bools, found: Found) -> bool:
-    """Whether the day stands before the month."""
-    a, b = read.first, read.second
-    day_proof = np.flatnonzero(last & (a > 12) & (b <= 12))
-    month_proof = np.flatnonzero(last & (b > 12) & (a <= 12))
-    if len(day_proof) and len(month_proof):
-        raise TableError(
-            f"row {day_proof[0] + 1}: {shown(cells[day_proof[0]])} has its day first and row {month_proof[0] + 1}: "
-            f"{shown(cells[month_proof[0]])} its month first: say which with --dayfirst or --monthfirst, or export "
-            "dates as 2025-03-01"
-        )
-    if len(day_proof) or len(month_proof):
-        found.fact(
-            f"day before month, as {shown(cells[day_proof[0]])} proves"
-            if len(day_proof)
-            else f"month before day, as {shown(cells[month_proof[0]])} proves"
-        )
-        return bool(len(day_proof))
+def _order(cells: list[str], read: Parts, last: Bools, found: Found) -> Order:
+    """The order that gives dates in all rows; raises TableError where none does, or several are as likely."""
+    orders = [Order.DAY, Order.MONTH] + ([Order.YEAR] if (read.kind == YEAR_SHORT)[last].all() else [])
+    fitting = [order for order in orders if day_ns(*_dates(read, order))[1][last].all()]
+    if not fitting:
+        raise _none_fits(cells, read, last)
     example = int(np.flatnonzero(last)[0])
-    settle = "--dayfirst or --monthfirst"
-    if read.dotted[last].all():
-        found.guess("day before month, as dates with dots are", settle)
-        return True
-    if (a[last] == b[last]).all():
-        return True  # 03/03/2025 is one day in either order
-    day, month = (_runs_on(read, last, order) for order in (True, False))
-    if day != month:
-        found.guess(f"{'day before month' if day else 'month before day'}, as rows then follow without a gap", settle)
-        return day
-    one, other = (_written(read, example, order) for order in (True, False))
+    days = {order: day_ns(*_dates(read, order))[0][last] for order in fitting}
+    if all(
+        np.array_equal(days[fitting[0]], other) for other in days.values()
+    ):  # 03/03/2025 is one day in either order
+        if len(fitting) == 1:
+            row = int(np.flatnonzero(last & ((read.first > 12) | (read.second > 12) | (read.third % 100 > 31)))[0])
+            found.fact(f"{fitting[0].value}, as {shown(cells[row])} proves")
+        return fitting[0]
+    for why, holds in (("rows then follow without a gap", _runs_on), ("rows are then in order of time", _in_order)):
+        holding = [order for order in fitting if holds(days[order] + read.clock_ns[last])]
+        if len(holding) == 1:
+            found.guess(f"{holding[0].value}, as {why}", SETTLE)
+            return holding[0]
+    if Order.DAY in fitting and read.dotted[last].all():
+        found.guess(f"{Order.DAY.value}, as dates with dots are", SETTLE)
+        return Order.DAY
+    readings = " or ".join(str(days[order][0].astype("M8[ns]").astype("M8[D]")) for order in fitting)
     raise TableError(
-        f"row {example + 1}: {shown(cells[example])} may be {one} or {other}, and nothing in the file decides: give "
-        "--dayfirst or --monthfirst"
+        f"row {example + 1}: {shown(cells[example])} may be {readings}, and nothing in the file decides: give "
+        + SETTLE
+        + (", or export years with four digits" if Order.YEAR in fitting else "")
     )
 
 
-def _runs_on(read: Parts, last: Bools, order: bool) -> bool:
-    """Whether the rows follow each other, in one direction, without a gap, when read in this order."""
-    month, day = (read.second, read.first) if order else (read.first, read.second)
-    midnight, good = day_ns(read.third[last], month[last], day[last])
-    if not good.all():
-        return False
-    steps = np.diff(midnight + read.clock_ns[last])
-    steps = steps[steps != 0]
-    if len(steps) == 0 or not ((steps > 0).all() or (steps < 0).all()):
-        return False
-    return bool(np.abs(steps).max() <= GAP * np.median(np.abs(steps)))
+def _dates(read: Parts, order: Order) -> tuple[Ints, Ints, Ints]:
+    """Years, months and days of dates of three numbers, of which the year is not the first as a rule."""
+    if order is Order.YEAR:
+        return read.first + np.where(read.first < CENTURY, 2000, 1900), read.second, read.third % 100
+    month, day = (read.second, read.first) if order is Order.DAY else (read.first, read.second)
+    return read.third, month, day
 
 
-def _written(read: Parts, row: int, order: bool) -> str:
-    month, day = (read.second, read.first) if order else (read.first, read.second)
-    return f"{read.third[row]:04d}-{month[row]:02d}-{day[row]:02d}"
+def _none_fits(cells: list[str], read: Parts, last: Bools) -> TableError:
+    day = np.flatnonzero(last & (read.first > 12) & (read.second <= 12))
+    month = np.flatnonzero(last & (read.second > 12) & (read.first <= 12))
+    if len(day) and len(month):
+        return TableError(
+            f"row {day[0] + 1}: {shown(cells[day[0]])} has its day first and row {month[0] + 1}: "
+            f"{shown(cells[month[0]])} its month first: say which with {SETTLE}, or export dates as 2025-03-01"
+        )
+    bad = last & ~day_ns(*_dates(read, Order.MONTH if len(month) else Order.DAY))[1]
+    row = int(np.argmax(bad))
+    return TableError(
+        f"row {row + 1}: {shown(cells[row])} is not a time with the {'month' if len(month) else 'day'} first"
+    )
+
+
+def _in_order(time_ns: Ints) -> bool:
+    """Whether rows go in one direction."""
+    steps = np.diff(time_ns)
+    return bool((steps >= 0).all() or (steps <= 0).all()) and bool(steps.any())
+
+
+def _runs_on(time_ns: Ints) -> bool:
+    """Whether rows follow each other, in one direction, without a gap."""
+    steps = np.abs(np.diff(time_ns))
+    return _in_order(time_ns) and bool(steps.max() <= GAP * np.median(steps[steps > 0]))
 
 
 def _year(text: str) -> int:
-    return int(text) if len(text) == 4 else int(text) + (2000 if int(text) < 69 else 1900)  # as POSIX has it
+    return int(text) if len(text) == 4 else int(text) + (2000 if int(text) < CENTURY else 1900)
 
 
 def _clock(found: re.Match[str]) -> int | None:

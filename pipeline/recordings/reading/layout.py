@@ -48,7 +48,7 @@ def layout_of(text: str, whole: bool, choices: Choices, found: Found) -> Layout:
     rows, separator = _rows(lines, begin, told, choices, found)
     if not any(_names(row) for _, row in rows):
         raise TableError("no names of columns and no rows")
-    header_at = _header([row for _, row in rows], _width(rows))
+    header_at = _header(rows)
     width = max(_width(rows), len(rows[header_at][1]))
     skipped = [row for _, row in rows[:header_at] if _names(row)]
     if skipped:
@@ -137,13 +137,32 @@ def _width(rows: list[tuple[int, list[str]]]) -> int:
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
-def _header(rows: list[list[str]], width: int) -> int:
-    """Which row names the columns: of the rows above the first one of data, the first with the most names."""
+def _header(numbered: list[tuple[int, list[str]]]) -> int:
+    """Which row names the columns: of the rows above the first one of data, the first with the most names.
+
+    Raises TableError where there are names, but fewer than a row has cells.
+    """
+    rows = [row for _, row in numbered]
     counts = [sum(_kind(cell) in ("number", "time") for cell in row) for row in rows[:TYPICAL_ROWS]]
     usual = sorted(counts[len(counts) // 2 :])[(len(counts) - len(counts) // 2) // 2]
     data = next((number for number, count in enumerate(counts) if count and 2 * count > usual), len(counts))
-    above = [number for number in range(max(data, 1)) if len(rows[number]) >= width and _names(rows[number])]
-    return max(above, key=lambda number: (_names(rows[number]), -number)) if above else data
+    cells = Counter(_last(row) for row in rows[data : data + TYPICAL_ROWS])
+    needed = max(cells, key=lambda width: (cells[width], width)) if cells else 0
+    above = [number for number in range(data) if _names(rows[number])]
+    enough = [number for number in above if len(rows[number]) >= needed]
+    if enough:
+        return max(enough, key=lambda number: (_names(rows[number]), -number))
+    if above and _names(rows[above[-1]]) > 1:
+        raise TableError(
+            f"line {numbered[above[-1]][0]} names {_names(rows[above[-1]])} columns, but rows have {needed} cells; "
+            "are decimal commas among them? Give --separator, or export with semicolons"
+        )
+    return data if data < len(rows) else 0
+
+
+def _last(row: list[str]) -> int:
+    """How many cells a row has up to the last that is not empty."""
+    return max((number + 1 for number, cell in enumerate(row) if cell.strip()), default=0)
 
 
 def _names(row: list[str]) -> int:

@@ -332,7 +332,7 @@ def single_moments(cells: Sequence[str], choices: Choices) -> list[int | None]:
     stripped = [cell.strip() for cell in cells]
     if choices.dayfirst is None:
         read = dates.parts(stripped)
-        written = np.flatnonzero(read.kind == dates.YEAR_LAST)
+        written = np.flatnonzero((read.kind == dates.YEAR_LAST) | (read.kind == dates.YEAR_SHORT))
         if len(written):
             found = Found()
             some = [stripped[row] for row in written.tolist()]

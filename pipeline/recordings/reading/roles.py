@@ -24,6 +24,7 @@ MORE_TIME_NAMES = (
     "datum tijd", "datum_tijd", "tidpunkt", "tid", "czas", "elapsed", "elapsed time", "seconds", "epoch", "unixtime",
     "timestring", "timems",
 )  # fmt: skip
+DATE_NAMES = ("date", "datum", "day", "fecha", "data", "yyyymmdd")  # where they hold numbers such as 20250301
 MACHINE_NAMES = (
     "machine", "machine_id", "machineid", "machine_name", "machine name", "machine id", "device", "device_id",
     "deviceid", "device_name", "asset", "asset_id", "assetid", "equipment", "equipment_id", "unit_id", "unitid",
@@ -140,6 +141,9 @@ def holds(column: "pd.Series") -> str:
     """What the first cells of a column are: `moment`, `date`, `clock`, `number` or `text`."""
     if column.dtype.kind == "M":
         return "moment"
+    if column.dtype.kind in "iu" and plain(str(column.name)) in DATE_NAMES:
+        digits = column.head(SAMPLE)
+        return "date" if ((digits > 19_000_000) & (digits < 21_000_000)).all() else "number"
     if column.dtype.kind in "iufbm":
         return "number"
     cells = [str(cell).strip() for cell in column.head(SAMPLE * 4).dropna().head(SAMPLE).tolist()]
