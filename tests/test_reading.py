@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -84,6 +84,9 @@ FRAGMENTS = st.sampled_from([*WORDS.split(), "\n", "\r\n", "\t", " ", "2025-03-0
 @given(
     st.one_of(st.binary(max_size=200), st.lists(FRAGMENTS, max_size=60).map(lambda parts: "".join(parts).encode()))
 )
+@example(b",")
+@example(b"time,a\n05/03/04 00:00,1\n0/03/04 00:00,1\n")
+@example(b"time,a\n00:01:00,2.\x0c,3\n")
 @settings(deadline=2_000, max_examples=300)
 def test_any_bytes_give_a_table_or_one_clear_error(data):
     try:

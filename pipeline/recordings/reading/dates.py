@@ -159,7 +159,8 @@ def _order(cells: list[str], read: Parts, last: Bools, found: Found) -> Order:
         np.array_equal(days[fitting[0]], other) for other in days.values()
     ):  # 03/03/2025 is one day in either order
         if len(fitting) == 1:
-            row = int(np.flatnonzero(last & ((read.first > 12) | (read.second > 12) | (read.third % 100 > 31)))[0])
+            others = [day_ns(*_dates(read, order))[1] for order in orders if order is not fitting[0]]
+            row = int(np.argmax(last & ~np.logical_and.reduce(others)))
             found.fact(f"{fitting[0].value}, as {shown(cells[row])} proves")
         return fitting[0]
     for why, holds in (("rows then follow without a gap", _runs_on), ("rows are then in order of time", _in_order)):
