@@ -215,3 +215,8 @@ def test_a_message_whose_payload_was_too_large_to_be_held_is_refused_as_such():
     decoder = Decoder((Source(topic="plant/{machine}/{sensor}"),), Times(), ONE_MEGABYTE)
     decoded = decoder.decode(Message("plant/m/s", b"", NOW_NS, skipped=200_000_000))
     assert decoded == ((), [Refusal(Cause.TOO_LARGE, "200000000 bytes")], ())
+
+
+def test_a_header_of_a_megabyte_with_one_name_is_one_refusal():
+    source = Source("t/{machine}", payload="csv")
+    assert causes(decode(source, "t/press-1", b"a," * 500_000)) == ["duplicate_key"]

@@ -4,7 +4,8 @@
 
 A mutation fuzzer of our own: valid and nasty messages (the golden ones of the tests among them) are cut, spliced,
 repeated and sown with tokens that parsers trip over; a mutant that is refused or accepted in a way nobody has seen
-yet becomes a parent. Every mutant is decoded under several topics, so by every format and several ways to set it.
+yet becomes a parent. Every mutant is decoded under ten topics at random, so in the end by every format and in every
+way to set it; Sparkplug's births and deaths among them, so that its messages mean what those before have said.
 
 Asserted of every message: no exception; readings or refusals; every value finite and within MAX_MAGNITUDE; every
 time within the window of believable ones; names that are names; readings of one machine and time adjacent. Asserted
@@ -14,6 +15,7 @@ met, so that the fuzzer is known to get about.
 """
 
 import argparse
+import gzip
 import json
 import math
 import random
@@ -46,7 +48,7 @@ LARGE_BYTES = 1_048_576
 MOST_PARENTS = 4_000
 MOST_BYTES = 300  # of a parent; small ones make for many executions, and bugs hide in small ones too
 
-# Every format as it is set by default, and `json` in every way that changes which code reads the payload.
+# Every format as it is set by default, and in every way that changes which code reads the payload.
 SOURCES = [
     *(Source(f"{name}/{{machine}}/{{sensor}}", payload=name) for name in PAYLOADS),  # type: ignore[arg-type]
     *(Source(f"{name}-by-topic/{{machine}}/+", payload=name) for name in PAYLOADS),  # type: ignore[arg-type]
@@ -57,6 +59,14 @@ SOURCES = [
     Source("named/{site}/+", payload="json", machine="machine", samples="values", time="ts", time_unit="ms"),
     Source("many/+/{sensor}", payload="json", time="ts", time_unit="iso"),
     Source("nano/{machine}/+", payload="json", time="ts", time_unit="ns"),
+    Source("packed/{site}/+", payload="cbor", machine="machine", samples="values", time="ts"),
+    Source("small/{machine}/+", payload="msgpack", time="ts", time_missing="arrival"),
+    Source("tagged/+/+", payload="influx", machine="machine", tags=("axis",), measurement=False, time_unit="ms"),
+    Source("rows/+/+", payload="csv", columns=("ts", "machine", "value", ""), time="ts", machine="machine"),
+    Source("german/{machine}/{sensor}", payload="csv", separator=";", decimal=",", time="ts"),
+    Source("wrapped/{machine}/{sensor}", payload="json", compression="gzip"),
+    Source("perhaps/{machine}/+", payload="influx", compression="auto"),
+    Source("spBv1.0/#", payload="sparkplug"),
 ]
 
 # Shaft and bearing turn fast enough for blocks of a hundred samples.
@@ -74,7 +84,24 @@ SOURCES += [
     Source(topic, payload="waveform", samples="v" if "moments" in topic else None, waveform=Waveform(**settings))  # type: ignore[arg-type]
     for topic, settings in _WAVEFORMS.items()
 ]
-TOPICS = [source.topic.split("/")[0] + "/press-1/temp" for source in SOURCES]
+SOURCES += [  # what only the mapping language says
+    Source(
+        "said/{machine}/+", payload="json", sensor="machine", value="value", quality="a", good=(1, "x"), time="ts"
+    ),
+    Source("words/{machine}/{sensor}", payload="json", states={"temp*": ("false", "x")}, number_text=True),
+    Source("sifted/{machine}/+", payload="json", ignore=("a", "x*"), missing=(1.0, 4.0), valid={"*": (-10.0, 1e6)}),
+    Source("clock/{machine}/+", payload="json", time="ts", time_format="%Y-%m-%d", time_zone="Europe/Berlin"),
+    Source("rest/{machine}/{sensor+}", payload="json", row=("time", "value"), time="time"),
+    Source("keys/+/+", payload="json", samples="{machine}.{sensor}", header="first_row"),
+]
+TOPICS = [source.topic.split("/")[0] + "/press-1/temp" for source in SOURCES if source.payload != "sparkplug"] + [
+    f"spBv1.0/plant/{kind}/edge{'/press-1' if kind[0] == 'D' else ''}"
+    for kind in ("NBIRTH", "DBIRTH", "NDATA", "DDATA", "NDEATH", "DDEATH", "NCMD")
+]
+TOPICS_OF_ONE = 10  # mutant
+NUMBERS = {topic: number for number, topic in enumerate(TOPICS)}
+SEED_BYTES = 4_096  # of a golden payload to begin with
+OUT_OF_REACH = {Cause.BIRTHS_FULL}  # in messages as small as the mutants; the large ones come to it
 
 VALID = [
     b"21.5",
@@ -146,6 +173,7 @@ class Report(NamedTuple):
 def corpus() -> list[bytes]:
     """Where mutants begin: the golden payloads, and ours."""
     golden = [path.read_bytes() for path in sorted((ROOT / "tests" / "payloads").glob("*/payload.*"))]
+    golden = [payload for payload in golden if len(payload) <= SEED_BYTES]
     return VALID + golden + [b'{"ts":1716999990,"v":%s}' % token for token in TOKENS]
 
 
@@ -182,7 +210,9 @@ def mutant(rng: random.Random, parents: list[bytes], fruitful: list[bytes]) -> b
         to = min(size, at + 1 + int(rng.random() * 12))
         if dice < 0.66:
             whole = VALUE.search(data, int(rng.random() * rng.random() * size))
-            if whole is not None:
+            if whole is None and at < size:  # a format that is no text
+                data = data[:at] + bytes((int(rng.random() * 256),)) + data[at + 1 :]
+            elif whole is not None:
                 data = data[: whole.start()] + VALUES[int(rng.random() * len(VALUES))] + data[whole.end() :]
         elif dice < 0.74:
             data = data[:at] + TOKENS[int(rng.random() * len(TOKENS))] + data[at if dice < 0.70 else to :]
@@ -252,9 +282,11 @@ def fuzz(executions: int, seed: int) -> Report:
 
     while done < executions:
         payload = mutant(rng, parents, fruitful)
-        topics = TOPICS if rng.random() < 0.98 else [topic_of(rng, topic) for topic in TOPICS]
-        for number, topic in enumerate(topics):
-            message = Message(topic, payload, NOW_NS)
+        topics = rng.sample(TOPICS, TOPICS_OF_ONE)
+        strange = rng.random() >= 0.98
+        for known in topics:
+            number, topic = NUMBERS[known], topic_of(rng, known) if strange else known
+            message = Message(topic, payload, NOW_NS, retained=strange and rng.random() < 0.2)
             start = clock()
             try:
                 decoded = decode(message)
@@ -329,6 +361,29 @@ def large_messages() -> dict[str, bytes]:
         "colons in texts": filled(b'":",', b'{"a":[', b'1]}'),
         "no UTF-8": filled(b"\xff"),
         "zeros": filled(b"\x00"),
+        "lines": filled(b"k v=1\n"),
+        "fields of a line": filled(b"a=1,", b"k ", b"a=1"),
+        "tags of a line": filled(b",a=b", b"k", b" v=1"),
+        "escapes in a line": filled(b"\\,", b"k", b" v=1"),
+        "quotes in lines": filled(b'k v="\n'),
+        "a text in a line": filled(b'\\"', b'k v="', b'"'),
+        "rows": filled(b"1,2\n", b"a,b\n"),
+        "cells": filled(b"1,", b"", b"1"),
+        "columns": b",".join(b"%d" % number for number in range(130_000)) + b"\n",
+        "records": filled(b'{"n":"a","v":1},', b"[", b'{"n":"a","v":1}]'),
+        "records of CBOR": filled(b"\xa2\x00\x61a\x02\x01", b"\x9f", b"\xff"),
+        "arrays of CBOR": filled(b"\x81"),
+        "open maps of CBOR": filled(b"\xbf"),
+        "keys of CBOR": filled(b"\x01\x02", b"\xbf", b"\xff"),
+        "numbers of CBOR": filled(b"\x01", b"\x9f", b"\xff"),
+        "bytes of CBOR": filled(b"\x00", b"\xa1\x61a\x5a\x00\x0f\xff\x00"),
+        "arrays of MessagePack": filled(b"\xdd\x00\x0f\xff\xf0"),
+        "numbers of MessagePack": filled(b"\x01", b"\xdd" + (LARGE_BYTES - 5).to_bytes(4)),
+        "empty metrics": filled(b"\x12\x00"),
+        "metrics": filled(b"\x12\x07\x10\x01\x65\x00\x00\x80\x3f"),
+        "metrics of a birth": b"".join(b"\x12\x06\x0a\x04%04x" % number for number in range(65_536)),
+        "deep metrics": filled(b"\x12\xff\xff\x3f"),
+        "a bomb": gzip.compress(b"[" + b"1," * 50_000_000),
     }  # fmt: skip
 
 
@@ -398,7 +453,7 @@ def main() -> None:
     for report in reports:
         causes.update(report.causes)
     print("refusals by cause: " + ", ".join(f"{cause} {count:,}" for cause, count in causes.most_common()))
-    if unmet := [cause.value for cause in Cause if not causes[cause.value]]:
+    if unmet := [cause.value for cause in Cause if not causes[cause.value] and cause not in OUT_OF_REACH]:
         problems.append(f"causes never met: {', '.join(unmet)}")
     for report in reports:
         slowest = report.slowest

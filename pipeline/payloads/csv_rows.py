@@ -11,6 +11,7 @@ A row with more or fewer cells than there are columns is refused whole: nobody k
 """
 
 import csv
+from collections import Counter
 
 from pipeline.config.settings import Source
 from pipeline.payloads.collection import LONGEST_INTEGER, Collection, number
@@ -51,7 +52,7 @@ class CsvRows:
                         continue
                     if not columns:
                         columns = cells
-                        again = [name for number, name in enumerate(cells) if name and name in cells[:number]]
+                        again = [name for name, count in Counter(filter(None, cells)).items() if count > 1]
                         for name in again:
                             taken.refuse(Cause.DUPLICATE_KEY, name)
                         if again:

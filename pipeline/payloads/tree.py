@@ -40,6 +40,7 @@ class Tree:
         layout = self.layout
         walk_of = MappedWalk if layout.mapped else Walk
         arrival_will_do = layout.arrival_will_do
+        new = tuple.__new__  # a third of the time of a named tuple's own constructor
         machine = None if captures.machine is None else Machine(captures.machine, captures.tags)
         tags, sensor = captures.tags, captures.sensor
         names = layout.names if sensor is None else {"value": sensor, **layout.skip}
@@ -50,6 +51,6 @@ class Tree:
             readings = gather(walk.readings) if walk.scattered else walk.readings
             if not readings and not refused:
                 refuse(refused, walk.nothing())
-            return Decoded(readings, refused)
+            return new(Decoded, (readings, refused, ()))
 
         return read
