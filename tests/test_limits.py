@@ -39,8 +39,8 @@ class Gateway:
         points = []
         for batch in portions(messages):
             decoded = [self.decoder.decode(message) for message in batch]
-            self.refused.update(refusal.cause for _, refused in decoded for refusal in refused)
-            readings = self.engine.arrange([readings for readings, _ in decoded], self.refused)
+            self.refused.update(refusal.cause for one in decoded for refusal in one.refused)
+            readings = self.engine.arrange([one.readings for one in decoded], self.refused)
             points += self.engine.points(self.engine.step(readings))
         return points
 

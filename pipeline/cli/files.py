@@ -99,7 +99,7 @@ def reads_files(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def choices_of(
-    time_column: str | None, exclude: str, decimal: str | None, waveform: str | None, **rest: Any
+    time_column: str | None, exclude: str, decimal: str | None, waveform: str | None = None, **rest: Any
 ) -> "Choices":
     """The options as the reader takes them; the end of the program where one is wrong."""
     from pipeline.recordings.reading.choices import Choices

@@ -24,8 +24,6 @@ AGREE = 0.6  # of the rows must have the same number of cells; from judgement
 _CERTAIN = re.compile(r"[0-9]{4}|:")  # a year, or a time of day: `10.20.30` may be a name
 _LEADING_MARK = re.compile(r"^\s*#+\s*")
 
-csv.field_size_limit(1 << 20)
-
 
 class Layout(NamedTuple):
     """Where the cells of a text file are."""
