@@ -7,6 +7,7 @@ row, header       samples that are arrays: their items get names, and then they 
 ignore, states, number_text      sensors that are no measurements; words and text that are numbers
 """
 
+import json
 from typing import Any
 
 from pipeline.config.paths import EVERY
@@ -159,7 +160,7 @@ class MappedWalk(Walk):
                 return
             if layout.quality and quality_of(self.quality) not in layout.good:
                 of = self.sensor or layout.quality[-1]
-                refuse(self.refused, Cause.BAD_QUALITY, f"{of}: {self.quality!r}")
+                refuse(self.refused, Cause.BAD_QUALITY, f"{of}: {json.dumps(self.quality)}")
                 return
             if layout.value:
                 found = find(node, layout.value)
