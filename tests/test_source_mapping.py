@@ -236,9 +236,10 @@ def test_a_contradiction_is_an_error_that_names_its_key(lines, expected):
 
 
 @pytest.mark.parametrize("line", ["sensor: a", "value: v", "quality: q", "row: [a, b]", "header: h", "samples: s"])
-def test_a_bare_number_has_no_fields(line):
+def test_a_bare_number_has_no_fields_nor_a_quality(line):
     found = problems(line, topic="t/{machine}/{sensor}", payload="number")
     assert f"{line.partition(':')[0]}: a payload number has no fields (payload: json)" in found
+    assert problems("good: [3]", topic="t/{machine}/{sensor}", payload="number")[0].startswith("good: needs quality")
 
 
 @pytest.mark.parametrize(

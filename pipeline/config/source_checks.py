@@ -31,6 +31,10 @@ def check_source(source: Source, environ: Mapping[str, str]) -> Problems:
     for key in _PATHS:
         yield from _check_path(key, getattr(source, key))
     yield from _check_samples(source, template)
+    if source.good != GOOD and source.quality is None:
+        yield "good", "needs quality, the path of the field that is compared"
+    if not source.good:
+        yield "good", "is empty: no quality would be good"
     if source.payload == "number":
         for name in ("machine", "sensor"):
             if not template.captures(name):
@@ -84,10 +88,6 @@ def _check_fields(source: Source, template: Template) -> Problems:
     names_sensor = source.sensor is not None or template.captures("sensor") or "{sensor}" in (source.samples or "")
     if source.value is not None and not names_sensor:
         yield "value", "needs sensor, the path of the name that goes with it, or {sensor} in topic or samples"
-    if source.good != GOOD and source.quality is None:
-        yield "good", "needs quality, the path of the field that is compared"
-    if not source.good:
-        yield "good", "is empty: no quality would be good"
     if source.row and source.header is not None:
         yield "row", "header says already where the names of the items are"
     if len(set(source.row)) != len(source.row) or not all(source.row):

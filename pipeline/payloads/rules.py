@@ -100,8 +100,9 @@ def _values(words: tuple[bool | str, ...]) -> dict[str | bool, float]:
     """Words to their places; where there are two, and neither is true or false, these are the places 1 and 0."""
     values: dict[str | bool, float] = {}
     for place, word in enumerate(words):
-        values[word if isinstance(word, bool) else word.casefold()] = float(place)
-        values[str(word).casefold()] = float(place)  # in a payload of text `true` is a word
+        if isinstance(word, bool):
+            values[word] = float(place)
+        values[str(word).strip().casefold()] = float(place)  # in a payload of text `true` is a word
     if len(words) == 2 and not any(isinstance(word, bool) for word in words):
         for place, truth in enumerate((False, True)):
             values.setdefault(truth, float(place))
