@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import cbor2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -220,3 +221,8 @@ def test_a_message_whose_payload_was_too_large_to_be_held_is_refused_as_such():
 def test_a_header_of_a_megabyte_with_one_name_is_one_refusal():
     source = Source("t/{machine}", payload="csv")
     assert causes(decode(source, "t/press-1", b"a," * 500_000)) == ["duplicate_key"]
+
+
+def test_a_quality_that_json_does_not_know_is_refused_as_any_other():
+    source = Source("t/{machine}", payload="cbor", quality="q")
+    assert causes(decode(source, "t/press-1", cbor2.dumps({"temp": 1.5, "q": b"\x00"}))) == ["bad_quality"]

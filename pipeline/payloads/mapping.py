@@ -160,7 +160,7 @@ class MappedWalk(Walk):
                 return
             if layout.quality and quality_of(self.quality) not in layout.good:
                 of = self.sensor or layout.quality[-1]
-                refuse(self.refused, Cause.BAD_QUALITY, f"{of}: {json.dumps(self.quality)}")
+                refuse(self.refused, Cause.BAD_QUALITY, f"{of}: {json.dumps(self.quality, default=repr)}")
                 return
             if layout.value:
                 found = find(node, layout.value)
