@@ -88,6 +88,7 @@ SOURCES += [  # what only the mapping language says
     Source(
         "said/{machine}/+", payload="json", sensor="machine", value="value", quality="a", good=(1, "x"), time="ts"
     ),
+    Source("told/{machine}/+", payload="json", sensor="machine", value="value"),
     Source("words/{machine}/{sensor}", payload="json", states={"temp*": ("false", "x")}, number_text=True),
     Source("sifted/{machine}/+", payload="json", ignore=("a", "x*"), missing=(1.0, 4.0), valid={"*": (-10.0, 1e6)}),
     Source("clock/{machine}/+", payload="json", time="ts", time_format="%Y-%m-%d", time_zone="Europe/Berlin"),
