@@ -6,15 +6,18 @@
 (b) MQTT to committed and acknowledged, QoS 1, beside mosquitto_sub taking the same backlog to /dev/null;
 (c) the same job the usual way (paho + River + influxdb-client's batching writer), every score to the same database;
 (d) memory;
-(e) the engine by number of sensors, and whether it stays as fast and as small over ten million readings.
+(e) the engine by number of sensors, and whether it stays as fast and as small over ten million readings;
+(f) decoding of each payload format, beside JSON that says the same.
 
 Absolute figures depend on the machine and its mood; the ratios are what counts.
 """
 
 import argparse
+import gzip
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,21 +26,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cbor2
+import msgpack
 import msgspec
 import numpy as np
 import psutil
 from load import SHAPES, TOPICS, Broker
 
-from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source
+from pipeline.config.settings import Config, Emit, InfluxDB, Limits, Mqtt, Source, Times
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker as Address
 from pipeline.mqtt import Receiver
+from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Message, Readings
 from pipeline.service.connections import open_sink
 from pipeline.service.service import Service
 
 SENSORS = 8
 SECOND = 1_000_000_000
+LABELS = {"bn": -2, "bt": -3, "n": 0, "v": 2}  # of SenML in CBOR; RFC 8428, table 4
 
 
 def fleet_of(machines: int, sensors: int = SENSORS, threads: int = 1) -> Engine:
@@ -313,11 +320,99 @@ def part_e(quick: bool) -> None:
         print(f"    {name:41} {early:10.2f} {late:11.2f} {sizes[0]:16,.0f} {sizes[-1]:11,.0f}")
 
 
+def varint_field(number: int, content: bytes) -> bytes:
+    """A field of protocol buffers with bytes in it, shorter than 128."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def sparkplug_metric(alias: int, value: float, name: str = "") -> bytes:
+    """A metric of data type Double: by name and alias, or by its alias alone."""
+    named = varint_field(1, name.encode()) if name else b""
+    return varint_field(2, named + bytes([2 << 3, alias, 4 << 3, 10, 13 << 3 | 1]) + struct.pack("<d", value))
+
+
+def samples_of_formats() -> dict[str, tuple[Source, list[Message]]]:
+    """By name: a source, what opens its conversation, and last a message of eight values (`number`: of one)."""
+    stamp = 1_717_000_000
+    values = {f"sensor{n}": 20.5 + n / 7 for n in range(SENSORS)}
+    flat = {"time": stamp, **values}
+    text = json.dumps(flat, separators=(",", ":")).encode()
+    fields = ",".join(f"{name}={value!r}" for name, value in values.items())
+    cells = ",".join([str(stamp), *map(repr, values.values())])
+    records = [{"n": name, "v": value} for name, value in values.items()]
+    records[0] |= {"bn": "press-1:", "bt": stamp}
+    metrics = b"".join(sparkplug_metric(n, value) for n, value in enumerate(values.values()))
+    named = b"".join(sparkplug_metric(n, value, name) for n, (name, value) in enumerate(values.items()))
+    made = {
+        "number": (Source("t/{machine}/{sensor}"), [("t/press-1/temp", b"20.642857142857142")]),
+        "json": (Source("t/{machine}", payload="json", time="time"), [("t/press-1", text)]),
+        "json, gzip": (
+            Source("t/{machine}", payload="json", time="time", compression="gzip"),
+            [("t/press-1", gzip.compress(text))],
+        ),
+        "cbor": (Source("t/{machine}", payload="cbor", time="time"), [("t/press-1", cbor2.dumps(flat))]),
+        "msgpack": (Source("t/{machine}", payload="msgpack", time="time"), [("t/press-1", msgpack.dumps(flat))]),
+        "senml, JSON": (Source("t/{machine}", payload="senml"), [("t/press-1", json.dumps(records).encode())]),
+        "senml, CBOR": (
+            Source("t/{machine}", payload="senml"),
+            [("t/press-1", cbor2.dumps([{LABELS[key]: value for key, value in one.items()} for one in records]))],
+        ),
+        "influx": (
+            Source("t/{machine}", payload="influx"),
+            [("t/press-1", f"motor {fields} {stamp}000000000".encode())],
+        ),
+        "csv": (
+            Source("t/{machine}", payload="csv", time="time", columns=("time", *values)),
+            [("t/press-1", cells.encode())],
+        ),
+        "sparkplug": (
+            Source("spBv1.0/#", payload="sparkplug"),
+            [
+                ("spBv1.0/plant/NBIRTH/edge", b"\x18\xff\x01"),  # of number 255
+                ("spBv1.0/plant/DBIRTH/edge/press-1", named + b"\x18\x00"),
+                *(
+                    ("spBv1.0/plant/DDATA/edge/press-1", metrics + bytes([3 << 3, number]))
+                    for number in range(1, 101)
+                ),
+            ],
+        ),
+    }
+    return {
+        name: (source, [Message(topic, payload, stamp * SECOND) for topic, payload in messages])
+        for name, (source, messages) in made.items()
+    }
+
+
+def part_f(quick: bool) -> None:
+    """Decoding alone, one core: the best of several rounds of processor time."""
+    print("(f) decoding, one core, 8 readings a message      us/message     readings/s   bytes   times JSON")
+    of_json = 0.0
+    for name, (source, messages) in samples_of_formats().items():
+        opening, repeated = messages[:-100], messages[-100:]
+        rounds = []
+        for _ in range(20 if quick else 100):
+            decoder = Decoder((source,), Times(), 1 << 20)
+            for message in opening:
+                decoder.decode(message)
+            work = repeated * (100 // len(repeated))
+            readings = decoder.decode(work[0]).readings if len(repeated) == 1 else ()
+            begin = time.thread_time()
+            for message in work:
+                readings = decoder.decode(message).readings
+            rounds.append((time.thread_time() - begin) / len(work))
+            assert len(readings) == (1 if name == "number" else SENSORS), name
+        seconds = min(rounds)
+        of_json = seconds if name == "json" else of_json
+        ratio = f"{seconds / of_json:12.2f}" if of_json else ""
+        size = len(messages[-1].payload)
+        print(f"    {name:41} {seconds * 1e6:14.2f} {len(readings) / seconds:14,.0f} {size:7}{ratio}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one run of each")
-    parser.add_argument("--parts", default="abcde", help="which of the five")
+    parser.add_argument("--parts", default="abcdef", help="which of the six")
     parser.add_argument("--drain", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -327,7 +422,7 @@ def main() -> None:
     elif options.memory:
         memory()
     else:
-        parts = {"a": part_a, "b": part_b, "c": part_c, "d": lambda quick: part_d(), "e": part_e}
+        parts = {"a": part_a, "b": part_b, "c": part_c, "d": lambda quick: part_d(), "e": part_e, "f": part_f}
         for part in options.parts:
             parts[part](options.quick)
 

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,20 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto
 
 
 @pytest.fixture
+def edges(broker: Mosquitto) -> Iterator[Callable[[int, int, int], Edge]]:
+    """Makes edge nodes that do not outlive the test: (alias of temp, alias of rpm, first value)."""
+    made: list[Edge] = []
+
+    def make(temp: int, rpm: int, first: int) -> Edge:
+        made.append(Edge(broker.port, temp, rpm, first))
+        return made[-1]
+
+    yield make
+    for edge in made:
+        edge.end(signal.SIGKILL)
+
+
+@pytest.fixture
 def running(tmp_path: Path, broker: Mosquitto) -> Iterator[Running]:
     service = Running(
         tmp_path,
@@ -126,12 +140,16 @@ def arrive(service: Running, expected: set[Row]) -> None:
 @pytest.mark.parametrize("broker", [False, True], indirect=True, ids=["qos0-lost-while-away", "qos0-queued"])
 @pytest.mark.parametrize("anew", [False, True], ids=["same-edge", "edge-born-anew-meanwhile"])
 def test_births_data_deaths_and_restarts_of_ours_lose_no_reading_and_misname_none(
-    broker: Mosquitto, running: Running, anew: bool, request: pytest.FixtureRequest
+    broker: Mosquitto,
+    running: Running,
+    edges: Callable[[int, int, int], Edge],
+    anew: bool,
+    request: pytest.FixtureRequest,
 ) -> None:
     queued = "qos0-queued" in request.node.name
     said: set[Row] = set()
     due: set[Row] = set()  # of it, what must be read: sent while we were there, or the broker keeps it for us
-    edge = Edge(broker.port, 7, 8, 0)
+    edge = edges(7, 8, 0)
     edge.send(20)
     arrive(running, edge.said)
 
@@ -140,7 +158,7 @@ def test_births_data_deaths_and_restarts_of_ours_lose_no_reading_and_misname_non
     if anew:  # it dies, and is born with its aliases the other way round, and we are not there
         edge.end(signal.SIGKILL)
         said |= edge.said
-        edge = Edge(broker.port, 8, 7, 1_000)
+        edge = edges(8, 7, 1_000)
     edge.send(5)
     if queued:
         due |= edge.said
@@ -163,7 +181,7 @@ def test_births_data_deaths_and_restarts_of_ours_lose_no_reading_and_misname_non
     state = state_topic(broker, "silent")
     assert state == "silent"
     said |= edge.said
-    edge = Edge(broker.port, 3, 4, 2_000)
+    edge = edges(3, 4, 2_000)
     edge.send(20)
     arrive(running, due | edge.said)
     due |= edge.said

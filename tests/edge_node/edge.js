@@ -49,7 +49,10 @@ client.on("ncmd", (payload) => {
   if (payload.metrics.some((metric) => metric.name === "Node Control/Rebirth" && metric.value)) birth();
 });
 
-readline.createInterface({ input: process.stdin }).on("line", (line) => {
+const input = readline.createInterface({ input: process.stdin });
+// Whoever started us has gone: last words have two seconds.
+input.on("close", () => setTimeout(() => process.exit(), 2000).unref());
+input.on("line", (line) => {
   const [verb, many] = line.split(" ");
   if (verb === "leave") {
     client.publishDeviceDeath(device, { timestamp: Date.now() });
