@@ -102,3 +102,18 @@ def test_silence_and_an_absent_broker_end_with_1(mosquitto: Mosquitto, tmp_path:
     done = CliRunner().invoke(app, ["tap", "--config", str(path)])
     assert done.exit_code == 1
     assert "connection refused" in done.output
+
+
+def test_what_a_message_without_readings_has_said_is_told():
+    source = Source("spBv1.0/#", payload="sparkplug")
+    decoder = Decoder((source,), Config().times, 10_000)
+
+    def lines(kind, payload):
+        message = Message(f"spBv1.0/plant/{kind}/edge", payload, NOW)
+        return in_words(tell(message, decoder.decode(message), "spikewatch"))
+
+    assert lines("NDATA", b"\x18\x05") == [
+        "spBv1.0/plant/NDATA/edge -> ignored, noted (waits for the birth that says what it is): "
+        "understood, and nothing to score"
+    ]
+    assert "(silent from now on: edge)" in lines("NDEATH", b"")[0]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pipeline.payloads import Cause, Decoded
+from pipeline.payloads.decoded import Gone, Noted
 from pipeline.records import Message
 
 WHY: Mapping[Cause, str] = {
@@ -96,10 +97,17 @@ def tell(message: Message, decoded: Decoded, client_id: str) -> Told:
     ignored = tuple(Ignored(str(cause), WHY[cause], where) for cause, where in decoded.refused)
     unknown = [one.cause == Cause.UNKNOWN_TOPIC for one in ignored]
     if not readings and not ignored and decoded.events:
-        ignored = (Ignored("noted", NOTED, ""),)
+        ignored = (Ignored("noted", NOTED, _noted(decoded)),)
     if message.topic.startswith(f"{client_id}/") and all(unknown):
         ignored = (Ignored("ours", OURS, ""),)
     return Told(message.topic, readings, ignored)
+
+
+def _noted(decoded: Decoded) -> str:
+    """What a message without readings has said; empty where there is no more to it."""
+    told = [one.what for one in decoded.events if isinstance(one, Noted)]
+    gone = [machine.name for one in decoded.events if isinstance(one, Gone) for machine in one.machines]
+    return ", ".join([*told, *([f"silent from now on: {', '.join(gone)}"] if gone else [])])
 
 
 def moment(time_ns: int) -> str:

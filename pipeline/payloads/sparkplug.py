@@ -62,7 +62,7 @@ class Sparkplug:
         """The decoder of one topic."""
         parts = topic.split("/")
         if len(parts) >= 3 and parts[0] == NAMESPACE and (parts[1] == "STATE" or parts[2] in NOTED):
-            return lambda payload, received_ns: Decoded((), (), (Noted("not of a node"),))
+            return lambda payload, received_ns: Decoded((), (), (Noted("a command, or the state of a host"),))
         of_node = len(parts) == 4 and parts[2] in ("NBIRTH", "NDATA", "NDEATH")
         of_device = len(parts) == 5 and parts[2] in ("DBIRTH", "DDATA", "DDEATH")
         if parts[0] != NAMESPACE or not (of_node or of_device):
@@ -192,7 +192,7 @@ class Sparkplug:
             self._ask(node, taking)
             if node.answers(taking.received_ns):
                 kept, gone = node.hold(device, taking.received_ns, payload)
-                taking.events.append(kept)
+                taking.events += [kept, Noted("waits for the birth that says what it is")]
                 for one in gone:
                     taking.events.append(node.forget(one))
                     self._held(node, one, taking)

@@ -341,6 +341,7 @@ class Service:
             return False
         self._announce(points)
         for request in hearing.requests:
+            log.info('asked topic=%s note="its publisher, for what its messages mean"', request.topic)
             self._announced(request)
         self.readings += len(rows.line)
         for listener in self.listeners:
