@@ -133,7 +133,8 @@ WITHIN = {
     "pipeline.commissioning.faults": set(),
     "pipeline.commissioning.plant": {"pipeline.commissioning.faults"},
     "pipeline.commissioning.simulation": {"pipeline.commissioning.plant"},
-    "pipeline.commissioning.proposal": set(),
+    "pipeline.commissioning.variants": set(),
+    "pipeline.commissioning.proposal": {"pipeline.commissioning.variants"},
 }  # fmt: skip
 ONE_DOOR = {
     "paho": "pipeline.mqtt",
@@ -220,6 +221,7 @@ PURE_PARTS = (
     "pipeline.commissioning.plant",
     "pipeline.commissioning.simulation",
     "pipeline.commissioning.proposal",
+    "pipeline.commissioning.variants",
 )
 
 

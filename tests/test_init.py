@@ -120,7 +120,39 @@ def test_what_cannot_be_used_is_left_out_and_says_why():
     )
     assert found.proposals == ()
     assert found.left_out["a/b/c"] == "neither a number nor JSON"
-    assert found.left_out["x/y"] == "no number in it"
+    assert found.left_out["x/y"] == "no reading in it: 1 x text"
+
+
+KEPWARE = b"""{"timestamp": 1700000000000, "values": [
+    {"id": "A.Temp", "v": 1.5, "q": true}, {"id": "A.Flow", "v": 2, "q": true}]}"""
+METRICS = b'{"metrics": [{"name": "temp", "value": 1.5}, {"name": "flow", "value": 2.5}]}'
+GATEWAY = b'{"Device A": [{"ts": 1700000000000, "values": {"temp": 1}}], "Device B": [{"values": {"temp": 2}}]}'
+SHAPES = [
+    ("kepware/press-1", KEPWARE, {"samples": "values", "sensor": "id", "value": "v", "quality": "q"}, 2),
+    ("spb/plant1/press-1", METRICS, {"samples": "metrics", "sensor": "name", "value": "value"}, 2),
+    ("v1/gateway/telemetry", GATEWAY, {"samples": "{machine}.values", "time": "ts"}, 2),
+    ("shop/press-7/series", b"[[1700000000000, 41.2], [1700000001000, 41.4]]", {"row": ("time", "value")}, 1),
+    ("meter/main/json", b'{"value": "317.3988", "rate": "0.00033"}', {"number_text": True}, 2),
+    ("hall/press-1/temp", b"23,5", {"payload": "number", "number_text": True}, 1),
+    ("/factory/press-1/temp", b"23.5", {"topic": "/factory/{machine}/{sensor}", "number_text": False}, 1),
+]
+
+
+@pytest.mark.parametrize(("topic", "payload", "said", "sensors"), SHAPES, ids=[topic for topic, *_ in SHAPES])
+def test_samples_that_name_themselves_text_and_arrays_are_noticed_and_what_is_written_loads(
+    topic, payload, said, sensors, tmp_path
+):
+    found = proposed((topic, payload))
+    (one,) = found.proposals
+    assert {key: getattr(one.source, key) for key in said} == said
+    assert one.sensors == sensors
+    (tmp_path / "plant.yaml").write_text(as_yaml(found, "mqtt://127.0.0.1:1883"))
+    assert load(tmp_path / "plant.yaml", {}).mqtt.sources == (one.source,)
+
+
+def test_a_source_that_reads_everything_is_left_as_it_is():
+    (one,) = proposed(("line/filler/telemetry", b'{"id": "7", "value": 3, "v": 1.5}')).proposals
+    assert (one.source.sensor, one.source.value, one.source.number_text) == (None, None, False)
 
 
 def test_what_any_spikewatch_says_itself_is_never_proposed():

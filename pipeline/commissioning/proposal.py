@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.commissioning.variants import best
 from pipeline.config.settings import Source, Times, unix_ns
 from pipeline.payloads import Decoder
+from pipeline.payloads.text_numbers import number_of
 from pipeline.records import Message
 from pipeline.topics import parse
 
@@ -92,7 +94,11 @@ def propose(messages: Iterable[Message], client_id: str = "spikewatch") -> Propo
             left_out |= {"/".join(one.levels): f"{filters[filter_]} covers the same topics" for one in members}
             continue
         filters[filter_] = source.topic
-        kept.append((source, notes, members))
+        payloads = [payload for one in members for payload in one.payloads]
+        better = best(source, payloads, [message for one in members for message in one.messages])
+        if better.number_text:
+            notes = [*notes, "its numbers are written as text"]
+        kept.append((better, notes, members))
     tried = _tried([source for source, _, _ in kept], [members for _, _, members in kept])
     return Proposed(
         tuple(
@@ -102,12 +108,18 @@ def propose(messages: Iterable[Message], client_id: str = "spikewatch") -> Propo
         ),
         left_out
         | {
-            "/".join(one.levels): "no number in it"
+            "/".join(one.levels): _why_nothing(figures[3])
             for (_, _, members), figures in zip(kept, tried, strict=True)
             if not figures[2]
             for one in members
         },
     )
+
+
+def _why_nothing(refused: Mapping[str, int]) -> str:
+    """Why messages gave no reading: causes and how often."""
+    told = ", ".join(f"{count} x {cause}" for cause, count in sorted(refused.items()))
+    return f"no reading in it: {told}" if told else "no number in it"
 
 
 def _heard(messages: Iterable[Message], client_id: str) -> tuple[list[Topic], dict[str, str]]:
@@ -129,7 +141,10 @@ def _heard(messages: Iterable[Message], client_id: str) -> tuple[list[Topic], di
         if payload is None:
             left_out[name] = "neither a number nor JSON"
             continue
-        if any(not level or any(sign in level for sign in "{}+#") or not level.isprintable() for level in levels):
+        named = levels[1:] if len(levels) > 1 else levels  # the first is empty where a topic begins with a slash
+        if any(not level for level in named) or any(
+            any(sign in level for sign in "{}+#") or not level.isprintable() for level in levels
+        ):
             left_out[name] = "a topic level that is empty or has a character reserved for templates"
             continue
         one = topics.setdefault(name, Topic(levels, [], []))
@@ -167,10 +182,8 @@ def _payload(payload: bytes) -> Any:
     try:
         found = msgspec.json.decode(payload)
     except (ValueError, RecursionError):
-        try:
-            return float(payload) if len(payload) < 64 else None
-        except ValueError:
-            return None
+        text = payload[:64].decode("utf-8", "replace")
+        return number_of(text) if len(payload) < 64 else None
     if isinstance(found, bool) or not isinstance(found, int | float | dict | list):
         return None
     return found
@@ -431,10 +444,14 @@ def as_yaml(
         source = one.source
         lines.append(f"    - topic: {_quoted(source.topic)}")
         lines.append(f"      payload: {source.payload}")
-        for key in ("machine", "samples", "time"):
+        for key in ("machine", "samples", "sensor", "value", "quality", "time"):
             if getattr(source, key) is not None:
                 lines.append(f"      {key}: {_quoted(getattr(source, key))}")
-        if source.time is not None:
+        if source.row:
+            lines.append(f"      row: [{', '.join(source.row)}]")
+        if source.number_text:
+            lines.append("      number_text: true")
+        if source.time is not None and source.time_missing == "arrival":
             lines.append("      time_missing: arrival  # a sample without that field gets the time of its arrival")
     lines += [
         "",
