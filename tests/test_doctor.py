@@ -55,6 +55,8 @@ def test_it_measures_the_traffic_and_tries_broker_disk_and_database(plant: Mosqu
     assert code == 0, found
     assert "mosquitto version" in found["broker"][0]["found"]
     assert "3 machines, 3 sensors" in found["traffic"][0]["found"]
+    assert found["source"][0]["found"].startswith("plant/{machine}/{sensor}: "), found["source"]
+    assert " to 1" in found["bytes"][0]["found"]
     assert "kept all 1500 test messages" in found["service down"][0]["found"]
     assert "accepts a point" in found["database"][0]["found"]
     assert "points/s" in found["database down"][0]["found"]
@@ -99,7 +101,7 @@ def test_what_is_away_is_named_with_what_to_change_and_the_rest_is_examined_all_
 
 
 def test_points_a_second_follow_what_is_emitted():
-    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=125, sensors=1_000)
+    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=125, sensors=1_000, sources={})
     assert points_per_s(Config(), None, traffic) == pytest.approx(125 / 10 + 1_000 / 60)
     everything = Config(emit=Emit(every="0s", sensors="0s"))
     assert points_per_s(everything, None, traffic) == pytest.approx(125 + 1_000)

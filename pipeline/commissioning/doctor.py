@@ -18,12 +18,14 @@ from pipeline.files import make_folder
 from pipeline.mqtt import Broker, Greeting, Publisher, PublishError, Receiver, greet
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Point
+from pipeline.service.traffic import Volume
 from pipeline.sinks import Sink, SinkError
 from pipeline.storage.inspection import Stats
 from pipeline.storage.inspection import stats as stats_of
 from pipeline.topics import parse
 
 BYTES_A_POINT = 60.0  # in the outbox, compressed: benchmarks/faults/outage.py
+PLAIN_BYTES_A_POINT = 165.0  # before that, of the sample recordings; as counter `points_bytes` counts them
 QUIET_S = 2.0  # no message for so long: the broker has sent all that it kept
 SYNCHRONISATIONS = 20
 
@@ -45,6 +47,7 @@ class Traffic(NamedTuple):
     refused: dict[str, int]  # by cause
     machines: int
     sensors: int
+    sources: dict[str, tuple[int, int]]  # messages and bytes, by topic as configured
 
     @property
     def messages_per_s(self) -> float:
@@ -80,6 +83,7 @@ def examine(
         if probe:
             progress(f"sending {probe} test messages for the broker to queue")
             yield from of_queue(config, broker, greeting, traffic, probe, survive_s)
+        yield from of_bytes(config, known, traffic)
     progress("disk")
     yield from of_disk(folder, traffic)
     progress("database")
@@ -113,6 +117,7 @@ def listen(config: Config, broker: Broker, seconds: float) -> Traffic:
     decoder = Decoder(config.mqtt.sources, config.times, config.limits.message_bytes)
     topics = [(parse(source.topic).filter, source.qos) for source in config.mqtt.sources]
     receiver = Receiver(broker._replace(client_id=f"{broker.client_id}-doctor", session_expiry_s=0), topics)
+    volume = Volume(config.mqtt.sources, decoder.source_of)
     messages = readings = 0
     refused: dict[str, int] = {}
     sensors: set[tuple[Machine, str]] = set()
@@ -128,10 +133,13 @@ def listen(config: Config, broker: Broker, seconds: float) -> Traffic:
                 for cause, _ in bad:
                     refused[str(cause)] = refused.get(str(cause), 0) + 1
             messages += len(batch)
+            volume.came(batch)
             receiver.ack(batch)
     finally:
         receiver.stop()
-    return Traffic(seconds, messages, readings, refused, len({machine for machine, _ in sensors}), len(sensors))
+    by_source = {topic: (amount.count, amount.size) for topic, amount in volume.sources.items()}
+    machines = len({machine for machine, _ in sensors})
+    return Traffic(seconds, messages, readings, refused, machines, len(sensors), by_source)
 
 
 def of_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
@@ -226,6 +234,23 @@ def kept_of(broker: Broker, topic: str, count: int) -> int:
         return found
     finally:
         greet(away)  # with a clean start, which ends the session
+
+
+def of_bytes(config: Config, known: Stats | None, traffic: Traffic) -> Iterator[Finding]:
+    """What each source sends, and what of it leaves in points; announcements are few and not in it."""
+    if not traffic.messages:
+        return
+    for topic, (count, size) in traffic.sources.items():
+        rate = f"{size / traffic.seconds:,.0f} bytes/s in {count / traffic.seconds:,.1f} messages/s"
+        yield Finding("source", f"{topic}: {rate}")
+    arriving = sum(size for _, size in traffic.sources.values()) / traffic.seconds
+    leaving = points_per_s(config, known, traffic) * PLAIN_BYTES_A_POINT
+    if leaving:
+        yield Finding(
+            "bytes",
+            f"{arriving:,.0f} bytes/s in, about {leaving:,.0f} bytes/s of points out, without alarms and before"
+            f" compression: {arriving / leaving:,.1f} to 1",
+        )
 
 
 def of_disk(folder: Path, traffic: Traffic | None) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ GAUGES = {
     "outbox": "Points that wait for the database",
     "outbox_bytes": "The same in bytes",
     "journal_bytes": "Readings since the last snapshot, in bytes",
+    "reduction": "Bytes received, for every byte of points and announcements, since the start",
     "lag_s": "Longest time from a message's arrival to its commit, since the last point of measurement service",
     "rss_bytes": "Resident memory",
     "disk_free_bytes": "Free space on the disk of the data folder",
@@ -25,6 +26,10 @@ HELP = {
     "readings": "Readings scored",
     "late": "Readings not newer than their sensor's last",
     "points": "Points committed for the database",
+    "bytes_in": "Topics and payloads of the messages of all sources, in bytes",
+    "points_bytes": "Points committed for the database, in bytes before compression",
+    "announcements": "States, incidents, ageing and answers said on MQTT",
+    "announcements_bytes": "Their topics and payloads, in bytes",
     "delivered": "Points the database has accepted",
     "dropped": "Points dropped at a limit",
 }
@@ -48,17 +53,28 @@ class _Figures:
         refused = CounterMetricFamily(
             "spikewatch_refused", "Readings and messages refused, by cause", labels=["cause"]
         )
+        sources = {
+            "source_messages_": CounterMetricFamily(
+                "spikewatch_source_messages", "Messages of a source, by its topic", labels=["source"]
+            ),
+            "source_bytes_": CounterMetricFamily(
+                "spikewatch_source_bytes", "Their topics and payloads, in bytes", labels=["source"]
+            ),
+        }
         for name, value in self._figures.items():
             if isinstance(value, str):
                 continue
             if name.startswith("refused_"):
                 refused.add_metric([name.removeprefix("refused_")], float(value))
+            elif begin := next((begin for begin in sources if name.startswith(begin)), None):
+                sources[begin].add_metric([name.removeprefix(begin)], float(value))
             elif name in GAUGES:
                 yield GaugeMetricFamily(f"spikewatch_{name}", GAUGES[name], value=float(value))
             elif name != "refused":
                 text = HELP.get(name, f"Counter {name} of measurement service")
                 yield CounterMetricFamily(f"spikewatch_{name}", text, value=float(value))
         yield refused
+        yield from sources.values()
         machines = GaugeMetricFamily("spikewatch_attention", "Machines by status", labels=["attention"])
         for name, count in self._attention.items():
             machines.add_metric([name], count)

@@ -128,12 +128,17 @@ class Decoder:
 
     def _refuses_retained(self, topic: str) -> bool:
         """Whether what the broker has stored gives no readings. It need not be fast: it comes when we subscribe."""
+        source = self.source_of(topic)
+        return source is not None and source.retained == "refuse"
+
+    def source_of(self, topic: str) -> Source | None:
+        """The source whose messages are published there; None for what we say ourselves and what is nobody's."""
         if self._own(topic):
-            return False
+            return None
         for (template, *_), source in zip(self._formats, self._sources, strict=True):
             if template.match(topic) is not None:
-                return source.retained == "refuse"
-        return False
+                return source
+        return None
 
     def overdue(self, now_ns: int) -> Decoded:
         """What has waited too long for another message, to be asked now and then. `now_ns`: as times of arrival."""

@@ -36,6 +36,7 @@ from pipeline.records import Announcement, Machine, Message, Point, Reading, Rea
 from pipeline.service.connections import status_topic
 from pipeline.service.health import Liveness, figures, give_back
 from pipeline.service.hearing import Hearing, remember
+from pipeline.service.traffic import Volume
 from pipeline.sinks import Sink
 from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
@@ -137,11 +138,12 @@ class Service:
             Callable[[Scores, list[Point]], None]
         ] = []  # of every batch and command that was committed
         self._announcer = Announcer(config.mqtt.client_id, config.mqtt.home_assistant)
-        self._announced: Callable[[Announcement], None] = lambda announcement: None
+        self._publish: Callable[[Announcement], None] = lambda announcement: None
         self._wishes: queue.SimpleQueue[tuple[Callable[[threading.Event], Any], Future[Any]]] = queue.SimpleQueue()
         self._over = False  # nobody fulfils wishes any more
         self._beyond = False  # the engine has done what could not be committed
         self.messages = 0  # taken from the source
+        self.volume = Volume(config.mqtt.sources, self._decoder.source_of)
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
         self._poison: Counter[str] = Counter()  # by cause, kept as dead letters
@@ -221,6 +223,11 @@ class Service:
             self._announced(self._announcer.answer(machine, said, problem))
         return True
 
+    def _announced(self, announcement: Announcement) -> None:
+        """Say something on MQTT."""
+        self.volume.went(announcement)
+        self._publish(announcement)
+
     def _announce(self, points: list[Point]) -> None:
         """Say on MQTT what points tell."""
 
@@ -235,7 +242,7 @@ class Service:
 
     def run(self, source: Source, stop: threading.Event) -> None:
         """Serve until `stop` is set; then write a snapshot and give the delivery a moment to finish."""
-        self._announced = source.publish
+        self._publish = source.publish
         # The network gives up the interpreter lock while it steps, and wants it back when it is done: with Python's
         # 5 ms every batch could wait that long for another thread.
         sys.setswitchinterval(0.0005)
@@ -306,6 +313,7 @@ class Service:
         waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
         self._lag_s = max(self._lag_s, waited_s)
         self.messages += len(messages)
+        self.volume.came(new)
         return True
 
     def _take(
@@ -504,6 +512,7 @@ class Service:
             "buried": self.delivery.buried,
             "lag_s": self._lag_s,
         }
+        fields |= self.volume.figures(self._journal.accepted_bytes)
         fields |= figures(self._folder)
         fields |= source.counters()
         return fields | {f"refused_{cause}": count for cause, count in self.refused.items()}

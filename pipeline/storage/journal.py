@@ -93,6 +93,7 @@ class Journal:
         """
         self.path = path
         self.accepted = 0  # points put into the outbox
+        self.accepted_bytes = 0  # of these, before they were compressed
         self.dropped = 0  # points that left a full outbox undelivered
         self.waiting = self.waiting_bytes = 0  # points in the outbox, and what they take
         self.readings_bytes = 0  # what may be replayed
@@ -286,6 +287,7 @@ class Journal:
                 if known:
                     insert(database, "kept", (self._highest("kept") + 1, key, known))
             sequence, number, columns, content = self.last, self._last_id, b"", ""
+            points_bytes = 0
             if readings is not None and len(readings.line):
                 columns = pack(readings)
             if command is not None:
@@ -302,8 +304,9 @@ class Journal:
                 insert(database, "commands", (sequence, self._last_replayed, content))
                 self.readings_bytes += len(content)
             if points:
-                for part, blob in self._parts(points):
+                for part, blob, size in self._parts(points):
                     number += 1
+                    points_bytes += size
                     insert(database, "outbox", (number, len(part), blob))
                     self.waiting += len(part)
                     self.waiting_bytes += len(blob)
@@ -313,6 +316,7 @@ class Journal:
         self._last_id = number
         self._known_points = progress.points
         self.accepted += len(points)
+        self.accepted_bytes += points_bytes
         if sequence > self.last:
             self.last = sequence
             bear_witness(self.path, sequence)
@@ -322,17 +326,20 @@ class Journal:
         self._last_replayed = sequence
         return sequence
 
-    def _parts(self, points: Sequence[Point]) -> Iterator[tuple[Sequence[Point], bytes]]:
-        """Points in batches that are small beside the whole outbox, so that none has to go for a few bytes."""
+    def _parts(self, points: Sequence[Point]) -> Iterator[tuple[Sequence[Point], bytes, int]]:
+        """Points in batches that are small beside the whole outbox, so that none has to go for a few bytes.
+
+        With what `pack_points` makes of each.
+        """
         for begin in range(0, len(points), ROW_POINTS):
             part = points[begin : begin + ROW_POINTS]
-            blob = pack_points(part)
+            blob, size = pack_points(part)
             if len(blob) > max(self._limit // SHED, ROW_BYTES) and len(part) > 1:
                 middle = len(part) // 2
                 yield from self._parts(part[:middle])
                 yield from self._parts(part[middle:])
             else:
-                yield part, blob
+                yield part, blob, size
 
     def _settle(self, progress: Progress) -> None:
         """Let go of what is done."""
@@ -340,7 +347,7 @@ class Journal:
             self._remove("id > ? AND id <= ?", (above, upto))
         for number, points in progress.left:
             if self._remove("id = ?", (number,)) and points:
-                blob = pack_points(points)
+                blob, _ = pack_points(points)
                 insert(self._database, "outbox", (number, len(points), blob))
                 self.waiting += len(points)
                 self.waiting_bytes += len(blob)

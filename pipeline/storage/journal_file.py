@@ -101,9 +101,10 @@ def unpack(blob: bytes) -> Readings:
     return Readings(*columns)
 
 
-def pack_points(points: Sequence[Point]) -> bytes:
-    """A batch of the outbox."""
-    return zlib.compress(_encode(points), 1)
+def pack_points(points: Sequence[Point]) -> tuple[bytes, int]:
+    """A batch of the outbox, and how many bytes it was before it was compressed."""
+    content = _encode(points)
+    return zlib.compress(content, 1), len(content)
 
 
 def unpack_points(blob: bytes) -> list[Point]:

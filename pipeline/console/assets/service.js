@@ -8,6 +8,10 @@ const TOLD = {
   machines: ["machines", count],
   readings: ["readings scored", count],
   messages: ["messages", count],
+  bytes_in: ["received", bytes],
+  points_bytes: ["points out, uncompressed", bytes],
+  announcements_bytes: ["states and incidents out", bytes],
+  reduction: ["bytes in for each byte out", (value) => number(value, 3)],
   lag_s: ["longest delay from arrival to disk", (value) => `${number(value * 1000, 3)} ms`, 5],
   queue: ["messages waiting", count],
   outbox: ["points waiting for the database", count],
@@ -24,6 +28,7 @@ const TOLD = {
   journal_bytes: ["journal since the last snapshot", bytes],
   watched: ["machines recorded row by row", count],
 };
+const [MESSAGES, BYTES] = ["source_messages_", "source_bytes_"]; // then the topic of a source
 const WHY = {
   no_room: "limits.machines, sensors or sensors_per_machine is reached",
   no_room_group: "one group has reached limits.machines_per_group or sensors_per_group",
@@ -61,12 +66,14 @@ export function service(place) {
   const database = connection("Database");
   const tiles = h("dl", { class: "tiles", id: "figures" });
   const causes = h("ul", { class: "causes" });
+  const sources = h("ul", { class: "causes", id: "sources" });
   const none = h("p", { class: "muted" }, "Nothing rejected.");
   let before = null;
   place.replaceChildren(
     h("h1", {}, "Service"),
     h("div", { class: "grid two" }, broker, database),
     tiles,
+    h("section", { class: "card" }, h("h2", {}, "Received, by source"), sources),
     h("section", { class: "card" }, h("h2", {}, "Rejected, by cause"), none, causes),
     h("p", { class: "muted small" }, "For programs: ", h("a", { href: "/metrics" }, "/metrics"), " (Prometheus), ", h("a", { href: "/healthz" }, "/healthz"), ", ", h("a", { href: "/readyz" }, "/readyz"), ", ", h("a", { href: "/api/openapi.json" }, "/api/openapi.json"), "."),
   );
@@ -88,6 +95,17 @@ export function service(place) {
     };
     list(tiles, Object.keys(TOLD).filter((name) => name in found.figures).map((name) => [name, found.figures[name], rate(name)]), ([name]) => name, tile);
     before = { figures: found.figures, at: now };
+    const topics = Object.keys(found.figures).filter((name) => name.startsWith(MESSAGES)).map((name) => name.slice(MESSAGES.length));
+    list(sources, topics.map((topic) => [topic, found.figures[MESSAGES + topic], found.figures[BYTES + topic]]), ([topic]) => topic, () => {
+      const words = h("span", {});
+      const many = h("b", { class: "number" });
+      const one = h("li", {}, many, words);
+      one.update = ([topic, messages, size]) => {
+        text(many, count(messages));
+        text(words, ` messages, ${bytes(size)}: ${topic}`);
+      };
+      return one;
+    });
     const refused = Object.entries(found.figures).filter(([name]) => name.startsWith("refused_"));
     attribute(none, "hidden", refused.length ? "" : null);
     list(causes, refused, ([name]) => name, () => {
