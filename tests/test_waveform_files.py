@@ -3,6 +3,7 @@
 import gzip
 import struct
 import wave
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.file import parsed_waveform
 from pipeline.config.settings import WaveformFile
-from pipeline.recordings.tables import Table, TableError
+from pipeline.recordings.tables import Choices, Table, TableError
 from pipeline.recordings.waveforms import is_waveform, read_waveform
 from pipeline.waveforms.wav import from_wav
 
@@ -42,8 +43,8 @@ def write_wav(path: Path, samples: np.ndarray, width: int = 2, rate: int = RATE)
         file.writeframes(data)
 
 
-def given_by(text: str) -> WaveformFile:
-    return parsed_waveform(text, "--waveform")
+def given_by(text: str) -> Choices:
+    return Choices(waveform=parsed_waveform(text, "--waveform"))
 
 
 def assert_features(table: Table, blocks: list[dict[str, float]], prefix: str = "") -> None:
@@ -190,7 +191,7 @@ def test_a_wav_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     write_wav(tmp_path / "m.wav", signal(3, 1)[:, None])
     (tmp_path / "m.wav").write_bytes((tmp_path / "m.wav").read_bytes()[:-1000])
     with pytest.raises(TableError, match="is cut off"):
-        read_waveform(tmp_path / "m.wav", None)
+        read_waveform(tmp_path / "m.wav", Choices())
 
 
 HEAD = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 136, b"WAVE", b"fmt ", 16, 1, 1, 100, 200, 2, 16, b"data", 100)
@@ -259,4 +260,32 @@ def test_without_scipy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     np.save(tmp_path / "pump.npy", signal(2, 11))
     monkeypatch.setattr("pipeline.recordings.waveforms.has_scipy", lambda: False)
     with pytest.raises(TableError, match=r"pip install 'spikewatch\[waveform\]'"):
-        read_waveform(tmp_path / "pump.npy", WaveformFile(rate=2048.0))
+        read_waveform(tmp_path / "pump.npy", Choices(waveform=WaveformFile(rate=2048.0)))
+
+
+def timed(path: Path) -> None:
+    """Two channels of 32 samples a second from noon on, by a clock that says no zone."""
+    begin = datetime(2026, 6, 1, 12)
+    rows = [f"{(begin + timedelta(seconds=n / 32)).isoformat()};{n % 7},5;{n % 5},5" for n in range(256)]
+    path.write_text("time;x;y\n" + "\n".join(rows))
+
+
+def test_what_is_said_about_a_table_holds_for_one_of_samples(tmp_path: Path) -> None:
+    timed(tmp_path / "m.csv")
+    local = given_by("{block: 128}")._replace(time_zone="Europe/Berlin", decimal=",", exclude=("y",))
+    table, _ = read_waveform(tmp_path / "m.csv", local)
+    assert table.stamps[0] == "2026-06-01T10:00:00+00:00"
+    assert {sensor.partition(".")[0] for sensor in table.sensors} == {"x"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"time_zone": "UTC"}, {"decimal": ","}, {"dayfirst": False}, {"start": "2026-01-01"}],
+    ids=lambda said: next(iter(said)),
+)
+def test_what_is_said_about_a_table_is_not_passed_over_where_there_is_none(said, tmp_path: Path) -> None:
+    write_wav(tmp_path / "m.wav", signal(3, 1)[:, None])
+    (tmp_path / "m.csv").write_text("x\n" + "\n".join(["1", "2", "3", "2"] * 64))
+    for name in ("m.wav", "m.csv"):
+        with pytest.raises(TableError, match="is for tables with times"):
+            read_waveform(tmp_path / name, given_by("{rate: 128}")._replace(**said))

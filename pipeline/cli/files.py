@@ -157,7 +157,7 @@ def read_file(path: Path, reading: "Choices", label: str | None = None, quiet: b
         if is_waveform(path, reading.waveform):
             if label is not None:
                 fail(f"{path}: samples have no labels in a column; give --labels")
-            table, notes = read_waveform(path, reading.waveform, reading.time, reading.exclude)
+            table, notes = read_waveform(path, reading)
             for note in () if quiet else notes:
                 err.print(note, markup=False, soft_wrap=True)
             return [table._replace(understood="; ".join(notes))]

@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.config.settings import WaveformFile, duration_ns, unix_ns
 from pipeline.config.waveforms import MAX_SAMPLES, MOST_CHANNELS, NEEDS_SCIPY, file_problems, has_scipy
 from pipeline.recordings.reading.roles import TIME_NAMES
-from pipeline.recordings.tables import Table, TableError, read_table, stem
+from pipeline.recordings.tables import Choices, Table, TableError, read_tables, stem
 from pipeline.records import Floats, Ints
 
 SUFFIXES = (".wav", ".npy")  # of files that are never tables
@@ -45,14 +45,15 @@ def is_waveform(path: Path, settings: WaveformFile | None) -> bool:
     return settings is not None or path.suffix.lower() in SUFFIXES
 
 
-def read_waveform(
-    path: Path, settings: WaveformFile | None, time: str | None = None, exclude: Sequence[str] = ()
-) -> tuple[Table, list[str]]:
-    """The features of a file's blocks, and what is to be said about it; raises TableError."""
+def read_waveform(path: Path, choices: Choices) -> tuple[Table, list[str]]:
+    """The features of a file's blocks, and what is to be said about it; raises TableError.
+
+    Of `choices` all counts where the file is a table with times; else only which columns are left out.
+    """
     if not has_scipy():
         raise TableError(f"{path}: this {NEEDS_SCIPY}")
-    settings = settings or WaveformFile()
-    found = _read(path, settings, time, exclude)
+    settings = choices.waveform or WaveformFile()
+    found = _read(path, settings, choices)
     rate = settings.rate or found.rate_hz
     if rate is None:
         raise TableError(f"{path}: the rate is missing: --waveform '{{rate: SAMPLES A SECOND}}'")
@@ -132,8 +133,10 @@ def _blocks(path: Path, found: Samples, settings: WaveformFile, rate: float) -> 
     return values[0, : count * block].reshape(count, block, channels), length - count * block
 
 
-def _read(path: Path, settings: WaveformFile, time: str | None, exclude: Sequence[str]) -> Samples:
+def _read(path: Path, settings: WaveformFile, choices: Choices) -> Samples:
     try:
+        if path.suffix.lower() in SUFFIXES:
+            _refuse_choices(path, choices)
         if path.suffix.lower() == ".wav":
             from pipeline.waveforms.wav import from_wav
 
@@ -149,22 +152,34 @@ def _read(path: Path, settings: WaveformFile, time: str | None, exclude: Sequenc
             elif values.ndim == 2:
                 values = values[None] if values.shape[1] == len(settings.channels) > 0 else values[:, :, None]
             return Samples(values, _names(path, settings, values.shape[2]))
-        return _columns(path, settings, time, exclude)
+        return _columns(path, settings, choices)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file") from None
     except (OSError, EOFError, ValueError) as error:
         raise TableError(f"{path}: {str(error).strip().splitlines()[0] if str(error).strip() else 'empty'}") from None
 
 
-def _columns(path: Path, settings: WaveformFile, time: str | None, exclude: Sequence[str]) -> Samples:
+def _refuse_choices(path: Path, choices: Choices) -> None:
+    """Raises TableError where something was said that counts for tables alone, so that it is not passed over."""
+    heeded = ("exclude", "strict", "waveform")
+    for name, value in choices._asdict().items():
+        if value is not None and name not in heeded:
+            option = "--dayfirst or --monthfirst" if name == "dayfirst" else f"--{name.replace('_', '-')}"
+            raise TableError(f"{path}: {option} is for tables with times; these are samples alone")
+
+
+def _columns(path: Path, settings: WaveformFile, choices: Choices) -> Samples:
     """A CSV file: a table where it has times, else nothing but samples."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig") as file:
         header = file.readline().rstrip("\r\n")
     separator = max(",;\t", key=header.count)
     names = [name.strip().strip('"') for name in header.split(separator)]
-    if time is not None or {name.lower() for name in names} & set(TIME_NAMES):
-        table = read_table(path, time, exclude)
+    if choices.time is not None or {name.lower() for name in names} & set(TIME_NAMES):
+        tables = read_tables(path, choices)
+        if len(tables) > 1:
+            raise TableError(f"{path}: {len(tables)} machines, where one is expected")
+        (table,) = tables
         if table.skipped or not table.sensors:
             raise TableError(f"{path}: not numeric, so no samples: {', '.join(table.skipped) or 'all'}")
         return Samples(
@@ -173,12 +188,13 @@ def _columns(path: Path, settings: WaveformFile, time: str | None, exclude: Sequ
             _rate(path, table.time_ns),
             table.time_ns,
         )
+    _refuse_choices(path, choices)
     headless = all(_is_number(name) for name in names)
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # that there is no data: we say it below
         values = np.loadtxt(path, delimiter=separator, skiprows=0 if headless else 1, ndmin=2, encoding="utf-8-sig")
     if values.size == 0:
         raise TableError(f"{path}: no samples")
-    kept = [number for number in range(values.shape[1]) if headless or names[number] not in exclude]
+    kept = [number for number in range(values.shape[1]) if headless or names[number] not in choices.exclude]
     values = values[:, kept]
     if headless or settings.channels:
         return Samples(values[None], _names(path, settings, len(kept)))
