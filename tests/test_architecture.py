@@ -24,7 +24,7 @@ ALLOWED = {
     "pipeline.mqtt": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.topics", "pipeline.files"},
     "pipeline.recordings": {
         "pipeline.waveforms", "pipeline.engine", "pipeline.network", "pipeline.config", "pipeline.records",
-        "pipeline.files",
+        "pipeline.topics", "pipeline.files",
     },
     "pipeline.console": {
         "pipeline.sinks", "pipeline.engine", "pipeline.network", "pipeline.config", "pipeline.records",

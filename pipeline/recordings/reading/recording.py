@@ -34,13 +34,13 @@ from pipeline.recordings.reading.roles import (
     time_columns,
 )
 from pipeline.records import MAX_MAGNITUDE, Bools, Floats, Ints
+from pipeline.topics import escaped
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REPEATED = 0.25  # of the rows repeat the time of another one where a file seems to be of several machines
 MOST_MACHINES = 10_000
-_ESCAPED = {ord(char): f"%{ord(char):02X}" for char in "/\\+#%" + "".join(map(chr, range(32))) + "\x7f"}
 
 
 class Recording(NamedTuple):
@@ -318,5 +318,5 @@ def file_name(machine: str) -> str:
     >>> file_name("line 1/press"), file_name("..")
     ('line 1%2Fpress', '%2E%2E')
     """
-    name = machine.translate(_ESCAPED)
+    name = escaped(machine).replace("\\", "%5C")
     return name if name.strip(".") else name.replace(".", "%2E")
