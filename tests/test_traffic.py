@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from pipeline.commissioning.doctor import PLAIN_BYTES_A_POINT, Traffic, of_bytes, points_per_s
 from pipeline.config.settings import Config, Mqtt, Source
 from pipeline.console.metrics import exposition
+from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES
 from pipeline.records import Announcement, Message, Point
 from pipeline.service.connections import open_sink
 from pipeline.service.service import Service
-from pipeline.service.traffic import LONGEST_TOPIC, TOPICS, Volume
+from pipeline.service.traffic import Volume
 from pipeline.storage.journal import Journal
 from pipeline.storage.journal_file import pack_points
 
@@ -135,11 +136,11 @@ def test_however_messages_are_divided_into_batches_the_counts_are_the_same(pairs
 
 def test_a_plant_of_ever_new_topics_takes_no_more_memory_and_is_counted_all_the_same():
     volume = Volume(SOURCES, source_of)
-    for number in range(2 * TOPICS + 5):
+    for number in range(2 * MAX_ROUTES + 5):
         volume.came([Message(f"plant/{number}/t", b"", 0)])
-    volume.came([Message("plant/" + "x" * LONGEST_TOPIC, b"", 0)])
-    assert len(volume._topics) <= TOPICS
-    assert volume.figures(0)["source_messages_plant/{machine}/{sensor}"] == 2 * TOPICS + 6
+    volume.came([Message("plant/" + "x" * MAX_ROUTE_TOPIC, b"", 0)])
+    assert len(volume._topics) <= MAX_ROUTES
+    assert volume.figures(0)["source_messages_plant/{machine}/{sensor}"] == 2 * MAX_ROUTES + 6
 
 
 def test_doctor_tells_what_each_source_sends_and_what_would_be_left_of_it():

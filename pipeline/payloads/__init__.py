@@ -70,7 +70,6 @@ PAYLOADS: Mapping[str, type[Format] | type[Conversation]] = {
     "waveform": WaveformBlocks,
 }
 
-
 MAX_ROUTES = 20_000  # topics remembered; all are forgotten when full, which costs time and nothing else
 MAX_ROUTE_TOPIC = 512  # characters; longer topics are decoded but not remembered, to bound the memory
 

@@ -39,11 +39,10 @@ class Collection:
 
     def believes(self, time_ns: int, detail: str) -> bool:
         """Whether a time stamp, Unix nanoseconds, can be believed; else it is refused."""
-        if self._window.oldest_ns <= time_ns <= self.received_ns + self._window.future_ns:
-            return True
-        past = time_ns < self._window.oldest_ns
-        self.refuse(Cause.TIME_PAST if past else Cause.TIME_FUTURE, f"{detail} {shown(time_ns)}")
-        return False
+        beyond = self._window.beyond(time_ns, self.received_ns)
+        if beyond is not None:
+            self.refuse(beyond, f"{detail} {shown(time_ns)}")
+        return beyond is None
 
     def named(self, name: str) -> bool:
         """Whether something can have this name; else it is refused."""

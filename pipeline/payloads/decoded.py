@@ -134,6 +134,12 @@ class Window(NamedTuple):
     oldest_ns: int
     future_ns: int  # beyond the arrival of the message
 
+    def beyond(self, time_ns: int, received_ns: int) -> Cause | None:
+        """Why a time in a message that arrived at `received_ns` is not believed; None where it is."""
+        if time_ns < self.oldest_ns:
+            return Cause.TIME_PAST
+        return Cause.TIME_FUTURE if time_ns > received_ns + self.future_ns else None
+
 
 # Decodes the payloads of one topic: (payload, Unix time of arrival in nanoseconds) -> Decoded.
 Route = Callable[[bytes, int], Decoded]

@@ -45,10 +45,8 @@ class Stamps:
                 time_ns = self._by_clock(stamp, received_ns)
         except ValueError as error:
             return Refusal(Cause.BAD_TIME, str(error))
-        window = self.window
-        if window.oldest_ns <= time_ns <= received_ns + window.future_ns:
-            return time_ns
-        return Refusal(Cause.TIME_PAST if time_ns < window.oldest_ns else Cause.TIME_FUTURE, shown(time_ns))
+        beyond = self.window.beyond(time_ns, received_ns)
+        return time_ns if beyond is None else Refusal(beyond, shown(time_ns))
 
     def _by_clock(self, stamp: Any, received_ns: int) -> int:
         """Unix nanoseconds of a time as text, or as digits where a format says what they are; else ValueError."""

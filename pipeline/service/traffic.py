@@ -11,12 +11,8 @@ Sources are named by their topic as it is configured, so there are no more names
 from collections.abc import Callable, Iterable
 
 from pipeline.config.settings import Source
+from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES
 from pipeline.records import Announcement, Message
-
-TOPICS = (
-    20_000  # whose source is remembered; all are forgotten when there are more, which costs time and nothing else
-)
-LONGEST_TOPIC = 512  # characters; longer ones are not remembered, to bound the memory
 
 Figures = dict[str, float | int | str | bool]
 
@@ -43,16 +39,16 @@ class Volume:
     def came(self, messages: Iterable[Message]) -> None:
         """Count the messages of a batch."""
         known = self._topics
-        for topic, payload, _, _, _, _, _, _, skipped, _ in messages:
-            amount, size = known.get(topic) or self._known(topic)
+        for message in messages:
+            amount, size = known.get(message.topic) or self._known(message.topic)
             amount.count += 1
-            amount.size += size + len(payload) + skipped
+            amount.size += size + len(message.payload) + message.skipped
 
     def _known(self, topic: str) -> tuple[Amount, int]:
         source = self._source_of(topic)
         found = Amount() if source is None else self.sources[source.topic], len(topic.encode("utf-8", "replace"))
-        if len(topic) <= LONGEST_TOPIC:
-            if len(self._topics) >= TOPICS:
+        if len(topic) <= MAX_ROUTE_TOPIC:  # in the bounds of the decoder, for the same reasons
+            if len(self._topics) >= MAX_ROUTES:
                 self._topics.clear()
             self._topics[topic] = found
         return found
