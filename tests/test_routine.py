@@ -114,6 +114,18 @@ def test_a_cleaning_every_friday_is_an_alarm_at_first_and_later_none_while_the_s
     assert alarm[tuesday : tuesday + 8].sum() >= 4
 
 
+def test_the_sensors_of_an_alarm_that_is_routine_say_no_more_than_their_machine():
+    time_ns, values, cleaned = cleaned_on_fridays()
+    never = Params()._replace(routine=Routine(more=0.0, due=0.0))
+    said, without = (engine_of(3, params=params).step(rows_of(time_ns, values)) for params in (Params(), never))
+    rows = np.flatnonzero(cleaned & (without.score >= 0.99) & (said.score < 0.99))
+    assert len(rows)
+    for row in rows:
+        account = slice(*said.until[row - 1 : row + 1])
+        assert (said.account["level"][account] < 1.0).all()
+        assert (said.account["level"][account] <= without.account["level"][account]).all()
+
+
 def test_a_lone_sensor_and_a_machine_of_hourly_rows_have_no_part_in_it():
     time_ns, values, _ = cleaned_on_fridays(5)
     for of_time, of_values in ((time_ns, values[:, 1:2]), (time_ns[::4], values[::4])):

@@ -396,7 +396,7 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
 static bool is_switch_due(const struct sw_params *params, const struct sw_view *view)
 {
     for (int64_t i = 0; i < view->machine->rows.size; i++)
-        if (sw_rhythm_step_ahead(&view->machine->rhythm, &sw_at(view, i)->rhythm) > params->routine.steep)
+        if (sw_rhythm_largest_step(&view->machine->rhythm, &sw_at(view, i)->rhythm) > params->routine.steep)
             return true;
     return false;
 }

@@ -285,7 +285,7 @@ void sw_rhythm_accept(struct sw_rhythm_line *line)
     line->known = line->sure = 0;
 }
 
-double sw_rhythm_step_ahead(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line)
+double sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line)
 {
     if (!line->known || line->common == 0.0f)
         return 0.0;

@@ -136,7 +136,7 @@ double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_r
 void sw_rhythm_accept(struct sw_rhythm_line *line);
 
 /* The largest step of a known rhythm within the hours around this moment, in usual distances; 0 without a rhythm. */
-double sw_rhythm_step_ahead(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line);
+double sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line);
 
 /* How far a line of a machine of so many is off its rhythm; 1 is an alarm. */
 double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
