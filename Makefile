@@ -44,7 +44,7 @@ faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what
 	$(BIN)/python benchmarks/faults/broker.py --kills 3
 	$(BIN)/python benchmarks/faults/soak.py --readings 10000000 --reconnects 4
 	$(BIN)/python benchmarks/faults/soak.py --cycles 1000
-	$(BIN)/python benchmarks/faults/fuzz.py --executions 1000000
+	$(BIN)/python benchmarks/faults/fuzz.py --executions 2000000
 	$(BIN)/python benchmarks/faults/mutations.py --count 300
 	$(BIN)/python benchmarks/faults/disk_full.py
 	$(BIN)/python benchmarks/faults/outage.py --hours 6
