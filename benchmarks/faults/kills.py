@@ -205,6 +205,10 @@ def experiment(
     deadline = time.monotonic() + 120.0
     while not arrived() and time.monotonic() < deadline:
         time.sleep(0.5)
+    # All points may be there while the last kill is not over, and the newest reading has none yet.
+    until(lambda: service.connected or service.ended is not None, "the service is back", 60.0)
+    while expected is not None and scored(service) < expected.readings and time.monotonic() < deadline:
+        time.sleep(0.5)
     if service.ended is not None or (code := service.stop(within_s=60.0)) != 0:
         problems.append(f"the service ended with code {code if service.ended is None else service.ended}")
     disordered = 0

@@ -31,10 +31,12 @@ class Spikewatch:
         self.config = folder / "config.yaml"
         self.config.write_text(yaml.safe_dump({"data": str(self.data), **settings}))
         self._log = folder / "service.log"
+        self._before = 0  # connections of earlier lives
         self.process: subprocess.Popen[bytes] | None = None
 
     def spawn(self) -> None:
         """Start (again), and wait for nothing."""
+        self._before = self.connections
         leash = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
         command = [*leash, sys.executable, "-m", "pipeline", "run", "--config", str(self.config)]
         # A lost reading must not be explained away by a crash that nobody has noticed: whatever Python says is kept.
@@ -77,3 +79,8 @@ class Spikewatch:
     def connections(self) -> int:
         """How often it has come to the broker."""
         return self.log.count("mqtt.connected")
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has come to the broker in this life, so that it hears signals, too."""
+        return self.process is not None and self.connections > self._before
