@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 WORKERS = 16  # at most, with ports of their own
+GIVEN: set[int] = set()  # ports that somebody was told of, whose server may not have started yet
 
 
 def free_port() -> int:
@@ -26,15 +27,20 @@ def free_port() -> int:
     Not of those that the system gives to outgoing connections: whoever tries such a port again and again while its
     server is away is in the end connected to himself, and the server cannot come back. Workers that run tests beside
     each other (pytest-xdist) have ports of their own: no other takes one between this answer and the server's start.
+    For the same reason no port is given twice.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     while True:
+        port = random.randrange(15_000 + worker, 32_000, WORKERS)
+        if port in GIVEN:
+            continue
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port := random.randrange(15_000 + worker, 32_000, WORKERS)))
-                return port
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        GIVEN.add(port)
+        return port
 
 
 def program(name: str) -> str:
