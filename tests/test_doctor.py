@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,40 @@ def test_it_measures_the_traffic_and_tries_broker_disk_and_database(plant: Mosqu
 
 
 @pytest.mark.servers
+def test_a_source_that_does_not_fit_what_is_sent_and_a_clock_that_is_behind_are_findings(
+    mosquitto: Mosquitto, tmp_path
+):
+    broker, stop = Broker.of(mosquitto.url, client_id="plant", protocol=4), threading.Event()
+
+    def publish() -> None:
+        with Publisher(broker) as publisher:
+            while not stop.wait(0.05):
+                publisher.publish("line/press-7", b'{"tag": "oil", "reading": 41.5}')
+                late = datetime.now(UTC) - timedelta(hours=2)
+                publisher.publish("hall/mill-2", json.dumps({"oil": 40.5, "time": late.isoformat()}).encode())
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    sources = [
+        {"topic": "line/{machine}", "payload": "json", "sensor": "name", "value": "value"},
+        {"topic": "hall/{machine}", "payload": "json", "time": "time"},
+    ]
+    try:
+        code, found = examined(tmp_path, "--probe", "0", mqtt={"url": mosquitto.url, "sources": sources})
+    finally:
+        stop.set()
+        thread.join()
+    assert code == 1
+    unread = next(one for one in found["source"] if one["fix"])
+    assert unread["found"].startswith("line/{machine}: no reading in ")
+    assert "no_sensor; line/press-7 neither topic nor payload names the sensor" in unread["found"]
+    assert "spikewatch tap" in unread["fix"]
+    [clock] = found["clock"]
+    assert clock["found"].startswith("mill-2: its readings arrive 2.0 h and more after")
+    assert "time_zone" in clock["fix"]
+
+
+@pytest.mark.servers
 def test_a_broker_that_drops_all_but_a_thousand_messages_is_told_apart_by_trying(tmp_path):
     # As Debian's Mosquitto comes: 20 messages in flight, 1000 kept.
     broker = Mosquitto(tmp_path / "broker")
@@ -80,7 +115,7 @@ def test_a_broker_that_drops_all_but_a_thousand_messages_is_told_apart_by_trying
 
 
 @pytest.mark.servers
-def test_no_session_of_the_examination_stays_with_the_broker(mosquitto: Mosquitto, tmp_path):
+def test_no_session_of_the_examination_stays_with_the_broker(mosquitto, tmp_path):
     examined(tmp_path, "--probe", "100", mqtt={"url": mosquitto.url})
     watcher = Receiver(Broker.of(mosquitto.url, client_id="watcher"), [("$SYS/broker/clients/total", 0)])
     watcher.start()
@@ -101,7 +136,7 @@ def test_what_is_away_is_named_with_what_to_change_and_the_rest_is_examined_all_
 
 
 def test_points_a_second_follow_what_is_emitted():
-    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=125, sensors=1_000, sources={})
+    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=125, sensors=1_000, sources={}, behind={})
     assert points_per_s(Config(), None, traffic) == pytest.approx(125 / 10 + 1_000 / 60)
     everything = Config(emit=Emit(every="0s", sensors="0s"))
     assert points_per_s(everything, None, traffic) == pytest.approx(125 + 1_000)

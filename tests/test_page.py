@@ -13,6 +13,8 @@ from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect, sync_playwright
 from servers import free_port, program, until
 
+from pipeline.mqtt import Broker, Publisher
+
 FIRST_LOAD_MS = 2_000  # what is promised
 
 
@@ -398,6 +400,31 @@ def test_before_the_first_reading_the_page_says_what_to_publish(tmp_path, page: 
         plant.send("press-1", press(20, 2))
         expect(page.locator("#machines .machine")).to_have_count(1)
         expect(page.locator(".empty")).to_have_count(0)
+
+
+@pytest.mark.servers
+def test_a_source_of_which_nothing_can_be_read_is_an_error_on_every_page_with_an_example(tmp_path, page: Page):
+    source = {"topic": "hall/{machine}", "payload": "json", "sensor": "name", "value": "value"}
+    with Plant(tmp_path / "plant") as plant, Publisher(Broker.of(plant.broker.url, client_id="mill")) as publisher:
+        plant.stop()
+        plant.settings["mqtt"]["sources"].append(source)
+        plant.start()
+
+        def told():
+            publisher.publish("hall/mill", b'{"tag": "oil", "value": 3}')
+            publisher.drain()
+            return plant.get("/api/health")[1]["unreadable"]
+
+        until(told, "what arrives for ten seconds cannot be read", 60)
+        page.goto(plant.url)
+        expect(page.locator("#banner")).to_contain_text("Nothing of hall/{machine} can be read")
+        page.goto(f"{plant.url}/#/service")
+        expect(page.locator("#senders")).to_contain_text(
+            "no_sensor. For example hall/mill: neither topic nor payload"
+        )
+        publisher.publish("hall/mill", b'{"name": "oil", "value": 3}')
+        expect(page.locator("#banner")).to_be_hidden()
+        expect(page.locator("#senders")).to_be_hidden()
 
 
 @pytest.mark.servers

@@ -10,10 +10,11 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.commissioning.tap import WHY, in_words, tell
+from pipeline.commissioning.tap import in_words, tell
 from pipeline.config.settings import Config, Source
 from pipeline.mqtt import Broker, Publisher
 from pipeline.payloads import Cause, Decoder
+from pipeline.payloads.why import WHY
 from pipeline.records import Message
 
 NOW = 1_700_000_000_000_000_000

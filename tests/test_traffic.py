@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.commissioning.doctor import PLAIN_BYTES_A_POINT, Traffic, of_bytes, points_per_s
-from pipeline.config.settings import Config, Mqtt, Source
+from pipeline.commissioning.doctor import PLAIN_BYTES_A_POINT, Sent, Traffic, of_bytes, points_per_s
+from pipeline.config.settings import Config, Mqtt, Source, Times
 from pipeline.console.metrics import exposition
-from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES
+from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES, Cause, Decoder
+from pipeline.payloads.decoded import refusal
 from pipeline.records import Announcement, Message, Point
 from pipeline.service.connections import open_sink
 from pipeline.service.service import Service
@@ -123,12 +124,15 @@ def test_prometheus_gets_one_series_for_each_source_and_the_ratio_as_a_gauge(ser
     )
 )
 def test_however_messages_are_divided_into_batches_the_counts_are_the_same(pairs: list[tuple[str, bytes]]):
-    messages = [Message(topic, payload, 0) for topic, payload in pairs]
+    messages = [Message(topic, payload, number * 10**10) for number, (topic, payload) in enumerate(pairs)]
+    decoder = Decoder(SOURCES, Times(), 1_000_000)
+    decoded = [decoder.decode(message) for message in messages]
     together, apart = Volume(SOURCES, source_of), Volume(SOURCES, source_of)
-    together.came(messages)
-    for message in messages:
-        apart.came([message])
+    together.came(messages, decoded)
+    for message, one in zip(messages, decoded, strict=True):
+        apart.came([message], [one])
     assert together.figures(1) == apart.figures(1)
+    assert together.troubles() == apart.troubles()
     assert together.bytes_in == sum(
         len(topic.encode()) + len(payload) for topic, payload in pairs if source_of(topic) is not None
     )
@@ -137,15 +141,15 @@ def test_however_messages_are_divided_into_batches_the_counts_are_the_same(pairs
 def test_a_plant_of_ever_new_topics_takes_no_more_memory_and_is_counted_all_the_same():
     volume = Volume(SOURCES, source_of)
     for number in range(2 * MAX_ROUTES + 5):
-        volume.came([Message(f"plant/{number}/t", b"", 0)])
-    volume.came([Message("plant/" + "x" * MAX_ROUTE_TOPIC, b"", 0)])
+        volume.came([Message(f"plant/{number}/t", b"", 0)], [refusal(Cause.EMPTY)])
+    volume.came([Message("plant/" + "x" * MAX_ROUTE_TOPIC, b"", 0)], [refusal(Cause.EMPTY)])
     assert len(volume._topics) <= MAX_ROUTES
     assert volume.figures(0)["source_messages_plant/{machine}/{sensor}"] == 2 * MAX_ROUTES + 6
 
 
 def test_doctor_tells_what_each_source_sends_and_what_would_be_left_of_it():
-    sources = {"plant/{machine}/{sensor}": (900, 90_000), "line/{machine}": (100, 10_000)}
-    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=5, sensors=40, sources=sources)
+    sources = {"plant/{machine}/{sensor}": Sent(900, 90_000, 900), "line/{machine}": Sent(100, 10_000, 9_100)}
+    traffic = Traffic(10.0, 1_000, 10_000, {}, machines=5, sensors=40, sources=sources, behind={})
     first, second, ratio = of_bytes(Config(), None, traffic)
     assert first.found == "plant/{machine}/{sensor}: 9,000 bytes/s in 90.0 messages/s"
     assert second.found == "line/{machine}: 1,000 bytes/s in 10.0 messages/s"

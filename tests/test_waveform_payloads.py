@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_payloads import KEYS, NOW_NS, SCALARS, causes, check, decode
 
-from pipeline.commissioning.tap import WHY
 from pipeline.config.file import parsed
 from pipeline.config.settings import Bearing, ConfigError, Source, Times, Waveform
 from pipeline.config.waveforms import MAX_SAMPLES
 from pipeline.payloads import Cause, Decoder
 from pipeline.payloads.waveform import MOST_BLOCKS
+from pipeline.payloads.why import WHY
 from pipeline.records import Message
 from pipeline.waveforms.refusals import Why
 

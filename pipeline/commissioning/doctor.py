@@ -18,6 +18,7 @@ from pipeline.files import make_folder
 from pipeline.mqtt import Broker, Greeting, Publisher, PublishError, Receiver, greet
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Point
+from pipeline.service.clocks import BEHIND_NS
 from pipeline.service.traffic import Volume
 from pipeline.sinks import Sink, SinkError
 from pipeline.storage.inspection import Stats
@@ -28,6 +29,7 @@ BYTES_A_POINT = 60.0  # in the outbox, compressed: benchmarks/faults/outage.py
 PLAIN_BYTES_A_POINT = 165.0  # before that, of the sample recordings; as counter `points_bytes` counts them
 QUIET_S = 2.0  # no message for so long: the broker has sent all that it kept
 SYNCHRONISATIONS = 20
+MOST_CLOCKS = 5  # that are named
 
 
 class Finding(NamedTuple):
@@ -36,6 +38,15 @@ class Finding(NamedTuple):
     subject: str
     found: str
     fix: str = ""
+
+
+class Sent(NamedTuple):
+    """What one source sent."""
+
+    messages: int
+    size: int  # bytes
+    readings: int
+    refused: str = ""  # causes and an example, where there was no reading in it
 
 
 class Traffic(NamedTuple):
@@ -47,7 +58,8 @@ class Traffic(NamedTuple):
     refused: dict[str, int]  # by cause
     machines: int
     sensors: int
-    sources: dict[str, tuple[int, int]]  # messages and bytes, by topic as configured
+    sources: dict[str, Sent]  # by topic as configured
+    behind: dict[str, float]  # machines whose readings arrive late, all of them, by how many seconds at least
 
     @property
     def messages_per_s(self) -> float:
@@ -121,25 +133,34 @@ def listen(config: Config, broker: Broker, seconds: float) -> Traffic:
     messages = readings = 0
     refused: dict[str, int] = {}
     sensors: set[tuple[Machine, str]] = set()
+    lags: dict[Machine, int] = {}
     receiver.start()
     try:
         end = time.monotonic() + seconds
         while (left_s := end - time.monotonic()) > 0:
             batch = receiver.take(2_000, min(left_s, 0.1))
-            for message in batch:
-                decoded, bad, _ = decoder.decode(message)
-                readings += len(decoded)
-                sensors.update((reading.machine, reading.sensor) for reading in decoded)
+            decoded = [decoder.decode(message) for message in batch]
+            for message, (found, bad, _) in zip(batch, decoded, strict=True):
+                readings += len(found)
+                for reading in found:
+                    sensors.add((reading.machine, reading.sensor))
+                    lag = message.received_ns - reading.time_ns
+                    lags[reading.machine] = min(lag, lags.get(reading.machine, lag))
                 for cause, _ in bad:
                     refused[str(cause)] = refused.get(str(cause), 0) + 1
             messages += len(batch)
-            volume.came(batch)
+            volume.came(batch, decoded)
             receiver.ack(batch)
     finally:
         receiver.stop()
-    by_source = {topic: (amount.count, amount.size) for topic, amount in volume.sources.items()}
-    machines = len({machine for machine, _ in sensors})
-    return Traffic(seconds, messages, readings, refused, machines, len(sensors), by_source)
+    by_source = {}
+    for topic, one in volume.sources.items():
+        unread = one.unread
+        understood = one.readings or not unread.messages
+        why = "" if understood else f"{unread.causes_in_words()}; {' '.join(unread.example)}"
+        by_source[topic] = Sent(one.count, one.size, one.readings, why)
+    behind = {machine.name: lag / 1e9 for machine, lag in lags.items() if lag >= BEHIND_NS}
+    return Traffic(seconds, messages, readings, refused, len(lags), len(sensors), by_source, behind)
 
 
 def of_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
@@ -157,6 +178,19 @@ def of_traffic(config: Config, traffic: Traffic) -> Iterator[Finding]:
         f"{traffic.messages_per_s:,.1f} messages/s with {traffic.readings / traffic.seconds:,.1f} readings/s of"
         f" {traffic.machines} machines, {traffic.sensors} sensors",
     )
+    for topic, sent in traffic.sources.items():
+        if sent.refused:
+            yield Finding(
+                "source",
+                f"{topic}: no reading in {sent.messages} messages: {sent.refused}",
+                "mqtt.sources[]: spikewatch init proposes what reads them, spikewatch tap shows each message",
+            )
+    for machine, lag_s in sorted(traffic.behind.items(), key=lambda one: -one[1])[:MOST_CLOCKS]:
+        yield Finding(
+            "clock",
+            f"{machine}: its readings arrive {span(lag_s)} and more after the time they carry",
+            "set the clock of the sender, or time_zone of its source",
+        )
     if traffic.refused:
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(traffic.refused.items()))
         yield Finding(
@@ -240,10 +274,10 @@ def of_bytes(config: Config, known: Stats | None, traffic: Traffic) -> Iterator[
     """What each source sends, and what of it leaves in points; announcements are few and not in it."""
     if not traffic.messages:
         return
-    for topic, (count, size) in traffic.sources.items():
-        rate = f"{size / traffic.seconds:,.0f} bytes/s in {count / traffic.seconds:,.1f} messages/s"
+    for topic, sent in traffic.sources.items():
+        rate = f"{sent.size / traffic.seconds:,.0f} bytes/s in {sent.messages / traffic.seconds:,.1f} messages/s"
         yield Finding("source", f"{topic}: {rate}")
-    arriving = sum(size for _, size in traffic.sources.values()) / traffic.seconds
+    arriving = sum(sent.size for sent in traffic.sources.values()) / traffic.seconds
     leaving = points_per_s(config, known, traffic) * PLAIN_BYTES_A_POINT
     if leaving:
         yield Finding(

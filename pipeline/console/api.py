@@ -54,6 +54,8 @@ class Status(NamedTuple):
     database_away: str | None  # why it cannot be reached
     database_since_s: float | None  # Unix time since when it cannot
     token_file: str  # where the token for writing lies
+    unreadable: list[dict[str, Any]]  # sources of which nothing can be read, and why
+    clocks: list[dict[str, Any]]  # machines whose readings arrive later than their times by a steady difference
 
 
 class Backend(Protocol):

@@ -60,6 +60,9 @@ class _Figures:
             "source_bytes_": CounterMetricFamily(
                 "spikewatch_source_bytes", "Their topics and payloads, in bytes", labels=["source"]
             ),
+            "source_readings_": CounterMetricFamily(
+                "spikewatch_source_readings", "Readings in the messages of a source", labels=["source"]
+            ),
         }
         for name, value in self._figures.items():
             if isinstance(value, str):

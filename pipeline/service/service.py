@@ -33,6 +33,7 @@ from pipeline.mqtt.announcements import Announcer, is_own, topic_of
 from pipeline.mqtt.redelivery import Redelivery
 from pipeline.payloads import Decoded, Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
+from pipeline.service.clocks import Clocks
 from pipeline.service.connections import status_topic
 from pipeline.service.health import Liveness, figures, give_back
 from pipeline.service.hearing import Hearing, remember
@@ -144,6 +145,8 @@ class Service:
         self._beyond = False  # the engine has done what could not be committed
         self.messages = 0  # taken from the source
         self.volume = Volume(config.mqtt.sources, self._decoder.source_of)
+        self.clocks = Clocks()
+        self._unreadable: set[str] = set()  # sources that the log has named
         self.readings = 0  # scored
         self.refused: Counter[str] = Counter()  # by cause
         self._poison: Counter[str] = Counter()  # by cause, kept as dead letters
@@ -277,6 +280,7 @@ class Service:
                         overdue = self._decoder.overdue(time.time_ns())
                         if any(overdue):
                             self._take([("", b"", overdue)], stop, b"", 0)
+                        self._tell_of_senders()
                         self._tidy()
                     self._keep_snapshots(now)
             with self._files_may_run_out(stop):
@@ -307,13 +311,14 @@ class Service:
     def _process(self, messages: Sequence[Message], stop: threading.Event) -> bool:
         """Score messages and commit everything they caused; False if stopped before it could be committed."""
         new, seen = self._redelivery.sift(messages)
-        found = ((message.topic, message.payload, self._decoder.decode(message)) for message in new)
+        decoded = [self._decoder.decode(message) for message in new]
+        found = ((message.topic, message.payload, one) for message, one in zip(new, decoded, strict=True))
         if not self._take(found, stop, seen, messages[-1].received_ns):
             return False
         waited_s = (time.time_ns() - min(message.received_ns for message in messages)) / 1e9
         self._lag_s = max(self._lag_s, waited_s)
         self.messages += len(messages)
-        self.volume.came(new)
+        self.volume.came(new, decoded)
         return True
 
     def _take(
@@ -352,9 +357,35 @@ class Service:
             log.info('asked topic=%s note="its publisher, for what its messages mean"', request.topic)
             self._announced(request)
         self.readings += len(rows.line)
+        if arrived_ns:
+            self.clocks.heard(rows, arrived_ns)
         for listener in self.listeners:
             listener(scores, points)
         return True
+
+    def _tell_of_senders(self) -> None:
+        """Say in the log, once, of which sources nothing can be read, and whose clock is behind."""
+        troubles = self.volume.troubles()
+        for one in troubles:
+            if one.source not in self._unreadable:
+                log.error(
+                    'source.unreadable topic=%s messages=%d refused="%s" example=%s why="%s" note="nothing of this '
+                    'source is scored; spikewatch tap shows each message"',
+                    *(one.source, one.messages, self.volume.sources[one.source].unread.causes_in_words()),
+                    *(one.topic, one.why),
+                )
+        unreadable = {one.source for one in troubles}
+        for source in sorted(self._unreadable - unreadable):
+            log.warning("source.readable topic=%s", source)
+        self._unreadable = unreadable
+        behind = self.clocks.look()
+        if behind:
+            worst = self.clocks.behind(self.engine.fleet.machines, 1)[0]
+            log.warning(
+                'clock.behind machines=%d machine=%s by_s=%.0f note="readings arrive that much later than the time '
+                'they carry: check the clock of the sender, or time_zone of its source"',
+                *(self.clocks.count, worst.machine, worst.behind_s),
+            )
 
     def _name_full_groups(self) -> None:
         """One warning per group of machines that wants more room than one group gets."""

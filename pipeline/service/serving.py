@@ -11,18 +11,23 @@ from pathlib import Path
 
 from pipeline.config.settings import Config, read_secret
 from pipeline.console import Server, Status, make_token
+from pipeline.engine.engine import Engine
 from pipeline.mqtt import Receiver
 from pipeline.mqtt.announcements import command_filters
 from pipeline.mqtt.embedded import EmbeddedBroker
 from pipeline.payloads import tag_counts
+from pipeline.service.clocks import Behind
 from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, status_of
 from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
 from pipeline.service.stopping import Stopped, at_once
+from pipeline.service.unread import Trouble
 from pipeline.storage.data_folder import broker_port_path, store_path
 from pipeline.topics import parse
 
 log = logging.getLogger("spikewatch")
+
+MOST_CLOCKS = 20  # of those that are behind, told on the page
 
 
 def open_console(
@@ -45,9 +50,14 @@ def open_console(
     token = make_token(made) if settings.token is None else read_secret(settings.token, environ)
     lies = str(made) if settings.token is None else "where console.token says"
 
+    def look(engine: Engine) -> tuple[dict[str, float | int | str | bool], list[Trouble], list[Behind]]:
+        behind = service.clocks.behind(engine.fleet.machines, MOST_CLOCKS)
+        return service.counters(receiver), service.volume.troubles(), behind
+
     def status() -> Status:
+        figures, unreadable, behind = service.ask(look, timeout_s=2.0)
         return Status(
-            service.ask(lambda engine: service.counters(receiver), timeout_s=2.0),
+            figures,
             config.mqtt.url or f"mqtt://127.0.0.1:{embedded_port} (embedded, for trying out)",
             receiver.connected,
             receiver.since_ns / 1e9,
@@ -55,6 +65,8 @@ def open_console(
             service.delivery.trouble,
             service.delivery.away_since_ns / 1e9 if service.delivery.away else None,
             lies,
+            [one._asdict() for one in unreadable],
+            [one._asdict() for one in behind],
         )
 
     store = store_path(config) if config.influxdb is None else None

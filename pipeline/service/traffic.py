@@ -11,8 +11,9 @@ Sources are named by their topic as it is configured, so there are no more names
 from collections.abc import Callable, Iterable
 
 from pipeline.config.settings import Source
-from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES
+from pipeline.payloads import MAX_ROUTE_TOPIC, MAX_ROUTES, Decoded
 from pipeline.records import Announcement, Message
+from pipeline.service.unread import Trouble, Unread
 
 Figures = dict[str, float | int | str | bool]
 
@@ -26,27 +27,49 @@ class Amount:
         self.count = self.size = 0
 
 
+class Received(Amount):
+    """The messages of a source, and what was read of them."""
+
+    __slots__ = ("readings", "unread")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readings = 0
+        self.unread = Unread()
+
+
 class Volume:
     """Counts of one life of the service; one thread writes."""
 
     def __init__(self, sources: Iterable[Source], source_of: Callable[[str], Source | None]) -> None:
         """`source_of` tells whose a topic is; what is nobody's is not counted."""
-        self.sources = {source.topic: Amount() for source in sources}
+        self.sources = {source.topic: Received() for source in sources}
         self.said = Amount()
         self._source_of = source_of
-        self._topics: dict[str, tuple[Amount, int]] = {}  # of a topic: where it is counted, and its own bytes
+        self._topics: dict[str, tuple[Received, int]] = {}  # of a topic: where it is counted, and its own bytes
 
-    def came(self, messages: Iterable[Message]) -> None:
-        """Count the messages of a batch."""
+    def came(self, messages: Iterable[Message], decoded: Iterable[Decoded]) -> None:
+        """Count the messages of a batch, with what each was decoded to."""
         known = self._topics
-        for message in messages:
-            amount, size = known.get(message.topic) or self._known(message.topic)
-            amount.count += 1
-            amount.size += size + len(message.payload) + message.skipped
+        for message, found in zip(messages, decoded, strict=True):
+            source, size = known.get(message.topic) or self._known(message.topic)
+            source.count += 1
+            source.size += size + len(message.payload) + message.skipped
+            if found.readings:
+                source.readings += len(found.readings)
+                if source.unread.messages:
+                    source.unread.clear()
+            else:
+                source.unread.add(message, found)
 
-    def _known(self, topic: str) -> tuple[Amount, int]:
+    def troubles(self) -> list[Trouble]:
+        """The sources of which nothing can be read."""
+        found = (source.unread.trouble(topic) for topic, source in self.sources.items())
+        return [one for one in found if one is not None]
+
+    def _known(self, topic: str) -> tuple[Received, int]:
         source = self._source_of(topic)
-        found = Amount() if source is None else self.sources[source.topic], len(topic.encode("utf-8", "replace"))
+        found = Received() if source is None else self.sources[source.topic], len(topic.encode("utf-8", "replace"))
         if len(topic) <= MAX_ROUTE_TOPIC:  # in the bounds of the decoder, for the same reasons
             if len(self._topics) >= MAX_ROUTES:
                 self._topics.clear()
@@ -76,4 +99,5 @@ class Volume:
         for topic, amount in self.sources.items():
             found[f"source_messages_{topic}"] = amount.count
             found[f"source_bytes_{topic}"] = amount.size
+            found[f"source_readings_{topic}"] = amount.readings
         return found

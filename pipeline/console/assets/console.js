@@ -45,7 +45,9 @@ function connected(health) {
   sign("live", broker ? "on" : "off", broker ? "live" : "no new readings");
   sign("broker", broker ? "on" : "off", broker ? "broker" : "broker disconnected");
   sign("database", health.database_away === null ? "on" : "off", health.database_away === null ? "database" : "database away");
-  warn("", broker ? "" : `The broker has been disconnected since ${moment(health.broker_since_s)}: no new readings arrive. The states below are from before that.`);
+  if (!broker) warn("", `The broker has been disconnected since ${moment(health.broker_since_s)}: no new readings arrive. The states below are from before that.`);
+  else if (health.unreadable.length) warn("", `Nothing of ${health.unreadable.map((one) => one.source).join(", ")} can be read, so nothing of it is watched: see page Service.`);
+  else warn("", "");
 }
 
 function unknown(words, warning) {

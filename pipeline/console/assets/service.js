@@ -1,7 +1,7 @@
 // State of the service itself.
 import { read } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
-import { bytes, count, moment, number } from "./format.js";
+import { bytes, count, duration, moment, number } from "./format.js";
 
 // Name of a counter: title, how it is written, and above which it is worth a look.
 const TOLD = {
@@ -28,7 +28,7 @@ const TOLD = {
   journal_bytes: ["journal since the last snapshot", bytes],
   watched: ["machines recorded row by row", count],
 };
-const [MESSAGES, BYTES] = ["source_messages_", "source_bytes_"]; // then the topic of a source
+const [MESSAGES, BYTES, READINGS] = ["source_messages_", "source_bytes_", "source_readings_"]; // then the topic of a source
 const WHY = {
   no_room: "limits.machines, sensors or sensors_per_machine is reached",
   no_room_group: "one group has reached limits.machines_per_group or sensors_per_group",
@@ -61,17 +61,30 @@ function connection(title) {
   return element;
 }
 
+// Why nothing of a source can be read, with its key for the list.
+function unreadable(one) {
+  const causes = Object.entries(one.causes).map(([cause, times]) => `${count(times)} ${cause}`).join(", ");
+  return [`source ${one.source}`, `No reading in the last ${count(one.messages)} messages of ${one.source}, since ${moment(one.since_s)}: ${causes}. For example ${one.topic}: ${one.why}.`];
+}
+
+function behind(one) {
+  return [`clock ${one.machine}`, `Readings of ${one.machine} arrive ${duration(one.behind_s)} after the time they carry: check its clock, or time_zone of the source.`];
+}
+
 export function service(place) {
   const broker = connection("Broker");
   const database = connection("Database");
   const tiles = h("dl", { class: "tiles", id: "figures" });
   const causes = h("ul", { class: "causes" });
   const sources = h("ul", { class: "causes", id: "sources" });
+  const senders = h("ul", { class: "causes", id: "senders" });
+  const wrong = h("section", { class: "card bad", hidden: "" }, h("h2", {}, "Check the senders"), senders);
   const none = h("p", { class: "muted" }, "Nothing rejected.");
   let before = null;
   place.replaceChildren(
     h("h1", {}, "Service"),
     h("div", { class: "grid two" }, broker, database),
+    wrong,
     tiles,
     h("section", { class: "card" }, h("h2", {}, "Received, by source"), sources),
     h("section", { class: "card" }, h("h2", {}, "Rejected, by cause"), none, causes),
@@ -96,14 +109,20 @@ export function service(place) {
     list(tiles, Object.keys(TOLD).filter((name) => name in found.figures).map((name) => [name, found.figures[name], rate(name)]), ([name]) => name, tile);
     before = { figures: found.figures, at: now };
     const topics = Object.keys(found.figures).filter((name) => name.startsWith(MESSAGES)).map((name) => name.slice(MESSAGES.length));
-    list(sources, topics.map((topic) => [topic, found.figures[MESSAGES + topic], found.figures[BYTES + topic]]), ([topic]) => topic, () => {
+    list(sources, topics.map((topic) => [topic, found.figures[MESSAGES + topic], found.figures[BYTES + topic], found.figures[READINGS + topic]]), ([topic]) => topic, () => {
       const words = h("span", {});
       const many = h("b", { class: "number" });
       const one = h("li", {}, many, words);
-      one.update = ([topic, messages, size]) => {
+      one.update = ([topic, messages, size, readings]) => {
         text(many, count(messages));
-        text(words, ` messages, ${bytes(size)}: ${topic}`);
+        text(words, ` messages, ${bytes(size)}, ${count(readings)} readings: ${topic}`);
       };
+      return one;
+    });
+    attribute(wrong, "hidden", found.unreadable.length + found.clocks.length ? null : "");
+    list(senders, [...found.unreadable.map(unreadable), ...found.clocks.map(behind)], ([key]) => key, () => {
+      const one = h("li", {});
+      one.update = ([, words]) => text(one, words);
       return one;
     });
     const refused = Object.entries(found.figures).filter(([name]) => name.startsWith("refused_"));
