@@ -106,6 +106,15 @@ def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
         yield "client_id", "must not be empty: the broker keeps our unacknowledged messages under this name"
     elif mqtt.client_id.startswith("$") or any(character in mqtt.client_id for character in "+#\0"):
         yield "client_id", "our status is published below it, so it must not begin with $ or hold +, # or NUL"
+    host = mqtt.sparkplug_host
+    if host is not None:
+        if not host or any(character in host for character in "/+#"):
+            yield "sparkplug_host", "is one level of a topic: not empty, without /, + and #"
+        elif not any(source.payload == "sparkplug" for source in mqtt.sources):
+            yield (
+                "sparkplug_host",
+                "no source has payload sparkplug: edge nodes would wait for a host that does not listen",
+            )
     yield from _check_duration("session_expiry", mqtt.session_expiry)
     if not 1 <= mqtt.receive_maximum <= 65_535:
         yield "receive_maximum", f"{mqtt.receive_maximum} is not within 1 and 65535"

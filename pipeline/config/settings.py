@@ -148,6 +148,8 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_id: str = "spikewatch"
     session_expiry: str = "7d"
     receive_maximum: int = 2000  # messages the broker may send ahead of our acknowledgements
+    # Name of the Sparkplug primary host that we are: said at spBv1.0/STATE/<name>. Default: we are none.
+    sparkplug_host: str | None = None
     home_assistant: bool = False  # machines appear in Home Assistant by themselves (its MQTT discovery)
     sources: tuple[Source, ...] = (
         Source(topic="plant/{machine}/{sensor}", payload="number"),

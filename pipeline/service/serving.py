@@ -12,9 +12,10 @@ from pathlib import Path
 from pipeline.config.settings import Config, read_secret
 from pipeline.console import Server, Status, make_token
 from pipeline.engine.engine import Engine
-from pipeline.mqtt import Receiver
+from pipeline.mqtt import Broker, Receiver
 from pipeline.mqtt.announcements import command_filters
 from pipeline.mqtt.embedded import EmbeddedBroker
+from pipeline.mqtt.host_state import HostState
 from pipeline.payloads import tag_counts
 from pipeline.service.clocks import Behind
 from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, status_of
@@ -75,6 +76,20 @@ def open_console(
         return None
     log.info('console.ready url=%s token_file="%s"', server.url, lies)
     return server
+
+
+def host_state(config: Config, environ: Mapping[str, str], port: int, receiver: Receiver) -> HostState | None:
+    """Begin to say that the Sparkplug primary host is there, where the configuration says that we are one."""
+    if config.mqtt.sparkplug_host is None:
+        return None
+    broker = broker_now(config, environ, port)
+
+    def beside() -> Broker:
+        return broker()._replace(client_id=f"{config.mqtt.client_id}-host")
+
+    host = HostState(beside, config.mqtt.sparkplug_host, lambda: receiver.connected and receiver.wait_subscribed(0.0))
+    host.start()
+    return host
 
 
 def serve(
@@ -143,6 +158,7 @@ def serve(
         if on_start is not None:
             on_start(service, port)
         receiver.start()
+        host = host_state(config, environ, port, receiver)
         watchdog.status = lambda: (
             f"broker {'connected' if receiver.connected else 'away'}, "
             f"database {'reached' if service.delivery.away is None else 'away'}, "
@@ -152,6 +168,8 @@ def serve(
         try:
             service.run(receiver, stop)
         finally:
+            if host is not None:
+                host.stop()
             receiver.stop()
     except Stopped:  # before it began
         log.info("stopped")
