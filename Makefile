@@ -37,7 +37,7 @@ bench: $(VENV)/.bench ## throughput and memory, as ratios, and starts and stops;
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/start.py
 
-faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what is promised; about 20 minutes
+faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what is promised; about 25 minutes
 	@tests/install_servers.sh
 	$(BIN)/python benchmarks/faults/kills.py --kills 60
 	$(BIN)/python benchmarks/faults/kills.py --kills 30 --bare
@@ -45,6 +45,7 @@ faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what
 	$(BIN)/python benchmarks/faults/soak.py --readings 10000000 --reconnects 4
 	$(BIN)/python benchmarks/faults/soak.py --cycles 1000
 	$(BIN)/python benchmarks/faults/fuzz.py --executions 2000000
+	$(BIN)/python benchmarks/faults/fuzz_files.py --executions 100000
 	$(BIN)/python benchmarks/faults/mutations.py --count 300
 	$(BIN)/python benchmarks/faults/disk_full.py
 	$(BIN)/python benchmarks/faults/outage.py --hours 6

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import broker
 import fuzz
+import fuzz_files
 import kills
 import pytest
 import soak
@@ -38,3 +39,11 @@ def test_mutants_of_valid_and_nasty_messages_give_readings_or_refusals(capsys):
     assert report.failure == ""
     assert len(report.causes) >= 18
     assert report.accepted + report.partly > 200
+
+
+def test_no_file_of_cells_ends_in_anything_but_tables_that_hold_or_one_error():
+    report = fuzz_files.fuzz(executions=1_500, seed=7)
+    assert not report.failure
+    assert report.executions == 1_500
+    assert report.tables > 100
+    assert sum(report.errors.values()) > 100

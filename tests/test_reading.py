@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz_files import choices
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.cli.files import OPTIONS, choices_of
+from pipeline.cli.files import OPTIONS
 from pipeline.config.settings import Source, Times, unix_ns
 from pipeline.payloads import Decoder
 from pipeline.recordings.labels import LabelsError, read_labels
@@ -25,13 +26,6 @@ from pipeline.records import Message
 
 CASES = Path(__file__).parent / "files"
 SHOWN = 8  # rows that an expectation lists
-
-
-def choices(options):
-    """Options as the command line takes them."""
-    said = {"time": None, "exclude": "", "decimal": None, **dict.fromkeys(Choices._fields[2:-1])}
-    said |= {"strict": False} | options
-    return choices_of(time_column=said.pop("time"), **said)
 
 
 def told(folder):
@@ -176,6 +170,21 @@ def test_rows_of_one_value_in_any_order_give_the_same_table_as_rows_of_one_time(
     order = [found.sensors.index(name) for name in NAMES]
     assert found.time_ns.tolist() == [int(times[number].timestamp()) * 10**9 for number in filled]
     assert np.array_equal(found.values[:, order], expected, equal_nan=True)
+
+
+def test_what_is_said_of_a_file_holds_nothing_that_moves_the_cursor_of_a_terminal():
+    with pytest.raises(TableError) as found:
+        read("t\x1b[2J,a\n1,2\n".encode("utf-16-le"))
+    assert "\\x1b[2J" in str(found.value)
+    (table,) = read(b"time,a,b\x1b[2J\n2025-03-01 00:00:00,1,x\n2025-03-01 00:01:00,2,y\n")
+    assert "not numeric, so no sensors: b\\x1b[2J" in table.understood
+
+
+def test_a_value_without_the_name_of_its_sensor_is_an_error_with_its_row():
+    file = b"#datatype,string,dateTime:RFC3339,double,string\n,table,_time,_value,_field\n"
+    file += b",0,2025-03-01T00:00:00Z,1.5,temp\n,0,2025-03-01T00:01:00Z,2.5,\n"
+    with pytest.raises(TableError, match="row 2: nothing in _field"):
+        read(file)
 
 
 RUN = CliRunner()

@@ -13,7 +13,21 @@ CELL = 40  # characters of a cell that a message shows
 
 
 class TableError(Exception):
-    """A file cannot be read as a table; the text names the file and what is wrong."""
+    """A file cannot be read as a table; the text, one printable line, names the file and what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
+
+
+def printable(text: str) -> str:
+    r"""A text in which what would move a terminal's cursor, or show nothing, is escaped.
+
+    >>> print(printable("no column 'a\x1b[2J'"))
+    no column 'a\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 class Choices(NamedTuple):
@@ -62,7 +76,7 @@ class Found:
 
     def sentence(self) -> str:
         """Everything, on one line."""
-        return "; ".join(self.facts)
+        return printable("; ".join(self.facts))
 
     def refuse_guesses(self) -> None:
         """Raises TableError that lists all guesses, each with the option that settles it."""

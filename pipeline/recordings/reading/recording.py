@@ -225,10 +225,11 @@ def _split(machines: "pd.Series", name: str, whole: Recording, choices: Choices,
 
 def _codes(column: "pd.Series", name: str) -> tuple[Ints, list[str]]:
     """Which of the names that a column holds is in which row; raises TableError where it is empty in a row."""
-    missing = np.flatnonzero(column.isna().to_numpy())
+    names = column.astype("str").str.strip()
+    missing = np.flatnonzero(column.isna().to_numpy() | (names == "").to_numpy(dtype=np.bool_, na_value=True))
     if len(missing):
         raise TableError(f"row {missing[0] + 1}: nothing in {name}")
-    codes, kinds = column.astype("str").str.strip().factorize()
+    codes, kinds = names.factorize()
     if len(kinds) > MOST_MACHINES:
         raise TableError(f"{len(kinds):,} different names in {name}, at most {MOST_MACHINES:,} are possible")
     return np.asarray(codes, np.int64), [str(kind) for kind in kinds]
