@@ -42,8 +42,8 @@ def test_mutants_of_valid_and_nasty_messages_give_readings_or_refusals(capsys):
 
 
 def test_no_file_of_cells_ends_in_anything_but_tables_that_hold_or_one_error():
-    report = fuzz_files.fuzz(executions=1_500, seed=7)
+    report = fuzz_files.fuzz(executions=600, seed=7)
     assert not report.failure
-    assert report.executions == 1_500
-    assert report.tables > 100
-    assert sum(report.errors.values()) > 100
+    assert report.executions == 600
+    assert report.tables > 50
+    assert sum(report.errors.values()) > 50

@@ -187,6 +187,13 @@ def test_a_value_without_the_name_of_its_sensor_is_an_error_with_its_row():
         read(file)
 
 
+def test_an_integer_beyond_what_a_float_can_hold_is_a_word_and_ends_nothing():
+    rows = "".join(f"2025-03-01 00:0{row}:00,{row}\n" for row in range(5))
+    (table,) = read(f"time,a\n{rows}2025-03-01 00:05:00,{'2' * 400}\n".encode())
+    assert np.isnan(table.values[5]).all()
+    assert "words instead of numbers, taken as missing: 1 in a" in table.understood
+
+
 RUN = CliRunner()
 GERMAN = "Zeit;Temperatur\n" + "".join(f"01.03.2025 00:{row:02d}:00;4{row % 7},5{row % 3}\n" for row in range(60))
 

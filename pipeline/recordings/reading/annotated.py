@@ -7,8 +7,11 @@ an empty line or a new annotation, and may have other columns.
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pipeline.recordings.reading.cells import plain_numbers
 from pipeline.recordings.reading.choices import Choices, Found, TableError, counted
 from pipeline.recordings.reading.delimited import Columns
 from pipeline.recordings.reading.encoding import known
@@ -16,7 +19,7 @@ from pipeline.recordings.reading.roles import MACHINE_NAMES, plain
 from pipeline.recordings.reading.source import Opener
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 MARKS = ("#datatype", "#group", "#default")
 NUMBERS = ("long", "double", "unsignedLong", "boolean")
@@ -105,11 +108,14 @@ def _columns(
         column.extend([""] * (count - len(column)))
     kept = {name: column for name, column in cells.items() if name not in LEFT_OUT}
     tags = [name for name in kept if not name.startswith("_") and kinds[name] == "string"]
-    data: dict[str, pd.Series] = {}
+    data: dict[str, pd.Series[Any]] = {}
     for name, column in kept.items():
         series = pd.Series(column, dtype="str").replace("", None)
         if kinds[name] in NUMBERS and kinds[name] != "boolean":
-            series = pd.to_numeric(series, errors="coerce") if _all_numbers(series) else series
+            numbers = plain_numbers(series)
+            if (~np.isnan(numbers) | series.isna()).all():
+                data[name] = pd.Series(numbers)
+                continue
         data[name] = series
     frame = pd.DataFrame(data, index=range(count))
     if TIME in frame.columns and choices.time is None:
@@ -132,9 +138,3 @@ def _columns(
         if others:
             found.fact(f"sensors named by {' and '.join(parts)}")
     return Columns(frame, ".", True), choices
-
-
-def _all_numbers(series: "pd.Series") -> bool:
-    import pandas as pd
-
-    return bool((pd.to_numeric(series, errors="coerce").notna() | series.isna()).all())

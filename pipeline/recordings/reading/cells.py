@@ -5,6 +5,14 @@ Shapes only; which of two shapes is meant is decided for a whole column, in `num
 
 import re
 from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.records import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Digits are grouped by a blank of any width, an apostrophe, or the mark that is not the decimal one.
 _BLANKS = "\u0020\u00a0\u202f\u2009'\u2019"
@@ -90,3 +98,16 @@ def without_unit(cell: str) -> tuple[str, str] | None:
     if found is None or mark_of(found[1].strip()) is Mark.NONE:
         return None
     return found[1].strip(), found[2].strip()
+
+
+def plain_numbers(column: "pd.Series") -> Floats:
+    """The cells of a column that are numbers as Python writes them; NaN for all others, and for what is empty."""
+    import pandas as pd
+
+    try:
+        read = pd.to_numeric(column, errors="coerce")
+    except OverflowError:  # of an integer beyond what a float can hold: pandas does not take that for an error
+        text = column.astype("str")
+        read = pd.to_numeric(text.where(text.str.len() <= LONGEST), errors="coerce")
+    found: Floats = read.to_numpy(np.float64, na_value=np.nan)
+    return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.config.settings import unix_ns
 from pipeline.recordings.reading import dates
+from pipeline.recordings.reading.cells import plain_numbers
 from pipeline.recordings.reading.choices import Choices, Found, TableError, counted, shown
 from pipeline.recordings.reading.local_time import unix_of_local
 from pipeline.recordings.reading.numbers import decimal_of, mostly_numbers, numbers_of, words_of
@@ -339,8 +340,8 @@ def single_moments(cells: Sequence[str], choices: Choices) -> list[int | None]:
             some = [stripped[row] for row in written.tolist()]
             dates.dates_ns(some, dates.parts(some), None, found)
             choices = choices._replace(dayfirst=found.dayfirst)
-    number = pd.to_numeric(pd.Series(stripped, dtype="str"), errors="coerce")
-    if len(stripped) > 1 and choices.time_zone is None and number.isna().all():
+    number = plain_numbers(pd.Series(stripped, dtype="str"))
+    if len(stripped) > 1 and choices.time_zone is None and np.isnan(number).all():
         with suppress(TableError):  # text in all of them: read at once
             read_all = moments(pd.Series(stripped, dtype="str"), "cell", choices, Found())
             return list((read_all.time_ns[::-1] if read_all.turned else read_all.time_ns).tolist())

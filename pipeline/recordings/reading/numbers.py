@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pipeline.recordings.reading.cells import Mark, mark_of, value_of, without_unit
+from pipeline.recordings.reading.cells import Mark, mark_of, plain_numbers, value_of, without_unit
 from pipeline.recordings.reading.choices import TableError, shown
 from pipeline.records import Bools, Floats, Ints
 
@@ -48,12 +48,11 @@ def words_of(name: str, column: "pd.Series", point: bool = False) -> Words:
 
     `point`: numbers with a decimal point are meant as such, and need no second look.
     """
-    import pandas as pd
 
     filled = int(column.notna().sum())
     plain = np.full(len(column), np.nan)
     if point:
-        plain = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        plain = plain_numbers(column)
         rest = _kinds(column.where(np.isnan(plain)))
         if not {mark_of(kind) for kind in rest[0]} - {Mark.NONE, Mark.EITHER}:
             marks = [mark_of(kind) for kind in rest[0]]
