@@ -14,6 +14,7 @@ from pipeline.console.recent import Table
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident
+from pipeline.engine.level import level_of, levels_of
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.engine.standing import Changes, Summary, Trust
 from pipeline.identity import identity
@@ -89,6 +90,7 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "state": MachineState(states[slot]).word,
             "severity": Severity(severity[slot]).name.lower(),
             "score": float(now["newest"][slot]),
+            "level": level_of(float(now["newest"][slot])),
             "learned": float(now["learned"][slot]),
             "sensors": int(now["lines"][slot]),
             "newest_s": int(now["closed_ns"][slot]) / 1e9,
@@ -111,6 +113,7 @@ def told(incident: Incident | None) -> dict[str, Any] | None:
         "newest_s": incident.newest_ns / 1e9,
         "severity": Severity(incident.severity).name.lower(),
         "peak": incident.peak,
+        "peak_level": level_of(incident.peak),
         "peak_s": incident.peak_ns / 1e9,
         "sensors": [part._asdict() for part in incident.sensors],
         "why": incident.why,
@@ -164,6 +167,7 @@ def page(one: Details) -> dict[str, Any]:
         "state": summary.state.word,
         "severity": severity.name.lower(),
         "score": summary.score,
+        "level": level_of(summary.score),
         "learned": summary.learned,
         "frozen": summary.frozen,
         "readings": summary.readings,
@@ -243,6 +247,7 @@ def chart(
     return {
         "time_s": np.round(table.time_ns / 1e9, 6).tolist(),
         "score": np.round(table.rows["score"].astype(float), SCORE_DIGITS).tolist(),
+        "level": levels_of(table.rows["score"].astype(float)).tolist(),
         "severity": severity.tolist(),
         "cause": [names.get(one, "") for one in table.rows["cause"].astype(np.int64).tolist()],
         "spikes": table.rows["spikes"].tolist(),
@@ -258,6 +263,7 @@ def past(point: Point) -> dict[str, Any]:
     number, name = tags.pop("id", ""), tags.pop("machine", "")
     machine = Machine(name, tuple(sorted(tags.items())))
     fields_of = dict(point.fields)
+    peak = fields_of.get("peak")
     return {
         "machine": name,
         "id": identity(machine),
@@ -268,6 +274,7 @@ def past(point: Point) -> dict[str, Any]:
         "ended_s": float(fields_of["ended"]) / 1e9 if fields_of.get("ended") else None,
         "severity": Severity(int(fields_of.get("severity", 0))).name.lower(),
         **{key: fields_of.get(key, "") for key in ("phase", "peak", "cause", "sensors", "why", "class", "reason")},
+        "peak_level": level_of(peak) if isinstance(peak, float) else "",  # earlier points say none
         "confidence": fields_of.get("confidence", 0.0),
         "acknowledged": fields_of.get("acknowledged", False),
         "unconfirmed": fields_of.get("unconfirmed", False),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine import explanation
 from pipeline.engine.commands import CLASS_LENGTH
+from pipeline.engine.level import level_of
 from pipeline.engine.scoring import Severity
 from pipeline.records import Bools, Floats, Ints
 
@@ -373,6 +374,7 @@ def fields(news: News) -> dict[str, float | int | str | bool]:
         "phase": news.phase,
         "severity": int(one.severity),
         "peak": one.peak,
+        "peak_level": level_of(one.peak),
         "cause": one.sensors[0].sensor if one.sensors else "",
         "sensors": sentence(one.sensors),
         "why": one.why,

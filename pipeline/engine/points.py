@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.engine import ageing, incidents
 from pipeline.engine.fleet import Fleet, Tags
 from pipeline.engine.incidents import News
+from pipeline.engine.level import levels_of
 from pipeline.engine.reasons import Reasons
 from pipeline.engine.scores import Scores
 from pipeline.engine.scoring import MachineState
@@ -64,11 +65,13 @@ class Points:
             scores.masked,
             scores.changed,
         )
-        for slot, time_ns, score, severity, cause, learned, state, spikes, masked, changed in zip(
-            *(column[chosen].tolist() for column in columns), strict=True
+        levels = levels_of(scores.score[chosen]).tolist()
+        for high, slot, time_ns, score, severity, cause, learned, state, spikes, masked, changed in zip(
+            levels, *(column[chosen].tolist() for column in columns), strict=True
         ):
             fields: dict[str, Any] = {
                 "score": score,
+                "level": high,
                 "severity": severity,
                 "state": STATES[state],
                 "learned": learned,
@@ -94,7 +97,9 @@ class Points:
             Point("sensor", tags[line], {"quality": Quality.MISSING.word}, time_ns)
             for line, time_ns in scores.lost.tolist()
         ]
-        for time_ns, quality, masked, changed, line, value, expected, low, high, score, share in zip(
+        levels = levels_of(told.score).tolist()
+        for own_level, time_ns, quality, masked, changed, line, value, expected, low, high, score, share in zip(
+            levels,
             scores.time_ns[rows][told.row].tolist(),
             *(own[name].tolist() for name in ("quality", "masked", "changed")),
             *(column.tolist() for column in told[1:]),
@@ -103,6 +108,7 @@ class Points:
             fields: dict[str, Any] = {
                 "value": value,
                 "score": score,
+                "level": own_level,
                 "quality": QUALITIES[quality],
                 "masked": masked,
                 "changed": changed,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.engine.incidents import Incident
+from pipeline.engine.level import level_of
 from pipeline.mqtt.home_assistant import discovery
 from pipeline.records import Announcement, Machine, Point
 from pipeline.topics import Template
@@ -59,6 +60,7 @@ def incident_fields(incident: Incident | None) -> dict[str, Any] | None:
         "severity": incident.severity.name.lower(),
         "started_ns": incident.started_ns,
         "peak": incident.peak,
+        "peak_level": level_of(incident.peak),
         "why": incident.why,
         "sensors": [part._asdict() for part in incident.sensors],
         "acknowledged": incident.acknowledged,

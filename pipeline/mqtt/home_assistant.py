@@ -59,9 +59,9 @@ def discovery(client_id: str, machine: Machine, state_topic: str) -> list[tuple[
             ),
             "icon": "mdi:state-machine",
         },
-        "score": {
-            "name": "Anomaly score",
-            "value_template": "{{ value_json.score | default(none) }}",  # a silent machine has none
+        "level": {
+            "name": "Anomaly level",
+            "value_template": "{{ value_json.level | default(none) }}",  # a silent machine has none
             "state_class": "measurement",
             "icon": "mdi:chart-bell-curve",
         },

@@ -11,6 +11,7 @@ One NaN is as another, and 0 as -0; all else is compared by its bits, which are 
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from pipeline.sinks.lines import line
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "sample_data"
 ROWS = ("slot", "score", "severity", "state", "cause", "gate", "spikes", "masked", "changed")
+LEVELS = ("level", "peak_level")  # follow from scores, by a logarithm that need not be the same on every machine
 DIGEST_BYTES = 8
 Vector = dict[str, NDArray[np.generic]]
 
@@ -49,7 +51,11 @@ def digest(parts: list[bytes]) -> NDArray[np.uint8]:
 
 def of_points(points: list[Point]) -> bytes:
     """Points as they are sent, but for words: how something is said may change."""
-    told = [one._replace(fields={k: v for k, v in one.fields.items() if not isinstance(v, str)}) for one in points]
+
+    def kept(point: Point) -> dict[str, Any]:
+        return {name: told for name, told in point.fields.items() if not isinstance(told, str) and name not in LEVELS}
+
+    told = [one._replace(fields=kept(one)) for one in points]
     return "\n".join(str(line(point)) for point in told).encode()
 
 
