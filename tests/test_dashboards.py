@@ -10,7 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.alerting import Rule
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from servers import InfluxDB, Mosquitto, until
 
@@ -28,11 +30,12 @@ GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"
 NAMES = ("ageing", "fleet", "incidents", "machine", "service")
 ROWS = 4500
 ROW_S = 600.0  # a month in all, so that there is ageing to tell of
+NAMED = ("time", "machine", "site", "sensor", "host")
 OPTIONAL = {"why", "site", "class", "argument", "by", "acknowledged"}  # columns that may hold nothing
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dashboards", GRAFANA / "dashboards.py")
+def generator(name: str = "dashboards") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, GRAFANA / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -85,6 +88,9 @@ def test_panels_lie_beside_one_another_have_a_source_and_a_description_of_their_
         taken |= cells
         assert panel["datasource"] == {"type": "influxdb", "uid": "spikewatch"}
         assert panel["targets"]
+        if panel["type"] not in ("table", "state-timeline"):
+            assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert '"score"' not in json.dumps(panel["targets"]), "scores are shown as levels"
 
 
 def test_links_lead_to_dashboards_that_are_there():
@@ -98,7 +104,7 @@ def test_links_lead_to_dashboards_that_are_there():
 
 def queries(dashboard: dict) -> list[str]:
     """Of variables, annotations and panels."""
-    found = [one["query"] for one in dashboard["templating"]["list"]]
+    found = [one["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"]
     found += [one["target"]["query"] for one in dashboard["annotations"].get("list", [])]
     return found + [target["query"] for panel in panels(dashboard) for target in panel["targets"]]
 
@@ -184,6 +190,57 @@ def test_every_query_is_answered_by_influxdb(plant: tuple[int, int], influxdb: I
             assert rows, asked
             empty = {column for column in rows[0] if not any(row[column] not in (None, "") for row in rows)}
             assert empty <= OPTIONAL, f"nothing in {empty}: {asked}"
+
+
+def rules() -> dict[str, dict]:
+    told = yaml.safe_load((GRAFANA / "provisioning" / "alerting" / "rules.yaml").read_text())
+    return {rule["uid"]: rule for rule in told["groups"][0]["rules"]}
+
+
+def test_the_committed_alert_rules_are_what_their_generator_makes_and_what_grafana_s_model_knows():
+    assert (GRAFANA / "provisioning" / "alerting" / "rules.yaml").read_text() == generator("alerts").text()
+    for rule in rules().values():
+        told = {"folderUID": "spikewatch", "ruleGroup": "spikewatch", "orgID": 1, **rule}
+        again = json.loads(JSONEncoder().encode(Rule.from_json(told)))
+        assert again == told
+        assert [part["refId"] for part in rule["data"]] == ["A", "B", "C"]
+        assert rule["labels"]["severity"] in ("warning", "critical")
+
+
+def test_every_alert_goes_to_a_contact_point_that_is_there():
+    folder = GRAFANA / "provisioning" / "alerting"
+    points = {one["name"] for one in yaml.safe_load((folder / "contact-points.yaml").read_text())["contactPoints"]}
+    (policy,) = yaml.safe_load((folder / "policies.yaml").read_text())["policies"]
+    assert {policy["receiver"], *(route["receiver"] for route in policy["routes"])} == points
+    assert "ALERT_EMAIL" in (GRAFANA.parent / "compose.yaml").read_text()
+
+
+@pytest.mark.servers
+def test_alert_rules_fire_for_a_machine_with_a_fault_and_for_no_other(plant: tuple[int, int], influxdb: InfluxDB):
+    def firing(uid: str, since_ns: int) -> set[str | None]:
+        """Machines of the series above the threshold, as reduced; the last columns of a row are its tags."""
+        rule = rules()[uid]
+        query = rule["data"][0]["model"]["query"].replace("$$", "$")
+        above = rule["data"][2]["model"]["conditions"][0]["evaluator"]["params"][0]
+        rows = influxdb.query(filled_in(query, "1m", since_ns, plant[1]), "machines")
+        figures = [(row.get("machine"), [value for key, value in row.items() if key not in NAMED]) for row in rows]
+        return {machine for machine, (value,) in figures if value is not None and float(value) > above}
+
+    assert firing("spikewatch-critical", plant[0]) == {"press-01"}
+    assert firing("spikewatch-warning", plant[0]) >= {"press-01"}
+    assert firing("spikewatch-silent", plant[0]) == set()
+    assert firing("spikewatch-limit", plant[0]) == set(), "30 days are left"
+    assert firing("spikewatch-stopped", plant[0]) == set(), "it wrote its counters"
+    assert firing("spikewatch-dropped", plant[0]) == set()
+    influx = InfluxV1(influxdb.url, "machines")
+    tags, now_ns = (("machine", "press-03"),), plant[1] - 1
+    influx.write([Point("machine", tags, {"state": "silent"}, now_ns)])
+    influx.write([Point("ageing", (*tags, ("sensor", "oil")), {"days_earliest": 3.0}, now_ns)])
+    influx.write([Point("service", (("host", "h"),), {"dropped": 9, "buried": 0}, now_ns)])
+    influx.write([Point("service", (("host", "h"),), {"dropped": 0, "buried": 0}, now_ns - 1)])
+    assert firing("spikewatch-silent", plant[0]) == {"press-03"}
+    assert firing("spikewatch-limit", plant[0]) == {"press-03"}
+    assert firing("spikewatch-dropped", plant[0]) == {None}
 
 
 @pytest.mark.servers

@@ -2,7 +2,9 @@
 
 Written with Grafana's own foundation SDK, so that what it does not know cannot be said. All queries are InfluxQL, the
 one language that InfluxDB 1, 2 and 3 speak. Where there is no `site` in the topics, its variable has one choice, All,
-which also matches what has no site. tests/test_dashboards.py runs every query against a real InfluxDB.
+which also matches what has no site. Scores are shown as anomaly levels (0 to 10; 5 is a warning, 8 critical), for on
+an axis from 0 to 1 all that matters lies on its upper edge. tests/test_dashboards.py runs every query against a real
+InfluxDB.
 """
 
 import json
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import common, statetimeline, statushistory, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import stat as stats
 from grafana_foundation_sdk.cog.builder import Builder
@@ -33,6 +35,8 @@ STATES = {
     "silent": "text",
 }
 WIDE, HALF = 24, 12
+CONSOLE = "http://localhost:8380"
+MACHINE_ID = "${__data.fields.machine:percentencode};site=${__data.fields.site:percentencode}"
 
 
 class Query(Dataquery, Builder[Dataquery]):
@@ -142,7 +146,8 @@ def steps(*pairs: tuple[float | None, str]) -> build.ThresholdsConfig:
     )
 
 
-ALARMS = ((None, "green"), (0.99, "orange"), (0.999, "red"))
+ALARMS = ((None, "green"), (5.0, "orange"), (8.0, "red"))
+LEVEL = "Anomaly level: up to 1 is usual, 5 a warning, 8 critical, on every machine."
 
 
 def link(title: str, url: str) -> build.DashboardLink:
@@ -152,7 +157,25 @@ def link(title: str, url: str) -> build.DashboardLink:
 def to_machine() -> models.DynamicConfigValue:
     """A cell that leads to the dashboard of the machine it names."""
     url = "/d/spikewatch-machine?var-machine=${__value.text}&${__url_time_range}"
-    return models.DynamicConfigValue("links", [{"title": "show this machine", "url": url}])
+    on_console = f"${{console}}/#/machines/{MACHINE_ID}"
+    return models.DynamicConfigValue(
+        "links",
+        [
+            {"title": "show this machine", "url": url},
+            {"title": "open it in the console", "url": on_console, "targetBlank": True},
+        ],
+    )
+
+
+def to_incident() -> models.DynamicConfigValue:
+    """A cell that leads to the console's page of its incident."""
+    url = f"${{console}}/#/incidents/{MACHINE_ID}/${{__data.fields.id:percentencode}}"
+    return models.DynamicConfigValue("links", [{"title": "open it in the console", "url": url, "targetBlank": True}])
+
+
+def console() -> build.TextBoxVariable:
+    """Where links to the console lead."""
+    return build.TextBoxVariable("console").label("Console").default_value(CONSOLE)
 
 
 def colored(mappings: list[Any]) -> list[models.DynamicConfigValue]:
@@ -160,6 +183,22 @@ def colored(mappings: list[Any]) -> list[models.DynamicConfigValue]:
         models.DynamicConfigValue("mappings", mappings),
         models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
     ]
+
+
+def leveled() -> list[models.DynamicConfigValue]:
+    """A column of anomaly levels, in the colours of their severity."""
+    return [
+        models.DynamicConfigValue("decimals", 1),
+        models.DynamicConfigValue("thresholds", steps(*ALARMS).build()),
+        models.DynamicConfigValue("color", {"mode": "thresholds"}),
+        models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+    ]
+
+
+def level_axis(panel: timeseries.Panel) -> timeseries.Panel:
+    """A chart of anomaly levels, with the lines of both severities."""
+    style = common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.LINE)
+    return panel.min(0).max(10).thresholds(steps(*ALARMS)).thresholds_style(style)
 
 
 def rows(
@@ -192,15 +231,16 @@ def rows(
         .override_by_name("machine", [to_machine()])
         .override_by_name("severity", colored(severities()))
         .override_by_name("state", colored(states()))
-        .override_by_name("score", [models.DynamicConfigValue("decimals", 4)])
-        .override_by_name("peak", [models.DynamicConfigValue("decimals", 4)])
+        .override_by_name("level", leveled())
+        .override_by_name("peak", leveled())
+        .override_by_name("id", [to_incident()])
         .span(WIDE)
         .height(height)
     )
 
 
 def lines(
-    title: str, description: str, *targets: Query, unit: str = "", span: int = WIDE, height: int = 8
+    title: str, description: str, *targets: Query, unit: str = "none", span: int = WIDE, height: int = 8
 ) -> timeseries.Panel:
     """A chart over time."""
     panel = (
@@ -221,7 +261,7 @@ def lines(
     )
     for target in targets:
         panel.with_target(target)
-    return panel.unit(unit) if unit else panel
+    return panel.unit(unit)
 
 
 def timeline(title: str, description: str, influxql: str, alias: str, mappings: list[Any], height: int = 7) -> Any:
@@ -240,8 +280,36 @@ def timeline(title: str, description: str, influxql: str, alias: str, mappings: 
     )
 
 
+def heat_map(title: str, description: str, influxql: str, alias: str) -> Any:
+    """A row per machine, in the colour of its level in each interval."""
+    return (
+        statushistory.Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .with_target(Query(influxql, alias=alias))
+        .thresholds(steps((None, "green"), (1.0, "#C8F2C2"), (3.0, "yellow"), (5.0, "orange"), (8.0, "red")))
+        .color_scheme(build.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
+        .show_value(common_models.VisibilityMode.NEVER)
+        .min(0)
+        .max(10)
+        .decimals(1)
+        .unit("none")
+        .max_data_points(120)
+        .row_height(0.9)
+        .span(WIDE)
+        .height(12)
+    )
+
+
 def figure(
-    title: str, description: str, influxql: str, mappings: Sequence[Any] = (), unit: str = "", span: int = 4
+    title: str,
+    description: str,
+    influxql: str,
+    mappings: Sequence[Any] = (),
+    unit: str = "none",
+    span: int = 4,
+    decimals: int = 0,
 ) -> Any:
     """One value, large."""
     panel = (
@@ -252,12 +320,14 @@ def figure(
         .with_target(Query(influxql))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("/.*/"))
         .graph_mode(common_models.BigValueGraphMode.NONE)
+        .unit(unit)
+        .decimals(decimals)
         .span(span)
         .height(4)
     )
     if mappings:
         panel.mappings(list(mappings)).color_mode(common_models.BigValueColorMode.BACKGROUND)
-    return panel.unit(unit) if unit else panel
+    return panel
 
 
 def dashboard(
@@ -311,7 +381,7 @@ INCIDENT_ORDER = (
     "confidence",
     "peak",
 )
-INCIDENTS = last(f'last("peak") AS "peak", {INCIDENT}', "incident", HERE, '"machine", "site", "id"')
+INCIDENTS = last(f'last("peak_level") AS "peak", {INCIDENT}', "incident", HERE, '"machine", "site", "id"')
 
 
 def incident_table(title: str, description: str, only_open: bool, height: int = 8) -> table.Panel:
@@ -332,21 +402,21 @@ def incident_table(title: str, description: str, only_open: bool, height: int = 
 
 def fleet() -> build.Dashboard:
     standing = last(
-        'last("score") AS "score", "severity", "state", "cause", "why"', "machine", HERE, '"machine", "site"'
+        'last("level") AS "level", "severity", "state", "cause", "why"', "machine", HERE, '"machine", "site"'
     )
     every = 'GROUP BY time($__interval), "machine", "site"'
     return dashboard(
         "fleet",
         "Spikewatch: fleet",
         "Which machine needs attention, since when, and which sensor is to blame.",
-        [site(), machine()],
+        [site(), machine(), console()],
         [
             rows(
                 "Machines, latest values",
-                "The last point of each in the time range, highest score first. A name links to its dashboard.",
+                "The last point of each in the time range, highest level first. A name leads to its dashboard.",
                 standing,
-                ("machine", "site", "severity", "score", "state", "cause", "why", "Time"),
-                "score",
+                ("machine", "site", "severity", "level", "state", "cause", "why", "Time"),
+                "level",
                 10,
             ),
             incident_table("Open incidents", "At most one per machine.", only_open=True),
@@ -357,18 +427,22 @@ def fleet() -> build.Dashboard:
                 "$tag_machine $tag_site",
                 severities(),
             ),
-            lines(
-                "Score",
-                "Warning at 0.99, critical at 0.999, on every machine.",
-                Query(
-                    f'SELECT max("score") FROM "machine" WHERE {HERE} {every} fill(none)',
-                    alias="$tag_machine $tag_site",
-                ),
-            )
-            .min(0)
-            .max(1)
-            .thresholds(steps(*ALARMS))
-            .thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.LINE)),
+            heat_map(
+                "Anomaly level of every machine",
+                f"The highest of each interval. {LEVEL}",
+                f'SELECT max("level") FROM "machine" WHERE {HERE} {every} fill(none)',
+                "$tag_machine $tag_site",
+            ),
+            level_axis(
+                lines(
+                    "Anomaly level",
+                    LEVEL,
+                    Query(
+                        f'SELECT max("level") FROM "machine" WHERE {HERE} {every} fill(none)',
+                        alias="$tag_machine $tag_site",
+                    ),
+                )
+            ),
         ],
     )
 
@@ -411,8 +485,8 @@ def one_machine() -> build.Dashboard:
     return dashboard(
         "machine",
         "Spikewatch: machine",
-        "One machine: its score, its incidents, and its sensors in their expected bands.",
-        [site(), machine(many=False), sensor("sensor")],
+        "One machine: its anomaly level, its incidents, and its sensors in their expected bands.",
+        [site(), machine(many=False), sensor("sensor"), console()],
         [
             figure(
                 "State",
@@ -422,11 +496,13 @@ def one_machine() -> build.Dashboard:
             ),
             figure(
                 "Severity",
-                "Severity of the newest score.",
+                "Severity of the newest row.",
                 f'SELECT last("severity") FROM "machine" WHERE {HERE}',
                 severities(),
             ),
-            figure("Score", "Newest score.", f'SELECT last("score") FROM "machine" WHERE {HERE}'),
+            figure("Anomaly level", LEVEL, f'SELECT last("level") FROM "machine" WHERE {HERE}', decimals=1)
+            .thresholds(steps(*ALARMS))
+            .color_mode(common_models.BigValueColorMode.BACKGROUND),
             figure(
                 "Cause",
                 "The sensor with the largest share in the newest score.",
@@ -439,18 +515,16 @@ def one_machine() -> build.Dashboard:
                 unit="percentunit",
             ),
             figure("Spikes", "In the newest row.", f'SELECT last("spikes") FROM "machine" WHERE {HERE}'),
-            lines(
-                "Score",
-                "Warning at 0.99, critical at 0.999.",
-                Query(
-                    f'SELECT max("score") FROM "machine" WHERE {HERE} GROUP BY time($__interval) fill(none)',
-                    alias="score",
-                ),
-            )
-            .min(0)
-            .max(1)
-            .thresholds(steps(*ALARMS))
-            .thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.LINE)),
+            level_axis(
+                lines(
+                    "Anomaly level",
+                    LEVEL,
+                    Query(
+                        f'SELECT max("level") FROM "machine" WHERE {HERE} GROUP BY time($__interval) fill(none)',
+                        alias="level",
+                    ),
+                )
+            ),
             incident_table("Incidents", "Latest update of each.", only_open=False),
             sensors,
             lines(
@@ -460,11 +534,13 @@ def one_machine() -> build.Dashboard:
                 unit="percentunit",
                 span=HALF,
             ),
-            lines(
-                "Score of each sensor",
-                "Each sensor's own score; the machine's is in the chart above.",
-                Query(f'SELECT max("score") FROM "sensor" WHERE {of_sensor} {by_sensor}', alias="$tag_sensor"),
-                span=HALF,
+            level_axis(
+                lines(
+                    "Anomaly level of each sensor",
+                    "Each sensor's own; the machine's is in the chart above.",
+                    Query(f'SELECT max("level") FROM "sensor" WHERE {of_sensor} {by_sensor}', alias="$tag_sensor"),
+                    span=HALF,
+                )
             ),
             rows(
                 "Sensor quality",
@@ -484,11 +560,12 @@ def ageing() -> build.Dashboard:
     name = "$tag_machine $tag_site $tag_sensor"
     fields = ("moved", "per_day", "per_day_unit", "offset", "gain", "days_to_limit", "days_earliest", "days_latest")
 
-    def chart(title: str, description: str, field: str) -> timeseries.Panel:
+    def chart(title: str, description: str, field: str, unit: str = "none") -> timeseries.Panel:
         return lines(
             title,
             description,
             Query(f'SELECT mean("{field}") FROM "ageing" WHERE {of_sensor} {by}', alias=name),
+            unit=unit,
             span=HALF,
         )
 
@@ -496,7 +573,7 @@ def ageing() -> build.Dashboard:
         "ageing",
         "Spikewatch: ageing",
         "How far sensors have moved since commissioning or the last repair, and when a limit is reached.",
-        [site(), machine(), sensor("ageing")],
+        [site(), machine(), sensor("ageing"), console()],
         [
             rows(
                 "Sensors, latest values",
@@ -513,10 +590,12 @@ def ageing() -> build.Dashboard:
                 "shift",
                 10,
             ),
-            chart("Shift", "In sigmas, since commissioning or the last repair.", "shift"),
+            chart("Shift", "In sigmas, since commissioning or the last repair.", "shift", "suffix: σ"),
             chart("Moved", "The same in the sensor's unit.", "moved"),
-            chart("Trend", "In sigmas per day.", "per_day"),
-            chart("Days to the limit", "Of sensors with a configured limit.", "days_to_limit"),
+            chart("Trend", "In sigmas per day.", "per_day", "suffix: σ/d"),
+            chart("Days to the limit", "Of sensors with a configured limit.", "days_to_limit", "d")
+            .thresholds(steps((None, "red"), (7.0, "orange"), (30.0, "green")))
+            .thresholds_style(common.GraphThresholdsStyleConfig().mode(common_models.GraphTresholdsStyleMode.LINE)),
             chart(
                 "Offset", "Relative to commissioning, in the sensor's unit: for correcting a controller.", "offset"
             ),
@@ -531,11 +610,15 @@ def incidents() -> build.Dashboard:
         "incidents",
         "Spikewatch: incidents",
         "Incidents with severity, cause and class, and the operator log.",
-        [site(), machine()],
+        [site(), machine(), console()],
         [
             figure("Opened", "Incidents that began in the time range.", f'SELECT count("peak") {opened}', span=8),
             figure(
-                "Worst", "Highest score of an incident.", f'SELECT max("peak") FROM "incident" WHERE {HERE}', span=8
+                "Worst",
+                f"Highest level of an incident. {LEVEL}",
+                f'SELECT max("peak_level") FROM "incident" WHERE {HERE}',
+                span=8,
+                decimals=1,
             ),
             figure(
                 "Critical",
