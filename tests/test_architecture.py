@@ -110,6 +110,9 @@ WITHIN = {
     "pipeline.storage.snapshots": set(),
     "pipeline.storage.sqlite_files": set(),
     "pipeline.storage.journal_file": {"pipeline.storage.sqlite_files"},
+    "pipeline.storage.outbox": {
+        "pipeline.storage.journal_file", "pipeline.storage.progress", "pipeline.storage.sqlite_files",
+    },
     "pipeline.mqtt.redelivery": set(),
     "pipeline.mqtt.arrival": set(),
     "pipeline.recordings.evaluation": set(),

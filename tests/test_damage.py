@@ -18,7 +18,8 @@ from pipeline.service.service import Service
 from pipeline.sinks.delivery import RETRY_S, Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
-from pipeline.storage.journal import Dead, Journal, JournalError, Outbox
+from pipeline.storage.journal import Dead, Journal, JournalError
+from pipeline.storage.outbox import Outbox
 from pipeline.storage.snapshots import Snapshots
 from pipeline.storage.sqlite_files import remove
 

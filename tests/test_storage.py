@@ -17,8 +17,9 @@ from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
 from pipeline.sinks.lines import line
-from pipeline.storage.journal import Dead, Journal, Outbox
+from pipeline.storage.journal import Dead, Journal
 from pipeline.storage.journal_file import schema_of
+from pipeline.storage.outbox import Outbox
 from pipeline.storage.progress import Progress
 from pipeline.storage.snapshots import GENERATIONS, Snapshots
 from pipeline.storage.sqlite_files import is_full

@@ -32,7 +32,8 @@ from pipeline.records import Announcement, Message, Point
 from pipeline.service.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
-from pipeline.storage.journal import Dead, Journal, JournalError, Outbox
+from pipeline.storage.journal import Dead, Journal, JournalError
+from pipeline.storage.outbox import Outbox
 
 SECOND = 1_000_000_000
 START_S = 1_700_000_000

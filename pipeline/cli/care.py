@@ -167,6 +167,11 @@ def stats(config: ConfigPath = None, as_json: AsJson = False) -> None:
         f"newest message {when(figures.newest_arrival_ns)}",
         f"outbox: {figures.outbox_points:,} points in {decimal(figures.outbox_bytes)} ({share:.1f} % of"
         f" limits.outbox_bytes), oldest {when(figures.outbox_oldest_ns)}",
+        *(
+            f"outbox {name}: {waiting.points:,} points in {decimal(waiting.bytes)}, oldest {when(waiting.oldest_ns)}"
+            for name, waiting in figures.other_outboxes.items()
+            if waiting.points
+        ),
         f"a restart replays {figures.batches_to_replay:,} batches, {decimal(figures.bytes_to_replay)}",
         *(f"snapshot of batch {sequence}: {decimal(size)}" for sequence, size in figures.snapshots.items()),
         *(f"dead letters: {count:,} x {reason}" for reason, count in figures.dead_letters.items()),

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,14 +35,13 @@ from pipeline.payloads import Decoded, Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
 from pipeline.service.clocks import Clocks
 from pipeline.service.connections import status_topic
+from pipeline.service.destinations import Deliveries, Destination
 from pipeline.service.health import Liveness, figures, give_back
 from pipeline.service.hearing import Hearing, remember
 from pipeline.service.traffic import Volume
 from pipeline.sinks import Sink
-from pipeline.sinks.delivery import Delivery
 from pipeline.storage.data_folder import Writing, claim, journal_path, restore, say_if_missing
 from pipeline.storage.journal import Dead, Journal
-from pipeline.storage.progress import Progress
 from pipeline.storage.snapshots import GENERATIONS, Snapshots
 from pipeline.storage.sqlite_files import is_damage, is_full
 
@@ -55,6 +54,7 @@ WAIT_S = 0.1  # for the first message of a batch
 HEALTH_EVERY_S = 10.0
 DISK_RETRY_S = 1.0
 STOPPED = "the service has stopped"
+NO_DESTINATIONS: Mapping[str, Destination] = {}
 MOST_JOURNALS = 4  # times the journal's limit: nothing more is taken while snapshots fail
 
 
@@ -100,8 +100,17 @@ def portions(
 class Service:
     """Everything between a source of messages and a sink of points; one thread drives it."""
 
-    def __init__(self, config: Config, sink: Sink, liveness: Liveness | None = None) -> None:
-        """Open the data folder and restore the state at the last commit."""
+    def __init__(
+        self,
+        config: Config,
+        sink: Sink,
+        liveness: Liveness | None = None,
+        destinations: Mapping[str, Destination] = NO_DESTINATIONS,
+    ) -> None:
+        """Open the data folder and restore the state at the last commit.
+
+        `destinations` are those beside the database, by the name of their outbox.
+        """
         self.liveness = liveness or Liveness()
         self._folder = Path(config.data)
         status, self._client_id = status_topic(config), config.mqtt.client_id
@@ -117,7 +126,10 @@ class Service:
             self._lock = opened.enter_context(claim(Path(config.data)))
             self._snapshots = Snapshots(Path(config.data))
             say_if_missing(config, self._snapshots)
-            self._journal = Journal(journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes)
+            bounds = {name: one.bound for name, one in destinations.items()}
+            self._journal = Journal(
+                journal_path(config), limits.outbox_bytes, limits.disk_reserve_bytes, others=bounds
+            )
             opened.callback(self._journal.close)
             self.engine, self._sequence = restore(config, self._journal, self._snapshots)
             opened.pop_all()
@@ -131,10 +143,9 @@ class Service:
         self._lines = max(self._journal.lines(), default=-1) + 1
         self._writing: Writing | None = None  # a snapshot on its way to the disk
         self._dead: queue.SimpleQueue[Dead] = queue.SimpleQueue()
-        self.delivery = Delivery(journal_path(config), sink, self._bury, limits.backlog_rate)
-        self._settled = self.delivery.progress  # what the journal knows of the delivery
+        self.deliveries = Deliveries(journal_path(config), sink, destinations, self._bury, limits.backlog_rate)
+        self.delivery = self.deliveries.database
         self._deliver = threading.Event()  # set: no more points will come
-        self._thread = threading.Thread(target=self.delivery.run, args=(self._deliver,), name="delivery", daemon=True)
         self.listeners: list[
             Callable[[Scores, list[Point]], None]
         ] = []  # of every batch and command that was committed
@@ -231,13 +242,12 @@ class Service:
         self.volume.went(announcement)
         self._publish(announcement)
 
+    def _incident(self, machine: Machine) -> Incident | None:
+        return self.engine.incident(self.engine.fleet.slot(machine))
+
     def _announce(self, points: list[Point]) -> None:
         """Say on MQTT what points tell."""
-
-        def incident(machine: Machine) -> Incident | None:
-            return self.engine.incident(self.engine.fleet.slot(machine))
-
-        for announcement in self._announcer.of(points, incident, time.monotonic_ns()):
+        for announcement in self._announcer.of(points, self._incident, time.monotonic_ns()):
             self._announced(announcement)
 
     def _is_command(self, topic: str) -> bool:
@@ -249,7 +259,7 @@ class Service:
         # The network gives up the interpreter lock while it steps, and wants it back when it is done: with Python's
         # 5 ms every batch could wait that long for another thread.
         sys.setswitchinterval(0.0005)
-        self._thread.start()
+        self.deliveries.start(self._deliver)
         now = time.monotonic()
         self._snapshot_due, health_due = now + self._snapshot_every_s, now + HEALTH_EVERY_S
         self.liveness.waiting = ""
@@ -266,11 +276,11 @@ class Service:
                 self._fulfil(stop)
                 if self._beyond:
                     return
-                if not messages and self._unsettled():
+                if not messages and self.deliveries.unsettled():
                     self._commit(None, [], stop)
                 with self.liveness.waiting_for("disk"), self._files_may_run_out(stop):
-                    if self.delivery.damaged:
-                        self._salvage(self.delivery.damaged)
+                    if damaged := self.deliveries.damaged():
+                        self._salvage(damaged)
                     now = time.monotonic()
                     if now >= health_due:
                         health_due = now + HEALTH_EVERY_S
@@ -440,16 +450,17 @@ class Service:
         fleet = self.engine.fleet
         machines = list(enumerate(fleet.machines))[self._machines :] if len(fleet.machines) > self._machines else []
         lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
+        chosen = self.deliveries.choose(points, self._incident)
         complained = False
         while True:
             try:
-                with self.delivery.lock:
-                    progress = self.delivery.progress  # before the dead letters: what is done has been buried
+                with self.deliveries.settling(chosen) as (progress, others):
+                    # After their progress was read: what is done has been buried.
                     dead += [self._dead.get() for _ in range(self._dead.qsize())]
                     sequence = self._journal.commit(
-                        rows, machines, lines, points, progress, dead, seen, arrived_ns, command, self._kept
+                        *(rows, machines, lines, points, progress, dead, seen, arrived_ns, command, self._kept),
+                        others=others,
                     )
-                    self._settle(progress)
                 break
             except sqlite3.DatabaseError as error:
                 damaged = is_damage(error, self._journal.path)
@@ -472,24 +483,12 @@ class Service:
         self._sequence = sequence or self._sequence
         return True
 
-    def _unsettled(self) -> bool:
-        """Whether the delivery is done with something that is still in the journal."""
-        progress = self.delivery.progress
-        return progress.done != self._settled.done or bool(progress.left)
-
-    def _settle(self, progress: Progress) -> None:
-        """The journal has committed what the delivery said; to be called with its lock."""
-        self._settled = progress
-        self.delivery.settled(progress)
-
     def _make_room(self, dead: list[Dead]) -> bool:
         """The disk is full: let go of what is least needed. False where nothing was left to let go of."""
         try:
-            with self.delivery.lock:
-                progress = self.delivery.progress
+            with self.deliveries.settling() as (progress, others):
                 dead += [self._dead.get() for _ in range(self._dead.qsize())]
-                gave = self._journal.make_room(self._covered, progress, dead)
-                self._settle(progress)
+                gave = self._journal.make_room(self._covered, progress, dead, others)
         except sqlite3.DatabaseError as error:
             return is_damage(error, self._journal.path) and self._salvage(str(error))
         dead.clear()
@@ -501,17 +500,15 @@ class Service:
         False where there is no room for that now.
         """
         try:
-            with self.delivery.lock:
-                progress = self.delivery.progress
-                self._journal.salvage(reason, progress)
-                self._settle(progress)
+            with self.deliveries.settling() as (progress, others):
+                self._journal.salvage(reason, progress, others)
         except (sqlite3.OperationalError, OSError) as error:
             if not self._unmended:
                 log.error('journal.damaged reason="%s" salvage="%s" note="trying again"', reason, error)
             self._unmended = True
             return False
         self._unmended = False
-        self.delivery.damaged = None
+        self.deliveries.mended()
         self._snapshot_due = 0.0
         return True
 
@@ -602,10 +599,10 @@ class Service:
         while not self._wishes.empty():
             self._wishes.get()[1].set_exception(TimeoutError(STOPPED))
         self._deliver.set()
-        self._thread.join(timeout=5.0)
+        self.deliveries.join(5.0)
         with self._files_may_run_out(self._deliver):
             self._snapshot_to_its_end()
-        if self._unsettled():
+        if self.deliveries.unsettled():
             self._commit(None, [], self._deliver)
         self._journal.close()
         self._lock.close()

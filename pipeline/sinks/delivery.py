@@ -1,4 +1,4 @@
-"""Delivery: from the outbox to a database, each point once in effect, however often the database is away.
+"""Delivery: from an outbox to its sink, such as a database, each point once in effect, however often that is away.
 
 The one place where a write is retried. A sink only says what happened: `Unreachable` means wait and offer the same
 points again; `Refused` means a point in the batch is bad, and halving the batch finds it, so that a bad point stops
@@ -26,7 +26,8 @@ from typing import NamedTuple
 from pipeline.records import Point
 from pipeline.sinks import Refused, Sink, Unreachable
 from pipeline.sinks.lines import line
-from pipeline.storage.journal import Outbox
+from pipeline.storage.journal_file import DATABASE_OUTBOX
+from pipeline.storage.outbox import Outbox
 from pipeline.storage.progress import Progress, Range, minus, remember, remembered, union
 from pipeline.storage.sqlite_files import beside, is_damage
 
@@ -62,12 +63,16 @@ class Delivery:
         backlog_rate: float = 20_000.0,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        name: str = DATABASE_OUTBOX,
     ) -> None:
-        """`journal`: the file whose outbox is emptied. `bury(reason, point)` takes points refused for good.
+        """`journal`: the file whose outbox `name` is emptied. `bury(reason, point)` takes points refused for good.
 
         `backlog_rate`: points of a backlog per second, at most.
         """
         self._journal = journal
+        self._name = name
+        self._word = "delivery" if name == DATABASE_OUTBOX else name  # that our lines in the log begin with
+        self._offered_file = beside(journal, ".offered" if name == DATABASE_OUTBOX else f".{name}.offered")
         self._outbox: Outbox | None = None  # opened by the thread that uses it
         self._sink = sink
         self._bury = bury
@@ -98,9 +103,9 @@ class Delivery:
         self.damaged: str | None = None  # why the outbox cannot be read; None again when it is mended
 
     def _unsure_of_earlier_lives(self) -> tuple[Range, ...]:
-        path, newest = beside(self._journal, ".offered"), 0
+        path, newest = self._offered_file, 0
         with suppress(sqlite3.Error, OSError):  # no file yet
-            outbox = Outbox(self._journal)
+            outbox = Outbox(self._journal, self._name)
             newest = outbox.newest()  # ids above will be given anew
             outbox.close()
         unsure = minus(remembered(path), [(newest, 2**62)])
@@ -127,7 +132,7 @@ class Delivery:
         """Deliver one batch; returns how long to wait before the next step, in seconds."""
         try:
             if self._outbox is None:
-                self._outbox = Outbox(self._journal)
+                self._outbox = Outbox(self._journal, self._name)
             self.damaged = None
             if self.progress.left:  # what is still in the outbox of these batches would be offered again
                 return IDLE_S
@@ -164,7 +169,7 @@ class Delivery:
     def _tell(self, done: tuple[Range, ...], left: tuple[tuple[int, Sequence[Point]], ...], points: int) -> None:
         offered = union((*done, *self._unsure))
         if offered != self.progress.offered:
-            remember(beside(self._journal, ".offered"), offered)
+            remember(self._offered_file, offered)
         self.progress = Progress(done, offered, left, points)
 
     def _deliver(self, outbox: Outbox, batches: Batches) -> float:
@@ -181,7 +186,7 @@ class Delivery:
             newest = outbox.newest()
             if newest > upto:
                 todo, live = _later(todo, (upto, newest)), newest
-                log.info("delivery.backlog batches=%d points_per_s=%.0f", newest - upto, self._backlog_rate)
+                log.info("%s.backlog batches=%d points_per_s=%.0f", self._word, newest - upto, self._backlog_rate)
         self._arriving = outcome.wait_s > 0.0
         self._place(todo, live, (above, upto), batches, outcome.held)
         return outcome.wait_s
@@ -244,18 +249,18 @@ class Delivery:
             reason = f"{self._held[held[0].measurement]} (every point is refused; is this the right target?)"
             return Outcome(known=True, held=held, wait_s=self._wait(Unreachable(reason)))
         if self.away is not None:
-            log.warning("delivery.back")
+            log.warning("%s.back", self._word)
             self.away = None
         self._wait_s = 0.0
         for kind, reason in self._held.items():
             if kind not in before:
-                note = "the database accepts none of its points; they wait"
-                log.warning('delivery.held measurement=%s reason="%s" note="%s"', kind, reason, note)
+                note = "none of its points is accepted; they wait"
+                log.warning('%s.held measurement=%s reason="%s" note="%s"', self._word, kind, reason, note)
         for reason, point in bad:
             kind = reason[:40]
             if kind not in self._reasons and len(self._reasons) < 100:
                 self._reasons.add(kind)
-                log.warning('delivery.refused reason="%s" point=%s', reason, point.measurement)
+                log.warning('%s.refused reason="%s" point=%s', self._word, reason, point.measurement)
             self._bury(reason, point)
         self.buried += len(bad)
         self.delivered += len(points) - len(held) - len(bad)
@@ -265,7 +270,7 @@ class Delivery:
         """For how long to leave the database alone."""
         self.retries += 1
         if self.away is None:
-            log.warning('delivery.away reason="%s" note="points wait in the outbox"', error)
+            log.warning('%s.away reason="%s" note="points wait in the outbox"', self._word, error)
             self.away_since_ns = time.time_ns()
         self.away = str(error)
         self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)

@@ -14,6 +14,8 @@ import msgspec
 from pipeline.records import Machine, Point
 from pipeline.storage.journal_file import (
     CHAIN,
+    DATABASE_OUTBOX,
+    OUTBOXES,
     SCHEMA,
     TABLES,
     VERSION,
@@ -101,6 +103,14 @@ def _of_journal(path: Path, progress: Callable[[int], None]) -> Iterator[str]:
         database.close()
 
 
+class Waiting(NamedTuple):
+    """What waits in an outbox."""
+
+    points: int
+    bytes: int
+    oldest_ns: int  # time of the oldest point; 0 for an empty outbox
+
+
 class Stats(NamedTuple):
     """What a data folder holds."""
 
@@ -113,6 +123,7 @@ class Stats(NamedTuple):
     outbox_points: int
     outbox_bytes: int
     outbox_oldest_ns: int  # time of the oldest point that waits; 0 for an empty outbox
+    other_outboxes: dict[str, Waiting]  # by name
     dead_letters: dict[str, int]  # by reason
     files: dict[str, int]  # bytes
     disk_free: int
@@ -132,8 +143,8 @@ def stats(folder: Path, disk_free: int) -> Stats:
             f"SELECT count(*), coalesce(sum(size), 0) FROM ({CHAIN}) WHERE sequence > ?",
             max(covered, default=0),
         )
-        [points, size] = count("SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox")
-        oldest = next(outbox(database), None)
+        waiting = {name: _waiting(database, name) for name in OUTBOXES}
+        own = waiting.pop(DATABASE_OUTBOX)
         dead = database.execute(
             "SELECT substr(reason, 1, 80), count(*) FROM dead GROUP BY 1 ORDER BY 2 DESC LIMIT 50"
         )
@@ -144,15 +155,24 @@ def stats(folder: Path, disk_free: int) -> Stats:
             batches_to_replay=batches,
             bytes_to_replay=to_replay,
             newest_arrival_ns=count("SELECT coalesce(max(arrived_ns), 0) FROM commits")[0],
-            outbox_points=points,
-            outbox_bytes=size,
-            outbox_oldest_ns=0 if oldest is None else min(point.time_ns for point in oldest.points),
+            outbox_points=own.points,
+            outbox_bytes=own.bytes,
+            outbox_oldest_ns=own.oldest_ns,
+            other_outboxes=waiting,
             dead_letters=dict(dead.fetchall()),
             files={path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
             disk_free=disk_free,
         )
     finally:
         database.close()
+
+
+def _waiting(database: sqlite3.Connection, name: str) -> Waiting:
+    [(points, size)] = database.execute(
+        f"SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM {name}"
+    )
+    oldest = next(outbox(database, name), None)
+    return Waiting(points, size, 0 if oldest is None else min(point.time_ns for point in oldest.points))
 
 
 def paged(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]:
@@ -165,11 +185,11 @@ def paged(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, ...]]
         after = page[-1][0]
 
 
-def outbox(database: sqlite3.Connection) -> Iterator[Outgoing]:
+def outbox(database: sqlite3.Connection, name: str = DATABASE_OUTBOX) -> Iterator[Outgoing]:
     """Batches that wait for delivery, oldest first; those that fail their checksum are left out."""
-    for number, count, blob, crc in paged(database, "outbox"):
-        if checksum(number, count, blob) == crc:
-            yield Outgoing(number, unpack_points(blob))
+    for *known, crc in paged(database, name):
+        if checksum(*known) == crc:
+            yield Outgoing(known[0], unpack_points(known[-1]))
 
 
 def readings(database: sqlite3.Connection) -> Iterator[tuple[Machine, str, int, float]]:

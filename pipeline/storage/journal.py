@@ -1,4 +1,4 @@
-"""Journal and outbox: what was accepted and what is still to be delivered, in one SQLite file.
+"""Journal and outboxes: what was accepted and what is still to be delivered, in one SQLite file.
 
 Promises, and what keeps them:
 
@@ -7,15 +7,13 @@ Promises, and what keeps them:
    with everything or not at all. A message is acknowledged only after `commit` has returned.
 2. *State can be rebuilt.* Readings, and what people said to machines, stay until a snapshot covers them (`prune`), so
    newest snapshot + `replay` is the state at the last commit.
-3. *Nothing grows without bound.* The outbox holds at most so many bytes; when it is full, the oldest batches go
-   first, counted, but none that is on its way to the database. Where the disk is full, see `make_room`. Dead letters
-   are bounded too.
+3. *Nothing grows without bound.* An outbox holds at most so many bytes; see `pipeline.storage.outbox`. Where the disk
+   is full, see `make_room`. Dead letters are bounded too.
 4. *Never silently wrong.* Every row has a checksum over all that it says. A damaged file is set aside by name and all
    rows that are whole move to a new one. What is gone is said: commits are numbered, readings name the ones before
    them, and the last number is also kept in a file beside.
 
-The journal has one writer, the thread that opened it. The delivery thread reads the outbox through a connection of
-its own (`Outbox`) and never writes: what it has delivered is settled by the writer, in its next transaction.
+The journal has one writer, the thread that opened it, of all outboxes too.
 """
 
 import logging
@@ -33,6 +31,7 @@ from pipeline.files import make_folder, open_private
 from pipeline.records import Machine, Point, Readings
 from pipeline.storage.journal_file import (
     CHAIN,
+    DATABASE_OUTBOX,
     NEW_IN,
     SCHEMA,
     VERSION,
@@ -43,14 +42,13 @@ from pipeline.storage.journal_file import (
     gather,
     insert,
     pack,
-    pack_points,
     schema_of,
     unpack,
-    unpack_points,
     upgrade,
     witness,
 )
-from pipeline.storage.progress import Progress, Range
+from pipeline.storage.outbox import NOTHING, SHED, Bound, Figures, Posting, writers
+from pipeline.storage.progress import Progress
 from pipeline.storage.sqlite_files import Damaged, aside, beside, is_damage, move, remove
 
 log = logging.getLogger("spikewatch.journal")
@@ -60,11 +58,9 @@ DEAD_BYTES = 4_096  # of one
 SEEN_OF_ONE = 6
 SEEN_BYTES = SEEN_OF_ONE * 65_535  # of recent messages, which may come again
 CHECKED_BYTES = 64 << 20  # a larger file is not read whole at every start; its rows are checked when they are used
-SHED = 10  # where the disk is full, the oldest tenth of the outbox goes
-ROW_POINTS = 2_000  # of one batch of the outbox
-ROW_BYTES = 256  # as small a batch is never divided: a point by itself takes a hundred
-NOTHING = Progress()
 NOTHING_KEPT: Mapping[str, bytes] = {}
+NO_OTHERS: Mapping[str, Posting] = {}
+NO_BOUNDS: Mapping[str, Bound] = {}
 
 
 class JournalError(Exception):
@@ -83,23 +79,27 @@ class Journal:
     """The writer's side; see the promises above. Not to be shared between threads."""
 
     def __init__(
-        self, path: Path, outbox_bytes: int = 2 << 30, reserve_bytes: int = 0, *, read_only: bool = False
+        self,
+        path: Path,
+        outbox_bytes: int = 2 << 30,
+        reserve_bytes: int = 0,
+        *,
+        others: Mapping[str, Bound] = NO_BOUNDS,
+        read_only: bool = False,
     ) -> None:
         """Open or create. A damaged file is set aside by name, and what is whole in it moves to a new one.
 
+        `others` are the outboxes beside the database's that are delivered, by name; what an earlier configuration
+        has left in one that is not among them stays until the disk is full.
         `reserve_bytes` of disk are kept for the moment when there are no others. `read_only` is for a look beside a
         running service: the file must exist, and nothing is changed. Raises OSError or sqlite3.OperationalError where
         the folder cannot be used, JournalError for a file of another version that cannot be brought to this one.
         """
         self.path = path
-        self.accepted = 0  # points put into the outbox
-        self.accepted_bytes = 0  # of these, before they were compressed
-        self.dropped = 0  # points that left a full outbox undelivered
-        self.waiting = self.waiting_bytes = 0  # points in the outbox, and what they take
+        self.outboxes = writers({DATABASE_OUTBOX: Bound(outbox_bytes), **others})
         self.readings_bytes = 0  # what may be replayed
-        self._known_points = 0  # of those that are done, how many have left the outbox
+        self._newest_ns = 0  # time of arrival of the newest message since it was opened
         self._idle = False  # whether the newest commit had no messages
-        self._limit = outbox_bytes
         self._reserve = beside(path, ".reserve")
         self._reserve_bytes = reserve_bytes
         if read_only:
@@ -120,7 +120,9 @@ class Journal:
             gathered = self._gather()
             log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), error, gathered)
             self._database = self._open()
-        self._count()
+        self._count_readings()
+        for outbox in self.outboxes.values():
+            outbox.open(self._database)
         self._last_replayed = max(self._highest("readings"), self._highest("commands"))
         found = max(self._last_replayed, self._highest("commits"))
         self.last = max(found, witness(path))  # number of the newest commit ever
@@ -131,7 +133,13 @@ class Journal:
                 self.last - found,
                 self.last,
             )
-        self._last_id = self._highest("outbox")
+        for name, outbox in self.outboxes.items():
+            if outbox.bound is None and outbox.figures.waiting:
+                log.warning(
+                    "outbox.not_configured name=%s points=%d bytes=%d policy=kept_until_disk_is_full"
+                    ' note="delivered once it is configured again"',
+                    *(name, outbox.figures.waiting, outbox.figures.waiting_bytes),
+                )
         self.refill()
 
     def _open(self) -> sqlite3.Connection:
@@ -152,7 +160,8 @@ class Journal:
             elif 1 <= version < VERSION and schema == schema_of(version):
                 database.execute("BEGIN IMMEDIATE")
                 for number in range(version + 1, VERSION + 1):
-                    database.execute(SCHEMA[NEW_IN[number]])
+                    for name in NEW_IN[number]:
+                        database.execute(SCHEMA[name])
                 database.execute(f"PRAGMA user_version = {VERSION}")
                 database.execute("COMMIT")
                 log.info("journal.upgraded file=%s version=%d", self.path, VERSION)
@@ -209,21 +218,22 @@ class Journal:
         beside(self.path, ".ready").rename(self.path)
         return name
 
-    def salvage(self, reason: str, progress: Progress = NOTHING) -> None:
+    def salvage(self, reason: str, progress: Progress = NOTHING, others: Mapping[str, Posting] = NO_OTHERS) -> None:
         """The file has turned out to be damaged: go on with a new one that has all that is whole.
 
-        Points that are gone with it are counted as dropped, but for those that are done according to `progress`.
-        Raises OSError or sqlite3.OperationalError where there is no room for the new one; the old one then stays.
+        Points that are gone with it are counted as dropped, but for those that are done according to `progress`, and
+        to that of `others`. Raises OSError or sqlite3.OperationalError where there is no room for the new one; the
+        old one then stays.
         """
-        waiting, known, gathered = self.waiting, self._known_points, self._gather()
+        gathered = self._gather()
         self._database.close()
         log.error('journal.corrupt set_aside=%s reason="%s" %s', self._swap(), reason, gathered)
         self._database = self._open()
-        self._count()
         with self._transaction():
-            self._settle(progress)
-        self.dropped += max(waiting - (progress.points - known) - self.waiting, 0)
-        self._known_points = progress.points
+            self._count_readings()
+            known = _progress_of_all(progress, others)
+            for name, outbox in self.outboxes.items():
+                outbox.salvaged(self._database, known.get(name, NOTHING))
 
     def close(self) -> None:
         """Close the file; everything committed stays."""
@@ -233,23 +243,52 @@ class Journal:
         [(highest,)] = self._database.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}")
         return int(highest)
 
-    def _count(self) -> None:
-        """What waits, and what may be replayed."""
-        [row] = self._database.execute("SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox")
-        self.waiting, self.waiting_bytes = row
+    def _count_readings(self) -> None:
+        """What may be replayed."""
         [(size,)] = self._database.execute(f"SELECT coalesce(sum(size), 0) FROM ({CHAIN})")
         self.readings_bytes = size
+
+    @property
+    def accepted(self) -> int:
+        """Points put into the database's outbox."""
+        return self._own.accepted
+
+    @property
+    def accepted_bytes(self) -> int:
+        """Of these, before they were compressed."""
+        return self._own.accepted_bytes
+
+    @property
+    def dropped(self) -> int:
+        """Points that left the database's outbox undelivered."""
+        return self._own.dropped
+
+    @property
+    def waiting(self) -> int:
+        """Points in the database's outbox."""
+        return self._own.waiting
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What these take."""
+        return self._own.waiting_bytes
+
+    @property
+    def _own(self) -> Figures:
+        return self.outboxes[DATABASE_OUTBOX].figures
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, the counters too."""
-        known = (self.waiting, self.waiting_bytes, self.readings_bytes, self.dropped)
+        size, figures = self.readings_bytes, [outbox.figures for outbox in self.outboxes.values()]
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
             self._database.execute("COMMIT")
         except BaseException:
-            self.waiting, self.waiting_bytes, self.readings_bytes, self.dropped = known
+            self.readings_bytes = size
+            for outbox, known in zip(self.outboxes.values(), figures, strict=True):
+                outbox.figures = known
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
@@ -266,6 +305,7 @@ class Journal:
         arrived_ns: int = 0,
         command: Command | None = None,
         kept: Mapping[str, bytes] = NOTHING_KEPT,
+        others: Mapping[str, Posting] = NO_OTHERS,
     ) -> int:
         """Keep one batch, all of it or nothing; returns its sequence number, 0 where there is nothing to replay.
 
@@ -273,10 +313,12 @@ class Journal:
         the delivery thread says; see there for its lock. `seen` is what the batch's messages are
         recognised by when they come again, `arrived_ns` the time of arrival of the newest. `command` was applied in
         the place of readings: a batch has the one or the other. `kept`: what decoding its messages has to know after
-        a restart, in the place of what had the same key before; nothing is kept of a key without content.
+        a restart, in the place of what had the same key before; nothing is kept of a key without content. `others`:
+        what goes to the other outboxes, by name, and what their deliveries say.
         """
+        posted = any(posting.points for posting in others.values())
         with self._transaction() as database:
-            self._settle(progress)
+            self._settle(progress, others)
             self._bury(dead)
             for slot, machine in machines:
                 insert(database, "machines", (slot, machine.name, msgspec.json.encode(machine.tags).decode()))
@@ -286,13 +328,12 @@ class Journal:
                 database.execute("DELETE FROM kept WHERE key = ?", (key,))
                 if known:
                     insert(database, "kept", (self._highest("kept") + 1, key, known))
-            sequence, number, columns, content = self.last, self._last_id, b"", ""
-            points_bytes = 0
+            sequence, columns, content = self.last, b"", ""
             if readings is not None and len(readings.line):
                 columns = pack(readings)
             if command is not None:
                 content = msgspec.json.encode(command).decode()
-            if columns or content or seen or points or dead:
+            if columns or content or seen or points or dead or posted:
                 sequence += 1
                 if self._idle:  # of a plant that sends nothing, the newest commit says all
                     database.execute("DELETE FROM commits WHERE sequence = ?", (self.last,))
@@ -303,20 +344,13 @@ class Journal:
             if content:
                 insert(database, "commands", (sequence, self._last_replayed, content))
                 self.readings_bytes += len(content)
+            newest_ns = arrived_ns or self._newest_ns
             if points:
-                for part, blob, size in self._parts(points):
-                    number += 1
-                    points_bytes += size
-                    insert(database, "outbox", (number, len(part), blob))
-                    self.waiting += len(part)
-                    self.waiting_bytes += len(blob)
-                self._shed(self._limit, progress.offered)
-                # A database that fails in a new way each time has been offered everything: the bound comes first.
-                self._shed(2 * self._limit, ())
-        self._last_id = number
-        self._known_points = progress.points
-        self.accepted += len(points)
-        self.accepted_bytes += points_bytes
+                self.outboxes[DATABASE_OUTBOX].post([(0, points)], progress.offered, newest_ns)
+            for name, posting in others.items():
+                if posting.points:
+                    self.outboxes[name].post(posting.points, posting.progress.offered, newest_ns)
+        self._newest_ns = newest_ns
         if sequence > self.last:
             self.last = sequence
             bear_witness(self.path, sequence)
@@ -326,61 +360,10 @@ class Journal:
         self._last_replayed = sequence
         return sequence
 
-    def _parts(self, points: Sequence[Point]) -> Iterator[tuple[Sequence[Point], bytes, int]]:
-        """Points in batches that are small beside the whole outbox, so that none has to go for a few bytes.
-
-        With what `pack_points` makes of each.
-        """
-        for begin in range(0, len(points), ROW_POINTS):
-            part = points[begin : begin + ROW_POINTS]
-            blob, size = pack_points(part)
-            if len(blob) > max(self._limit // SHED, ROW_BYTES) and len(part) > 1:
-                middle = len(part) // 2
-                yield from self._parts(part[:middle])
-                yield from self._parts(part[middle:])
-            else:
-                yield part, blob, size
-
-    def _settle(self, progress: Progress) -> None:
+    def _settle(self, progress: Progress, others: Mapping[str, Posting]) -> None:
         """Let go of what is done."""
-        for above, upto in progress.done:
-            self._remove("id > ? AND id <= ?", (above, upto))
-        for number, points in progress.left:
-            if self._remove("id = ?", (number,)) and points:
-                blob, _ = pack_points(points)
-                insert(self._database, "outbox", (number, len(points), blob))
-                self.waiting += len(points)
-                self.waiting_bytes += len(blob)
-
-    def _remove(self, which: str, ids: tuple[int, ...]) -> int:
-        """Remove batches from the outbox; returns how many points."""
-        [(count, size)] = self._database.execute(
-            f"SELECT coalesce(sum(count), 0), coalesce(sum(length(points)), 0) FROM outbox WHERE {which}", ids
-        )
-        if count:
-            self._database.execute(f"DELETE FROM outbox WHERE {which}", ids)
-            self.waiting -= count
-            self.waiting_bytes -= size
-        return int(count)
-
-    def _shed(self, limit: int, offered: Sequence[Range]) -> None:
-        """Make room in the outbox: the oldest batches go, and are counted; not the newest, nor any of `offered`."""
-        oldest = 0
-        while self.waiting_bytes > limit:
-            row = self._database.execute(
-                "SELECT id FROM outbox WHERE id > ? AND id < (SELECT max(id) FROM outbox) ORDER BY id LIMIT 1",
-                (oldest,),
-            ).fetchone()
-            if row is None:
-                break
-            [oldest] = row
-            kept = [upto for above, upto in offered if above < oldest <= upto]
-            if kept:
-                oldest = kept[0]
-                continue
-            if self.dropped == 0:
-                log.warning("outbox.full bytes=%d policy=drop_oldest", limit)
-            self.dropped += self._remove("id = ?", (oldest,))
+        for name, known in _progress_of_all(progress, others).items():
+            self.outboxes[name].settle(known)
 
     def _bury(self, dead: Sequence[Dead]) -> None:
         """Keep what was refused for a person to look at; only the newest are kept."""
@@ -392,28 +375,39 @@ class Journal:
                 insert(self._database, "dead", row)
             self._database.execute("DELETE FROM dead WHERE id <= ?", (number - DEAD_LETTERS,))
 
-    def make_room(self, covered: int, progress: Progress, dead: Sequence[Dead]) -> bool:
-        """The disk is full: give up the reserve and what is done with; only then the oldest tenth of the outbox.
+    def make_room(
+        self, covered: int, progress: Progress, dead: Sequence[Dead], others: Mapping[str, Posting] = NO_OTHERS
+    ) -> bool:
+        """The disk is full: give up the reserve and what is done with; then what is in an outbox that is not
+        configured; only then the oldest tenth of every outbox.
 
-        Done with are points that are delivered according to `progress`, with their `dead` letters, and readings up to
-        batch `covered`, which the newest snapshot holds. False where nothing was left to give up. Raises
-        sqlite3.OperationalError where not even that can be written down.
+        Done with are points that are delivered according to `progress`, and to that of `others`, with their `dead`
+        letters, and readings up to batch `covered`, which the newest snapshot holds. False where nothing was left to
+        give up. Raises sqlite3.OperationalError where not even that can be written down.
         """
         gave = self._reserve.exists()
         self._reserve.unlink(missing_ok=True)
-        before = self.waiting_bytes + self.readings_bytes
+        before = self._held_bytes()
         # The log may hold pages that the file has no room for; taken in, it is written again from its beginning and
         # needs no new room. That is what the reserve is for.
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         with self._transaction():
-            self._settle(progress)
+            self._settle(progress, others)
             self._bury(dead)
             self._forget(covered)
-            if not gave and before == self.waiting_bytes + self.readings_bytes:
-                self._shed(self.waiting_bytes - self.waiting_bytes // SHED - 1, progress.offered)
-        self._known_points = progress.points
-        return gave or before > self.waiting_bytes + self.readings_bytes
+            if not gave and before == self._held_bytes():
+                for outbox in self.outboxes.values():
+                    if outbox.bound is None:
+                        outbox.clear()
+            if not gave and before == self._held_bytes():
+                for name, known in _progress_of_all(progress, others).items():
+                    waiting_bytes = self.outboxes[name].figures.waiting_bytes
+                    self.outboxes[name].shed(waiting_bytes - waiting_bytes // SHED - 1, known.offered)
+        return gave or before > self._held_bytes()
+
+    def _held_bytes(self) -> int:
+        return self.readings_bytes + sum(outbox.figures.waiting_bytes for outbox in self.outboxes.values())
 
     def _free(self) -> int:
         """Bytes that the disk has left."""
@@ -516,48 +510,6 @@ class Journal:
             newer += max(size, SEEN_OF_ONE)  # a batch of messages that cannot come again leaves an entry, too
 
 
-class Outbox:
-    """The delivery thread's side: reads, never writes. To be opened by the thread that uses it."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the journal at `path`, which must exist."""
-        self._path = path
-        self._open()
-
-    def _open(self) -> None:
-        self._file = self._path.stat().st_ino
-        self._database = connect(self._path, read_only=True)
-
-    def peek(self, after: int, most: int) -> list[tuple[int, list[Point]]]:
-        """The oldest batches with an id above `after`, at least one if there is any, then up to `most` points.
-
-        Raises sqlite3.DatabaseError where the file is damaged; `Journal.salvage` mends it.
-        """
-        if self._path.stat().st_ino != self._file:  # it was set aside, and another has its place
-            self.close()
-            self._open()
-        batches: list[tuple[int, list[Point]]] = []
-        total = 0
-        rows = self._database.execute(
-            "SELECT id, count, points, checksum FROM outbox WHERE id > ? ORDER BY id", (after,)
-        )
-        try:
-            for number, count, blob, crc in rows:
-                if checksum(number, count, blob) != crc:
-                    raise Damaged(f"outbox {number} fails its checksum")
-                total += count
-                if batches and total > most:
-                    break
-                batches.append((number, unpack_points(blob)))
-        finally:
-            rows.close()  # an open reader would keep the log from being taken in
-        return batches
-
-    def newest(self) -> int:
-        """Id of the newest batch; 0 for an empty outbox."""
-        [(newest,)] = self._database.execute("SELECT coalesce(max(id), 0) FROM outbox")
-        return int(newest)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._database.close()
+def _progress_of_all(progress: Progress, others: Mapping[str, Posting]) -> dict[str, Progress]:
+    """Of all outboxes, by name; `progress` is the database's."""
+    return {DATABASE_OUTBOX: progress, **{name: posting.progress for name, posting in others.items()}}

@@ -20,7 +20,15 @@ from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
 from pipeline.storage.sqlite_files import Database, beside, remove
 
-VERSION = 3  # of the file, in SQLite's user_version; readers of all earlier ones stay
+VERSION = 4  # of the file, in SQLite's user_version; readers of all earlier ones stay
+DATABASE_OUTBOX = "outbox"  # the first there was, for the database
+# Outboxes that a journal has. A new one needs a name here and a line in NEW_IN.
+OUTBOXES = (DATABASE_OUTBOX, "upstream")
+# Where room is needed, batches of a low rank go first; `arrived_ns` is of the newest message before the commit.
+RANKED_OUTBOX = (
+    "id INTEGER PRIMARY KEY, rank INTEGER NOT NULL, arrived_ns INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " points BLOB NOT NULL, checksum INTEGER NOT NULL"
+)
 TABLES = {
     "machines": "slot INTEGER PRIMARY KEY, name TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL",
     "lines": "line INTEGER PRIMARY KEY, slot INTEGER NOT NULL, sensor TEXT NOT NULL, checksum INTEGER NOT NULL",
@@ -32,11 +40,13 @@ TABLES = {
     " checksum INTEGER NOT NULL",
     "kept": "id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, content BLOB NOT NULL, checksum INTEGER NOT NULL",
     "outbox": "id INTEGER PRIMARY KEY, count INTEGER NOT NULL, points BLOB NOT NULL, checksum INTEGER NOT NULL",
+    **dict.fromkeys(OUTBOXES[1:], RANKED_OUTBOX),
     "dead": "id INTEGER PRIMARY KEY, reason TEXT NOT NULL, what TEXT NOT NULL, content BLOB NOT NULL,"
     " checksum INTEGER NOT NULL",
 }
 SCHEMA = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
-NEW_IN = {2: "commands", 3: "kept"}  # the table that came with a version
+SCHEMA |= {f"{name}_rank": f"CREATE INDEX {name}_rank ON {name} (rank)" for name in OUTBOXES[1:]}
+NEW_IN = {2: ("commands",), 3: ("kept",), 4: ("upstream", "upstream_rank")}  # what came with a version
 # Readings and commands, which a restart replays, name the one before them: (sequence, previous, bytes).
 CHAIN = (
     "SELECT sequence, previous, length(columns) AS size FROM readings"
@@ -51,7 +61,7 @@ _decode = msgspec.msgpack.Decoder(list[Point]).decode
 
 def schema_of(version: int) -> dict[str, str]:
     """The tables of an earlier version, from 1 on."""
-    later = [name for number, name in NEW_IN.items() if number > version]
+    later = [name for number, names in NEW_IN.items() if number > version for name in names]
     return {name: statement for name, statement in SCHEMA.items() if name not in later}
 
 
