@@ -214,6 +214,7 @@ PURE_PARTS = (
     "pipeline.engine",
     "pipeline.waveforms",
     "pipeline.mqtt.announcements",
+    "pipeline.mqtt.upstream",
     "pipeline.mqtt.home_assistant",
     "pipeline.mqtt.redelivery",
     "pipeline.mqtt.arrival",

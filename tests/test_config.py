@@ -30,7 +30,12 @@ from pipeline.config.settings import (
 from pipeline.network.prior import Prior
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "spikewatch.example.yaml"
-ENVIRON = {"MQTT_PASSWORD": "hunter2", "CONSOLE_TOKEN": "a-token-of-the-plant", "INFLUX_TOKEN": "hunter3"}
+ENVIRON = {
+    "MQTT_PASSWORD": "hunter2",
+    "UPSTREAM_PASSWORD": "hunter4",
+    "CONSOLE_TOKEN": "a-token-of-the-plant",
+    "INFLUX_TOKEN": "hunter3",
+}
 
 
 @pytest.fixture
@@ -162,7 +167,7 @@ data: 5
         # keys
         ("data: a\nemit: {}\ndata: b", "3: data: is already set in line 1"),
         ("limits: {machine: 4}", "1: limits.machine: unknown key (did you mean machines?)"),
-        ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url)"),
+        ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url or in upstream.url)"),
         ("mqtt: {topic: 'a/#'}", "1: mqtt.topic: unknown key (it belongs in mqtt.sources[].topic)"),
         ("mqtt: {data: x}", "1: mqtt.data: unknown key (it belongs at the left margin)"),
         ("machines: [{limit: 7}]", "limit: unknown key (it belongs in machines[].sensors.NAME.limit)"),
@@ -236,6 +241,27 @@ data: 5
         ("mqtt: {url: 'mqtt://broker:99999'}", "1: mqtt.url: is not a URL"),
         ("mqtt: {url: 'mqtt://broker/x'}", "1: mqtt.url: has more than a host and a port"),
         ("mqtt: {url: 'mqtt://me:hunter2@broker'}", "1: mqtt.url: holds a user or password"),
+        ("upstream: {prefix: a}", "1: upstream.url: is missing"),
+        ("upstream: {url: 'mqtt://me:hunter2@broker'}", "1: upstream.url: holds a user or password"),
+        (
+            "upstream:\n  url: mqtt://broker\n  password: {env: UPSTREAM_PASSWORD}",
+            "3: upstream.password: would go over a clear connection (use mqtts://",
+        ),
+        ("upstream: {url: 'mqtt://broker', tls: {ca: none.pem}}", "upstream.tls: needs an mqtts:// url"),
+        ("upstream: {url: 'mqtt://broker', client_id: ''}", "upstream.client_id: must not be empty"),
+        ("upstream: {url: 'mqtt://broker', prefix: 'a/#'}", "upstream.prefix: topics begin with it"),
+        ("upstream: {url: 'mqtt://broker', what: []}", "upstream.what: is empty"),
+        ("upstream: {url: 'mqtt://broker', what: [readings]}", "upstream.what[0]: is not one of states, incidents"),
+        ("upstream: {url: 'mqtt://broker', every: soon}", "upstream.every: 'soon' is not a duration"),
+        ("upstream: {url: 'mqtt://broker', outbox_bytes: 0}", "upstream.outbox_bytes: 0 is not above 0"),
+        (
+            "mqtt: {url: 'mqtt://localhost'}\nupstream:\n  url: mqtt://[::1]\n  client_id: spikewatch\n  prefix: a",
+            "4: upstream.client_id: mqtt has the same broker and client_id",
+        ),
+        (
+            "mqtt: {url: 'mqtt://Broker', client_id: a}\nupstream: {url: 'mqtt://broker:1883'}",
+            "upstream.prefix: mqtt has the same broker, and its own topics begin with its client_id",
+        ),
         *[
             (f"mqtt: {{url: {json.dumps(url)}}}", f"1: mqtt.url: {what}")
             for url, what in [

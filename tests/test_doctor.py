@@ -135,6 +135,23 @@ def test_what_is_away_is_named_with_what_to_change_and_the_rest_is_examined_all_
     assert "to synchronise" in found["disk"][0]["found"]
 
 
+@pytest.mark.servers
+def test_the_second_broker_is_tried_with_a_message(mosquitto: Mosquitto, tmp_path):
+    upstream = {"url": mosquitto.url, "prefix": "hall"}
+    listener = Receiver(Broker.of(mosquitto.url, client_id="listener"), [("hall/doctor", 1)])
+    listener.start()
+    listener.wait_subscribed(10.0)
+    _, found = examined(tmp_path, "--probe", "0", mqtt={"url": mosquitto.url}, upstream=upstream)
+    assert "accepts a message within" in found["upstream"][0]["found"]
+    assert not found["upstream"][0]["fix"]
+    until(lambda: [message.topic for message in listener.take(10, 0.1)] == ["hall/doctor"], "it has come")
+    listener.stop()
+    upstream["url"] = "mqtt://127.0.0.1:1"
+    code, found = examined(tmp_path, "--probe", "0", mqtt={"url": mosquitto.url}, upstream=upstream)
+    assert code == 1
+    assert "127.0.0.1:1: connection refused" in found["upstream"][0]["found"]
+
+
 def test_points_a_second_follow_what_is_emitted():
     traffic = Traffic(10.0, 1_000, 10_000, {}, machines=125, sensors=1_000, sources={}, behind={})
     assert points_per_s(Config(), None, traffic) == pytest.approx(125 / 10 + 1_000 / 60)

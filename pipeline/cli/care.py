@@ -36,8 +36,9 @@ def doctor(
     """Find out how long broker, database and service may each be down before anything is lost, and what to change.
 
     Measured: the traffic, how many messages the broker queues for a disconnected session (test messages are
-    sent on <client_id>/doctor), the disk, and whether the database accepts a point (one is written to measurement
-    service). The service may be running. Exit code 1 if something should be changed.
+    sent on <client_id>/doctor), the disk, whether the database accepts a point (one is written to measurement
+    service), and whether the second broker accepts a message (one is sent on <prefix>/doctor). The service may be
+    running. Exit code 1 if something should be changed.
 
     Example: spikewatch doctor --config plant.yaml --survive 12h
     """
@@ -47,7 +48,7 @@ def doctor(
 
     from pipeline.commissioning.doctor import examine
     from pipeline.config.settings import ConfigError, duration_ns
-    from pipeline.service.connections import broker_of, open_sink
+    from pipeline.service.connections import broker_of, open_sink, upstream_of
 
     tree = configured(config)
     try:
@@ -58,9 +59,11 @@ def doctor(
         fail("mqtt.url is not set: the embedded broker is only for trying out, so there is nothing to examine", 1)
     try:
         broker, found = broker_of(tree, os.environ, tree.mqtt.client_id), []
+        second = None if tree.upstream is None else upstream_of(tree.upstream, tree.mqtt.client_id, os.environ)
         with err.status("broker") as status:
             steps = examine(
-                tree, broker, lambda: open_sink(tree, os.environ), listen, probe, survive_s, status.update
+                *(tree, broker, lambda: open_sink(tree, os.environ), listen, probe, survive_s, status.update),
+                upstream=second,
             )
             for finding in steps:
                 found.append(finding)

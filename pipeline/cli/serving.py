@@ -31,7 +31,8 @@ def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     Without a configuration an embedded broker listens on loopback, and scores go to the embedded store. The console
-    is at http://127.0.0.1:8380; with mistakes in the configuration it shows them, and nothing else runs. Ends with 2
+    is at http://127.0.0.1:8380; with mistakes in the configuration it shows them, and nothing else runs. With
+    `upstream` in the configuration a second broker is told states, incidents, ageing and thinned scores. Ends with 2
     where there is no such file.
 
     Example: spikewatch run --config plant.yaml

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from pipeline.config.settings import Config, ConfigError, duration_ns
 from pipeline.files import make_folder
-from pipeline.mqtt import Broker, Greeting, Publisher, PublishError, Receiver, greet
+from pipeline.mqtt import Broker, ConfirmedPublisher, Greeting, Publisher, PublishError, Receiver, greet
 from pipeline.payloads import Decoder
-from pipeline.records import Machine, Point
+from pipeline.records import Announcement, Machine, Point
 from pipeline.service.clocks import BEHIND_NS
 from pipeline.service.traffic import Volume
 from pipeline.sinks import Sink, SinkError
@@ -75,8 +75,12 @@ def examine(
     probe: int,
     survive_s: float,
     progress: Callable[[str], None] = lambda what: None,
+    upstream: Broker | None = None,
 ) -> Iterator[Finding]:
-    """All examinations. `probe`: messages that the broker is made to keep; 0 leaves that out."""
+    """All examinations. `probe`: messages that the broker is made to keep; 0 leaves that out.
+
+    `upstream` is the second broker, if there is one.
+    """
     known: Stats | None = None
     folder = Path(config.data)
     if os.path.exists(folder / "journal.sqlite"):
@@ -101,6 +105,9 @@ def examine(
     progress("database")
     yield from of_database(sink)
     yield from of_outbox(config, folder, known, traffic, survive_s)
+    if upstream is not None:
+        progress("second broker")
+        yield from of_upstream(upstream, (config.upstream and config.upstream.prefix) or config.mqtt.client_id)
 
 
 def of_greeting(config: Config, broker: Broker, greeting: Greeting) -> Iterator[Finding]:
@@ -320,6 +327,24 @@ def of_database(sink: Callable[[], Sink]) -> Iterator[Finding]:
         yield Finding("database", str(error), "set influxdb: url, and bucket with token, or database; points wait")
         return
     yield Finding("database", f"accepts a point within {1000 * (time.monotonic() - began):.0f} ms")
+
+
+def of_upstream(broker: Broker, prefix: str) -> Iterator[Finding]:
+    """Whether the second broker takes a message from us."""
+    where = f"{broker.host}:{broker.port}"
+    publisher = ConfirmedPublisher(lambda: broker._replace(client_id=f"{broker.client_id}-doctor"))
+    began = time.monotonic()
+    try:
+        refused = publisher.publish([Announcement(f"{prefix}/doctor", b"", retain=False)])
+    except PublishError as error:
+        yield Finding("upstream", f"{where}: {error}", "set upstream: url, username, password, tls; messages wait")
+        return
+    finally:
+        publisher.close()
+    if refused:
+        yield Finding("upstream", f"{where}: {refused[0][1]}", f"allow this client to write {prefix}/#")
+        return
+    yield Finding("upstream", f"{where} accepts a message within {1000 * (time.monotonic() - began):.0f} ms")
 
 
 def of_outbox(

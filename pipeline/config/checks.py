@@ -31,6 +31,7 @@ from pipeline.config.settings import (
     Store,
     Times,
     Tls,
+    Upstream,
     Waveform,
     WaveformFile,
     duration_ns,
@@ -92,19 +93,12 @@ def _check_tls(tls: Tls, environ: Mapping[str, str]) -> Problems:
 
 def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
     if mqtt.url is not None:
-        url, wrong = _split_url(mqtt.url, MQTT, "username, password: {env: NAME} or {file: PATH}")
-        if wrong:
-            yield "url", wrong
-        elif url is not None and url.scheme == "mqtt":
-            if mqtt.password is not None and not mqtt.insecure_password and not is_loopback(url):
-                yield "password", _CLEAR.format("mqtts://")
-            if mqtt.tls != Tls():
-                yield "tls", "needs an mqtts:// url"
+        yield from _broker_problems(mqtt.url, mqtt)
     elif mqtt.tls != Tls():
         yield "tls", "needs an mqtts:// url"
     if not mqtt.client_id:
         yield "client_id", "must not be empty: the broker keeps our unacknowledged messages under this name"
-    elif mqtt.client_id.startswith("$") or any(character in mqtt.client_id for character in "+#\0"):
+    elif not _begins_topics(mqtt.client_id):
         yield "client_id", "our status is published below it, so it must not begin with $ or hold +, # or NUL"
     host = mqtt.sparkplug_host
     if host is not None:
@@ -129,6 +123,55 @@ def _check_mqtt(mqtt: Mqtt, environ: Mapping[str, str]) -> Problems:
         if filter_ in filters:
             yield f"sources[{number}].topic", f"subscribes to the same topics as sources[{filters[filter_]}]"
         filters.setdefault(filter_, number)
+
+
+def _broker_problems(text: str, broker: Mqtt | Upstream) -> Problems:
+    """What is wrong with how a broker at this URL is to be reached."""
+    url, wrong = _split_url(text, MQTT, "username, password: {env: NAME} or {file: PATH}")
+    if wrong:
+        yield "url", wrong
+    elif url is not None and url.scheme == "mqtt":
+        if broker.password is not None and not broker.insecure_password and not is_loopback(url):
+            yield "password", _CLEAR.format("mqtts://")
+        if broker.tls != Tls():
+            yield "tls", "needs an mqtts:// url"
+
+
+def _begins_topics(name: str) -> bool:
+    return not name.startswith("$") and not any(character in name for character in "+#\0")
+
+
+def _check_upstream(upstream: Upstream, environ: Mapping[str, str]) -> Problems:
+    yield from _broker_problems(upstream.url, upstream)
+    if upstream.client_id == "":
+        yield "client_id", "must not be empty; without this setting it is mqtt.client_id with -upstream after it"
+    if upstream.prefix is not None and (not upstream.prefix.strip("/") or not _begins_topics(upstream.prefix)):
+        yield "prefix", "topics begin with it, so it must not be empty, begin with $ or hold +, # or NUL"
+    if not upstream.what:
+        yield "what", "is empty: nothing would go there (any of states, incidents, ageing, scores)"
+    for key in ("every", "outbox_age"):
+        yield from _check_duration(key, getattr(upstream, key))
+    if not 1 <= upstream.outbox_bytes < 2**63:
+        yield "outbox_bytes", f"{upstream.outbox_bytes} is not above 0"
+
+
+def _same_broker_problems(mqtt: Mqtt, upstream: Upstream) -> Problems:
+    """Where both are one broker: two connections of one name would end each other, and topics would be one."""
+    try:
+        here, there = (_host_and_port(address(url or "", MQTT, "")) for url in (mqtt.url, upstream.url))
+    except ValueError:
+        return  # already told, or there is but one broker
+    if here != there:
+        return
+    if upstream.client_id == mqtt.client_id:
+        yield "upstream.client_id", "mqtt has the same broker and client_id: each would end the other's connection"
+    if (upstream.prefix or mqtt.client_id) == mqtt.client_id:
+        yield "upstream.prefix", "mqtt has the same broker, and its own topics begin with its client_id: give another"
+
+
+def _host_and_port(url: SplitResult) -> tuple[str, int]:
+    host = "localhost" if is_loopback(url) else (url.hostname or "").lower()
+    return host, url.port or (8883 if url.scheme == "mqtts" else 1883)
 
 
 def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> Problems:
@@ -276,6 +319,8 @@ def _check_config(config: Config, environ: Mapping[str, str]) -> Problems:
         yield "threads", f"must be from 1 to {MOST_THREADS}, or 0 for one less than there are processors"
     if config.time_zone != "UTC" or config.holidays:
         yield from _calendar_problems(config.time_zone, config.holidays)
+    if config.upstream is not None:
+        yield from _same_broker_problems(config.mqtt, config.upstream)
     matches: dict[str, int] = {}
     for number, rule in enumerate(config.machines):
         earlier = matches.get("*", matches.get(rule.match))
@@ -316,6 +361,7 @@ CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {
     WaveformFile: lambda waveform, environ: file_problems(waveform),
     Mqtt: _check_mqtt,
     InfluxDB: _check_influxdb,
+    Upstream: _check_upstream,
     Sensor: _check_sensor,
     MachineRule: _check_rule,
     Alert: _check_alert,

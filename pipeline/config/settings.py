@@ -157,6 +157,22 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A second broker, the plant's or the company's. It is told of machines; no reading goes there, nor is taken."""
+
+    url: str  # mqtt://host:1883 or mqtts://host:8883
+    username: str | None = None
+    password: Secret | None = None
+    insecure_password: bool = False  # allow a password over a clear connection to another host
+    tls: Tls = Tls()
+    client_id: str | None = None  # default: mqtt.client_id with `-upstream` after it
+    prefix: str | None = None  # that topics begin with; default: mqtt.client_id
+    what: tuple[Literal["states", "incidents", "ageing", "scores"], ...] = ("states", "incidents", "ageing", "scores")
+    every: str = "60s"  # in the time of the data: one score of each machine, the highest; `0s`: every score
+    outbox_bytes: int = 268_435_456  # on disk: what is not yet delivered; scores go first when full, incidents last
+    outbox_age: str = "0s"  # what has waited for longer goes, whatever it is; `0s`: it stays
+
+
 class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known about a sensor beforehand; all of it optional."""
 
@@ -270,6 +286,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str = "UTC"  # IANA name (Europe/Berlin) of the clock by which people work: the rhythm of day and week
     holidays: tuple[str, ...] = ()  # days of rest: dates (2026-12-24), codes (DE, DE-BY) of the package holidays
     influxdb: InfluxDB | None = None
+    upstream: Upstream | None = None
     store: Store = Store()
     console: Console = Console()
     emit: Emit = Emit()

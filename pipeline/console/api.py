@@ -56,6 +56,9 @@ class Status(NamedTuple):
     token_file: str  # where the token for writing lies
     unreadable: list[dict[str, Any]]  # sources of which nothing can be read, and why
     clocks: list[dict[str, Any]]  # machines whose readings arrive later than their times by a steady difference
+    upstream: str | None = None  # where the second broker is, if there is one
+    upstream_away: str | None = None  # why it takes nothing
+    upstream_since_s: float | None = None  # Unix time since when it cannot be reached
 
 
 class Backend(Protocol):
@@ -413,5 +416,6 @@ class Api:
 
         attention = self._briefly("attention", find).counts
         figures = {**status.figures, **self._own_figures()}
-        text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None)
+        upstream = None if status.upstream is None else status.upstream_away is None
+        text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None, upstream)
         return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

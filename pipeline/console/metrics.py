@@ -11,6 +11,8 @@ GAUGES = {
     "machines": "Known machines",
     "outbox": "Points that wait for the database",
     "outbox_bytes": "The same in bytes",
+    "upstream_outbox": "Messages that wait for the second broker",
+    "upstream_outbox_bytes": "The same in bytes",
     "journal_bytes": "Readings since the last snapshot, in bytes",
     "reduction": "Bytes received, for every byte of points and announcements, since the start",
     "lag_s": "Longest time from a message's arrival to its commit, since the last point of measurement service",
@@ -32,6 +34,11 @@ HELP = {
     "announcements_bytes": "Their topics and payloads, in bytes",
     "delivered": "Points the database has accepted",
     "dropped": "Points dropped at a limit",
+    "upstream_points": "Messages committed for the second broker",
+    "upstream_delivered": "Messages the second broker has accepted",
+    "upstream_dropped": "Messages for the second broker dropped at a limit",
+    "upstream_buried": "Messages the second broker has refused for good",
+    "upstream_bytes": "Topics and payloads the second broker has accepted, in bytes",
 }
 
 
@@ -44,9 +51,12 @@ class _Figures:
         attention: Mapping[str, int],
         broker: bool,
         database: bool,
+        upstream: bool | None,
     ) -> None:
         self._figures, self._attention = figures, attention
         self._up = {"broker": broker, "database": database}
+        if upstream is not None:
+            self._up["upstream"] = upstream
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
@@ -89,9 +99,13 @@ class _Figures:
 
 
 def exposition(
-    figures: Mapping[str, float | int | str | bool], attention: Mapping[str, int], broker: bool, database: bool
+    figures: Mapping[str, float | int | str | bool],
+    attention: Mapping[str, int],
+    broker: bool,
+    database: bool,
+    upstream: bool | None = None,
 ) -> bytes:
-    """The text that Prometheus reads."""
+    """The text that Prometheus reads; `upstream` is None without a second broker."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(figures, attention, broker, database))
+    registry.register(_Figures(figures, attention, broker, database, upstream))
     return generate_latest(registry)

@@ -7,6 +7,7 @@ of days), so nothing is lost while we are away. The unacknowledged window is the
 
 from pipeline.mqtt.broker import Broker
 from pipeline.mqtt.client import BulkClient, reason_of
+from pipeline.mqtt.confirmed import ConfirmedPublisher
 from pipeline.mqtt.greeting import Greeting, greet
 from pipeline.mqtt.publisher import Publisher, PublishError
 from pipeline.mqtt.receiver import Receiver, Status
@@ -14,6 +15,7 @@ from pipeline.mqtt.receiver import Receiver, Status
 __all__ = [
     "Broker",
     "BulkClient",
+    "ConfirmedPublisher",
     "Greeting",
     "PublishError",
     "Publisher",

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
-from pipeline.config.settings import Config, ConfigError, duration_ns, read_secret
+from pipeline.config.settings import Config, ConfigError, Upstream, duration_ns, read_secret
 from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
@@ -62,6 +62,20 @@ def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedd
     )
 
 
+def upstream_of(upstream: Upstream, own_id: str, environ: Mapping[str, str]) -> Broker:
+    """How to reach the second broker; `own_id` is `mqtt.client_id`."""
+    password = None if upstream.password is None else read_secret(upstream.password, environ)
+    return Broker.of(
+        upstream.url,
+        client_id=upstream.client_id or f"{own_id}-upstream",
+        username=upstream.username,
+        password=password,
+        ca=upstream.tls.ca,
+        cert=upstream.tls.cert,
+        key=upstream.tls.key,
+    )
+
+
 def embedded_port(config: Config) -> int:
     """Where the embedded broker listens: as the service with this data folder wrote down, else the usual port.
 
@@ -86,7 +100,11 @@ def broker_now(config: Config, environ: Mapping[str, str], embedded_port: int = 
     return read
 
 
-def status_of(config: Config, since: datetime) -> Status:
-    """What the broker tells others of us, retained; `since` is when this life began."""
+def status_of(config: Config, since: datetime, prefix: str = "") -> Status:
+    """What a broker tells others of us, retained; `since` is when this life began.
+
+    `prefix` is what topics begin with on the second broker.
+    """
+    topic = f"{prefix}/status" if prefix else status_topic(config)
     online = {"state": "online", "version": installed_version(), "since": since.isoformat(timespec="seconds")}
-    return Status(status_topic(config), msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))
+    return Status(topic, msgspec.json.encode(online), msgspec.json.encode({"state": "offline"}))

@@ -15,11 +15,15 @@ from pipeline.records import Machine, Point
 from pipeline.sinks import Sink
 from pipeline.sinks.delivery import Delivery
 from pipeline.storage.journal_file import DATABASE_OUTBOX
-from pipeline.storage.outbox import Bound, Posting, Ranked
+from pipeline.storage.outbox import Bound, OutboxWriter, Posting, Ranked
 from pipeline.storage.progress import Progress
 
 IncidentOf = Callable[[Machine], Incident | None]
 NOTHING_CHOSEN: Mapping[str, Sequence[Ranked]] = {}
+
+
+def _nothing(content: bytes) -> None:
+    raise ValueError("nothing is kept for it")
 
 
 class Destination(NamedTuple):
@@ -29,6 +33,12 @@ class Destination(NamedTuple):
     bound: Bound  # of its outbox
     # What goes there of the points of a batch, before it is committed; `IncidentOf` tells a machine's open incident.
     choose: Callable[[Sequence[Point], IncidentOf], Sequence[Ranked]]
+    in_order: bool = False  # whether the oldest go first, always
+    # What `choose` has to know after a restart: what has changed since this was asked last, by key, without content
+    # where a key is to be forgotten; and what takes it back, which raises ValueError for what it does not know.
+    changed: Callable[[], Mapping[str, bytes]] = dict
+    restore: Callable[[bytes], None] = _nothing
+    counters: Callable[[], Mapping[str, int]] = dict  # of its sink, by name
 
 
 class Deliveries:
@@ -46,7 +56,8 @@ class Deliveries:
         self._destinations = destinations
         self.database = Delivery(journal, sink, bury, backlog_rate)
         self.others = {
-            name: Delivery(journal, one.sink, bury, backlog_rate, name=name) for name, one in destinations.items()
+            name: Delivery(journal, one.sink, bury, backlog_rate, name=name, in_order=one.in_order)
+            for name, one in destinations.items()
         }
         self._all = {DATABASE_OUTBOX: self.database, **self.others}
         self._settled = {name: one.progress for name, one in self._all.items()}  # what the journal knows of them
@@ -68,6 +79,40 @@ class Deliveries:
     def choose(self, points: Sequence[Point], incident: IncidentOf) -> dict[str, Sequence[Ranked]]:
         """What goes where of the points of a batch; to be asked once for each."""
         return {name: one.choose(points, incident) for name, one in self._destinations.items()}
+
+    def changed(self) -> dict[str, bytes]:
+        """What is to be kept over a restart, by key; to be asked after `choose`."""
+        return {
+            f"{name}:{key}": content
+            for name, one in self._destinations.items()
+            for key, content in one.changed().items()
+        }
+
+    def restore(self, kept: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Take back what `changed` said in earlier lives; returns what is not ours."""
+        others = {}
+        for key, content in kept.items():
+            try:
+                self._destinations[key.partition(":")[0]].restore(content)
+            except (KeyError, ValueError):
+                others[key] = content
+        return others
+
+    def figures(self, outboxes: Mapping[str, OutboxWriter]) -> dict[str, int]:
+        """Counters of those beside the database, with their name before them."""
+        found: dict[str, int] = {}
+        for name, delivery in self.others.items():
+            figures = outboxes[name].figures
+            found |= {
+                f"{name}_outbox": figures.waiting,
+                f"{name}_outbox_bytes": figures.waiting_bytes,
+                f"{name}_points": figures.accepted,
+                f"{name}_dropped": figures.dropped,
+                f"{name}_delivered": delivery.delivered,
+                f"{name}_buried": delivery.buried,
+                **{f"{name}_{what}": count for what, count in self._destinations[name].counters().items()},
+            }
+        return found
 
     @contextmanager
     def settling(

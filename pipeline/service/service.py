@@ -133,7 +133,6 @@ class Service:
             opened.callback(self._journal.close)
             self.engine, self._sequence = restore(config, self._journal, self._snapshots)
             opened.pop_all()
-        self._kept = remember(self._decoder, self._journal.kept())  # to be committed with the next batch
         self._covered = max(self._snapshots.sequences(), default=0)  # by the newest snapshot that is on the disk
         self._unmended = False  # the journal is damaged, and there is no room to mend it
         self._journal.begin_after(self._sequence)  # where the journal was lost and the snapshots were not
@@ -145,6 +144,8 @@ class Service:
         self._dead: queue.SimpleQueue[Dead] = queue.SimpleQueue()
         self.deliveries = Deliveries(journal_path(config), sink, destinations, self._bury, limits.backlog_rate)
         self.delivery = self.deliveries.database
+        kept = self.deliveries.restore(self._journal.kept())
+        self._kept = remember(self._decoder, kept)  # to be committed with the next batch
         self._deliver = threading.Event()  # set: no more points will come
         self.listeners: list[
             Callable[[Scores, list[Point]], None]
@@ -451,6 +452,7 @@ class Service:
         machines = list(enumerate(fleet.machines))[self._machines :] if len(fleet.machines) > self._machines else []
         lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
         chosen = self.deliveries.choose(points, self._incident)
+        self._kept |= self.deliveries.changed()
         complained = False
         while True:
             try:
@@ -540,6 +542,7 @@ class Service:
             "buried": self.delivery.buried,
             "lag_s": self._lag_s,
         }
+        fields |= self.deliveries.figures(self._journal.outboxes)
         fields |= self.volume.figures(self._journal.accepted_bytes)
         fields |= figures(self._folder)
         fields |= source.counters()

@@ -23,6 +23,7 @@ from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
 from pipeline.service.stopping import Stopped, at_once
 from pipeline.service.unread import Trouble
+from pipeline.service.upstream import UPSTREAM, destinations_of
 from pipeline.storage.data_folder import broker_port_path, store_path
 from pipeline.topics import parse
 
@@ -54,6 +55,7 @@ def open_console(
     def look(engine: Engine) -> tuple[dict[str, float | int | str | bool], list[Trouble], list[Behind]]:
         behind = service.clocks.behind(engine.fleet.machines, MOST_CLOCKS)
         return service.counters(receiver), service.volume.troubles(), behind
+    upstream = service.deliveries.others.get(UPSTREAM)
 
     def status() -> Status:
         figures, unreadable, behind = service.ask(look, timeout_s=2.0)
@@ -68,6 +70,9 @@ def open_console(
             lies,
             [one._asdict() for one in unreadable],
             [one._asdict() for one in behind],
+            config.upstream.url if config.upstream else None,
+            upstream.trouble if upstream else None,
+            upstream.away_since_ns / 1e9 if upstream and upstream.away else None,
         )
 
     store = store_path(config) if config.influxdb is None else None
@@ -131,7 +136,7 @@ def serve(
                     'set mqtt.url to use a real broker"',
                     port,
                 )
-            service = Service(config, open_sink(config, environ), liveness)
+            service = Service(config, open_sink(config, environ), liveness, destinations_of(config, environ))
             if embedded is not None:
                 told = broker_port_path(config)
                 told.write_text(f"{port}\n", encoding="ascii")

@@ -64,13 +64,16 @@ class Delivery:
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
         name: str = DATABASE_OUTBOX,
+        in_order: bool = False,
     ) -> None:
         """`journal`: the file whose outbox `name` is emptied. `bury(reason, point)` takes points refused for good.
 
-        `backlog_rate`: points of a backlog per second, at most.
+        `backlog_rate`: points of a backlog per second, at most. `in_order`: there is no backlog; the oldest go first,
+        always, so that of a topic whose last message counts the newest is the last.
         """
         self._journal = journal
         self._name = name
+        self._in_order = in_order
         self._word = "delivery" if name == DATABASE_OUTBOX else name  # that our lines in the log begin with
         self._offered_file = beside(journal, ".offered" if name == DATABASE_OUTBOX else f".{name}.offered")
         self._outbox: Outbox | None = None  # opened by the thread that uses it
@@ -182,7 +185,7 @@ class Delivery:
         todo, live = self._todo, upto
         if outcome.held:
             todo = _later(todo, (above, upto))
-        if self._arriving or outcome.wait_s:
+        if (self._arriving or outcome.wait_s) and not self._in_order:
             newest = outbox.newest()
             if newest > upto:
                 todo, live = _later(todo, (upto, newest)), newest

@@ -18,6 +18,11 @@ const TOLD = {
   delivered: ["points delivered", count],
   dropped: ["points dropped", count, 0],
   buried: ["points rejected by the database", count, 0],
+  upstream_outbox: ["messages waiting for the second broker", count],
+  upstream_delivered: ["messages delivered to it", count],
+  upstream_bytes: ["bytes delivered to it", bytes],
+  upstream_dropped: ["messages for it dropped", count, 0],
+  upstream_buried: ["messages rejected by it", count, 0],
   late: ["late readings", count],
   refused: ["rejected", count],
   redelivered: ["redelivered by the broker", count],
@@ -74,6 +79,7 @@ function behind(one) {
 export function service(place) {
   const broker = connection("Broker");
   const database = connection("Database");
+  const upstream = connection("Second broker");
   const tiles = h("dl", { class: "tiles", id: "figures" });
   const causes = h("ul", { class: "causes" });
   const sources = h("ul", { class: "causes", id: "sources" });
@@ -83,7 +89,7 @@ export function service(place) {
   let before = null;
   place.replaceChildren(
     h("h1", {}, "Service"),
-    h("div", { class: "grid two" }, broker, database),
+    h("div", { class: "grid two" }, broker, database, upstream),
     wrong,
     tiles,
     h("section", { class: "card" }, h("h2", {}, "Received, by source"), sources),
@@ -99,8 +105,10 @@ export function service(place) {
     }
     document.title = "Service";
     broker.update(found.broker_reached, found.broker, `disconnected since ${moment(found.broker_since_s)}`, "retrying; QoS 1 messages are kept by the broker");
-    const words = found.database_since_s === null ? "rejects data" : `not reached since ${moment(found.database_since_s)}`;
-    database.update(found.database_away === null, found.database, words, `${found.database_away}; retrying, points are kept on disk`);
+    const words = (since) => since === null ? "rejects data" : `not reached since ${moment(since)}`;
+    database.update(found.database_away === null, found.database, words(found.database_since_s), `${found.database_away}; retrying, points are kept on disk`);
+    attribute(upstream, "hidden", found.upstream === null ? "" : null);
+    upstream.update(found.upstream_away === null, found.upstream ?? "", words(found.upstream_since_s), `${found.upstream_away}; retrying, messages are kept on disk`);
     const now = performance.now() / 1000;
     const rate = (name) => {
       if (!before || !["readings", "messages", "delivered"].includes(name)) return null;
