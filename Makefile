@@ -36,6 +36,7 @@ bench: $(VENV)/.bench ## throughput and memory, as ratios, and starts and stops;
 	@tests/install_servers.sh
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/upstream.py --minutes 20
 
 faults: $(VENV)/.bench ## kills, damage, outages and hostile input, against what is promised; about 25 minutes
 	@tests/install_servers.sh

@@ -51,14 +51,17 @@ class ConfirmedPublisher:
         arrived: they are to be given again, all of them, in order.
         """
         refused: list[tuple[int, str]] = []
+        before = self._client if self._up else None
         try:
             self._publish(self._connected(), announcements, refused)
         except PublishError:
             self._hang_up()
-            if not refused:
+            if refused:
+                return refused
+            if before is None:
                 raise
-        if refused:  # some brokers end a connection after they have refused a message, so we do
-            self._hang_up()
+            # Mosquitto 2.0.11 ends a connection after it has refused a message: this one may have been over before.
+            return self.publish(announcements)
         return refused
 
     def _publish(self, client: Client, announcements: Sequence[Announcement], refused: list[tuple[int, str]]) -> None:
