@@ -1,8 +1,10 @@
 """A second broker is told of machines: thinned, in order, over weeks without a connection, and over kills."""
 
 import json
+import random
 import signal
 import socket
+import sqlite3
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +25,10 @@ from pipeline.sinks import Unreachable
 from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.embedded import Embedded
 from pipeline.storage.journal import Journal
-from pipeline.storage.outbox import Bound, Posting
+from pipeline.storage.outbox import Bound, Outbox, Posting
+from pipeline.storage.progress import Progress
 from tests.test_service import Running, expected_points, publish, recording, run  # noqa: F401
-from tests.test_storage import SECOND, START
+from tests.test_storage import SECOND, START, readings
 
 MINUTE = 60 * SECOND
 EVERYTHING = ("states", "incidents", "ageing", "scores")
@@ -327,6 +330,35 @@ def test_after_weeks_without_a_connection_all_but_the_oldest_scores_arrives_in_o
     journal.close()
 
 
+def test_a_disk_that_is_full_takes_a_batch_whole_or_not_at_all_and_loses_nothing_uncounted(tmp_path):
+    journal = Journal(tmp_path / "journal.sqlite", others={"upstream": Bound(1 << 30)}, reserve_bytes=1 << 16)
+    [(pages,)] = journal._database.execute("PRAGMA page_count")
+    journal._database.execute(f"PRAGMA max_page_count = {pages + 150}")
+    committed, refused = 0, 0
+    for number in range(600):
+        noise = random.Random(number).randbytes(2_000).hex()  # of which little can be compressed away
+        ranked = [(0, [message("score", number)]), (2, [message("incident", number)])]
+        points = [Point("machine", (("machine", noise),), {"score": 0.5}, START + number)]
+        while True:
+            try:
+                journal.commit(readings(3), points=points, seen=b"123456", others={"upstream": Posting(ranked)})
+                break
+            except sqlite3.OperationalError:
+                refused += 1
+                assert journal.make_room(journal.last, Progress(), [], {"upstream": Posting()})
+        committed += 1
+    assert refused > 0
+    own, upstream = journal.outboxes["outbox"].figures, journal.outboxes["upstream"].figures
+    assert (own.accepted, upstream.accepted) == (committed, 2 * committed)
+    for figures in (own, upstream):
+        assert figures.accepted == figures.waiting + figures.dropped
+    assert own.dropped > 0
+    outbox = Outbox(journal.path, "upstream")
+    assert sum(len(batch) for _, batch in outbox.peek(0, 10**9)) == upstream.waiting
+    outbox.close()
+    journal.close()
+
+
 def test_a_full_disk_takes_scores_before_what_happened_and_counts_them(tmp_path):
     journal = Journal(tmp_path / "journal.sqlite", others={"upstream": Bound(1 << 30)})
     for number in range(200):
@@ -358,19 +390,22 @@ def incidents_of(points: list[Point]) -> set[tuple[str, int, int, str]]:
 
 
 @pytest.mark.servers
-def test_killed_in_the_middle_every_phase_of_every_incident_arrives(
+def test_killed_in_the_middle_every_phase_of_every_incident_and_the_highest_of_the_scores_arrive(
     run,  # noqa: F811
     mosquitto: Mosquitto,
     company_broker: Mosquitto,
     tmp_path: Path,
 ):
     table = recording(2_500)
-    expected = incidents_of(expected_points(table, 0))
+    points = expected_points(table, 0)
+    expected = incidents_of(points)
+    scores = [payload(one) for one in told(Selection("hall", ["scores"], 7 * SECOND), [points])]
     assert len(expected) >= 4
+    assert len(scores) >= 20
     company = Company(company_broker)
     service = run(
         mqtt={"url": mosquitto.url, "sources": PLANT},
-        upstream={"url": company_broker.url, "prefix": "hall", "every": "1s"},
+        upstream={"url": company_broker.url, "prefix": "hall", "every": "7s"},
         emit={"every": "0s", "sensors": "0s"},
         snapshot_every="1s",
     )
@@ -392,8 +427,12 @@ def test_killed_in_the_middle_every_phase_of_every_incident_arrives(
         company.take()
         return {("ur3-robot", one["id"], one["time_ns"], one["phase"]) for one in company.of("incident")}
 
-    until(lambda: found() >= expected, "every phase has arrived", 60)
+    def highest() -> list[dict]:
+        return sorted({one["time_ns"]: one for one in company.of("score")}.values(), key=lambda one: one["time_ns"])
+
+    until(lambda: found() >= expected and len(highest()) >= len(scores), "everything has arrived", 60)
     assert found() == expected
+    assert highest() == scores
     assert service.stop() == 0
     company.leave()
 

@@ -22,7 +22,6 @@ TOLD = {"states": "state", "incidents": "incident", "ageing": "ageing", "scores"
 class Highest(NamedTuple):
     """The highest score of a machine in an interval that has not ended."""
 
-    interval: int
     score: float
     severity: int
     state: str
@@ -49,16 +48,14 @@ class Thinning:
     def take(self, machine: Machine, point: Point) -> Highest | None:
         """One point of measurement `machine`; returns what is to be told now."""
         score, before = point.fields.get("score"), self._open.get(machine)
-        interval = point.time_ns // self._every_ns if self._every_ns else point.time_ns
         found = None
         if score is not None:
-            severity, state = int(point.fields["severity"]), str(point.fields["state"])
-            found = Highest(interval, float(score), severity, state, point.time_ns)
-        if found is not None and not self._every_ns:
+            found = Highest(float(score), int(point.fields["severity"]), str(point.fields["state"]), point.time_ns)
+        if not self._every_ns:
             return found
-        if before is not None and interval <= before.interval:
+        if before is not None and point.time_ns // self._every_ns <= before.time_ns // self._every_ns:
             if found is not None and found.score > before.score:
-                self._put(machine, found._replace(interval=before.interval))
+                self._put(machine, found)
             return None
         if before is not None or found is not None:
             self._put(machine, found)
@@ -81,7 +78,9 @@ class Thinning:
         return kept
 
     def restore(self, content: bytes) -> None:
-        """Something that was kept; ValueError where it is nothing of the kind."""
+        """Something that was kept; ValueError where it is nothing of the kind, or no intervals are open any more."""
+        if not self._every_ns:
+            raise ValueError("every score is told")
         machine, highest = _decode(content)
         self._open[machine] = highest
 
@@ -110,9 +109,7 @@ class Selection:
                 newest[machine] = point
                 highest = self.thinning.take(machine, point) if "score" in self._what else None
                 if highest is not None:
-                    _, *fields = highest
-                    told = dict(zip(Highest._fields[1:], fields, strict=True))
-                    found.append(self._message(machine, "score", told, highest.time_ns))
+                    found.append(self._message(machine, "score", highest._asdict(), highest.time_ns))
             elif point.measurement == "incident" and "incident" in self._what:
                 told = {**point.fields, "id": int(dict(point.tags)["id"]), "time_ns": point.time_ns}
                 found.append(self._message(machine_of(point), "incident", told, point.time_ns))
