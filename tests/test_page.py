@@ -372,6 +372,40 @@ def test_before_the_first_answer_the_page_says_nothing_of_machines(demo, page: P
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize(
+    ("connected", "away", "since_s", "words"),
+    [
+        (1, None, None, "● connected"),
+        (0, None, None, "▲ not connected"),
+        (0, "connection refused", 1_700_000_000.0, "▲ not reached since"),
+        (1, "refused by the broker: Not authorized", None, "▲ rejects data"),
+    ],
+)
+def test_the_second_broker_is_shown_where_there_is_one_and_never_better_than_it_is(
+    demo, page: Page, connected, away, since_s, words
+):
+    card = page.locator(".connection").nth(2)
+    page.goto(f"{demo}/#/service")
+    page.wait_for_selector("main[data-ready]")
+    expect(card).to_be_hidden()
+
+    def with_one(route):
+        answer = route.fetch()
+        found = answer.json()
+        found |= {"upstream": "mqtts://company", "upstream_away": away, "upstream_since_s": since_s}
+        found["figures"] |= {"upstream_connected": connected, "upstream_outbox": 12}
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/api/health", with_one)
+    page.reload()
+    expect(card).to_be_visible()
+    expect(card).to_contain_text(words)
+    expect(card).to_contain_text("mqtts://company")
+    expect(page.locator("#figures")).to_contain_text("messages waiting for the second broker")
+    page.unroute_all(behavior="ignoreErrors")
+
+
+@pytest.mark.servers
 def test_a_token_is_tried_when_it_is_given_and_an_old_one_is_forgotten(demo, page: Page):
     page.goto(demo)
     page.evaluate("sessionStorage.setItem('spikewatch.token', 'of-an-earlier-service')")

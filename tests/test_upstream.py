@@ -468,6 +468,7 @@ def test_a_second_broker_that_never_answers_slows_nobody(run, mosquitto: Mosquit
 
     health = json.loads(asked("/api/health"))
     assert health["upstream_away"].endswith("no answer")
+    assert health["figures"]["upstream_connected"] == 0
     assert health["figures"]["upstream_outbox"] == health["figures"]["upstream_points"] > 0
     metrics = asked("/metrics")
     assert 'spikewatch_reached{what="upstream"} 0.0' in metrics

@@ -416,6 +416,6 @@ class Api:
 
         attention = self._briefly("attention", find).counts
         figures = {**status.figures, **self._own_figures()}
-        upstream = None if status.upstream is None else status.upstream_away is None
+        upstream = None if status.upstream is None else bool(status.figures["upstream_connected"])
         text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None, upstream)
         return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

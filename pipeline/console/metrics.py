@@ -13,6 +13,7 @@ GAUGES = {
     "outbox_bytes": "The same in bytes",
     "upstream_outbox": "Messages that wait for the second broker",
     "upstream_outbox_bytes": "The same in bytes",
+    "upstream_connected": "Whether the second broker is connected",
     "journal_bytes": "Readings since the last snapshot, in bytes",
     "reduction": "Bytes received, for every byte of points and announcements, since the start",
     "lag_s": "Longest time from a message's arrival to its commit, since the last point of measurement service",

@@ -44,6 +44,11 @@ class ConfirmedPublisher:
         self._confirmed: deque[tuple[int, str]] = deque()  # packet id, and why the broker refuses it
         self._told: dict[str, Any] = {}  # what the broker allows
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has let us in, and the connection has not ended."""
+        return self._up
+
     def publish(self, announcements: Sequence[Announcement]) -> list[tuple[int, str]]:
         """Have them published, in order; returns which were refused for good, by position, and why.
 

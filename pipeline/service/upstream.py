@@ -27,6 +27,11 @@ class UpstreamSink:
         self._newest: dict[str, int] = {}  # time of the newest message of a retained topic
         self.sent_bytes = 0  # topics and payloads that were confirmed
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Figures of the service."""
+        return {"bytes": self.sent_bytes, "connected": int(self._publisher.connected)}
+
     def write(self, points: Sequence[Point]) -> None:
         """Publish messages; returns when the broker has them. Raises Unreachable or Refused."""
         announcements = []
@@ -75,6 +80,6 @@ def destinations_of(config: Config, environ: Mapping[str, str]) -> dict[str, Des
             in_order=True,
             changed=selection.thinning.changed,
             restore=selection.thinning.restore,
-            counters=lambda: {"bytes": sink.sent_bytes},
+            counters=lambda: sink.counters,
         )
     }

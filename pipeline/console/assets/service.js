@@ -108,7 +108,13 @@ export function service(place) {
     const words = (since) => since === null ? "rejects data" : `not reached since ${moment(since)}`;
     database.update(found.database_away === null, found.database, words(found.database_since_s), `${found.database_away}; retrying, points are kept on disk`);
     attribute(upstream, "hidden", found.upstream === null ? "" : null);
-    upstream.update(found.upstream_away === null, found.upstream ?? "", words(found.upstream_since_s), `${found.upstream_away}; retrying, messages are kept on disk`);
+    const why = found.upstream_away;
+    upstream.update(
+      why === null && found.figures.upstream_connected === 1,
+      found.upstream ?? "",
+      why === null ? "not connected" : words(found.upstream_since_s),
+      why === null ? "connects when there is a message to send" : `${why}; retrying, messages are kept on disk`,
+    );
     const now = performance.now() / 1000;
     const rate = (name) => {
       if (!before || !["readings", "messages", "delivered"].includes(name)) return null;
