@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 
 import pytest
+from test_storage import SECOND, START, points, readings
 
 from pipeline.records import Machine, Point
 from pipeline.sinks import Unreachable
@@ -13,7 +14,6 @@ from pipeline.storage.journal import Dead, Journal
 from pipeline.storage.journal_file import insert, pack, pack_points, schema_of
 from pipeline.storage.outbox import Bound, Outbox, Posting
 from pipeline.storage.progress import Progress
-from tests.test_storage import SECOND, START, points, readings
 
 DAY = 86_400 * SECOND
 

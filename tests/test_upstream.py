@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import Mosquitto, free_port, passwords, until
+from test_service import Running, expected_points, publish, recording, run  # noqa: F401
+from test_storage import SECOND, START, readings
 
 from pipeline.engine.incidents import Incident, Severity
 from pipeline.mqtt import Broker, ConfirmedPublisher, PublishError, Receiver, Status
@@ -27,8 +29,6 @@ from pipeline.sinks.embedded import Embedded
 from pipeline.storage.journal import Journal
 from pipeline.storage.outbox import Bound, Outbox, Posting
 from pipeline.storage.progress import Progress
-from tests.test_service import Running, expected_points, publish, recording, run  # noqa: F401
-from tests.test_storage import SECOND, START, readings
 
 MINUTE = 60 * SECOND
 EVERYTHING = ("states", "incidents", "ageing", "scores")

@@ -75,13 +75,12 @@ class ConfirmedPublisher:
         retains = self._told.get("RetainAvailable", 1) == 1
         pending: dict[int, int] = {}  # position by packet id
         for position, (topic, payload, retain, _) in enumerate(announcements):
-            size = len(topic.encode()) + len(payload) + HEADER_BYTES
-            if most_bytes is not None and size > most_bytes:
-                refused.append((position, f"{size} bytes, and the broker takes packets of {most_bytes}"))
-                continue
             try:
+                size = len(topic.encode()) + len(payload) + HEADER_BYTES
+                if most_bytes is not None and size > most_bytes:
+                    raise ValueError(f"{size} bytes, and the broker takes packets of {most_bytes}")
                 pending[client.publish(topic, payload, 1, retain and retains).mid] = position
-            except ValueError as error:  # a topic or payload that MQTT cannot carry
+            except ValueError as error:  # or a topic or payload that MQTT cannot carry
                 refused.append((position, str(error)))
             self._await(pending, window - 1, refused)
         self._await(pending, 0, refused)
