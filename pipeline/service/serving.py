@@ -55,6 +55,7 @@ def open_console(
     def look(engine: Engine) -> tuple[dict[str, float | int | str | bool], list[Trouble], list[Behind]]:
         behind = service.clocks.behind(engine.fleet.machines, MOST_CLOCKS)
         return service.counters(receiver), service.volume.troubles(), behind
+
     upstream = service.deliveries.others.get(UPSTREAM)
 
     def status() -> Status:
