@@ -136,8 +136,31 @@ WITHIN = {
     "pipeline.commissioning.faults": set(),
     "pipeline.commissioning.plant": {"pipeline.commissioning.faults"},
     "pipeline.commissioning.simulation": {"pipeline.commissioning.plant"},
-    "pipeline.commissioning.variants": set(),
-    "pipeline.commissioning.proposal": {"pipeline.commissioning.variants"},
+    **{
+        f"pipeline.commissioning.proposing.{name}": {
+            f"pipeline.commissioning.proposing.{part}" for part in parts.split()
+        }
+        for name, parts in {
+            "kinds": "",
+            "stamps": "",
+            "walk": "",
+            "words": "",
+            "envelopes": "walk",
+            "heard": "kinds",
+            "no_measurement": "stamps words",
+            "clocks": "heard stamps walk words",
+            "shapes": "envelopes heard walk words",
+            "spread": "heard words",
+            "trial": "heard kinds",
+            "formats": "clocks heard kinds stamps words",
+            "groups": "heard kinds shapes spread words",
+            "states": "kinds trial",
+            "levels": "groups heard words",
+            "draft": "clocks formats groups heard kinds levels no_measurement shapes stamps states trial walk words",
+            "proposals": "draft groups heard kinds trial",
+            "yaml_text": "proposals trial",
+        }.items()
+    },
 }  # fmt: skip
 ONE_DOOR = {
     "paho": "pipeline.mqtt",
@@ -224,8 +247,7 @@ PURE_PARTS = (
     "pipeline.commissioning.faults",
     "pipeline.commissioning.plant",
     "pipeline.commissioning.simulation",
-    "pipeline.commissioning.proposal",
-    "pipeline.commissioning.variants",
+    "pipeline.commissioning.proposing",
 )
 
 

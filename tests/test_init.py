@@ -10,7 +10,7 @@ from servers import Mosquitto
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.commissioning.proposal import as_yaml, propose
+from pipeline.commissioning.proposing import as_yaml, propose
 from pipeline.config.file import load, parsed
 from pipeline.config.settings import Config, Mqtt
 from pipeline.mqtt import Broker, Publisher

@@ -14,6 +14,7 @@ from pipeline.commissioning.faults import Fault, Kind
 from pipeline.service.stopping import until_stopped
 
 if TYPE_CHECKING:
+    from pipeline.commissioning.proposing import Proposed
     from pipeline.commissioning.tap import Told
     from pipeline.config.settings import Config
 
@@ -140,7 +141,7 @@ def tap(
 
     Example: spikewatch tap --config plant.yaml --topic 'plant/press-7/#' --count 20
     """
-    from pipeline.commissioning.tap import in_words, tell
+    from pipeline.commissioning.tap import Unsifted, in_words, tell
     from pipeline.config.settings import ConfigError
     from pipeline.mqtt.listening import listen
     from pipeline.payloads import Decoder
@@ -150,6 +151,7 @@ def tap(
     if url is not None:
         tree = reaching(tree, url)
     decoder = Decoder(tree.mqtt.sources, tree.times, tree.limits.message_bytes)
+    unsifted = Unsifted(tree.mqtt.sources, tree.times, tree.limits.message_bytes)
     shown = readings = ignored = 0
     port = embedded_port(tree) if tree.mqtt.url is None else 0
     where = tree.mqtt.url or f"mqtt://127.0.0.1:{port}"
@@ -158,7 +160,7 @@ def tap(
         broker = broker_of(tree, os.environ, tree.mqtt.client_id, port)
         with until_stopped() as stop:
             for message in listen(broker, [topic], seconds, stop):
-                told = tell(message, decoder.decode(message), tree.mqtt.client_id)
+                told = tell(message, decoder.decode(message), tree.mqtt.client_id, unsifted.ignored(message))
                 if as_json:
                     print_json_line(told)
                 else:
@@ -211,15 +213,14 @@ def init(
     """Listen to a broker, propose what its topics mean, and write a commented configuration.
 
     Asks for the broker if --url is left out. The proposal is a guess from the traffic received: read it, and try it
-    with the two commands that are printed at the end. Exit code 1 if nothing usable was received.
+    with the two commands that are printed at the end. What gives no reading is told with the cause, and how often.
+    Exit code 1 if nothing usable was received.
 
     Example: spikewatch init
 
     Example: spikewatch init --url mqtt://broker.plant.local:1883 --seconds 30 --out plant.yaml
     """
-    from msgspec.structs import asdict
-
-    from pipeline.commissioning.proposal import Proposed, as_yaml, propose
+    from pipeline.commissioning.proposing import Proposed, as_yaml, in_words, propose
     from pipeline.config.addresses import MQTT, address
     from pipeline.config.file import parsed
     from pipeline.config.settings import Config, ConfigError
@@ -265,8 +266,12 @@ def init(
                     break
     except (OSError, ConfigError) as error:
         fail(f"{url}: {error}", 1)
-    proposed = propose(heard, tree.mqtt.client_id)
+    proposed = propose(heard, tree.mqtt.client_id, host_zone())
     if not proposed.proposals:
+        if as_json:
+            print_proposed(None, proposed)
+        else:
+            print_left_out(proposed)
         what = (
             "no message"
             if not heard
@@ -279,14 +284,7 @@ def init(
     except OSError as error:
         fail(f"--out: {to}: {error.strerror}")
     if as_json:
-        sources = [
-            {
-                **one._asdict(),
-                "source": {key: value for key, value in asdict(one.source).items() if value is not None},
-            }
-            for one in proposed.proposals
-        ]
-        out.print_json(json.dumps({"file": str(to), "sources": sources, "left_out": proposed.left_out}))
+        print_proposed(to, proposed)
         return
     for one in proposed.proposals:
         out.print(
@@ -297,10 +295,11 @@ def init(
         )
         for note in one.notes:
             out.print(f"  please check: {note}", markup=False, soft_wrap=True)
-    for name, why in sorted(proposed.left_out.items())[:LEFT_OUT_SHOWN]:
-        out.print(f"left out: {ascii(name)[1:-1]} ({why})", markup=False, soft_wrap=True)
-    if len(proposed.left_out) > LEFT_OUT_SHOWN:
-        out.print(f"left out: {len(proposed.left_out) - LEFT_OUT_SHOWN} more topics")
+        for pattern, why in one.reasons.items():
+            out.print(f"  ignored: {ascii(pattern)[1:-1]} ({ascii(why)[1:-1]})", markup=False, soft_wrap=True)
+        if one.ignored:
+            out.print(f"  no readings: {in_words(one.ignored)}", markup=False, soft_wrap=True)
+    print_left_out(proposed)
     for line in (f"{to} is written. Next:", f"  spikewatch tap --config {to}", f"  spikewatch run --config {to}"):
         out.print(line, markup=False, soft_wrap=True)
 
@@ -308,6 +307,33 @@ def init(
 NOT_SET = " (mqtt.url is not set, so this is the embedded broker: does spikewatch run with this data folder?)"
 MOST_HEARD = 200_000  # messages, which bounds the memory
 LEFT_OUT_SHOWN = 10
+
+
+def host_zone() -> str | None:
+    """The IANA name of this computer's time zone; None where nothing says it."""
+    return (
+        os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or None
+    )
+
+
+def print_proposed(file: Path | None, proposed: "Proposed") -> None:
+    """All that was proposed and left out, as JSON; `file`: what was written."""
+    from msgspec.structs import asdict
+
+    sources = [
+        {**one._asdict(), "source": {key: value for key, value in asdict(one.source).items() if value is not None}}
+        for one in proposed.proposals
+    ]
+    told = {"sources": sources, "left_out": proposed.left_out, "causes": proposed.causes}
+    out.print_json(json.dumps({"file": None if file is None else str(file), **told}))
+
+
+def print_left_out(proposed: "Proposed") -> None:
+    """Topics that gave no reading, and why."""
+    for name, why in sorted(proposed.left_out.items())[:LEFT_OUT_SHOWN]:
+        out.print(f"left out: {ascii(name)[1:-1]} ({ascii(why)[1:-1]})", markup=False, soft_wrap=True)
+    if len(proposed.left_out) > LEFT_OUT_SHOWN:
+        out.print(f"left out: {len(proposed.left_out) - LEFT_OUT_SHOWN} more topics (--json has all)")
 
 
 def print_json_line(told: "Told") -> None:

@@ -1,14 +1,19 @@
 """What becomes of one live message, in words: its machine and sensors, and what is ignored and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from pipeline.payloads import Cause, Decoded
+from msgspec.structs import replace
+
+from pipeline.config.settings import Source, Times
+from pipeline.payloads import Cause, Decoded, Decoder
 from pipeline.payloads.decoded import Gone, Noted
 from pipeline.payloads.why import WHY
 from pipeline.records import Message
 
+SIFTED = "no measurement, as ignore of its source says"
 NOTED = "understood, and nothing to score"
 OURS = "published by the service itself"
 
@@ -39,13 +44,38 @@ class Told(NamedTuple):
     ignored: tuple[Ignored, ...]
 
 
-def tell(message: Message, decoded: Decoded, client_id: str) -> Told:
-    """What became of a message. Topics below `client_id` that no source matches are the service's own."""
+class Unsifted:
+    """The same sources without what they ignore, so that it can be told what that is."""
+
+    def __init__(self, sources: Sequence[Source], times: Times, message_bytes: int) -> None:
+        self._ignoring = any(source.ignore for source in sources)
+        self._sources = Decoder(sources, times, message_bytes)
+        self._all = Decoder([replace(source, ignore=()) for source in sources], times, message_bytes)
+
+    def ignored(self, message: Message) -> list[str]:
+        """The sensors in a message that its source ignores; to be asked of every message, as some build on others."""
+        if not self._ignoring:
+            return []
+        readings, refused, _ = self._all.decode(message)
+        source = self._sources.source_of(message.topic)
+        patterns = () if source is None else source.ignore
+        names = {one.sensor for one in readings} | {where.partition(": ")[0] for _, where in refused}
+        return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def tell(message: Message, decoded: Decoded, client_id: str, sifted: Sequence[str] = ()) -> Told:
+    """What became of a message; `sifted`: sensors in it that its source ignores.
+
+    Topics below `client_id` that no source matches are the service's own.
+    """
     readings = tuple(
         Value(one.machine.name, dict(one.machine.tags), one.sensor, one.value, moment(one.time_ns))
         for one in decoded.readings
     )
     ignored = tuple(Ignored(str(cause), WHY[cause], where) for cause, where in decoded.refused)
+    if sifted:
+        by_name = tuple(Ignored(str(Cause.IGNORED), SIFTED, sensor) for sensor in sifted)
+        ignored = (*(one for one in ignored if one.cause != Cause.IGNORED), *by_name)
     unknown = [one.cause == Cause.UNKNOWN_TOPIC for one in ignored]
     if not readings and not ignored and decoded.events:
         ignored = (Ignored("noted", NOTED, _noted(decoded)),)
@@ -75,7 +105,12 @@ def in_words(told: Told) -> list[str]:
     for (machine, tags), values in machines.items():
         names = " ".join([f"machine={machine}", *(f"{key}={text}" for key, text in tags)])
         lines.append(f"{told.topic} -> {names}: {', '.join(f'{one.sensor}={one.value:g}' for one in values)}")
+    sifted = [one.where for one in told.ignored if one.why == SIFTED]
+    if sifted:
+        lines.append(f"{told.topic} -> ignored ({', '.join(sifted)}): {SIFTED}")
     for cause, why, where in told.ignored:
+        if why == SIFTED:
+            continue
         about = f" ({where})" if where and where != told.topic else ""
         lines.append(f"{told.topic} -> ignored, {cause}{about}: {why}")
     return [repr(line)[1:-1] if not line.isprintable() else line for line in lines]

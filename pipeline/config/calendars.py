@@ -49,14 +49,25 @@ def calendar_of(zone: str, holidays: tuple[str, ...]) -> Calendar | None:
     return Calendar(begin_ns, offset_ns, rest)
 
 
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = get_close_matches(name[:60], available_timezones(), 1) or ["Europe/Berlin"]
+        raise CalendarError(f"{name[:60]!r} is no time zone (an IANA name, such as {near[0]})") from None
+
+
+def offset_at(zone: str, time_ns: int) -> int:
+    """How far a zone is ahead of UTC at a Unix time, both in nanoseconds. Raises CalendarError."""
+    moment = _EPOCH + timedelta(microseconds=time_ns // 1000)
+    length = moment.astimezone(_zone(zone)).utcoffset() or timedelta()
+    return length // timedelta(microseconds=1) * 1000
+
+
 @lru_cache(maxsize=256)
 def offsets(zone: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """From when on, in Unix nanoseconds, a zone has which offset from UTC, to the second. Raises CalendarError."""
-    try:
-        own = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = get_close_matches(zone[:60], available_timezones(), 1) or ["Europe/Berlin"]
-        raise CalendarError(f"{zone[:60]!r} is no time zone (an IANA name, such as {near[0]})") from None
+    own = _zone(zone)
 
     def offset(moment: datetime) -> timedelta:
         return moment.astimezone(own).utcoffset() or timedelta()

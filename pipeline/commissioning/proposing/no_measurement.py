@@ -1,0 +1,167 @@
+"""What is read and is no measurement: identifiers, versions, clocks, signal strengths, values said twice. Pure.
+
+Each becomes a pattern of `ignore`, with the reason beside it. A name alone is not enough where values could say
+otherwise; where nothing says what a sensor is, it is a measurement.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from pipeline.commissioning.proposing.stamps import DAY_NS, YEAR_NS
+from pipeline.commissioning.proposing.words import escaped_pattern, tokens
+from pipeline.payloads.stamps import unix_time
+from pipeline.records import Reading
+
+T = TypeVar("T")
+IDENTIFIER, VERSION, SIGNAL = "an identifier", "versions and updates of software", "how well a radio is heard"
+UPTIME, NUMBERED, CLOCK = "how long the device has been on", "the number of a message", "a time, not a measurement"
+UNIT, ARRAY, TEXT = "a unit", "an array whose values have no times", "text"
+BATTERY = "the battery of the radio sensor"
+TWICE = "the same as"
+LAST: Mapping[str, str] = {  # last word of a name
+    **dict.fromkeys(("id", "uid", "uuid", "guid", "serial", "serialnumber", "imei", "eui", "mac"), IDENTIFIER),
+    **dict.fromkeys(("seq", "seqno", "fcnt", "msgid"), NUMBERED),
+    **dict.fromkeys(("unit", "units", "uom"), UNIT),
+    **dict.fromkeys(("fw", "firmware", "version"), VERSION),
+}
+ANYWHERE: Mapping[str, str] = {
+    **dict.fromkeys(("rssi", "snr", "linkquality", "lqi", "rsrp", "rsrq", "sinr", "wifi", "wlan"), SIGNAL),
+    **dict.fromkeys(("version", "firmware", "update"), VERSION),
+    "uptime": UPTIME,
+}
+TOGETHER: Mapping[tuple[str, str], str] = {
+    ("link", "quality"): SIGNAL,
+    ("signal", "strength"): SIGNAL,
+    ("serial", "number"): IDENTIFIER,
+    ("up", "time"): UPTIME,
+    ("f", "cnt"): NUMBERED,
+    ("seq", "no"): NUMBERED,
+    ("sequence", "number"): NUMBERED,
+    ("temp", "unit"): UNIT,
+}
+NOT_OF_SOFTWARE = frozenset(("rate", "interval", "period", "time", "cycle"))  # beside `update`: it is measured
+CLOCKS = frozenset(("ts", "time", "timestamp", "stamp", "date", "epoch", "clock", "datetime"))
+# Units by the last word of a name. Second unit: of what it is a multiple of the first, how many times, and shifted.
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("c", "celsius", "degc"), "C"),
+    **dict.fromkeys(("f", "fahrenheit", "degf"), "F"),
+    **dict.fromkeys(("k", "kelvin"), "K"),
+    **{one: one for one in ("bar", "mbar", "psi", "kpa", "pa", "w", "kw", "wh", "kwh", "kmh", "mph", "mm", "inch")},
+}
+SECOND: Sequence[tuple[str, str, float, float]] = (
+    ("C", "F", 1.8, 32.0), ("C", "K", 1.0, 273.15), ("bar", "psi", 14.503774, 0.0), ("bar", "kpa", 100.0, 0.0),
+    ("bar", "mbar", 1000.0, 0.0), ("bar", "pa", 100_000.0, 0.0), ("kpa", "psi", 0.1450377, 0.0),
+    ("kw", "w", 1000.0, 0.0), ("kwh", "wh", 1000.0, 0.0), ("kmh", "mph", 0.621371, 0.0),
+    ("mm", "inch", 1 / 25.4, 0.0),
+)  # fmt: skip
+SECRETS = frozenset(("password", "passwd", "pass", "pwd", "token", "secret", "key", "pin", "auth"))
+EARLIER = frozenset(("raw", "pre", "prev", "previous"))  # what a value was made of, or was before
+
+
+def by_name(sensor: str) -> str:
+    """Why a sensor is no measurement, by its name; empty where it may be one."""
+    words = tokens(sensor)
+    last = tokens(sensor.rsplit(".", 1)[-1])
+    if not last:
+        return ""
+    pairs = {*pairwise(words)}
+    for pair, reason in TOGETHER.items():
+        if pair in pairs:
+            return reason
+    for word in words:
+        if word in ANYWHERE and not (word == "update" and NOT_OF_SOFTWARE & {*words}):
+            return ANYWHERE[word]
+    return LAST.get(last[-1], "")
+
+
+def text_such_as(sensor: str, text: str) -> str:
+    """The reason for text, with an example unless it may be a secret."""
+    return TEXT if SECRETS & {*tokens(sensor)} else f"{TEXT}, such as {text[:40]}"
+
+
+def of_readings(readings: Sequence[Reading], received_ns: int, radio: bool) -> dict[str, str]:
+    """Sensors whose readings are no measurements, and why; `radio`: all of them are of a sensor with a radio."""
+    values: dict[str, list[float]] = defaultdict(list)
+    rows: dict[tuple[object, int], dict[str, float]] = defaultdict(dict)
+    for reading in readings:
+        values[reading.sensor].append(reading.value)
+        rows[reading.machine, reading.time_ns][reading.sensor] = reading.value
+    found = {}
+    for sensor, known in sorted(values.items()):
+        reason = by_name(sensor)
+        whole = all(value == int(value) for value in known)
+        if reason and (whole or reason in (SIGNAL, UPTIME, VERSION)):
+            found[sensor] = reason
+        elif all(_is_clock(value, sensor, received_ns) for value in known):
+            found[sensor] = CLOCK
+    if radio or {SIGNAL, VERSION} & {*found.values()}:
+        found |= {sensor: BATTERY for sensor in sorted(values) if tokens(sensor)[:1] == ("battery",)}
+    return found | _twice(values.keys() - found.keys(), list(rows.values()))
+
+
+def _is_clock(value: float, sensor: str, received_ns: int) -> bool:
+    """Whether a number is a time since 1970: about now, or called a time and of the last years."""
+    if value < 1e9:
+        return False
+    behind_ns = received_ns - unix_time(int(value), "auto")
+    called = bool(CLOCKS & {*tokens(sensor)})
+    return -DAY_NS < behind_ns < (10 * YEAR_NS if called else DAY_NS)
+
+
+def _twice(sensors: set[str], rows: Sequence[Mapping[str, float]]) -> dict[str, str]:
+    """Sensors that say in another unit, or once more, what another sensor of the same machine says."""
+    found = {}
+    by_words = {tokens(sensor): sensor for sensor in sorted(sensors)}
+    for words, sensor in by_words.items():
+        unit = UNITS.get(words[-1]) if words else None
+        if unit is None and not (words and words[-1] in EARLIER):
+            continue
+        for other_words, other in by_words.items():
+            if other == sensor or other_words[:-1] != words[:-1]:
+                continue
+            both = [(row[other], row[sensor]) for row in rows if other in row and sensor in row]
+            other_unit = UNITS.get(other_words[-1])
+            if unit is None and other_words[-1] == "value":
+                same = all(first == second for first, second in both)
+            else:
+                same = any(
+                    (first, second) == (other_unit, unit) and all(_same(*pair, factor, shift) for pair in both)
+                    for first, second, factor, shift in SECOND
+                )
+            if both and same:
+                found[sensor] = f"{TWICE} {other.rsplit('.', 1)[-1]}" + (", in another unit" if unit else "")
+    return found
+
+
+def _same(first: float, second: float, factor: float, shift: float) -> bool:
+    """Whether the second is the first in another unit, where either may be rounded."""
+    return abs(first * factor + shift - second) <= 0.06 * (1 + factor) + 0.002 * abs(second)
+
+
+def patterns(known: Mapping[str, T], sensors: set[str], in_topic: bool) -> dict[str, T]:
+    """Patterns for sensors, with what is known of each.
+
+    One pattern for all that are called the same behind the name that is `in_topic`, and for all below one key, where
+    it holds for all of them.
+    """
+    every = sensors | known.keys()
+    found: dict[str, T] = {}
+    for sensor, what in sorted(known.items()):
+        first, dot, rest = sensor.partition(".")
+        alike = {one for one in every if one.partition(".")[2] == rest} if dot and in_topic else set()
+        below = {one for one in every if one.startswith(f"{first}.")} if dot and not in_topic else set()
+        if alike and _all_the_same(alike, known):
+            found[f"*.{escaped_pattern(rest)}"] = what
+        elif len(below) > 1 and _all_the_same(below, known):
+            found[f"{escaped_pattern(first)}.*"] = what
+        else:
+            found[sensor if sensor.startswith("*.") else escaped_pattern(sensor)] = what
+    return dict(sorted(found.items()))
+
+
+def _all_the_same(sensors: set[str], known: Mapping[str, object]) -> bool:
+    """Whether the same is known of all these sensors; reasons may have different examples."""
+    kinds = {what.partition(",")[0] if isinstance(what, str) else what for what in map(known.get, sensors)}
+    return sensors <= known.keys() and len(kinds) == 1

@@ -1,0 +1,225 @@
+"""Where in objects and arrays the samples are, and what names them: every way that is worth trying. Pure.
+
+Fields that are sensors, and samples that name them:
+
+    {"temp": 1.5}  {"data": [{"temp": 1.5}]}     fields that are sensors, in samples or not
+    [{"id": "temp", "v": 1.5, "q": true}]        samples that name their sensor themselves
+    {"temp": {"value": 1.5}, "flow": {...}}      keys that name the sensor of the sample behind them
+    [[1717000000, 41.2], ...]                    rows, with names of their items or without
+    {"press-1": [{"values": {...}}]}             devices of a gateway
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from pipeline.commissioning.proposing.envelopes import in_envelope
+from pipeline.commissioning.proposing.heard import Topic
+from pipeline.commissioning.proposing.walk import as_path, is_key, met
+from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS
+from pipeline.config.settings import GOOD, Scalar, Source
+
+NAMES = (
+    "id", "name", "n", "sensor", "metric", "tag", "path", "key", "dataPointId", "datapoint", "parameter", "entity_id",
+    "tagName", "nodeId", "variable", "channel", "label",
+)  # fmt: skip
+VALUES = ("v", "val", "value", "Value", "data", "state", "reading")
+QUALITIES = ("q", "quality", "Quality", "qc", "qualityCode", "StatusCode", "statusCode", "code")
+BESIDE = frozenset(("value", "unit", "quality", *TIME_FIELDS))  # of a single value
+
+
+class Shape(NamedTuple):
+    """A way to read a source's messages."""
+
+    source: Source
+    notes: tuple[str, ...] = ()
+
+
+def is_single(topic: Topic) -> bool:
+    """Whether each payload is one value of the sensor that the topic names, alone or in rows with a time."""
+    if len(topic.levels) < 2:
+        return False
+    if all(map(_is_series, topic.trees)):
+        return True
+    items = [one for tree in topic.trees for one in (tree if isinstance(tree, list) else [tree])]
+    keys = {key for one in items if isinstance(one, dict) for key in one}
+    return "value" in keys and not {key for key in keys if key.casefold() not in BESIDE}
+
+
+def _is_series(tree: Any) -> bool:
+    """Whether this is rows of a time and a value."""
+    return (
+        isinstance(tree, list)
+        and bool(tree)
+        and all(isinstance(row, list) and len(row) == 2 and isinstance(row[0], int | float) for row in tree)
+        and all(abs(row[0]) >= 1e8 for row in tree)
+    )
+
+
+def shapes(source: Source, literal: str, members: Sequence[Topic], single: bool) -> list[Shape]:
+    """Ways to read objects, the plainest first; `literal` is the topic without a level for the machine."""
+    trees = [tree for one in members for tree in one.trees]
+    if single:
+        samples = [one.sample for tree in trees for one in met(tree, None)]
+        objects = [one for one in samples if isinstance(one, dict)]
+        return [*_rows(source, samples, trees), _with_quality(source, objects)]
+    known = in_envelope(source, literal, trees)
+    if known is not None:
+        source = known
+        if source.sensor is not None or source.value is not None:
+            return [Shape(source)]
+    else:
+        source = replace(source, samples=_samples_field(trees))
+    found = [Shape(source)]
+    samples = [one.sample for tree in trees for one in met(tree, source.samples)]
+    objects = [one for one in samples if isinstance(one, dict)]
+    found += _named_in_samples(source, objects)
+    found += _rows(source, samples, trees)
+    if known is None:
+        by_key = list(_named_by_key(source, trees))
+        if any(one.source.quality for one in by_key):
+            return by_key  # else qualities, which are numbers too, would be sensors
+        found += by_key
+    if "{machine}" in source.topic:
+        sensors = {one.source.sensor for one in found}
+        machines = [name for name in MACHINE_FIELDS if name not in sensors]
+        found += [other for one in found for other in _machines_inside(one, literal, machines, objects)]
+        if trees and all(map(_is_gateway, trees)):
+            found.append(Shape(replace(source, topic=literal, samples="{machine}.values")))
+    return found
+
+
+def _samples_field(trees: Sequence[Any]) -> str | None:
+    """The key below which there is always an array of objects."""
+    items = [one for tree in trees for one in (tree if isinstance(tree, list) else [tree]) if isinstance(one, dict)]
+    count = Counter(key for one in items for key, value in one.items() if _is_array_of_objects(value) and is_key(key))
+    key = max(sorted(count), key=lambda one: count[one], default=None)
+    return as_path(key) if key is not None and count[key] == len(items) else None
+
+
+def _is_array_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _named_in_samples(source: Source, objects: Sequence[dict[str, Any]]) -> Iterator[Shape]:
+    for name in NAMES:
+        for value in VALUES:
+            if name == value or not objects or not all(isinstance(one.get(name), str | int) for one in objects):
+                continue
+            having = [one for one in objects if value in one]
+            numbered = all(isinstance(one[name], int) for one in objects)  # `{"id": 7, "value": 1}` may be one sample
+            if 2 * len(having) <= len(objects) or (numbered and len({one[name] for one in objects}) < 2):
+                continue
+            yield _with_quality(replace(source, sensor=name, value=value), objects)
+
+
+def _with_quality(source: Source, objects: Sequence[dict[str, Any]]) -> Shape:
+    """The shape with the quality of its samples, where they have one."""
+    for key in QUALITIES:
+        found = [one[key] for one in objects if isinstance(one.get(key), bool | int | str)]
+        if 2 * len(found) <= len(objects) or key in (source.sensor, source.value):
+            continue
+        if any(_is_good(one) for one in found):
+            return Shape(replace(source, quality=key))
+        count = Counter((type(one).__name__, one) for one in found)
+        _, good = max(sorted(count, key=repr), key=lambda one: count[one])
+        note = f"the quality {key} is {good!r} most often, and that is taken as the good one"
+        return Shape(replace(source, quality=key, good=(good,)), (note,))
+    return Shape(source)
+
+
+def _is_good(quality: Scalar) -> bool:
+    """Whether this is a quality of readings, as sources take it; 1 is not true."""
+    return any(type(quality) is type(one) and quality == one for one in GOOD)
+
+
+def _named_by_key(source: Source, trees: Sequence[Any]) -> Iterator[Shape]:
+    """Objects of name -> sample, at the top or up to two keys below it."""
+    for path in _paths_of_objects(trees):
+        samples = [one.sample for tree in trees for one in met(tree, as_path(*path) if path else None)]
+        parts = [part for one in samples if isinstance(one, dict) for part in one.values() if isinstance(part, dict)]
+        for value in VALUES:
+            having = [part for part in parts if value in part and not isinstance(part[value], dict | list)]
+            if len(having) >= 2 * len(samples) and 2 * len(having) > len(parts):
+                inner = ".".join((*map(as_path, path), "{sensor}"))
+                yield _with_quality(replace(source, samples=inner, value=value), parts)
+
+
+def _paths_of_objects(trees: Sequence[Any]) -> list[tuple[str, ...]]:
+    """Paths at which every message has an object, the shortest first."""
+    if not trees or not all(isinstance(tree, dict) for tree in trees):
+        return []
+    found: list[tuple[str, ...]] = [()]
+    for path in found:
+        if len(path) < 2:
+            nodes = [one.sample for tree in trees for one in met(tree, as_path(*path) if path else None)]
+            keys = sorted(key for key in nodes[0] if all(isinstance(one.get(key), dict) for one in nodes))
+            found += [(*path, key) for key in keys if is_key(key)]
+    return found[:20]
+
+
+def _rows(source: Source, samples: Sequence[Any], trees: Sequence[Any]) -> Iterator[Shape]:
+    """Arrays of values, whose items are named by the first row, beside the rows, or not at all."""
+    rows = [one for one in samples if isinstance(one, list)]
+    if rows and all(isinstance(cell, str) for cell in rows[0]) and len({len(one) for one in rows}) == 1:
+        yield Shape(replace(source, header="first_row"))
+    elif rows and len({len(one) for one in rows}) == 1 and len(rows[0]) > 1 and len(rows) == len(samples):
+        names = ("value",) if len(rows[0]) == 2 else tuple(f"value{number}" for number in range(1, len(rows[0])))
+        note = "its rows do not say what their values are: give them their names" if len(names) > 1 else ""
+        yield Shape(replace(source, row=("time", *names)), (note,) if note else ())
+    if not trees or not all(isinstance(tree, dict) for tree in trees):
+        return
+    known = sorted(filter(is_key, trees[0]))
+    for key in known:
+        for header in known:
+            if all(_are_rows(tree.get(key)) and _are_texts(tree.get(header)) for tree in trees):
+                yield Shape(replace(source, samples=as_path(key), header=as_path(header)))
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(cell, str) for cell in value)
+
+
+def _machines_inside(
+    shape: Shape, literal: str, fields: Sequence[str], objects: Sequence[dict[str, Any]]
+) -> Iterator[Shape]:
+    """Machines that one of these fields of the samples names."""
+    for name in fields:
+        names = [one.get(name) for one in objects]
+        if len(set(map(str, names))) > 1 and all(isinstance(one, str) for one in names):
+            yield shape._replace(source=replace(shape.source, topic=literal, machine=name))
+
+
+def _is_gateway(tree: Any) -> bool:
+    """Whether each value is a list of samples with values: what gateways of ThingsBoard send, a key a device."""
+    return (
+        isinstance(tree, dict)
+        and bool(tree)
+        and all(
+            isinstance(value, list)
+            and bool(value)
+            and all(isinstance(one, dict) and isinstance(one.get("values"), dict) for one in value)
+            for value in tree.values()
+        )
+    )
+
+
+def machine_field(members: Sequence[Topic]) -> str | None:
+    """The key whose text differs from message to message and names the machine."""
+    items = [
+        one
+        for topic in members
+        for tree in topic.trees
+        for one in (tree if isinstance(tree, list) else [tree])
+        if isinstance(one, dict)
+    ]
+    for name in MACHINE_FIELDS:
+        if len({one[name] for one in items if isinstance(one.get(name), str)}) > 1:
+            return name
+    return None

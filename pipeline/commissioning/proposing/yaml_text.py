@@ -1,0 +1,99 @@
+"""Proposals as a commented configuration. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from pipeline.commissioning.proposing.proposals import Proposal, Proposed
+from pipeline.commissioning.proposing.trial import in_words
+from pipeline.config.settings import Source
+
+KEYS = (
+    "compression", "machine", "samples", "sensor", "value", "quality", "good", "row", "header", "columns",
+    "separator", "decimal", "tags", "measurement", "time", "time_unit", "time_format", "time_zone", "time_missing",
+    "number_text", "states",
+)  # fmt: skip
+CHOICES = ("compression", "time_unit", "time_missing")  # one of few words
+COMMENTS: Mapping[str, str] = {"time_missing": "a sample without that field gets the time of its arrival"}
+DEFAULTS = Source("")
+
+
+def as_yaml(
+    proposed: Proposed,
+    url: str,
+    username: str | None = None,
+    password_env: str | None = None,
+    insecure_password: bool = False,
+) -> str:
+    """A commented configuration with the proposed sources."""
+    lines = [
+        "# Written by `spikewatch init` from the traffic received. deploy/spikewatch.example.yaml has every setting.",
+        "",
+        "mqtt:",
+        f"  url: {_scalar(url)}",
+    ]
+    if username is not None:
+        lines.append(f"  username: {_scalar(username)}")
+    if password_env is not None:
+        lines.append(f"  password: {{env: {_scalar(password_env)}}}  # or {{file: PATH}}; never the password itself")
+    if insecure_password:
+        lines.append("  insecure_password: true  # the password is sent unencrypted; mqtts:// is better")
+    lines += [
+        "  # {machine} and {sensor} name them, every other {capture} becomes a tag; the first match counts.",
+        "  sources:",
+    ]
+    for one in proposed.proposals:
+        lines += _source(one)
+    lines += [
+        "",
+        "# What is known about machines beforehand; all of it optional.",
+        "#machines:",
+        "#  - match: press-*",
+        "#    sensors: {cycle_counter: {ignore: true}}",
+        "",
+        "# Where the scores go. Without this they go to the embedded store in the data folder.",
+        "#influxdb:",
+        "#  url: http://localhost:8086",
+        "#  bucket: machines              # InfluxDB 2, 3 and 1.8; for older ones: database: machines",
+        "#  org: plant",
+        "#  token: {env: INFLUX_TOKEN}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _source(one: Proposal) -> Iterator[str]:
+    """A source with what it was proposed from, as an entry of the list."""
+    yield f"    # {one.messages} messages of {one.machines} machines, {one.sensors} sensors; for example:"
+    for topic in one.examples:
+        yield f"    #   {_comment(topic)}"
+    if one.ignored:
+        yield f"    # no readings in them: {in_words(one.ignored)} (spikewatch tap shows each)"
+    for note in one.notes:
+        yield f"    # please check: {_comment(note)}"
+    yield f"    - topic: {_scalar(one.source.topic)}"
+    yield f"      payload: {one.source.payload}"
+    for key in KEYS:
+        value = getattr(one.source, key)
+        if value != getattr(DEFAULTS, key):
+            comment = f"  # {COMMENTS[key]}" if key in COMMENTS else ""
+            yield f"      {key}: {value if key in CHOICES else _scalar(value)}{comment}"
+    if one.source.ignore:
+        yield "      ignore:"
+        for pattern in one.source.ignore:
+            yield f"        - {_scalar(pattern)}  # {_comment(one.reasons[pattern])}"
+
+
+def _scalar(value: Any) -> str:
+    """A YAML value; a JSON text is one."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_scalar, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_scalar(key)}: {_scalar(one)}' for key, one in value.items())}}}"
+    return msgspec.json.encode(value).decode()
+
+
+def _comment(text: str) -> str:
+    """Text that ends no line: what is not printable is escaped."""
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,0 +1,110 @@
+"""`spikewatch init`: shapes of JSON, and sources that would read one sensor twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+from heard import NOW, SECOND, first, iso, of_all, only, propose, said, understood
+
+from pipeline.records import Message
+
+SYSTEMS = sorted((Path(__file__).parent / "payloads").glob("system-*"))
+
+
+@pytest.mark.parametrize("folder", SYSTEMS, ids=[folder.name for folder in SYSTEMS])
+def test_what_is_proposed_for_a_known_system_reads_what_its_documented_source_reads(folder):
+    wanted = json.loads((folder / "expected.json").read_text())["readings"]
+    topic = (folder / "topic.txt").read_text().strip()
+    arrived = max((time_ns for _, _, _, time_ns, _ in wanted), default=NOW)
+    heard = [Message(topic, (folder / "payload.json").read_bytes(), arrived)]
+    found = propose(heard)
+    if wanted:
+        assert understood(found, heard) == [
+            (machine, sensor, value, (time_ns - NOW) / SECOND) for machine, _, sensor, time_ns, value in wanted
+        ]
+    else:
+        assert found.proposals == ()
+
+
+def test_qualities_other_than_the_usual_are_noticed_and_asked_about():
+    def payload(at):
+        items = (("Dryer.Temp", 71.5, 0), ("Dryer.Flow", 3.5, 0), ("Dryer.Level", 0.0, 24))
+        return {"data": [{"tagName": name, "Value": value, "q": q, "ts": iso(at)} for name, value, q in items]}
+
+    heard = said("plc/dryer4", payload)
+    found = propose(heard)
+    assert (only(found).source.quality, only(found).source.good) == ("q", (0,))
+    assert any("q is 0 most often" in note for note in only(found).notes)
+    assert only(found).ignored == {"bad_quality": 4}
+    assert understood(found, heard)[:2] == [("dryer4", "Dryer.Temp", 71.5, 0.0), ("dryer4", "Dryer.Flow", 3.5, 0.0)]
+
+
+def test_keys_that_name_sensors_with_a_quality_are_noticed():
+    heard = said("io/m1", lambda at: {"at": iso(at), "ports": {
+        "/port1/temp": {"val": 41.5, "code": 200}, "/port2/flow": {"val": 2.5, "code": 200}}})  # fmt: skip
+    found = propose(heard)
+    assert only(found).source.samples == "ports.{sensor}"
+    assert understood(found, heard)[:2] == [("m1", "%2Fport1%2Ftemp", 41.5, 0.0), ("m1", "%2Fport2%2Fflow", 2.5, 0.0)]
+
+
+def test_tables_with_the_names_beside_them_or_in_the_first_row_are_noticed():
+    first_row = said("t/m1", lambda at: [["time", "force", "path"], [at // SECOND, 41.5, 2.5]])
+    beside = said("t/m1", lambda at: {"names": ["time", "force", "path"], "rows": [[at // SECOND, 41.5, 2.5]]})
+    for heard in (first_row, beside):
+        assert understood(propose(heard), heard)[:2] == [("m1", "force", 41.5, 0.0), ("m1", "path", 2.5, 0.0)]
+
+
+def test_rows_without_names_are_proposed_and_it_asks_for_them():
+    heard = said("t/m1", lambda at: [[at // SECOND, 41.5, 2.5], [at // SECOND - 1, 41.0, 2.0]])
+    found = propose(heard)
+    assert only(found).source.row == ("time", "value1", "value2")
+    assert any("their names" in note for note in only(found).notes)
+    assert understood(found, heard)[0] == ("m1", "value1", 41.5, 0.0)
+
+
+def test_machines_that_are_named_in_one_message_are_kept_apart():
+    heard = said(
+        "cell", lambda at: [{"device": name, "ts": iso(at), "temp": 4.5, "load": 3} for name in ("r1", "r2")]
+    )
+    found = propose(heard)
+    assert only(found).source.machine == "device"
+    assert len(first(found, heard)) == 4
+
+
+def test_sensors_of_machines_that_are_both_named_in_samples_are_kept_apart():
+    items = [{"device": m, "metric": s, "val": 1.5} for m in ("r1", "r2") for s in ("temp", "load")]
+    heard = said("cell", lambda at: {"ts": at // SECOND, "items": items})
+    assert len(first(propose(heard), heard)) == 4
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        [{"kind": "temp", "measured": 1.5}, {"kind": "load", "measured": 2.5}],
+        {"data": [{"x": 1}, {"x": 2}]},
+    ],
+    ids=["an unknown name", "no name"],
+)
+def test_samples_that_nothing_tells_apart_are_left_out_and_it_says_so(payload):
+    found = propose(of_all(*(said(f"site/{name}", json.dumps(payload)) for name in ("a1", "b2"))))
+    assert found.proposals == ()
+    assert "several values at one time" in found.left_out["site/a1"]
+
+
+def test_samples_with_a_coarse_clock_of_their_own_are_proposed_and_it_says_what_is_lost():
+    heard = said("site/a1", lambda at: {"data": [{"x": 1.5, "ts": iso(at)}, {"x": 2.5, "ts": iso(at)}]})
+    one = only(propose(heard))
+    assert one.source.time == "ts"
+    assert any("several values at one time" in note for note in one.notes)
+
+
+def test_the_order_in_which_topics_are_heard_changes_nothing():
+    heard = of_all(
+        *(said(f"p/m{n}/{s}", str(n)) for n in range(4) for s in ("temp", "load")), said("q/m1", '{"a": 1}')
+    )
+    assert propose(heard) == propose(sorted(heard, key=lambda one: one.topic, reverse=True))
+
+
+def test_a_flood_of_one_topic_is_looked_at_in_part():
+    heard = said("p/m1/temp", "1.5", count=10_500)
+    assert only(propose(heard)).messages == 10_000
