@@ -36,6 +36,14 @@ def test_lines_above_become_a_tag():
     assert topics_of(propose(heard)) == ["co/lyon/weld/{site}/{machine}/{sensor+}"]
 
 
+def test_a_stray_topic_above_and_machines_of_other_kinds_change_nothing():
+    presses = [
+        f"co/lyon/form/linie5/press{n}/{rest}" for n in (1, 2) for rest in ("oee", "hydraulics/flow", "ram/force")
+    ]
+    found = propose(numbers("co/visitors", *NAMESPACE, *presses))
+    assert topics_of(found) == ["{machine}/{sensor}", "co/lyon/{site}/{area}/{machine}/{sensor+}"]
+
+
 def test_one_machine_alone_is_found_by_the_sensor_beside_its_parts():
     found = propose(numbers(*NAMESPACE[:5]))
     assert topics_of(found) == ["co/lyon/weld/linie2/{machine}/{sensor+}"]

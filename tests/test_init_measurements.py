@@ -54,6 +54,12 @@ def test_words_and_booleans_are_states_and_it_asks_which_is_which():
     assert first(propose(heard), heard)["a1", "relay"] == 1.0
 
 
+def test_a_word_that_many_pairs_have_is_a_state_only_with_its_other():
+    assert only(propose(plug(load=1.5, status="ok"))).source.states == {}
+    heard = said("shed/a1", lambda at: {"load": 1.5, "status": "ok" if at // SECOND % 2 else "fault"})
+    assert only(propose(heard)).source.states == {"status": ("ok", "fault")}
+
+
 def test_topics_of_words_among_topics_of_numbers_are_states():
     heard = of_all(*(said(f"home/{m}/{s}", p) for m in ("m1", "m2") for s, p in (("watts", "41.5"), ("relay", "on"))))
     found = propose(heard)

@@ -54,7 +54,8 @@ def draft(group: Group, host_zone: str | None) -> Draft:
     one_machine = group.spread is None and not varying(members)
     best = _best(_ways(source, group, one_machine, host_zone), some(members))
     trial = tried(best.source, some(members))
-    kept = placed.notes if "{machine}" in best.source.topic else tuple(set(placed.notes) - {ONE_MACHINE})
+    in_topic = "{machine}" in best.source.topic
+    kept = tuple(note for note in placed.notes if in_topic or note != ONE_MACHINE)
     if trial.repeated:
         if not _is_coarse(best.source, members):
             what = f"{trial.repeated} has several values at one time in one message, and nothing tells them apart"
@@ -150,9 +151,8 @@ def _text_is_number(source: Source, trial: Trial, other: Said, messages: Sequenc
         return False
     if not trial.readings and not states(other):
         return bool(tried(replace(source, number_text=True), messages).readings)
-    if source.value is not None:  # then texts are values, whatever else there is
-        values = [text for texts in other.texts.values() for text in texts if number_of(text) is not None]
-        return bool(values)
+    if source.value is not None and not trial.readings:  # then texts are values beside words of states
+        return any(number_of(text) is not None for texts in other.texts.values() for text in texts)
     return any(are_numbers(texts) and not no_measurement.by_name(sensor) for sensor, texts in other.texts.items())
 
 

@@ -19,14 +19,14 @@ MESSAGE_BYTES = 1_048_576
 TREES = ("json", "cbor", "msgpack")
 SEPARATORS = (";", "\t", ",", "|")
 WRAPPINGS = {b"\x1f\x8b": "gzip", b"\x78\x01": "zlib", b"\x78\x5e": "zlib", b"\x78\x9c": "zlib", b"\x78\xda": "zlib"}
-# Words for two states, the lower first; where both of a pair may be heard, the pair is what is proposed.
+# Words for two states, the lower first, of which one says what the other is; and those that must both be heard.
 STATES = (
     ("off", "on"), ("closed", "open"), ("false", "true"), ("no", "yes"), ("stopped", "running"), ("stop", "run"),
-    ("inactive", "active"), ("disabled", "enabled"), ("idle", "running"), ("aus", "ein"), ("ok", "alarm"),
-    ("normal", "alarm"), ("ok", "fault"), ("low", "high"), ("unlocked", "locked"),
+    ("inactive", "active"), ("disabled", "enabled"), ("aus", "ein"), ("unlocked", "locked"),
 )  # fmt: skip
-_TIME = re.compile(r"[0-9][0-9.:/T -]{6,}[0-9](?:[.,][0-9]+)?Z?(?: ?[AP]M)?(?: ?[+-][0-9:]{4,6})?")
-WORDS = frozenset(word for pair in STATES for word in pair)
+BOTH = (("idle", "running"), ("ok", "alarm"), ("ok", "fault"), ("ok", "error"), ("normal", "alarm"), ("low", "high"))
+_TIME = re.compile(r"[0-9][0-9.:/T -]{6,40}[0-9](?:[.,][0-9]{1,9})?Z?(?: ?[AP]M)?(?: ?[+-][0-9:]{4,6})?")
+WORDS = frozenset(word for pair in (*STATES, *BOTH) for word in pair)
 
 
 class Kind(NamedTuple):

@@ -8,7 +8,7 @@ A level names machines if what lies below its names is much the same for all of 
 a machine: they hang beside sensors of its own, or have other sensors than one another, or are called as parts are.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -38,18 +38,17 @@ def spread(topics: Sequence[Topic]) -> list[Spread]:
         by_root[one.levels[0]].append(one)
     known = []
     for members in by_root.values():
-        shallow = min(len(one.levels) for one in members)
-        tried = (_spread_at(members, level) for level in range(shallow - 2, 0, -1))
-        known += [one for one in [next(filter(None, tried), None)] if one is not None]
+        deepest = max(len(one.levels) for one in members)
+        found = next(filter(None, (_spread_at(members, level) for level in range(deepest - 2, 0, -1))), None)
+        known += [] if found is None else [found]
     return known
 
 
-def _spread_at(members: Sequence[Topic], level: int) -> Spread | None:
+def _spread_at(topics: Sequence[Topic], level: int) -> Spread | None:
     """The machines, if the names at a level are machines that are spread over those below it."""
+    members = [one for one in topics if len(one.levels) > level + 1]  # shorter ones are of something else
     below = _below(members, level)
-    if any(not rest for rests in below.values() for rest in rests):
-        return None
-    if not _are_machines(below, level) or not _are_parts(below, level):
+    if not _are_machines(below) or not _are_parts(below):
         return None
     parts = {rest[0] for rests in below.values() for rest in rests if len(rest) > 1}
     machines = {levels[-1] for levels in below}
@@ -64,33 +63,40 @@ def _below(members: Sequence[Topic], level: int) -> Rests:
     return {levels: frozenset(rests) for levels, rests in found.items()}
 
 
-def _are_machines(below: Rests, level: int) -> bool:
-    """Whether the names at a level could be machines: not areas, and what is below them is much the same."""
-    names = [levels[level] for levels in below]
-    if any(is_area(name) or not name for name in names):
+def _are_machines(below: Rests) -> bool:
+    """Whether these could be machines: neither areas nor parts, and what is below each is also below others."""
+    names = Counter(levels[-1] for levels in below)
+    recurring = any(count > 1 and not has_digit(name) for name, count in names.items())
+    if recurring or any(is_area(name) or is_part(name) or not name for name in names):
         return False
-    largest = max(below.values(), key=lambda rests: (len(rests), sorted(rests)))
-    return all(2 * len(rests & largest) >= len(rests) for rests in below.values())
+    common = Counter(rest for rests in below.values() for rest in rests)
+    return len(below) == 1 or all(
+        2 * sum(common[rest] > 1 for rest in rests) >= len(rests) or _has_sensors_beside_parts(rests)
+        for rests in below.values()
+    )
 
 
-def _are_parts(below: Rests, level: int) -> bool:
+def _has_sensors_beside_parts(rests: frozenset[tuple[str, ...]]) -> bool:
+    return {len(rest) > 1 for rest in rests} == {True, False}
+
+
+def _are_parts(below: Rests) -> bool:
     """Whether the names below a level are parts of its machines rather than machines."""
     parts: dict[str, set[tuple[str, ...]]] = defaultdict(set)  # sensors of each part
     for rests in below.values():
         for rest in rests:
             if len(rest) > 1:
                 parts[rest[0]].add(rest[1:])
-    direct = any(len(rest) == 1 for rests in below.values() for rest in rests)
-    if not parts or not (direct or len(parts) > 1) or any(map(has_digit, parts)):
+    beside = any(map(_has_sensors_beside_parts, below.values()))
+    if not parts or not (beside or len(parts) > 1) or any(map(has_digit, parts)):
         return False
     called = any(map(is_part, parts))
-    numbered = all(has_digit(levels[level]) for levels in below)
-    if len(parts) > 1 and _share(
-        list(parts.values())
-    ):  # as machines have, unless these are called and recur as parts
-        recur = len(below) > 1 and all({rest[0] for rest in rests} >= {*parts} for rests in below.values())
-        return called and numbered and recur
-    return direct or called or numbered
+    numbered = all(has_digit(levels[-1]) for levels in below)
+    if len(parts) > 1 and _share([parts[name] for name in sorted(parts)]):
+        # The same sensors, as machines have: parts only if they are called so and are below every machine.
+        everywhere = all({rest[0] for rest in rests} >= {*parts} for rests in below.values())
+        return called and numbered and everywhere and len(below) > 1
+    return beside or called or numbered
 
 
 def _share(sensors: Sequence[set[tuple[str, ...]]]) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from pipeline.commissioning.proposing.kinds import STATES, TREES
+from pipeline.commissioning.proposing.kinds import BOTH, STATES, TREES
 from pipeline.commissioning.proposing.trial import tried
 from pipeline.config.settings import Source
 from pipeline.payloads import Cause
@@ -57,6 +57,7 @@ def states(found: Said) -> dict[str, tuple[bool | str, ...]]:
     for sensor, texts in found.texts.items():
         heard = {text.strip().casefold() for text in texts} - NOTHING
         pair = next((one for one in STATES if heard and heard <= {*one}), None)
+        pair = pair or next((one for one in BOTH if heard == {*one}), None)
         if pair is not None:
             upper = all(text.isupper() for text in texts if text.strip().casefold() in pair)
             title = all(text.istitle() for text in texts if text.strip().casefold() in pair)
