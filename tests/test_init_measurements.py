@@ -116,6 +116,20 @@ def test_what_holds_nothing_but_identifiers_is_left_out_and_says_so():
     assert found.left_out["shed/a1"] == "nothing in it is a measurement: rssi, uptime"
 
 
+def test_numbers_that_may_come_beside_texts_are_not_ignored_beforehand():
+    one = only(propose(plug(load=1.5, plate={"model": "X7", "maker": "Y"}, update={"state": "idle", "progress": 0})))
+    assert one.source.ignore == ("plate.maker", "plate.model", "update.*")
+
+
+def test_bits_and_texts_by_the_hundred_make_no_endless_list():
+    one = only(
+        propose(plug(load=1.5, **{f"bit{n}": True for n in range(200)}, **{f"text{n}": "a" for n in range(200)}))
+    )
+    assert one.source.states == {"*": (False, True)}
+    assert one.source.ignore == ()
+    assert one.sensors == 2 * 201
+
+
 def test_a_battery_is_ignored_of_what_has_a_radio():
     assert dict(only(propose(plug(battery=81, linkquality=77, temp=4.5))).reasons) == {
         "battery": "the battery of the radio sensor",

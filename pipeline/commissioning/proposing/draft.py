@@ -22,6 +22,8 @@ from pipeline.config.source_checks import check_source
 from pipeline.payloads.text_numbers import number_of
 from pipeline.records import Message
 
+MOST_PATTERNS = 50  # of `ignore`; a list that nobody reads
+MANY_STATES = 20  # sensors with the same words, from which on these are said for all
 NO_READING = "no reading in it"
 NO_LEVEL = "the topic has no level that could name the machine"
 AS_TEXT = "its numbers are written as text"
@@ -133,7 +135,12 @@ def _completed(found: Timed, before: tuple[str, ...], members: Sequence[Topic]) 
     sensors = {reading.sensor for reading in trial.readings} | other.texts.keys() | other.truths
     in_topic = "{sensor" in source.topic
     patterns = no_measurement.patterns(ignored, sensors, in_topic)
+    if len(patterns) > MOST_PATTERNS:  # what is text gives no readings anyway
+        kept = [one for one in patterns if not patterns[one].startswith(no_measurement.TEXT)]
+        patterns = {one: patterns[one] for one in kept[:MOST_PATTERNS]}
     complete = replace(source, states=no_measurement.patterns(words, sensors, in_topic))
+    if len(complete.states) > MANY_STATES and len({*words.values()}) == 1:
+        complete = replace(complete, states={"*": next(iter(words.values()))})
     sifted = replace(complete, ignore=tuple(patterns))
     if not tried(sifted, messages).readings and source.payload != "sparkplug":
         if trial.readings or words:
@@ -184,7 +191,11 @@ def _questions(words: Mapping[str, tuple[bool | str, ...]]) -> list[str]:
     for sensor, one in words.items():
         by_words.setdefault(one, set()).add(sensor)
     return [
-        f"{told(sensors)}: {str(low).lower() if isinstance(low, bool) else low} is read as 0 and"
-        f" {str(high).lower() if isinstance(high, bool) else high} as 1 (states)"
+        f"{told(sensors)}: {_word(low)} is read as 0 and {_word(high)} as 1 (states)"
         for (low, high), sensors in sorted(by_words.items(), key=lambda one: sorted(one[1]))
     ]
+
+
+def _word(state: bool | str) -> str:
+    """A state as it is written in JSON."""
+    return str(state).casefold() if isinstance(state, bool) else state

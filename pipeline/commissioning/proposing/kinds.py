@@ -17,6 +17,7 @@ from pipeline.records import Message
 
 MESSAGE_BYTES = 1_048_576
 TREES = ("json", "cbor", "msgpack")
+MOST_COLUMNS = 1_000
 SEPARATORS = (";", "\t", ",", "|")
 WRAPPINGS = {b"\x1f\x8b": "gzip", b"\x78\x01": "zlib", b"\x78\x5e": "zlib", b"\x78\x9c": "zlib", b"\x78\xda": "zlib"}
 # Words for two states, the lower first, of which one says what the other is; and those that must both be heard.
@@ -136,7 +137,7 @@ def rows_of(text: str) -> tuple[str, Sequence[Sequence[str]]] | None:
         except csv.Error:
             continue
         rows = [row for row in rows if any(row)]
-        if not rows or len(rows[0]) < 2 or len({len(row) for row in rows}) != 1:
+        if not rows or not 1 < len(rows[0]) <= MOST_COLUMNS or len({len(row) for row in rows}) != 1:
             continue
         header = len(rows) > 1 and len({*rows[0]}) == len(rows[0]) and not any(map(is_cell, rows[0]))
         columns = list(zip(*rows[header:], strict=True))

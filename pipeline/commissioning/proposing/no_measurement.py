@@ -20,6 +20,7 @@ UPTIME, NUMBERED, CLOCK = "how long the device has been on", "the number of a me
 UNIT, ARRAY, TEXT = "a unit", "an array whose values have no times", "text"
 BATTERY = "the battery of the radio sensor"
 TWICE = "the same as"
+WHOLE = frozenset((VERSION, SIGNAL))  # what else comes below such a key is of the same kind
 LAST: Mapping[str, str] = {  # last word of a name
     **dict.fromkeys(("id", "uid", "uuid", "guid", "serial", "serialnumber", "imei", "eui", "mac"), IDENTIFIER),
     **dict.fromkeys(("seq", "seqno", "fcnt", "msgid"), NUMBERED),
@@ -113,26 +114,28 @@ def _is_clock(value: float, sensor: str, received_ns: int) -> bool:
 def _twice(sensors: set[str], rows: Sequence[Mapping[str, float]]) -> dict[str, str]:
     """Sensors that say in another unit, or once more, what another sensor of the same machine says."""
     found = {}
-    by_words = {tokens(sensor): sensor for sensor in sorted(sensors)}
-    for words, sensor in by_words.items():
-        unit = UNITS.get(words[-1]) if words else None
-        if unit is None and not (words and words[-1] in EARLIER):
-            continue
-        for other_words, other in by_words.items():
-            if other == sensor or other_words[:-1] != words[:-1]:
-                continue
-            both = [(row[other], row[sensor]) for row in rows if other in row and sensor in row]
-            other_unit = UNITS.get(other_words[-1])
-            if unit is None and other_words[-1] == "value":
-                same = all(first == second for first, second in both)
-            else:
-                same = any(
-                    (first, second) == (other_unit, unit) and all(_same(*pair, factor, shift) for pair in both)
-                    for first, second, factor, shift in SECOND
-                )
-            if both and same:
-                found[sensor] = f"{TWICE} {other.rsplit('.', 1)[-1]}" + (", in another unit" if unit else "")
+    alike: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)  # all words but the last -> the last -> sensor
+    for sensor in sorted(sensors):
+        *stem, last = tokens(sensor) or ("",)
+        if last in UNITS or last in EARLIER or last == "value":
+            alike[tuple(stem)][last] = sensor
+    for known in alike.values():
+        for last, sensor in known.items():
+            for other_last, other in known.items():
+                both = [(row[other], row[sensor]) for row in rows if other in row and sensor in row]
+                if both and other != sensor and _say_the_same(other_last, last, both):
+                    unit = "" if last in EARLIER else ", in another unit"
+                    found[sensor] = f"{TWICE} {other.rsplit('.', 1)[-1]}{unit}"
     return found
+
+
+def _say_the_same(first: str, second: str, both: Sequence[tuple[float, float]]) -> bool:
+    """Whether the sensor with the second last word says what the one with the first says; `both`: their values."""
+    if second in EARLIER:
+        return first == "value" and all(one == other for one, other in both)
+    units = UNITS.get(first), UNITS.get(second)
+    ways = [(factor, shift) for one, other, factor, shift in SECOND if (one, other) == units]
+    return any(all(_same(*pair, factor, shift) for pair in both) for factor, shift in ways)
 
 
 def _same(first: float, second: float, factor: float, shift: float) -> bool:
@@ -143,18 +146,21 @@ def _same(first: float, second: float, factor: float, shift: float) -> bool:
 def patterns(known: Mapping[str, T], sensors: set[str], in_topic: bool) -> dict[str, T]:
     """Patterns for sensors, with what is known of each.
 
-    One pattern for all that are called the same behind the name that is `in_topic`, and for all below one key, where
-    it holds for all of them.
+    One pattern for all that are called the same behind the name that is `in_topic`, and for all that a device says of
+    its radio or software below one key.
     """
-    every = sensors | known.keys()
+    by_first: dict[str, set[str]] = defaultdict(set)
+    by_rest: dict[str, set[str]] = defaultdict(set)
+    for sensor in sensors | known.keys():
+        first, _, rest = sensor.partition(".")
+        by_first[first].add(sensor)
+        by_rest[rest].add(sensor)
     found: dict[str, T] = {}
     for sensor, what in sorted(known.items()):
         first, dot, rest = sensor.partition(".")
-        alike = {one for one in every if one.partition(".")[2] == rest} if dot and in_topic else set()
-        below = {one for one in every if one.startswith(f"{first}.")} if dot and not in_topic else set()
-        if alike and _all_the_same(alike, known):
+        if dot and in_topic and _all_the_same(by_rest[rest], known):
             found[f"*.{escaped_pattern(rest)}"] = what
-        elif len(below) > 1 and _all_the_same(below, known):
+        elif dot and what in WHOLE and len(by_first[first]) > 1 and _all_the_same(by_first[first], known):
             found[f"{escaped_pattern(first)}.*"] = what
         else:
             found[sensor if sensor.startswith("*.") else escaped_pattern(sensor)] = what

@@ -172,10 +172,10 @@ def _rows(source: Source, samples: Sequence[Any], trees: Sequence[Any]) -> Itera
     if not trees or not all(isinstance(tree, dict) for tree in trees):
         return
     known = sorted(filter(is_key, trees[0]))
-    for key in known:
-        for header in known:
-            if all(_are_rows(tree.get(key)) and _are_texts(tree.get(header)) for tree in trees):
-                yield Shape(replace(source, samples=as_path(key), header=as_path(header)))
+    tables = [key for key in known if all(_are_rows(tree.get(key)) for tree in trees)]
+    headers = [key for key in known if all(_are_texts(tree.get(key)) for tree in trees)]
+    if tables and headers:
+        yield Shape(replace(source, samples=as_path(tables[0]), header=as_path(headers[0])))
 
 
 def _are_rows(value: Any) -> bool:
