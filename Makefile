@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
-RUN_LOCKS := constraints.txt constraints-files.txt constraints-demo.txt
+RUN_LOCKS := constraints.txt constraints-files.txt constraints-notify.txt constraints-demo.txt
 DEV_LOCKS := $(RUN_LOCKS) constraints-waveform.txt constraints-dev.txt
 NETWORK := setup.py build_core.py $(wildcard encoders/*.[ch] pipeline/network/*.[ch])
 QUALITY_DATA ?= benchmarks/quality/data

@@ -275,6 +275,48 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"  # another than loopback needs a token of yours
     port: int = 8380
     token: Secret | None = None  # for every write; without it one is made, in `console.token` of the data folder
+    public_url: str | None = None  # how people reach the page, for links in notifications: https://spikewatch.plant
+
+
+Happening = Literal["opening", "rising", "closing", "silence", "service"]  # what a channel may be told of
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEK: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from", "except_": "except"}):
+    """Hours in which a channel is told nothing; what happens in them is told in one message at their end."""
+
+    from_: str  # 22:00
+    to: str  # 06:00, of the next day where it is not after `from`
+    days: tuple[Day, ...] = WEEK  # on which they begin
+    time_zone: str | None = None  # IANA name; without one that of the plant
+    except_: Literal["critical", "none"] = "critical"  # what is told all the same
+
+
+class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """When what happens to several machines is one message."""
+
+    wait: str = "60s"  # for more to happen, before anything is told
+    from_: int = 5  # machines from which on there is one message and not one for each
+
+
+class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who is told: by a service that Apprise knows (`url`), or by JSON over HTTP (`webhook`)."""
+
+    name: str
+    url: Secret | None = None  # of Apprise, such as mailto://...; it holds secrets, so it is named and not written
+    webhook: str | None = None  # http:// or https://
+    token: Secret | None = None  # of the webhook, sent as `Authorization: Bearer`
+    insecure_token: bool = False  # allow a token over http:// to another host
+    severity: Literal["warning", "critical"] = "warning"  # the least that is told
+    events: tuple[Happening, ...] = ("opening", "rising", "closing", "silence", "service")
+    machines: str = "*"  # shell pattern over the machine's name
+    captures: dict[str, str] = {}  # capture of a topic, such as `site`: shell pattern over its value
+    quiet: Quiet | None = None
+    cooldown: str = "30m"  # for which a machine that was told of is not told of again, unless it is more severe
+    digest: Digest = Digest()
+    reminder: str | None = None  # how often an open incident that nobody acknowledged is told again; default: never
+    service_after: str = "5m"  # how long the service's own trouble lasts before it is told
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
