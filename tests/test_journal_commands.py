@@ -96,7 +96,7 @@ def test_a_journal_of_an_earlier_version_is_named_to_who_only_looks(tmp_path):
     (tmp_path / "plant.yaml").write_text(f"data: {tmp_path / 'data'}")
     told = CliRunner().invoke(app, ["machines", "--config", str(tmp_path / "plant.yaml")])
     assert told.exit_code == 1
-    assert "of version 0, not 4: start the service, it upgrades" in told.stderr
+    assert "of version 0, not 5: start the service, it upgrades" in told.stderr
 
 
 def test_whoever_reads_for_long_keeps_nothing_from_being_taken_in(tmp_path):

@@ -88,7 +88,7 @@ def test_what_decoding_has_to_know_is_committed_with_its_batch_or_not_at_all(tmp
     journal.close()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_journal_of_an_earlier_version_gets_the_tables_that_have_come_since(tmp_path, version):
     database = sqlite3.connect(tmp_path / "journal.sqlite")
     for statement in schema_of(version).values():

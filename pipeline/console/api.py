@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -59,6 +59,11 @@ class Status(NamedTuple):
     upstream: str | None = None  # where the second broker is, if there is one
     upstream_away: str | None = None  # why it takes nothing
     upstream_since_s: float | None = None  # Unix time since when it cannot be reached
+    notify: Sequence[Mapping[str, Any]] = ()  # how the channels of notifications do
+
+
+# Sends a test message to a channel, or to all for ""; why it did not arrive, by channel. KeyError for another name.
+NotifyTest = Callable[[str], Mapping[str, str]]
 
 
 class Backend(Protocol):
@@ -165,8 +170,10 @@ class Api:
         store: Path | None,
         config_path: Path | None,
         environ: Mapping[str, str],
+        notify_test: NotifyTest | None = None,
     ) -> None:
         """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
+        self._notify_test = notify_test
         self._backend, self._status, self._store = backend, status, store
         self._config_path, self._environ = config_path, environ
         self._assets = assets()
@@ -372,6 +379,16 @@ class Api:
 
     def _own_figures(self) -> dict[str, int]:
         return {**(self.recent.counters() if self.recent else {}), **self.connections()}
+
+    def notify_test(self, request: Request) -> Response:
+        """See the route of this name."""
+        if self._notify_test is None:
+            raise HTTPException(404, "no channel of notifications is configured (key: notify)")
+        try:
+            found = self._notify_test(request.query_params.get("channel", "")[:100])
+        except KeyError:
+            raise HTTPException(404, "there is no such channel") from None
+        return json({"channels": {name: why or None for name, why in found.items()}})
 
     def configuration(self, request: Request) -> Response:
         """See the route of this name."""

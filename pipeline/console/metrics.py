@@ -21,6 +21,9 @@ GAUGES = {
     "disk_free_bytes": "Free space on the disk of the data folder",
     "queue": "Messages received and not yet scored",
     "queue_bytes": "The same in bytes",
+    "notify_waiting": "Happenings that wait to be told, by quiet hours, a cooldown, or a channel that is away",
+    "notify_unsent": "Messages that could not be sent yet",
+    "notify_away": "Channels of notifications that cannot be reached",
     "watched": "Machines of which every row is kept for the console",
     "connections": "Open connections to the console",
 }
@@ -40,6 +43,13 @@ HELP = {
     "upstream_dropped": "Messages for the second broker dropped at a limit",
     "upstream_buried": "Messages the second broker has refused for good",
     "upstream_bytes": "Topics and payloads the second broker has accepted, in bytes",
+    "notify_events": "Happenings that a channel might be told of, for each channel",
+    "notify_messages": "Messages sent to channels",
+    "notify_told": "Happenings told in a message of their own",
+    "notify_digested": "Happenings told together with others",
+    "notify_dropped": "Happenings dropped at a limit",
+    "notify_given_up": "Happenings of messages that did not arrive for a day",
+    "notify_retries": "Messages that did not arrive and were kept to be sent again",
 }
 
 
@@ -64,7 +74,10 @@ class _Figures:
         refused = CounterMetricFamily(
             "spikewatch_refused", "Readings and messages refused, by cause", labels=["cause"]
         )
-        sources = {
+        labelled = {
+            "notify_suppressed_": CounterMetricFamily(
+                "spikewatch_notify_suppressed", "Happenings that were not told, by the rule for it", labels=["rule"]
+            ),
             "source_messages_": CounterMetricFamily(
                 "spikewatch_source_messages", "Messages of a source, by its topic", labels=["source"]
             ),
@@ -80,15 +93,15 @@ class _Figures:
                 continue
             if name.startswith("refused_"):
                 refused.add_metric([name.removeprefix("refused_")], float(value))
-            elif begin := next((begin for begin in sources if name.startswith(begin)), None):
-                sources[begin].add_metric([name.removeprefix(begin)], float(value))
+            elif begin := next((begin for begin in labelled if name.startswith(begin)), None):
+                labelled[begin].add_metric([name.removeprefix(begin)], float(value))
             elif name in GAUGES:
                 yield GaugeMetricFamily(f"spikewatch_{name}", GAUGES[name], value=float(value))
             elif name != "refused":
                 text = HELP.get(name, f"Counter {name} of measurement service")
                 yield CounterMetricFamily(f"spikewatch_{name}", text, value=float(value))
         yield refused
-        yield from sources.values()
+        yield from labelled.values()
         machines = GaugeMetricFamily("spikewatch_attention", "Machines by status", labels=["attention"])
         for name, count in self._attention.items():
             machines.add_metric([name], count)

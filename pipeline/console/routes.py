@@ -120,6 +120,14 @@ ROUTES = (
     Route(
         "GET", "/api/health", "health", "The service's own counters, and whether broker and database are connected."
     ),
+    Route(
+        "POST",
+        "/api/notify/test",
+        "notify_test",
+        "Send a test message to every channel of notifications, or to the one named `channel`. `channels`: for each, "
+        "why it did not arrive, null where it did. Needs the token.",
+        (Parameter("channel", "name of one"),),
+    ),
     Route("GET", "/api/config", "configuration", "The configuration file, and its mistakes."),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
     Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),

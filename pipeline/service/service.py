@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from pipeline.mqtt.announcements import Announcer, is_own, topic_of
 from pipeline.mqtt.redelivery import Redelivery
 from pipeline.payloads import Decoded, Decoder
 from pipeline.records import Announcement, Machine, Message, Point, Reading, Readings
+from pipeline.service import incident_log
 from pipeline.service.clocks import Clocks
 from pipeline.service.connections import status_topic
 from pipeline.service.destinations import Deliveries, Destination
@@ -97,6 +98,13 @@ def portions(
         yield messages[begin:]
 
 
+class DiskTrouble(NamedTuple):
+    """Nothing can be committed."""
+
+    since_ns: int  # Unix time
+    why: str
+
+
 class Service:
     """Everything between a source of messages and a sink of points; one thread drives it."""
 
@@ -154,6 +162,8 @@ class Service:
         self._publish: Callable[[Announcement], None] = lambda announcement: None
         self._wishes: queue.SimpleQueue[tuple[Callable[[threading.Event], Any], Future[Any]]] = queue.SimpleQueue()
         self._over = False  # nobody fulfils wishes any more
+        self.disk_trouble: DiskTrouble | None = None
+        self.further_figures: Callable[[], Mapping[str, float | int | str | bool]] = dict  # counters of others
         self._beyond = False  # the engine has done what could not be committed
         self.messages = 0  # taken from the source
         self.volume = Volume(config.mqtt.sources, self._decoder.source_of)
@@ -472,6 +482,7 @@ class Service:
                     continue
                 if not complained:
                     log.error('journal.away reason="%s" note="nothing is acknowledged until it is back"', error)
+                    self.disk_trouble = DiskTrouble(time.time_ns(), str(error))
                     complained = True
                 if not damaged and is_full(error, self._journal.path) and self._make_room(dead):
                     continue
@@ -481,8 +492,10 @@ class Service:
                     return False
         if complained:
             log.warning("journal.back dropped=%d", self._journal.dropped)
+            self.disk_trouble = None
         self._machines, self._lines, self._kept = len(fleet.machines), len(fleet.lines), {}
         self._sequence = sequence or self._sequence
+        incident_log.say(points)
         return True
 
     def _make_room(self, dead: list[Dead]) -> bool:
@@ -546,6 +559,7 @@ class Service:
         fields |= self.volume.figures(self._journal.accepted_bytes)
         fields |= figures(self._folder)
         fields |= source.counters()
+        fields |= self.further_figures()
         return fields | {f"refused_{cause}": count for cause, count in self.refused.items()}
 
     def _health(self, source: Source) -> Point:

@@ -5,9 +5,10 @@ Beside `pipeline.service.service` the only place where parts meet.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.settings import Config, read_secret
 from pipeline.console import Server, Status, make_token
@@ -22,6 +23,7 @@ from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, stat
 from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
 from pipeline.service.stopping import Stopped, at_once
+from pipeline.service.telling import Telling, channel_tests
 from pipeline.service.unread import Trouble
 from pipeline.service.upstream import UPSTREAM, destinations_of
 from pipeline.storage.data_folder import broker_port_path, store_path
@@ -40,10 +42,11 @@ def open_console(
     receiver: Receiver,
     embedded_port: int,
     any_port: bool,
+    channels: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
 ) -> Server | None:
     """Serve the page and the API, where the configuration does not say otherwise and the port can be had.
 
-    `any_port`: another one will do.
+    `any_port`: another one will do. `channels`: how those of notifications do.
     """
     settings = config.console
     if not settings.enabled:
@@ -74,10 +77,12 @@ def open_console(
             config.upstream.url if config.upstream else None,
             upstream.trouble if upstream else None,
             upstream.away_since_ns / 1e9 if upstream and upstream.away else None,
+            channels(),
         )
 
     store = store_path(config) if config.influxdb is None else None
-    server = Server(settings, token, environ, config_path, service, status, store)
+    tests = channel_tests(config, environ)
+    server = Server(settings, token, environ, config_path, service, status, store, tests)
     if not server.start(any_port):
         return None
     log.info('console.ready url=%s token_file="%s"', server.url, lies)
@@ -123,6 +128,7 @@ def serve(
     embedded = EmbeddedBroker(USUAL_PORT) if config.mqtt.url is None else None
     told: Path | None = None  # where the port is written down
     console: Server | None = None
+    telling: Telling | None = None
     notify, liveness = notifier(environ), Liveness()
     watchdog = Watchdog(liveness, notify, stop)
     watchdog.status = lambda: "restoring what was learned"
@@ -137,7 +143,9 @@ def serve(
                     'set mqtt.url to use a real broker"',
                     port,
                 )
-            service = Service(config, open_sink(config, environ), liveness, destinations_of(config, environ))
+            telling = Telling(config, environ) if config.notify else None
+            destinations = destinations_of(config, environ) | ({} if telling is None else telling.destinations)
+            service = Service(config, open_sink(config, environ), liveness, destinations)
             if embedded is not None:
                 told = broker_port_path(config)
                 told.write_text(f"{port}\n", encoding="ascii")
@@ -157,7 +165,10 @@ def serve(
                 status_of(config, datetime.now(UTC)),
                 service.arrived_ns,
             )
-            console = open_console(config, environ, config_path, service, receiver, port, any_console_port)
+            if telling is not None:
+                telling.start(service, receiver)
+            channels = tuple if telling is None else telling.notifier.health
+            console = open_console(config, environ, config_path, service, receiver, port, any_console_port, channels)
             if on_open is not None:
                 broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
                 on_open(broker, None if console is None else console.url)
@@ -176,6 +187,8 @@ def serve(
         finally:
             if host is not None:
                 host.stop()
+            if telling is not None:
+                telling.stop()  # before the broker seems to be away
             receiver.stop()
     except Stopped:  # before it began
         log.info("stopped")
@@ -184,6 +197,8 @@ def serve(
             told.unlink(missing_ok=True)
         if console is not None:
             console.stop()
+        if telling is not None:
+            telling.stop()
         watchdog.stop()
         threading.excepthook = threading.__excepthook__
         if embedded is not None:

@@ -83,6 +83,11 @@ def store_path(config: Config) -> Path:
     return Path(config.data) / "store.sqlite"
 
 
+def notify_path(config: Config) -> Path:
+    """Where is kept what was told, and what is to be."""
+    return Path(config.data) / "notify.sqlite"
+
+
 def broker_port_path(config: Config) -> Path:
     """Where a running service says at which port its embedded broker listens."""
     return Path(config.data) / "broker.port"

@@ -20,10 +20,10 @@ from pipeline.files import make_private, open_private
 from pipeline.records import Point, Readings
 from pipeline.storage.sqlite_files import Database, beside, remove
 
-VERSION = 4  # of the file, in SQLite's user_version; readers of all earlier ones stay
+VERSION = 5  # of the file, in SQLite's user_version; readers of all earlier ones stay
 DATABASE_OUTBOX = "outbox"  # the first there was, for the database
 # Outboxes that a journal has. A new one needs a name here and a line in NEW_IN.
-OUTBOXES = (DATABASE_OUTBOX, "upstream")
+OUTBOXES = (DATABASE_OUTBOX, "upstream", "notices")
 # Where room is needed, batches of a low rank go first; `arrived_ns` is of the newest message before the commit.
 RANKED_OUTBOX = (
     "id INTEGER PRIMARY KEY, rank INTEGER NOT NULL, arrived_ns INTEGER NOT NULL, count INTEGER NOT NULL,"
@@ -46,7 +46,12 @@ TABLES = {
 }
 SCHEMA = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
 SCHEMA |= {f"{name}_rank": f"CREATE INDEX {name}_rank ON {name} (rank)" for name in OUTBOXES[1:]}
-NEW_IN = {2: ("commands",), 3: ("kept",), 4: ("upstream", "upstream_rank")}  # what came with a version
+NEW_IN = {  # what came with a version
+    2: ("commands",),
+    3: ("kept",),
+    4: ("upstream", "upstream_rank"),
+    5: ("notices", "notices_rank"),
+}
 # Readings and commands, which a restart replays, name the one before them: (sequence, previous, bytes).
 CHAIN = (
     "SELECT sequence, previous, length(columns) AS size FROM readings"
