@@ -11,8 +11,8 @@ from servers import InfluxDB, Mosquitto, until
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.commissioning.doctor import Traffic, points_per_s, span
-from pipeline.config.settings import Config, Emit
+from pipeline.commissioning.doctor import Traffic, of_channels, points_per_s, span
+from pipeline.config.settings import Channel, Config, Emit, Secret
 from pipeline.mqtt import Broker, Publisher, Receiver
 
 
@@ -165,3 +165,17 @@ def test_points_a_second_follow_what_is_emitted():
 )
 def test_lengths_of_time_are_told_in_the_unit_that_fits(seconds, text):
     assert span(seconds) == text
+
+
+def test_channels_of_notifications_are_examined_and_nothing_is_sent():
+    channels = (
+        Channel("hook", webhook="http://127.0.0.1:1/"),
+        Channel("mail", url=Secret(env="MAIL")),
+        Channel("odd", url=Secret(env="ODD")),
+    )
+    environ = {"MAIL": "mailto://127.0.0.1:1?to=b@plant.example&from=a@plant.example", "ODD": "nosuch://canary"}
+    hook, mail, odd = of_channels(Config(notify=channels), environ)
+    assert (hook.found, hook.fix) == ("hook: webhook; spikewatch notify --test sends a test message", "")
+    assert mail.found.startswith("mail: E-Mail;")
+    assert odd.found == "notify odd: url is of no service that Apprise knows, or not complete"
+    assert odd.fix

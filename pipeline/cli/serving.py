@@ -57,6 +57,7 @@ def served(tree: "Config", config: Path | None, stop: threading.Event) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
     import sqlite3
 
+    from pipeline.config.settings import ConfigError
     from pipeline.mqtt.embedded import NotInstalled
     from pipeline.service.serving import serve
     from pipeline.storage.data_folder import DataFolderBusy
@@ -65,7 +66,7 @@ def served(tree: "Config", config: Path | None, stop: threading.Event) -> None:
 
     try:
         serve(tree, os.environ, stop, config_path=config)
-    except (DataFolderBusy, JournalError, LaterVersionError, NotInstalled) as error:
+    except (ConfigError, DataFolderBusy, JournalError, LaterVersionError, NotInstalled) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
         fail(f"{tree.data}: {error} (key: data)", 1)  # not 2: when the disk has room again, another start may do
@@ -131,19 +132,27 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
             need()
         except NotInstalled as error:
             fail(str(error))
+    if tree.notify:
+        from pipeline.notify.setup import plan
+
+        try:
+            plan(tree, os.environ)
+        except ConfigError as error:
+            fail(str(error))
     target = "embedded store" if tree.influxdb is None else tree.influxdb.url
     facts = {
         "broker": tree.mqtt.url or "embedded, on loopback",
         "topics": [source.topic for source in tree.mqtt.sources],
         "target": target,
         "data": tree.data,
+        "notify": [channel.name for channel in tree.notify],
     }
     if as_json:
         out.print_json(json.dumps({**facts, "problems": []}))
         return
     out.print(f"{config or 'defaults'}: fine", markup=False)
     for key, value in facts.items():
-        out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value)}", markup=False)
+        out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value) or 'nobody'}", markup=False)
 
 
 @app.command()

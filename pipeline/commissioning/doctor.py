@@ -9,13 +9,14 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config.settings import Config, ConfigError, duration_ns
 from pipeline.files import make_folder
 from pipeline.mqtt import Broker, ConfirmedPublisher, Greeting, Publisher, PublishError, Receiver, greet
+from pipeline.notify.channels import open_channel
 from pipeline.payloads import Decoder
 from pipeline.records import Announcement, Machine, Point
 from pipeline.service.clocks import BEHIND_NS
@@ -76,6 +77,7 @@ def examine(
     survive_s: float,
     progress: Callable[[str], None] = lambda what: None,
     upstream: Broker | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Iterator[Finding]:
     """All examinations. `probe`: messages that the broker is made to keep; 0 leaves that out.
 
@@ -104,6 +106,7 @@ def examine(
     yield from of_disk(folder, traffic)
     progress("database")
     yield from of_database(sink)
+    yield from of_channels(config, environ)
     yield from of_outbox(config, folder, known, traffic, survive_s)
     if upstream is not None:
         progress("second broker")
@@ -345,6 +348,16 @@ def of_upstream(broker: Broker, prefix: str) -> Iterator[Finding]:
         yield Finding("upstream", f"{where}: {refused[0][1]}", f"allow this client to write {prefix}/#")
         return
     yield Finding("upstream", f"{where} accepts a message within {1000 * (time.monotonic() - began):.0f} ms")
+def of_channels(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether notifications can be sent as configured. Nothing is sent: that is for `spikewatch notify --test`."""
+    for channel in config.notify:
+        try:
+            opened = open_channel(channel, environ)
+        except ConfigError as error:
+            yield Finding("notify", error.problems[0].message, "see docs/notifications.md")
+            continue
+        opened.sender.close()
+        yield Finding("notify", f"{channel.name}: {opened.kind}; spikewatch notify --test sends a test message")
 
 
 def of_outbox(
