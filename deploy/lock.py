@@ -2,8 +2,8 @@
 
 Each file holds what the ones before it do not have, for every Python and platform that pyproject.toml allows:
 constraints.txt is what a gateway needs, and what it is built with; then recorded files, notifications, the trial
-broker, the tests, the benchmarks, the tools of a release. Versions that are in the files already are kept; `--upgrade`
-takes the newest.
+broker, the tests, the benchmarks, the tools of a release. Versions that are in the files already are kept;
+`--upgrade` takes the newest.
 """
 
 import re

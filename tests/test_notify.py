@@ -360,6 +360,20 @@ def test_an_incident_is_told_by_mail(tmp_path: Path, mails: Mails) -> None:
     assert f"{WHY}." in text.decode()
 
 
+def test_mails_that_were_refused_arrive_later_in_order_and_once(tmp_path: Path, mails: Mails) -> None:
+    secret = tmp_path / "address"
+    secret.write_text(mails.url)
+    plant = Plant(tmp_path, Channel("mail", url=Secret(file=str(secret))), RULES._replace(wait_ns=0))
+    mails.refuses = True
+    plant.commit(point())
+    mails.refuses = False
+    plant.commit(point(phase="close", reason="calm"))
+    plant.start()
+    plant.later(2 * MINUTE)
+    assert [mail["Subject"] for mail in mails.got] == ["Critical: press-1 (site north)", "Over: press-1 (site north)"]
+    assert plant.notifier.policies["fitters"].waiting == 0
+
+
 def test_what_a_mail_server_refuses_is_told_without_secrets(mails: Mails) -> None:
     mails.refuses = True
     channel = Apprise("mail", mails.url.replace("127.0.0.1", "anna:hunter2secret@127.0.0.1"))

@@ -118,6 +118,21 @@ def test_channels_can_be_tried_and_seen(tmp_path: Path, receiver: Receiver) -> N
         assert plant.log.count("incident.open id=1 machine=press-1 site=a severity=") == 1
 
 
+@pytest.mark.servers
+def test_trouble_of_the_service_itself_is_told_with_its_end(tmp_path: Path, receiver: Receiver) -> None:
+    own = channel(receiver, events=["service"], service_after="1s")
+    with Plant(tmp_path, notify=[own]) as plant:
+        plant.broker.stop()
+        until(lambda: "Spikewatch: broker trouble" in receiver.titles, "that the broker is away", 30)
+        plant.broker.start()
+        until(lambda: "Spikewatch: broker trouble over" in receiver.titles, "that it is back", 60)
+        (tmp_path / "data" / "store.sqlite.corrupt-1").touch()
+        until(lambda: "Spikewatch: data trouble" in receiver.titles, "that data was damaged", 30)
+        assert "Newest of 1: store.sqlite.corrupt-1." in receiver.got[-1][1]["text"]
+        assert plant.stop() == 0
+    assert len(receiver.titles) == 3
+
+
 def test_the_command_sends_a_test_to_each_channel_or_one(tmp_path: Path, receiver: Receiver) -> None:
     path = tmp_path / "plant.yaml"
     away = {"name": "away", "webhook": "http://127.0.0.1:1/"}

@@ -88,6 +88,13 @@ def test_two_hundred_machines_at_once_are_one_message() -> None:
     assert policy.counts["digested"] == 200
 
 
+def test_a_machine_called_service_is_a_machine() -> None:
+    policy = Policy(RULES)
+    policy.take(News("incident", "service", (), 1, NOON, NOON, 1), NOON)
+    [message] = told(policy, NOON + MINUTE)
+    assert message.machines == 1
+
+
 def test_few_machines_have_a_message_each() -> None:
     policy = Policy(RULES)
     for number in range(4):

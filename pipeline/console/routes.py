@@ -118,7 +118,11 @@ ROUTES = (
         "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first.",
     ),
     Route(
-        "GET", "/api/health", "health", "The service's own counters, and whether broker and database are connected."
+        "GET",
+        "/api/health",
+        "health",
+        "The service's own counters, whether broker and database are connected, and how every channel of notifications "
+        "does.",
     ),
     Route(
         "POST",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.notify.news import CRITICAL, Key, News
+from pipeline.notify.news import CRITICAL, Key, News, Tags
 from pipeline.notify.quiet import Hours, quiet_until
 
 MOST_ITEMS = 10  # incidents of one machine that wait; the oldest go first, and are counted
@@ -208,11 +208,11 @@ class Policy:
         if after_quiet:
             self._message("summary", after_quiet, now_ns)
             ready = [key for key in ready if key not in set(after_quiet)]
-        by_machine: dict[tuple[str, ...], list[Key]] = {}
+        own = [key for key in ready if key.about == "service"]
+        by_machine: dict[tuple[str, Tags], list[Key]] = {}
         for key in ready:
-            group = ("service",) if key.about == "service" else (key.name, *map("=".join, key.tags))
-            by_machine.setdefault(group, []).append(key)
-        own = by_machine.pop(("service",), [])
+            if key.about != "service":
+                by_machine.setdefault((key.name, key.tags), []).append(key)
         if len(by_machine) >= self.rules.from_machines:
             self._message("digest", [key for keys in by_machine.values() for key in keys], now_ns)
         else:
@@ -282,8 +282,14 @@ class Policy:
             self._forget(min(self.standings, key=lambda one: self.standings[one].news.time_ns))
         self.standings[key] = standing
         self.changed.add(key)
-        self._waiting.pop(key, None) if not standing.items else self._waiting.setdefault(key)
-        (self._lasting.add if standing.told and not standing.news.over else self._lasting.discard)(key)
+        if standing.items:
+            self._waiting.setdefault(key)
+        else:
+            self._waiting.pop(key, None)
+        if standing.told and not standing.news.over:
+            self._lasting.add(key)
+        else:
+            self._lasting.discard(key)
 
     def _forget(self, key: Key) -> None:
         self.counts["dropped"] += sum(item.events for item in self.standings.pop(key).items)

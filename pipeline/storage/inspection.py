@@ -41,7 +41,7 @@ class Outgoing(NamedTuple):
 
 def findings(folder: Path, progress: Callable[[int], None] = lambda rows: None) -> Iterator[str]:
     """What is wrong with the files of a data folder, a line each; `progress` hears of rows that were read."""
-    journal, store = folder / "journal.sqlite", folder / "store.sqlite"
+    journal = folder / "journal.sqlite"
     yield from _of_journal(journal, progress)
     for path in sorted(folder.glob("networks-*.snapshot")) + sorted(folder.glob("networks-*.npz")):
         try:
@@ -50,8 +50,9 @@ def findings(folder: Path, progress: Callable[[int], None] = lambda rows: None) 
             yield str(error)  # begins with the file
         except (UnreadableError, OSError) as error:
             yield f"{path}: {error}"
-    if store.exists():
-        yield from _of_sqlite(store)
+    for other in (folder / "store.sqlite", folder / "notify.sqlite"):
+        if other.exists():
+            yield from _of_sqlite(other)
     for path in sorted(folder.glob("*.corrupt*")):
         if not path.name.endswith(("-wal", "-shm")):
             yield f"{path}: was set aside as damaged; look at it, then remove it"
