@@ -121,8 +121,8 @@ ROUTES = (
         "GET",
         "/api/health",
         "health",
-        "The service's own counters, whether broker and database are connected, and how every channel of notifications "
-        "does.",
+        "The service's own counters, whether broker and database are connected, and how the channels of "
+        "notifications do.",
     ),
     Route(
         "POST",
