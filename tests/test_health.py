@@ -104,7 +104,7 @@ def test_a_full_disk_is_named_while_the_service_waits_for_it(tmp_path: Path, mon
     service.liveness.waiting = ""
     stop, tried = threading.Event(), threading.Event()
 
-    def full(*_: object) -> int:
+    def full(*_: object, **__: object) -> int:
         tried.set()
         raise sqlite3.OperationalError("disk I/O error")
 
