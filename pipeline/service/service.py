@@ -495,7 +495,8 @@ class Service:
             self.disk_trouble = None
         self._machines, self._lines, self._kept = len(fleet.machines), len(fleet.lines), {}
         self._sequence = sequence or self._sequence
-        incident_log.say(points)
+        if command is None or command.verb != "label":  # which repeats a closing, with the name it has been given
+            incident_log.say(points)
         return True
 
     def _make_room(self, dead: list[Dead]) -> bool:
