@@ -60,6 +60,10 @@ WITHIN = {
     "pipeline.config.checks": {
         "pipeline.config.settings", "pipeline.config.addresses", "pipeline.config.prior_file",
         "pipeline.config.calendars", "pipeline.config.source_checks", "pipeline.config.waveforms",
+        "pipeline.config.notify_checks",
+    },
+    "pipeline.config.notify_checks": {
+        "pipeline.config.settings", "pipeline.config.addresses", "pipeline.config.calendars",
     },
     "pipeline.config.format_checks": {"pipeline.config.settings"},
     "pipeline.payloads.decoded": set(),

@@ -35,6 +35,8 @@ ENVIRON = {
     "UPSTREAM_PASSWORD": "hunter4",
     "CONSOLE_TOKEN": "a-token-of-the-plant",
     "INFLUX_TOKEN": "hunter3",
+    "NOTIFY_FITTERS": "mailto://user:hunter4@mail.plant",
+    "CMMS_TOKEN": "hunter5",
 }
 
 
@@ -86,7 +88,7 @@ def test_the_example_loads_and_is_the_defaults_apart_from_what_it_adds() -> None
 
 
 def test_the_example_loads_with_every_setting_taken_in(plant: Path, tmp_path: Path) -> None:
-    text = re.sub(r"(?m)^( *)#(?=(?:  )?\w+:(?: |$))", r"\1", EXAMPLE.read_text())
+    text = re.sub(r"(?m)^( *)#(?=(?:  )*(?:- )?\w+:(?: |$))", r"\1", EXAMPLE.read_text())
     certificate(tmp_path)
     known = Prior(("press-1",), ("a",), np.eye(3)[None, None], np.ones(1), np.ones(1), np.ones((1, 4)), np.zeros(1))
     write_prior(tmp_path / "press.prior.json", known)
@@ -97,6 +99,7 @@ def test_the_example_loads_with_every_setting_taken_in(plant: Path, tmp_path: Pa
     assert config.machines[0].prior == str(tmp_path / "press.prior.json")
     assert config.influxdb is not None
     assert config.influxdb.token == Secret(env="INFLUX_TOKEN")
+    assert [channel.name for channel in config.notify] == ["fitters", "maintenance-system"]
 
 
 def test_the_example_names_every_setting() -> None:
@@ -168,6 +171,7 @@ data: 5
         ("data: a\nemit: {}\ndata: b", "3: data: is already set in line 1"),
         ("limits: {machine: 4}", "1: limits.machine: unknown key (did you mean machines?)"),
         ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url or in upstream.url)"),
+        ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url or in notify[].url)"),
         ("mqtt: {topic: 'a/#'}", "1: mqtt.topic: unknown key (it belongs in mqtt.sources[].topic)"),
         ("mqtt: {data: x}", "1: mqtt.data: unknown key (it belongs at the left margin)"),
         ("machines: [{limit: 7}]", "limit: unknown key (it belongs in machines[].sensors.NAME.limit)"),
@@ -325,6 +329,59 @@ data: 5
             "1: mqtt.tls.ca: the file /no/where cannot be read: No such file",
         ),
         ("mqtt: {url: 'mqtt://broker', tls: {key: /dev/null}}", "1: mqtt.tls: needs an mqtts:// url"),
+        # notify
+        ("notify: {name: a, webhook: 'http://x'}", "1: notify: expected a list"),
+        ("notify: [{webhook: 'http://x'}]", "1: notify[0].name: is missing"),
+        ("notify: [{name: a b, webhook: 'http://x'}]", "1: notify[0].name: must be 1 to 40 letters"),
+        ("notify: [{name: a}]", "1: notify[0]: needs either url (of Apprise) or webhook"),
+        ("notify: [{name: a, webhook: 'http://x', url: {env: MQTT_PASSWORD}}]", "1: notify[0]: needs either url"),
+        ("notify: [{name: a, url: 'tgram://hunter7'}]", "1: notify[0].url: expected {env: NAME} or {file: PATH}"),
+        ("notify: [{name: a, url: {env: NOT_SET}}]", "1: notify[0].url.env: the environment variable NOT_SET is not"),
+        ("notify: [{name: a, webhook: 'http://x?key=hunter7'}]", "1: notify[0].webhook: holds ? or #"),
+        ("notify: [{name: a, webhook: 'ftp://x'}]", "1: notify[0].webhook: is not a URL of the kind"),
+        ("notify: [{name: a, webhook: 'http://x', token: {env: CMMS_TOKEN}}]", "1: notify[0].token: would go over a"),
+        (
+            "notify: [{name: a, url: {env: CMMS_TOKEN}, token: {env: CMMS_TOKEN}}]",
+            "1: notify[0].token: goes with web",
+        ),
+        ("notify: [{name: a, webhook: 'http://x', severity: bad}]", "1: notify[0].severity: is not one of warning"),
+        ("notify: [{name: a, webhook: 'http://x', events: [open]}]", "1: notify[0].events[0]: is not one of opening"),
+        ("notify: [{name: a, webhook: 'http://x', events: []}]", "1: notify[0].events: is empty"),
+        ("notify: [{name: a, webhook: 'http://x', machines: ''}]", "1: notify[0].machines: is empty"),
+        (
+            "notify: [{name: a, webhook: 'http://x', captures: {site: n}}]",
+            "1: notify[0].captures: no topic of mqtt.sources captures {site} (no topic captures anything)",
+        ),
+        (
+            "{mqtt: {sources: [{topic: 'a/{hall}/{machine}'}]},"
+            " notify: [{name: a, webhook: 'http://x', captures: {site: n}}]}",
+            "1: notify[0].captures: no topic of mqtt.sources captures {site} (captured are hall)",
+        ),
+        (
+            "notify: [{name: a, webhook: 'http://x', cooldown: soon}]",
+            "1: notify[0].cooldown: 'soon' is not a duration",
+        ),
+        ("notify: [{name: a, webhook: 'http://x', reminder: 1s}]", "1: notify[0].reminder: is shorter than a minute"),
+        ("notify: [{name: a, webhook: 'http://x', digest: {from: 0}}]", "1: notify[0].digest.from: 0 is not within"),
+        ("notify: [{name: a, webhook: 'http://x', digest: {wait: 1}}]", "1: notify[0].digest.wait: is not text"),
+        ("notify: [{name: a, webhook: 'http://x', quiet: {to: '6:00'}}]", "1: notify[0].quiet.from: is missing"),
+        (
+            "notify: [{name: a, webhook: 'http://x', quiet: {from: '22:00', to: '6:00'}}]",
+            "1: notify[0].quiet.to: is not a time of day",
+        ),
+        (
+            "notify: [{name: a, webhook: 'http://x', quiet: {from: '22:00', to: '22:00'}}]",
+            "1: notify[0].quiet.to: is the same as from",
+        ),
+        (
+            "notify: [{name: a, webhook: 'http://x', quiet: {from: '22:00', to: '06:00', time_zone: Berlin}}]",
+            "1: notify[0].quiet.time_zone: 'Berlin' is no time zone",
+        ),
+        (
+            "notify: [{name: a, webhook: 'http://x'}, {name: a, webhook: 'http://x'}]",
+            "1: notify[1].name: is the name",
+        ),
+        ("console: {public_url: 'http://x?a'}", "1: console.public_url: holds ? or #"),
         # influxdb
         ("influxdb: {url: 'http://db'}", "1: influxdb: needs bucket (InfluxDB 2, 3, 1.8) or database"),
         ("influxdb: {url: 'http://db', bucket: b, database: d}", "1: influxdb.database: bucket is set too"),

@@ -573,6 +573,10 @@ mqtt:
     file: /run/secrets/mqtt
   password: 'a
 hunter2'
+  url: tgram://hunter2/12315544
+  - {name: a, url: slack://hunter2/B1}
+  webhook: https://hooks.plant/services/hunter2
+  - {name: a, webhook: 'https://hooks.plant/hunter2', machines: "*"}
   url: mqtts://broker.plant.local:8883
   url: http://[::1]:8086/influx
   - topic: plant/{machine}/{sensor}

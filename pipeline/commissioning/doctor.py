@@ -348,6 +348,8 @@ def of_upstream(broker: Broker, prefix: str) -> Iterator[Finding]:
         yield Finding("upstream", f"{where}: {refused[0][1]}", f"allow this client to write {prefix}/#")
         return
     yield Finding("upstream", f"{where} accepts a message within {1000 * (time.monotonic() - began):.0f} ms")
+
+
 def of_channels(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether notifications can be sent as configured. Nothing is sent: that is for `spikewatch notify --test`."""
     for channel in config.notify:

@@ -14,17 +14,21 @@ from urllib.parse import SplitResult
 import msgspec
 
 from pipeline.config.addresses import MQTT, address, is_loopback
+from pipeline.config.notify_checks import channel_problems, channels_problems, digest_problems, quiet_problems
 from pipeline.config.settings import (
     Alert,
     Bearing,
+    Channel,
     Config,
     ConfigError,
     Console,
+    Digest,
     Emit,
     InfluxDB,
     Limits,
     MachineRule,
     Mqtt,
+    Quiet,
     Secret,
     Sensor,
     Source,
@@ -287,6 +291,10 @@ def _check_console(console: Console, environ: Mapping[str, str]) -> Problems:
             return  # already told
         if not token.isascii() or " " in token or len(token) < 16:
             yield "token", "is not a token (16 characters or more of ASCII, no blanks)"
+    if console.public_url is not None:
+        _, wrong = _split_url(console.public_url, ("https", "http"), "nobody: the page asks for its token", path=True)
+        if wrong:
+            yield "public_url", wrong
 
 
 def _check_emit(emit: Emit, environ: Mapping[str, str]) -> Problems:
@@ -321,6 +329,7 @@ def _check_config(config: Config, environ: Mapping[str, str]) -> Problems:
         yield from _calendar_problems(config.time_zone, config.holidays)
     if config.upstream is not None:
         yield from _same_broker_problems(config.mqtt, config.upstream)
+    yield from channels_problems(config)
     matches: dict[str, int] = {}
     for number, rule in enumerate(config.machines):
         earlier = matches.get("*", matches.get(rule.match))
@@ -367,6 +376,9 @@ CHECKS: Mapping[type, Callable[[Any, Mapping[str, str]], Problems]] = {
     Alert: _check_alert,
     Store: _check_store,
     Console: _check_console,
+    Quiet: lambda quiet, environ: quiet_problems(quiet),
+    Digest: lambda digest, environ: digest_problems(digest),
+    Channel: channel_problems,
     Emit: _check_emit,
     Times: _check_times,
     Limits: _check_positive,

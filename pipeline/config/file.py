@@ -249,7 +249,7 @@ class _Reader:
         return items
 
     def _struct(self, kind: type[msgspec.Struct], node: yaml.MappingNode, path: str) -> Any:
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         hints = get_type_hints(kind)
         values: dict[str, Any] = {}
         bad: set[str] = set()
@@ -259,18 +259,19 @@ class _Reader:
                 sound = False
                 self._unknown(kind, key, path)
             elif not _is_null(value):  # a key with nothing after it has its default
-                built = self._build(hints[key], value, _join(path, key))
+                name = fields[key].name
+                built = self._build(hints[name], value, _join(path, key))
                 if built is not _BAD:
-                    values[key] = built
+                    values[name] = built
                     continue
                 bad.add(key)
                 # A bad part within counts as its default, so that the rest can still be checked.
                 sound = sound and not isinstance(value, yaml.ScalarNode)
-        missing = [name for name, field in fields.items() if field.required and name not in values]
+        missing = [key for key, field in fields.items() if field.required and field.name not in values]
         if missing:
-            for name in missing:
-                if name not in bad:
-                    self._add(_join(path, name), "is missing")
+            for key in missing:
+                if key not in bad:
+                    self._add(_join(path, key), "is missing")
             return _BAD
         part = kind(**values)
         if sound:  # else what follows from a misspelt key would be reported as well
@@ -279,7 +280,7 @@ class _Reader:
         return part
 
     def _unknown(self, kind: type[msgspec.Struct], key: str, path: str) -> None:
-        fields = [field.name for field in msgspec.structs.fields(kind)]
+        fields = list(kind.__struct_encode_fields__)
         near = difflib.get_close_matches(key, fields, n=1)
         places = _places().get(key, [])
         if kind is Secret and not near:  # it may be the secret
@@ -333,7 +334,7 @@ def _odd(text: str, path: str) -> str:
     """What is wrong with a text, wherever it stands; empty where nothing is."""
     if any(sign < " " or sign == "\x7f" or "\ud800" <= sign <= "\udfff" for sign in text):
         return "holds a line break or control character"
-    if "://" in text and path.rpartition(".")[2] != "url":
+    if "://" in text and path.rpartition(".")[2] not in ("url", "public_url", "webhook"):
         return "is a URL, which belongs in mqtt.url or influxdb.url"
     return ""
 
@@ -376,8 +377,9 @@ def _places() -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
 
     def walk(kind: Any, path: str) -> None:
-        for name, hint in get_type_hints(kind).items():
-            where = _join(path, name)
+        hints = get_type_hints(kind)
+        for own, name in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+            hint, where = hints[own], _join(path, name)
             found[name].append(f"in {where}" if path else "at the left margin")
             for part in (hint, *get_args(hint)):
                 if isinstance(part, type) and issubclass(part, msgspec.Struct) and part is not Secret:

@@ -331,6 +331,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: Upstream | None = None
     store: Store = Store()
     console: Console = Console()
+    notify: tuple[Channel, ...] = ()
     emit: Emit = Emit()
     times: Times = Times()
     limits: Limits = Limits()

@@ -16,8 +16,13 @@ _SECRET = re.compile(rf"^(\s*(?:-\s+)?{_KEY}\s*)(?!\{{\s*{_NAMED}|\s*(?:#|$))\S.
 _BELOW = re.compile(rf"^\s*(?:-\s+)?{_KEY}\s*(?:#.*)?$", re.I)
 _WITHIN = re.compile(rf"({_KEY}\s*)(?!\{{\s*{_NAMED}|[\s#]|$)(?:\"[^\"]*\"?|'[^']*'?|[^,}}]+)", re.I)  # in braces
 _VARIABLE = re.compile(r"(\benv[\"']?\s*:\s*)(?![\"']?[A-Z_][A-Z0-9_]{0,39}[\"']?\s*(?:[,}#]|$))[^\s,}][^,}]*")
-# What may be shown of a URL: all of it, where nothing but a host, a port and a plain path is in it.
-_CLEAN = re.compile(r"//(?:[\w.-]+|\[[\w:.%]+\])(?::[0-9]{1,5})?(?:/[\w/.~-]*)?(?=[\"'\s,}\]]|$)")
+# What may be shown of a URL: all of it, where nothing but a host, a port and a plain path is in it. An address of
+# Apprise may be a token and nothing else, and so may the path of a webhook.
+_CLEAN = re.compile(
+    r"(?:(?<=\bmqtt:)|(?<=\bmqtts:)|(?<=\bhttp:)|(?<=\bhttps:))"
+    r"//(?:[\w.-]+|\[[\w:.%]+\])(?::[0-9]{1,5})?(?:/[\w/.~-]*)?(?=[\"'\s,}\]]|$)"
+)
+_HOOK = re.compile(r"(\bwebhook[\"']?\s*:\s*[\"']?https?://[^/\s\"',}]+/)[^\s\"',}]+")
 _KEYED = re.compile(r"\s*(?:-\s+)?[\[{\"']*\w+[\"']?\s*:(?:\s|$)")
 _USER = re.compile(r"\S*@")
 _QUERY = re.compile(r"[?&;]\s*\w+=.*$")
@@ -59,7 +64,8 @@ def _without(line: str) -> str:
     odd = [one.start() for one in re.finditer("//", line) if one.start() not in plain]
     if odd:
         line = line[: odd[0] + 2] + "***"
-    for pattern, instead in ((_WITHIN, r"\1***"), (_VARIABLE, r"\1***"), (_USER, "***@"), (_QUERY, "***")):
+    hides = ((_WITHIN, r"\1***"), (_VARIABLE, r"\1***"), (_USER, "***@"), (_QUERY, "***"), (_HOOK, r"\1***"))
+    for pattern, instead in hides:
         line = pattern.sub(instead, line)
     return line
 
