@@ -2,7 +2,8 @@
 
 Written by one thread; anybody may read through an instance of their own. Old points go by age, against the newest
 point of the same machine and not against the clock, as a recording that is played may be years old; and by number; on
-a full disk the oldest tenth goes. A damaged file is set aside by name, and a new one begun.
+a full disk the oldest tenth goes. What five minutes held outlives points that go by number (`pipeline.sinks.rollup`).
+A damaged file is set aside by name, and a new one begun.
 """
 
 import logging
@@ -14,6 +15,7 @@ import msgspec
 
 from pipeline.files import make_folder, make_private
 from pipeline.records import Point
+from pipeline.sinks import rollup
 from pipeline.sinks.errors import Unreachable
 from pipeline.storage.sqlite_files import Damaged, Database, aside, is_damage, is_full, move
 
@@ -51,6 +53,7 @@ class Embedded:
         self._path, self._keep_ns, self._max_points = path, keep_ns, max_points
         self._database: sqlite3.Connection | None = None  # opened by the thread that uses it
         self._series: dict[tuple[str, Tags], int] = {}
+        self._rollup = rollup.Rollup()
         self._since_trim = TRIM_EVERY
 
     def _open(self) -> sqlite3.Connection:
@@ -60,7 +63,7 @@ class Embedded:
             try:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
-                database.executescript(SCHEMA)
+                database.executescript(SCHEMA + rollup.SCHEMA)
                 if database.execute("PRAGMA table_info(points)").fetchall() == []:
                     raise Damaged("its tables are not those that Spikewatch created")
             except BaseException:
@@ -92,12 +95,15 @@ class Embedded:
                 for point in points
             ]
             database.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", rows)
+            written = ((row[0], point.measurement, row[1]) for row, point in zip(rows, points, strict=True))
+            self._rollup.take(database, written)
             self._since_trim += len(rows)
             if self._since_trim >= TRIM_EVERY:
                 self._trim(database)
             database.execute("COMMIT")
         except BaseException:
             self._series.clear()  # numbers given out in this transaction are gone
+            self._rollup.forget()
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
@@ -118,50 +124,64 @@ class Embedded:
         self._since_trim = 0
         spans = database.execute(
             "SELECT id, measurement, tags, (SELECT min(time_ns) FROM points WHERE series = id),"
-            " (SELECT max(time_ns) FROM points WHERE series = id) FROM series"
+            " (SELECT max(time_ns) FROM points WHERE series = id),"
+            " (SELECT min(time_ns) FROM rolled WHERE series = id),"
+            " (SELECT max(time_ns) FROM rolled WHERE series = id) FROM series"
         ).fetchall()
         newest: dict[tuple[bool, Tags], int] = {}
-        found = [
-            (number, clock_of(measurement, msgspec.json.decode(tags, type=Tags)), first, last)
-            for number, measurement, tags, first, last in spans
-            if last is not None
-        ]
-        for _, clock, _, last in found:
-            newest[clock] = max(last, newest.get(clock, last))
-        database.executemany(
-            "DELETE FROM points WHERE series = ? AND time_ns < ?",
-            [
-                (number, newest[clock] - self._keep_ns)
-                for number, clock, first, _ in found
-                if first < newest[clock] - self._keep_ns
-            ],
-        )
+        found = []
+        for number, measurement, tags, first, last, first_rolled, last_rolled in spans:
+            clock = clock_of(measurement, msgspec.json.decode(tags, type=Tags))
+            for table, begin, end in (("points", first, last), ("rolled", first_rolled, last_rolled)):
+                if end is not None:
+                    newest[clock] = max(end, newest.get(clock, end))
+                    found.append((table, number, clock, begin))
+        for table, width_ns in (("points", 0), ("rolled", rollup.WIDTH_NS)):
+            database.executemany(
+                f"DELETE FROM {table} WHERE series = ? AND time_ns < ?",
+                [
+                    (number, newest[clock] - self._keep_ns - width_ns)
+                    for its, number, clock, first in found
+                    if its == table and first < newest[clock] - self._keep_ns - width_ns
+                ],
+            )
         self._drop_oldest(database, self._size(database) - self._max_points)
+        self._rollup.trim(database, self._max_points)  # no point that is left is without its row
         # Every incident has a series of its own, which goes with its points.
         gone = database.execute(
             "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM points WHERE points.series = series.id)"
+            " AND NOT EXISTS (SELECT 1 FROM rolled WHERE rolled.series = series.id)"
         )
         if gone.rowcount:
+            database.execute(
+                "DELETE FROM rolling WHERE series <> ?"
+                " AND NOT EXISTS (SELECT 1 FROM series WHERE id = rolling.series)",
+                (rollup.DROPPED,),
+            )
             self._series.clear()
+            self._rollup.forget()
 
     def _size(self, database: sqlite3.Connection) -> int:
         [(size,)] = database.execute("SELECT count(*) FROM points")
         return int(size)
 
-    def _drop_oldest(self, database: sqlite3.Connection, count: int) -> None:
-        if count > 0:
-            database.execute(
-                "DELETE FROM points WHERE (series, time_ns) IN"
-                " (SELECT series, time_ns FROM points ORDER BY time_ns LIMIT ?)",
-                (count,),
-            )
+    def _drop_oldest(self, database: sqlite3.Connection, count: int, rolled: bool = True) -> None:
+        """`rolled`: rows of five minutes outlive the points, also where they have not been made yet."""
+        if count <= 0:
+            return
+        oldest = "FROM points ORDER BY time_ns LIMIT ?"
+        [(last_ns,)] = database.execute(f"SELECT max(time_ns) FROM (SELECT time_ns {oldest})", (count,))
+        if rolled:
+            self._rollup.keep(database, last_ns)
+        self._rollup.dropped(database, last_ns)
+        database.execute(f"DELETE FROM points WHERE (series, time_ns) IN (SELECT series, time_ns {oldest})", (count,))
 
     def _shed(self) -> None:
         """The disk is full: make room within the file, if the disk still takes as much as that."""
         try:
             database = self._open()
             count = -(-self._size(database) // SHED)
-            self._drop_oldest(database, count)
+            self._drop_oldest(database, count, rolled=False)  # which would take room before it gives some
             log.warning("store.full dropped=%d policy=drop_oldest", count)
         except sqlite3.Error as error:
             log.warning('store.full dropped=0 reason="%s"', error)
@@ -209,6 +229,7 @@ class Embedded:
     def close(self) -> None:
         """Close the file."""
         self._series.clear()
+        self._rollup.forget()
         if self._database is not None:
             self._database.close()
             self._database = None

@@ -15,6 +15,7 @@ from pipeline.records import Point
 
 _BLANK = "\\ "
 _MEASUREMENT = str.maketrans({",": "\\,", " ": _BLANK, "\n": _BLANK, "\r": _BLANK, "\t": _BLANK})
+_BLANKS = str.maketrans("\n\r\t", "   ")
 _NAME = _MEASUREMENT | str.maketrans({"=": "\\="})
 # InfluxDB takes a line break within quotes; VictoriaMetrics cuts there and reads the rest as a point of its own.
 _TEXT = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
@@ -22,9 +23,14 @@ WORD = 32  # characters: names of states, sensors and qualities
 _ESCAPING = re.compile(r"\\(?=\\*(?:[,= \n\r\t]|\Z))")
 
 
+def stored(text: str) -> str:
+    """A tag's name or value as a database has it. A slash, and not nothing, so that `a` and `a\\` stay two series."""
+    return _ESCAPING.sub("/", text).translate(_BLANKS)
+
+
 @lru_cache(maxsize=4_096)
 def _name(text: str) -> str:
-    """A tag or field name, or a tag's value. A slash, and not nothing, so that `a` and `a\\` stay two series."""
+    """A tag or field name, or a tag's value."""
     return _ESCAPING.sub("/", text).translate(_NAME)
 
 
