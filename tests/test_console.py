@@ -330,7 +330,8 @@ def test_every_route_is_described_and_every_description_is_answered(plant):
     assert len(served) == len(ROUTES)
     for path, operations in paths.items():
         if "get" in operations:
-            assert plant.get(path.replace("{id}", "press-1;site=a"))[0] == 200, path
+            address = path.replace("{id}", "press-1;site=a").replace("{number}", "2")
+            assert plant.get(address)[0] == 200, path
     assert plant.get("/api/openapi.json")[1]["paths"] == paths
 
 

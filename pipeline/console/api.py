@@ -1,10 +1,8 @@
 """What the console answers. Each handler has the name of its route; those that wait run in threads of their own."""
 
 import hashlib
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -15,14 +13,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from pipeline.console import configuration, history, routes, views
+from pipeline.console import configuration, history, incident_records, past, routes, views
+from pipeline.console.answers import Briefly, Latest, json, whole
+from pipeline.console.events import Events, Known
 from pipeline.console.recent import Recent, Table
 from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.engine.scores import Scores
 from pipeline.engine.verbs import VERBS
-from pipeline.identity import machine_of
+from pipeline.identity import identity, machine_of
 from pipeline.records import Machine, Point
+from pipeline.sinks.history import History
 
 ASSETS = Path(__file__).parent / "assets"
 KINDS = {
@@ -33,9 +34,6 @@ KINDS = {
 }
 BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
 ASK_S = 2.0  # for which a question waits for the main thread
-ANSWERS = 64  # that are kept so long
-SEED_EVERY_S = 5.0  # what waited for delivery is soon seen; reading takes milliseconds
-EVENTS = 500  # points of incidents and commands that are remembered
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
 COURSE = 60  # scores
 BODY_BYTES = 4_096
@@ -106,60 +104,6 @@ class Said(msgspec.Struct, forbid_unknown_fields=True):
     via: Literal["http", "cli"] = "http"
 
 
-class Briefly:
-    """Answers that are given again for a while, so that many who ask cost as much as one. One question at a time."""
-
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._known: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
-
-    def __call__(self, key: Hashable, find: Callable[[], T]) -> T:
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None and self._clock() - known[0] < self._seconds:
-                found: T = known[1]
-                return found
-            found = find()
-            self._known[key] = (self._clock(), found)
-            self._known.move_to_end(key)
-            while len(self._known) > ANSWERS:
-                self._known.popitem(last=False)
-            return found
-
-    def forget(self) -> None:
-        """Something was changed: look again."""
-        with self._lock:
-            self._known.clear()
-
-
-def json(content: object, status: int = 200) -> Response:
-    """An answer."""
-    return Response(
-        msgspec.json.encode(content),
-        status,
-        {"content-type": "application/json", "cache-control": "no-store"},
-    )
-
-
-def whole(request: Request, name: str, default: int, most: int) -> int:
-    """A number that was asked with."""
-    text = request.query_params.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise HTTPException(400, f"{name} is not a whole number")
-    return min(int(text), most)
-
-
-def failed(request: Request, error: Exception) -> Response:
-    """What went wrong, as JSON."""
-    status = error.status_code if isinstance(error, HTTPException) else 503
-    detail = error.detail if isinstance(error, HTTPException) else "the service is starting or busy; try again"
-    return json({"error": detail}, status)
-
-
 class Api:
     """The handlers, and what they remember."""
 
@@ -171,6 +115,7 @@ class Api:
         config_path: Path | None,
         environ: Mapping[str, str],
         notify_test: NotifyTest | None = None,
+        database: History | None = None,
     ) -> None:
         """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
         self._notify_test = notify_test
@@ -178,9 +123,9 @@ class Api:
         self._config_path, self._environ = config_path, environ
         self._assets = assets()
         self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
-        self._events: OrderedDict[tuple[str, Any, int, str], Point] = OrderedDict()
-        self._events_lock = threading.Lock()
-        self._seed_due = 0.0  # when the store is read again, by the monotonic clock
+        self._records: Latest[tuple[Known, list[dict[str, Any]]]] = Latest()
+        self._events = Events(database)
+        self._past = past.Past(database, self._events)
         self.recent = Recent(backend.engine) if backend is not None else None
         self.connections: Callable[[], dict[str, int]] = dict  # counters of the server
 
@@ -198,17 +143,7 @@ class Api:
         """A batch is committed. Runs on the main thread."""
         if self.recent is not None:
             self.recent.take(scores)
-        events = [point for point in points if point.measurement in ("incident", "command")]
-        if events:
-            self._remember(events)
-
-    def _remember(self, points: list[Point]) -> None:
-        with self._events_lock:
-            for point in points:
-                key = (point.measurement, point.tags, point.time_ns, str(point.fields.get("phase", "")))
-                self._events[key] = point
-            while len(self._events) > EVENTS:
-                self._events.popitem(last=False)
+        self._events.take(points)
 
     @property
     def _service(self) -> Backend:
@@ -333,42 +268,88 @@ class Api:
             raise HTTPException(
                 503, "busy: not known yet whether the command was done; check before you repeat it"
             ) from None
-        self._remember([point for point in points if point.measurement in ("incident", "command")])
-        self._briefly.forget()
-        self._slowly.forget()
+        self._events.take(points)
+        for answers in (self._briefly, self._slowly, self._records):
+            answers.forget()
         return json({"done": said.verb, "points": [point._asdict() for point in points]})
+
+    def history(self, request: Request) -> Response:
+        """See the route of this name."""
+        slot, machine = self._slot(request)
+        details = self._details(slot)
+        known = [sensor for sensor, _ in details.lines]
+        usual = known[: views.SENSORS_SHOWN]
+        tags = self._service.engine.fleet.tags[slot]
+        asked = past.question(request, tags, known, usual, details.summary.time_ns)
+        found = self._past.course(asked, self._open_of(machine, details))
+        return json(
+            {
+                "id": identity(machine),
+                "warning": details.warning,
+                "critical": details.critical,
+                "order": known,
+                **found,
+            }
+        )
+
+    def _open_of(self, machine: Machine, details: views.Details) -> list[dict[str, Any]]:
+        """The open incident of a machine, if there is one."""
+        incident = views.told(details.summary.incident)
+        if incident is None:
+            return []
+        item = {"machine": machine.name, "id": identity(machine), "tags": dict(machine.tags), "incident": incident}
+        return [item]
+
+    def _open(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Open and unconfirmed incidents of all machines."""
+
+        def find(engine: Engine) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+            return views.open_incidents(engine), views.unconfirmed(engine)
+
+        return self._briefly("incidents", lambda: self._ask(find))
+
+    def _all_records(self) -> tuple[Known, list[dict[str, Any]]]:
+        """What is known of the incidents of all machines."""
+
+        def find() -> tuple[tuple[Known, list[dict[str, Any]]], float]:
+            known = self._events.all()
+            return (known, incident_records.records(known.points, self._open()[0])), BRIEFLY_S
+
+        return self._records(find)
 
     def incidents(self, request: Request) -> Response:
         """See the route of this name."""
-        if self._store is not None and time.monotonic() >= self._seed_due:
-            # Again now and then: what waited for delivery when the service started comes into the store later.
-            self._seed_due = time.monotonic() + SEED_EVERY_S
-            with self._events_lock:
-                newer = list(self._events.values())
-            self._remember(history.events(self._store))
-            self._remember(newer)
-        found, waiting = self._briefly(
-            "incidents", lambda: self._ask(lambda engine: (views.open_incidents(engine), views.unconfirmed(engine)))
-        )
-        with self._events_lock:
-            points = list(self._events.values())
-        past: dict[tuple[str, str], dict[str, Any]] = {}
-        for point in sorted((one for one in points if one.measurement == "incident"), key=lambda one: one.time_ns):
-            one = views.past(point)
-            key = one["id"], one["number"]
-            if one["phase"] == "update" and one["reason"]:  # answered after it had closed
-                one = {**past[key], "reason": one["reason"], "unconfirmed": False} if key in past else one
-            past[key] = one
-        closed = sorted((one for one in past.values() if one["phase"] == "close"), key=lambda one: -one["ended_s"])
-        said = sorted((one for one in points if one.measurement == "command"), key=lambda one: -one.time_ns)
+        wanted = past.filter_of(request)
+        offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", past.PAGE, past.MOST_PAGE)
+        found, waiting = self._open()
+        known, records = self._all_records()
+        page = past.listed(known, records, wanted, offset, limit)
+        groups = {(one["id"], one["number"]): one["group"] for one in records}
         return json(
             {
-                "open": found,
-                "unconfirmed": waiting,
-                "past": closed[:200],
-                "said": [views.said(point) for point in said[:100]],
+                "open": [
+                    {**one, "group": groups.get((one["id"], str(one["incident"]["number"])))}
+                    for one in found
+                    if wanted.takes(incident_records.opened(one))
+                ],
+                "unconfirmed": [one for one in waiting if wanted.takes(incident_records.awaited(one))],
+                **page,
             }
         )
+
+    def incident(self, request: Request) -> Response:
+        """See the route of this name."""
+        slot, machine = self._slot(request)
+        number = past.number_of(request)
+        fleet = self._service.engine.fleet
+        kind = fleet.rules[slot].kind
+        kin = {identity(machine)}
+        _, records = self._all_records()
+        if kind is not None:
+            kin |= {identity(fleet.machines[at]) for at in range(len(fleet.machines)) if fleet.rules[at].kind == kind}
+        open_now = self._open_of(machine, self._details(slot))
+        others = [one for one in records if one["id"] in kin]
+        return json({"kind": kind, **self._past.incident(fleet.tags[slot], number, open_now, others)})
 
     def health(self, request: Request) -> Response:
         """See the route of this name."""

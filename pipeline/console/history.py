@@ -1,4 +1,4 @@
-"""What was before: rows of a machine and past incidents, from the embedded store, where that is the database."""
+"""What was before: the newest rows of a machine, from the embedded store, where that is the database."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -8,12 +8,10 @@ import numpy as np
 
 from pipeline.console.recent import READINGS, ROWS, Table
 from pipeline.engine.scoring import Severity
-from pipeline.records import Point
 from pipeline.sinks.embedded import Embedded, Tags
 
 ROWS_BACK = 400  # of a machine
 SENSORS_BACK = 32  # of which readings are looked for
-EVENTS_BACK = 300  # incidents and commands of all machines
 
 
 def stored(path: Path, tags: Tags, lines: Sequence[tuple[str, int]]) -> Table | None:
@@ -53,11 +51,3 @@ def stored(path: Path, tags: Tags, lines: Sequence[tuple[str, int]]) -> Table | 
         {name: np.array(readings[name], kind) for name, kind in READINGS.items()},
         0,
     )
-
-
-def events(path: Path) -> list[Point]:
-    """The newest points of incidents and commands, oldest first."""
-    with closing(Embedded(path)) as store:
-        return [
-            point for measurement in ("incident", "command") for point in store.newest(measurement, None, EVENTS_BACK)
-        ]

@@ -97,6 +97,32 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/api/machines/{id}/history",
+        "history",
+        "What the database has of a machine between two times, as columns of buckets: of its score and of the "
+        "readings of some sensors how many points there were, the lowest, the mean and the highest; also the "
+        "expected band, the highest severity, and the incidents and commands of that time. A bucket without a point "
+        "is left out. The buckets are the narrowest of a fixed list that give no more than `points` of them, begin "
+        "at whole multiples of their width `bucket_s`, and cover `from` and `to` whole. 503 says why where the "
+        "database cannot be asked.",
+        (
+            ID,
+            Parameter("from", "Unix seconds, or ISO 8601 (without a zone it is UTC). Default: an hour before `to`"),
+            Parameter("to", "the same; not included. Default: the newest reading"),
+            Parameter("sensor", "name of one; may be repeated, at most 16. Default: the first eight", NAMES),
+            Parameter("points", "most buckets; default 600, at most 2,000", WHOLE),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/machines/{id}/incidents/{number}",
+        "incident",
+        "One incident in full: sensors with their worst readings and expected bands, what happened and what was said "
+        "in order, incidents like it of this machine and its kind, and which commands are about it.",
+        (ID, Parameter("number", "of the incident, as it is in answers", WHOLE, "path")),
+    ),
+    Route(
+        "GET",
         "/api/machines/{id}/ageing",
         "ageing",
         "How far each sensor has moved since commissioning or the last repair, how fast, when it reaches its "
@@ -115,7 +141,19 @@ ROUTES = (
         "GET",
         "/api/incidents",
         "incidents",
-        "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first.",
+        "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first. "
+        "Incidents of three machines or more that began within five minutes have the same `group`. `incomplete` says "
+        "why the database could not be asked; then only what happened since the start is there. `cut`: there were "
+        "more than the newest 5,000 points.",
+        (
+            Parameter("machine", "only those of machines whose name holds this"),
+            Parameter("tag", "only those of machines with this capture: site=a; may be repeated", NAMES),
+            Parameter("class", "only those of this class"),
+            Parameter("severity", "only those that were `warning` or `critical`"),
+            Parameter("state", "only those that are open, unacknowledged, unconfirmed or closed"),
+            Parameter("offset", "past incidents to skip", WHOLE),
+            Parameter("limit", "most past incidents to return; default 200, at most 500", WHOLE),
+        ),
     ),
     Route(
         "GET",

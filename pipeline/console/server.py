@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from pipeline.config.settings import Console
-from pipeline.console.api import Api, Backend, NotifyTest, Status, failed
+from pipeline.console.answers import failed
+from pipeline.console.api import Api, Backend, NotifyTest, Status
 from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door
+from pipeline.sinks.history import History
 
 log = logging.getLogger("spikewatch.console")
 
@@ -67,10 +69,11 @@ class Server:
         status: Callable[[], Status] | None = None,
         store: Path | None = None,
         notify_test: NotifyTest | None = None,
+        database: History | None = None,
     ) -> None:
         """Without a `backend` it is in safe mode: only the configuration is shown, and `token` is empty."""
         self._settings = settings
-        self._api = Api(backend, status, store, config_path, environ, notify_test)
+        self._api = Api(backend, status, store, config_path, environ, notify_test, database)
         handled = {HTTPException: failed, TimeoutError: failed}
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
         app.router.redirect_slashes = False  # each thing has one address

@@ -1,6 +1,6 @@
 """From the configuration to what the service talks to: the broker, the database, and what others hear of us."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,7 +11,10 @@ from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
 from pipeline.sinks.embedded import Embedded
+from pipeline.sinks.embedded_history import EmbeddedHistory
+from pipeline.sinks.history import History
 from pipeline.sinks.influxdb import InfluxV1, InfluxV2
+from pipeline.sinks.influxdb_history import InfluxHistory, authorization
 from pipeline.storage.data_folder import broker_port_path, store_path
 
 USUAL_PORT = 1883  # of MQTT without TLS
@@ -41,6 +44,17 @@ def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:
         return InfluxV2(influx.url, influx.bucket, influx.org, token)
     password = None if influx.password is None else read_secret(influx.password, environ)
     return InfluxV1(influx.url, influx.database or "", influx.username, password)
+
+
+def open_history(config: Config, environ: Mapping[str, str], keys: Callable[[], Iterable[str]]) -> History:
+    """What answers about the past: the database that the configuration names. `keys`: tags that machines have."""
+    influx = config.influxdb
+    if influx is None:
+        return EmbeddedHistory(store_path(config))
+    token = None if influx.token is None else read_secret(influx.token, environ)
+    password = None if influx.password is None else read_secret(influx.password, environ)
+    allowed = authorization(token, influx.username, password)
+    return InfluxHistory(influx.url, influx.bucket or influx.database or "", allowed, keys)
 
 
 def broker_of(config: Config, environ: Mapping[str, str], client_id: str, embedded_port: int = 0) -> Broker:

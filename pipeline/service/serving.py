@@ -19,7 +19,7 @@ from pipeline.mqtt.embedded import EmbeddedBroker
 from pipeline.mqtt.host_state import HostState
 from pipeline.payloads import tag_counts
 from pipeline.service.clocks import Behind
-from pipeline.service.connections import USUAL_PORT, broker_now, open_sink, status_of
+from pipeline.service.connections import USUAL_PORT, broker_now, open_history, open_sink, status_of
 from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
 from pipeline.service.stopping import Stopped, at_once
@@ -80,9 +80,13 @@ def open_console(
             channels(),
         )
 
+    def keys() -> set[str]:
+        return {key for tags in service.engine.fleet.tags for key, _ in tags}
+
     store = store_path(config) if config.influxdb is None else None
     tests = channel_tests(config, environ)
-    server = Server(settings, token, environ, config_path, service, status, store, tests)
+    history = open_history(config, environ, keys)
+    server = Server(settings, token, environ, config_path, service, status, store, tests, history)
     if not server.start(any_port):
         return None
     log.info('console.ready url=%s token_file="%s"', server.url, lies)

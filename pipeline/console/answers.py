@@ -1,0 +1,97 @@
+"""Answers of the console: as JSON, and given again for a while so that many who ask cost as much as one."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+ANSWERS = 64  # that are kept for a while
+T = TypeVar("T")
+
+
+class Briefly:
+    """Answers that are given again for a while, so that many who ask cost as much as one. One question at a time."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+
+    def __call__(self, key: Hashable, find: Callable[[], T]) -> T:
+        with self._lock:
+            known = self._known.get(key)
+            if known is not None and self._clock() - known[0] < self._seconds:
+                found: T = known[1]
+                return found
+            found = find()
+            self._known[key] = (self._clock(), found)
+            self._known.move_to_end(key)
+            while len(self._known) > ANSWERS:
+                self._known.popitem(last=False)
+            return found
+
+    def forget(self) -> None:
+        """Something was changed: look again."""
+        with self._lock:
+            self._known.clear()
+
+
+class Latest(Generic[T]):
+    """The newest answer to one question. Whoever asks while it is being found gets the one before, and at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._known: tuple[T] | None = None
+        self._until = 0.0
+
+    def __call__(self, find: Callable[[], tuple[T, float]]) -> T:
+        """`find` gives the answer, and for how many seconds it is good."""
+        known = self._known
+        if known is not None and (self._clock() < self._until or not self._turn.acquire(blocking=False)):
+            return known[0]
+        if known is None:
+            self._turn.acquire()
+        try:
+            found, seconds = find()
+            self._known, self._until = (found,), self._clock() + seconds
+            return found
+        finally:
+            self._turn.release()
+
+    def forget(self) -> None:
+        """Something was changed: look again."""
+        self._until = 0.0
+
+
+def json(content: object, status: int = 200) -> Response:
+    """An answer."""
+    return Response(
+        msgspec.json.encode(content),
+        status,
+        {"content-type": "application/json", "cache-control": "no-store"},
+    )
+
+
+def whole(request: Request, name: str, default: int, most: int) -> int:
+    """A number that was asked with."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise HTTPException(400, f"{name} is not a whole number")
+    return min(int(text), most)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """What went wrong, as JSON."""
+    status = error.status_code if isinstance(error, HTTPException) else 503
+    detail = error.detail if isinstance(error, HTTPException) else "the service is starting or busy; try again"
+    return json({"error": detail}, status)
