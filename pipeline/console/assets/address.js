@@ -6,9 +6,19 @@ const safe = (id) => id.replace(/[^A-Za-z0-9_.~;=%-]/gu, encodeURIComponent);
 
 export const pageOf = (id) => `#/machines/${safe(id)}`;
 export const apiOf = (id) => `/api/machines/${safe(id)}`;
+export const incidentPageOf = (id, number) => `#/incidents/${safe(id)}/${safe(String(number))}`;
+export const incidentApiOf = (id, number) => `${apiOf(id)}/incidents/${safe(String(number))}`;
 
-// The page that a hash names, and the id of its machine; both empty where there is none.
+// The page that a hash names, the id of its machine (both empty where there is none), and how it is to look.
 export function placeOf(hash) {
-  const [name = "", ...rest] = hash.replace(/^#\/?/, "").split("/");
-  return [name, rest.join("/")];
+  const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
+  const [name = "", ...rest] = path.split("/");
+  return [name, rest.join("/"), new URLSearchParams(query)];
+}
+
+// How the page looks now goes into its address, so that it can be sent; no step to go back to.
+export function remember(query) {
+  const [path] = location.hash.split("?");
+  const text = query.toString();
+  history.replaceState(null, "", `${path || "#/"}${text ? `?${text}` : ""}`);
 }

@@ -18,15 +18,15 @@ export class Refused extends Error {
   }
 }
 
-async function call(path, options = {}) {
+async function call(path, options = {}, wait_ms = WAIT_MS) {
   const headers = { ...(unlocked() && { authorization: `Bearer ${kept(TOKEN)}` }), ...options.headers };
-  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(WAIT_MS) });
+  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(wait_ms) });
   const content = await answer.json().catch(() => ({ error: answer.statusText }));
   if (!answer.ok) throw new Refused(answer.status, content.error ?? answer.statusText);
   return content;
 }
 
-export const read = (path) => call(path);
+export const read = (path, wait_ms = WAIT_MS) => call(path, {}, wait_ms);
 
 export function lock() {
   sessionStorage.removeItem(TOKEN);

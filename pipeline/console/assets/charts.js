@@ -18,9 +18,9 @@ const TIMES = [
   [0.001, "{ss}.{fff}", "\n{HH}:{mm} {D} {MMM}", null, null, null, null, null, 1],
 ];
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function axes(values, splits, more = {}) {
+export function axes(values, splits, more = {}) {
   const common = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false } };
   return [
     { ...common, size: 38, space: 70, values: TIMES },
@@ -36,7 +36,7 @@ const CURSOR = {
 };
 const DRAGGED = 5; // pixels; less is a click
 
-function make(place, state, options, data) {
+export function make(place, state, options, data) {
   const selected = (one) => {
     const { left, width } = one.select;
     if (width < DRAGGED) return;
@@ -49,6 +49,7 @@ function make(place, state, options, data) {
       cursor: { ...CURSOR, bind: { dblclick: () => () => state.zoomTo(null) } },
       legend: { show: false },
       padding: [8, 10, 0, 0],
+      ...(state.utc && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }),
       ...options,
       hooks: { ...options.hooks, setSelect: [selected] },
     },
@@ -69,7 +70,7 @@ function make(place, state, options, data) {
   return chart;
 }
 
-function dashed(chart, level, stroke) {
+export function dashed(chart, level, stroke) {
   const y = Math.round(chart.valToPos(level, "y", true)) + 0.5;
   const { left, width } = chart.bbox;
   const draw = chart.ctx;
@@ -84,8 +85,8 @@ function dashed(chart, level, stroke) {
   draw.restore();
 }
 
-// From when to when the open incident is, as a tint behind the lines.
-function tint(chart, incident) {
+// From when to when an incident is, as a tint behind the lines.
+export function tint(chart, incident) {
   if (!incident) return;
   const { left, top, width, height } = chart.bbox;
   const from = Math.max(chart.valToPos(incident.started_s, "x", true), left);
@@ -99,9 +100,9 @@ function tint(chart, incident) {
   draw.restore();
 }
 
-const USUAL = 4.4; // nines that are always in sight
-const TICKS = Array.from({ length: NINES + 1 }, (_, at) => at);
-const named = (level) => (level ? `0.${"9".repeat(level)}` : "0");
+export const USUAL = 4.4; // nines that are always in sight
+export const TICKS = Array.from({ length: NINES + 1 }, (_, at) => at);
+export const named = (level) => (level ? `0.${"9".repeat(level)}` : "0");
 
 export function scoreChart(place, state) {
   const says = h("span", { class: "number muted", "aria-live": "off" });

@@ -48,7 +48,7 @@ async function say(id, verb, done) {
   if (await tell(id, verb, argument)) done();
 }
 
-// Buttons of a machine; `update(machine)` shows those that make sense now.
+// Buttons of a machine; `update(machine)` shows those that make sense now, or those that `machine.answers` names.
 export function buttons(id, done, verbs = Object.keys(VERBS)) {
   const all = Object.fromEntries(
     Object.entries(VERBS).filter(([verb]) => verbs.includes(verb)).map(([verb, [title, means]]) => [
@@ -59,12 +59,18 @@ export function buttons(id, done, verbs = Object.keys(VERBS)) {
   const element = h("div", { class: "buttons", role: "group", "aria-label": "Commands to this machine" }, ...Object.values(all));
   element.update = (machine) => {
     const open = machine.incident;
-    attribute(all.ack, "hidden", !open || open.acknowledged ? "" : null);
-    attribute(all.snooze, "hidden", open ? null : "");
-    attribute(all.label, "hidden", open ? null : "");
-    attribute(all.rollback, "hidden", machine.has_baseline ? null : "");
-    attribute(all.freeze, "hidden", machine.frozen ? "" : null);
-    attribute(all.resume, "hidden", machine.frozen ? null : "");
+    const makeSense = {
+      ack: open && !open.acknowledged,
+      snooze: open,
+      label: open,
+      rollback: machine.has_baseline,
+      freeze: !machine.frozen,
+      resume: machine.frozen,
+    };
+    for (const [verb, button] of Object.entries(all)) {
+      const shown = machine.answers ? machine.answers.includes(verb) : verb in makeSense ? makeSense[verb] : true;
+      attribute(button, "hidden", shown ? null : "");
+    }
   };
   return element;
 }

@@ -4,6 +4,7 @@ import { by, checkKept, lock, read, unlock, unlocked } from "./api.js";
 import { configuration } from "./configuration.js";
 import { attribute, h, text } from "./dom.js";
 import { moment } from "./format.js";
+import { incident } from "./incident.js";
 import { incidents } from "./incidents.js";
 import { machine } from "./machine.js";
 import { machines } from "./machines.js";
@@ -84,7 +85,7 @@ async function failed(error) {
     unknown("locked", "");
     asked = 0;
     if (!document.getElementById("dialog").open) await unlock("Reading from here needs the token.");
-  } else if (error.status === 404 || error.status === 400) cover(h("p", { class: "empty" }, "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
+  } else if (error.status === 404 || error.status === 400) cover(h("p", { class: "empty" }, /^there is no such incident/.test(error.message) ? "There is no such incident (any more). " : "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
   else {
     unknown("waiting", main.dataset.ready ? "Spikewatch is starting or busy, and has not answered" : "");
     if (error.status === 503) await starting(error);
@@ -105,13 +106,15 @@ async function starting(error) {
 
 function show() {
   if (location.hash.startsWith("#main")) return;
-  const [name, id] = placeOf(location.hash);
+  const [name, id, query] = placeOf(location.hash);
   turn += 1;
   page?.close();
   delete main.dataset.ready;
   delete main.dataset.covered;
   const known = name === "machines" ? "" : name in PAGES ? name : "";
-  page = name === "machines" && id ? machine(main, id) : PAGES[known](main);
+  if (name === "machines" && id) page = machine(main, id, query);
+  else if (name === "incidents" && id) page = incident(main, id, query);
+  else page = PAGES[known](main, query);
   for (const link of document.querySelectorAll("#pages a")) {
     attribute(link, "aria-current", link.dataset.page === (known || "machines") ? "page" : null);
   }

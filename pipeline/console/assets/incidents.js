@@ -1,26 +1,34 @@
 // Open incidents of all machines with their commands, past incidents, and the operator log.
-import { pageOf } from "./address.js";
-import { read } from "./api.js";
+import { incidentPageOf, pageOf, remember } from "./address.js";
+import { read, tell } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
 import { blame, captures, changes, duration, moment, percent, pill, score, toConfirm } from "./format.js";
+import { incidentFilter } from "./incident_filter.js";
+import { zone } from "./times.js";
+
+const PAGE = 50;
 
 const link = (id, words) => h("a", { class: "name", href: pageOf(id) }, words);
+const incidentLink = (id, number) => h("a", { class: "name", href: incidentPageOf(id, number) }, `incident ${number}`);
 
-function openRow(item, refresh) {
+function openRow(item, refresh, picked) {
+  const pick = h("input", { type: "checkbox", "aria-label": `choose incident ${item.incident.number} of ${item.machine}`, onchange: () => { picked.toggle(item, pick.checked); } });
   const status = pill(item.incident.severity);
   const sensors = h("span", { class: "strong" });
   const why = h("span", { class: "muted" });
   const when = h("span", { class: "muted small number" });
   const hint = h("p", {}, toConfirm(false));
   const answers = buttons(item.id, refresh);
-  const element = h("li", { class: "card" }, h("div", { class: "bar" }, status, link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), hint, answers);
-  element.update = ({ incident }) => {
+  const element = h("li", { class: "card" }, h("div", { class: "bar" }, pick, status, link(item.id, item.machine), incidentLink(item.id, item.incident.number), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), hint, answers);
+  element.update = ({ incident, group }) => {
+    attribute(pick, "hidden", incident.acknowledged ? "" : null);
+    pick.checked = picked.has(item);
     element.className = `card incident ${incident.severity}`;
     status.update(incident.severity);
     text(sensors, incident.sensors.slice(0, 3).map(blame).join(", "));
     text(why, `${incident.why}${incident.class ? ` · ${incident.class}, confidence ${percent(incident.confidence)}` : ""}`);
-    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}`);
+    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}${group ? `, group ${group}` : ""}`);
     attribute(hint, "hidden", incident.unconfirmed ? null : "");
     answers.update({ incident, has_baseline: false, frozen: false });
   };
@@ -62,35 +70,116 @@ function cells(first, many) {
   return element;
 }
 
-export function incidents(place) {
+// The open incidents that were chosen to be acknowledged at once.
+function picking(done) {
+  const chosen = new Map();
+  const key = (item) => `${item.id}#${item.incident.number}`;
+  let shown = [];
+  const all = h("button", { type: "button", onclick: () => {
+    for (const item of shown) chosen.set(key(item), item);
+    done();
+  } }, "Choose all");
+  const none = h("button", { type: "button", class: "quiet", onclick: () => {
+    chosen.clear();
+    done();
+  } }, "Choose none");
+  const acknowledge = h("button", { type: "button", class: "primary", onclick: async () => {
+    acknowledge.disabled = true;
+    for (const item of [...chosen.values()]) {
+      if (!(await tell(item.id, "ack"))) break; // it has said why
+      chosen.delete(key(item));
+    }
+    acknowledge.disabled = false;
+    done();
+  } });
+  const element = h("div", { class: "buttons", role: "group", "aria-label": "Several incidents" }, all, none, acknowledge);
+  return {
+    element,
+    has: (item) => chosen.has(key(item)),
+    toggle(item, on) {
+      if (on) chosen.set(key(item), item);
+      else chosen.delete(key(item));
+      this.update(shown);
+    },
+    update(open) {
+      shown = open.filter((item) => !item.incident.acknowledged);
+      const there = new Set(shown.map(key));
+      for (const one of chosen.keys()) if (!there.has(one)) chosen.delete(one);
+      attribute(element, "hidden", shown.length > 1 ? null : "");
+      attribute(none, "hidden", chosen.size ? null : "");
+      attribute(acknowledge, "hidden", chosen.size ? null : "");
+      text(acknowledge, `Acknowledge ${chosen.size}`);
+    },
+  };
+}
+
+function groupRow() {
+  const what = h("span", {});
+  const element = h("li", { class: "card" }, h("span", { class: "pill changed" }, "together"), " ", what);
+  element.update = (one) => {
+    const where = captures(one.tags);
+    text(what, `Group ${one.group}: ${one.incidents} incidents on ${one.machines} machines${where ? ` (${where})` : ""} began within ${duration(one.to_s - one.from_s)}, from ${moment(one.from_s)}${one.open ? `; ${one.open} open` : ""}. Look for one cause: power, air, network, material.`);
+  };
+  return element;
+}
+
+export function incidents(place, query) {
+  let offset = Math.max(Number.parseInt(query.get("offset") ?? "0", 10) || 0, 0);
+  const filter = incidentFilter(query, () => turnTo(0));
+  const picked = picking(() => refresh());
   const open = h("ul", { class: "incidents", id: "open" });
   const waiting = h("ul", { class: "incidents", id: "unconfirmed" });
+  const groups = h("ul", { class: "incidents", id: "groups" });
   const calm = h("p", { class: "empty" }, "No open incident. Machines in alarm appear here with the cause and the commands.");
-  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Peak score", "Sensors", "Class", "Closed by"]);
+  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Peak score", "Sensors", "Class", "Closed by", "Group"]);
   const said = tableOf("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
-  text(past.none, "None yet.");
+  const incomplete = h("p", { class: "bad-text", role: "status", hidden: true });
+  const newer = h("button", { type: "button", onclick: () => turnTo(offset - PAGE) }, "← Newer");
+  const older = h("button", { type: "button", onclick: () => turnTo(offset + PAGE) }, "Older →");
+  const which = h("span", { class: "muted number" });
+  const pages = h("div", { class: "buttons", role: "group", "aria-label": "Pages of past incidents" }, newer, which, older);
+  past.element.append(pages);
   text(said.none, "No commands yet.");
-  place.replaceChildren(h("h1", {}, "Incidents"), open, calm, waiting, past.element, said.element);
+  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Incidents"), h("span", { class: "muted small" }, `Times in ${zone(false)}`)), filter.element, incomplete, groups, picked.element, open, calm, waiting, past.element, said.element);
+
+  function turnTo(at) {
+    offset = Math.max(at, 0);
+    remember(new URLSearchParams([...filter.query(), ...(offset ? [["offset", offset]] : [])]));
+    refresh();
+  }
 
   async function refresh() {
-    const found = await read("/api/incidents");
-    learnClasses([...found.past.map((one) => one.class), ...found.open.map((one) => one.incident.class)]);
+    const wanted = new URLSearchParams([...filter.query(), ["offset", offset], ["limit", PAGE]]);
+    const found = await read(`/api/incidents?${wanted}`);
+    learnClasses([...found.choices.classes, ...found.open.map((one) => one.incident.class)]);
+    filter.update(found.choices);
     document.title = `Incidents (${found.open.length})`;
-    list(open, found.open, (one) => `${one.id}#${one.incident.number}`, (one) => openRow(one, refresh));
+    text(incomplete, found.incomplete ? `Only what happened since the service started is shown: ${found.incomplete}.` : found.cut ? "Only the newest incidents are shown: the database has more." : "");
+    attribute(incomplete, "hidden", incomplete.textContent ? null : "");
+    picked.update(found.open);
+    list(groups, found.groups, (one) => String(one.group), groupRow);
+    list(open, found.open, (one) => `${one.id}#${one.incident.number}`, (one) => openRow(one, refresh, picked));
     const known = new Map(found.past.map((one) => [`${one.id}#${one.number}`, one]));
     const key = (one) => `${one.id}#${one.unconfirmed}`;
     const still = new Set(found.open.map((one) => `${one.id}#${one.incident.number}`));
     const alarmed = new Set(found.open.map((one) => one.id));
     const closed = found.unconfirmed.filter((one) => !still.has(key(one)));
     list(waiting, closed.map((one) => ({ ...one, past: known.get(key(one)), another: alarmed.has(one.id) })), key, (one) => unconfirmedRow(one, refresh));
+    text(calm, filter.query().length ? "No open incident fits the filter." : "No open incident. Machines in alarm appear here with the cause and the commands.");
     attribute(calm, "hidden", found.open.length ? "" : null);
+    text(past.none, filter.query().length ? "None fits the filter." : "None yet.");
     attribute(past.none, "hidden", found.past.length ? "" : null);
     attribute(past.table, "hidden", found.past.length ? null : "");
     attribute(said.none, "hidden", found.said.length ? "" : null);
     attribute(said.table, "hidden", found.said.length ? null : "");
+    attribute(pages, "hidden", found.found > PAGE || offset ? null : "");
+    newer.disabled = !offset;
+    older.disabled = offset + PAGE >= found.found;
+    text(which, `${Math.min(offset + 1, found.found)} to ${Math.min(offset + PAGE, found.found)} of ${found.found}`);
     list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
-      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 8);
-      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–")]);
+      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 9);
+      row.children[1].append(h("a", { href: incidentPageOf(one.id, one.number), "aria-label": `incident ${one.number} of ${one.machine}` }, one.number));
+      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–"), now.group ? String(now.group) : "–"]);
       return row;
     });
     list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {

@@ -1,10 +1,12 @@
 // One machine: what it needs, the answers, and live charts.
-import { apiOf } from "./address.js";
+import { apiOf, incidentPageOf, remember } from "./address.js";
 import { read } from "./api.js";
 import { raster, scoreChart, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
 import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, toConfirm, trust } from "./format.js";
+import { pastView } from "./past.js";
+import { askTimes, queryOf, segments, SPANS as TIMES, viewOf, zones } from "./times.js";
 
 const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -38,14 +40,15 @@ function fact(title) {
   return element;
 }
 
-function incidentCard() {
-  const title = h("h2", {});
+function incidentCard(id) {
+  const title = h("a", { class: "name" });
   const why = h("p", { class: "why" });
   const parts = h("ul", { class: "parts" });
   const facts = { since: fact("since"), lasts: fact("duration"), peak: fact("peak score"), at: fact("peak at"), label: fact("class"), state: fact("status") };
-  const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, title, h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
+  const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, h("h2", {}, title), h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
   element.update = (incident, now_s) => {
     element.className = `card incident ${incident.severity}`;
+    attribute(title, "href", incidentPageOf(id, incident.number));
     text(title, `Incident ${incident.number}: ${incident.severity}${incident.unconfirmed ? ", unconfirmed" : ""}`);
     text(why, incident.why);
     list(parts, incident.sensors, (part) => part.sensor, () => {
@@ -120,7 +123,7 @@ function ageingTable() {
   return element;
 }
 
-export function machine(place, id) {
+export function machine(place, id, query) {
   const address = apiOf(id);
   const status = pill("learning", 0);
   const name = h("h1", {}, id);
@@ -138,7 +141,13 @@ export function machine(place, id) {
   const ageing = ageingTable();
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
-  const state = { incident: null, warning: 0.99, critical: 0.999, zoomTo };
+  const view = viewOf(query);
+  const state = { incident: null, warning: 0.99, critical: 0.999, utc: view.utc, zoomTo };
+  const choices = segments("Time that is shown", { "": "Live", ...Object.fromEntries(Object.entries(TIMES).map(([key, [, words]]) => [key, words])), own: "Custom …" }, choose);
+  const zonePlace = zones((utc) => look({ utc }));
+  const past = pastView(id, view, { changed: () => look({}), sensors: () => chosen ?? [] });
+  const heading = h("h2", {}, "Live");
+  let newest_s = 0;
   let all = null;
   let zoom = null; // from when to when the charts show, and the rows as they were when that was chosen
   let cursor = "";
@@ -156,8 +165,10 @@ export function machine(place, id) {
     answers,
     incident,
     unconfirmed,
-    h("div", { class: "bar tools" }, h("h2", {}, "Live"), h("div", { class: "choices" }, reset, spans)),
+    h("div", { class: "bar tools" }, heading, h("div", { class: "choices" }, zonePlace, choices)),
+    h("div", { class: "bar tools live" }, h("div", { class: "choices" }, reset, spans)),
     charts,
+    past.element,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
     ageing,
   );
@@ -166,12 +177,48 @@ export function machine(place, id) {
     ...Object.entries(SPANS).map(([rows, title]) =>
       h("button", { type: "button", "aria-pressed": String(Number(rows) === span), onclick: (event) => {
         span = Number(rows);
-        zoom = null;
+        zoomTo(null);
         for (const one of spans.children) attribute(one, "aria-pressed", String(one === event.target));
         draw();
       } }, title),
     ),
   );
+
+  const isLive = () => !view.span && view.from === null;
+
+  // Something else is to be shown.
+  function look(next) {
+    const { utc } = state;
+    Object.assign(view, next);
+    state.utc = view.utc;
+    remember(queryOf(view));
+    arrange();
+    if (utc !== view.utc) redraw();
+    if (!isLive()) past.refresh(newest_s);
+  }
+
+  function arrange() {
+    choices.update(isLive() ? "" : view.span || "own");
+    zonePlace.update(view.utc ? "utc" : "local");
+    text(heading, isLive() ? "Live" : "History");
+    for (const one of [charts, place.querySelector(".live")]) attribute(one, "hidden", isLive() ? null : "");
+    attribute(past.element, "hidden", isLive() ? "" : null);
+    if (isLive()) draw();
+  }
+
+  async function choose(key) {
+    if (key !== "own") {
+      zoom = null;
+      past.begin();
+      look({ span: key, from: null, to: null });
+      return;
+    }
+    const to = view.to ?? newest_s;
+    const given = await askTimes(view.from ?? to - (TIMES[view.span]?.[0] ?? 28_800), to, view.utc);
+    if (!given) return;
+    past.begin();
+    look({ span: "", ...given });
+  }
 
   function sensorRow() {
     const [sensor, value, expected, own, share, quality] = ["th", "td", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
@@ -210,6 +257,8 @@ export function machine(place, id) {
   // Until it is reset, whatever comes in meanwhile; null resets it.
   function zoomTo(min, max) {
     zoom = min === null ? null : { min, max, rows: zoom?.rows ?? all };
+    // Whoever opens the address sees the same time, from the database.
+    remember(queryOf({ ...view, from: min, to: max }));
     draw();
   }
 
@@ -227,7 +276,7 @@ export function machine(place, id) {
   }
 
   function draw() {
-    if (!all || !Object.keys(all.sensors).length || !all.time_s.length) return;
+    if (!isLive() || !all || !Object.keys(all.sensors).length || !all.time_s.length) return;
     build();
     attribute(reset, "hidden", zoom ? null : "");
     const shown = zoom?.rows ?? newest(all, span);
@@ -279,15 +328,17 @@ export function machine(place, id) {
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));
     facts.newest.update(moment(one.newest_s));
+    newest_s = one.newest_s;
     answers.update(one);
-    const card = only(incident, one.incident ? "open" : "none", () => (one.incident ? incidentCard() : null));
+    const card = only(incident, one.incident ? "open" : "none", () => (one.incident ? incidentCard(id) : null));
     if (one.incident) card.update(one.incident, one.newest_s);
     const waiting = only(unconfirmed, one.unconfirmed ? "waiting" : "none", () => (one.unconfirmed ? unconfirmedCard() : null));
     if (one.unconfirmed) waiting.update(one);
     changed = one.changed;
     list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
     place.dataset.ready = "true"; // before it is drawn: what is hidden has no width
-    draw();
+    arrange();
+    if (!isLive()) past.refresh(newest_s);
     if (Date.now() >= agedAgain) {
       agedAgain = Date.now() + AGED_MS;
       read(`${address}/ageing`).then((aged) => ageing.update(aged.sensors), () => { agedAgain = 0; });
@@ -298,12 +349,14 @@ export function machine(place, id) {
   const redraw = () => {
     end();
     draw();
+    past.redraw();
   };
   scheme.addEventListener("change", redraw);
   return {
     refresh,
     close() {
       scheme.removeEventListener("change", redraw);
+      past.close();
       end();
     },
   };
