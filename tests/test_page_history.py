@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, SECOND, fill, on_monday
+from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, NAMES, SECOND, fill, on_monday
 from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect, sync_playwright
 from servers import program
@@ -296,3 +296,17 @@ def test_everything_that_can_be_pressed_or_filled_in_has_a_name(plant, page: Pag
         assert page.get_by_role("heading", level=1).count() == 1
         twice = "(ids => ids.filter((one, at) => ids.indexOf(one) !== at))"
         assert page.evaluate(f"{twice}([...document.querySelectorAll('[id]')].map(one => one.id))") == []
+
+
+@pytest.mark.servers
+def test_what_is_looked_for_among_all_machines_is_in_the_address(plant, page: Page):
+    page.goto(plant.url)
+    rows = page.locator("#machines .machine")
+    expect(rows).to_have_count(len(NAMES))
+    page.get_by_label("Find a machine by name").fill("press-1")
+    expect(rows).to_have_count(10)
+    page.get_by_role("group", name="Show only machines that are").get_by_role("button").first.click()
+    assert page.url.endswith("#/?search=press-1&attention=learning")
+    page.reload()
+    expect(rows).to_have_count(10)
+    expect(page.get_by_label("Find a machine by name")).to_have_value("press-1")

@@ -343,10 +343,11 @@ class Api:
         number = past.number_of(request)
         fleet = self._service.engine.fleet
         kind = fleet.rules[slot].kind
-        kin = {identity(machine)}
         _, records = self._all_records()
+        kin = {identity(machine)}
         if kind is not None:
-            kin |= {identity(fleet.machines[at]) for at in range(len(fleet.machines)) if fleet.rules[at].kind == kind}
+            slots = {one: fleet.slot(machine_of(one)) for one in {record["id"] for record in records}}
+            kin |= {one for one, its in slots.items() if its >= 0 and fleet.rules[its].kind == kind}
         open_now = self._open_of(machine, self._details(slot))
         others = [one for one in records if one["id"] in kin]
         return json({"kind": kind, **self._past.incident(fleet.tags[slot], number, open_now, others)})

@@ -9,6 +9,7 @@ import { pastView } from "./past.js";
 import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
 const AROUND = [1800, 7 * 86_400]; // seconds that are shown before and after, at least and at most
+const AGAIN_MS = { open: 2000, closed: 10_000, unknown: 10_000 }; // after which an incident is asked for again
 const CLOSED = { calm: "alarm cleared" };
 const SAYS = { ack: "acknowledged", label: "named it", normal: "said that this is normal", repaired: "said that it is repaired", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
 
@@ -48,7 +49,10 @@ export function incident(place, path, query) {
   const facts = Object.fromEntries(["status", "start", "end", "duration", "peak score", "class"].map((name) => [name, h("dd", { class: "number" })]));
   const why = h("p", { class: "why" });
   const hint = h("p", {});
-  const answers = buttons(id, () => refresh());
+  const answers = buttons(id, () => {
+    again = 0;
+    refresh();
+  });
   const older = h("p", { class: "muted" }, "Commands go to the machine and are about its open or newest incident, which this is not.");
   const blamed = table(["Sensor", "Share", "Direction", "Worst reading", "Expected", "Expected band", "At"], "blamed");
   const steps = h("ol", { class: "marks", id: "timeline" });
@@ -66,6 +70,7 @@ export function incident(place, path, query) {
   const chartPlace = h("div", {});
   let one = null;
   let past = null;
+  let again = 0;
 
   place.replaceChildren(
     h("p", { class: "crumb" }, h("a", { href: "#/incidents" }, "← Incidents"), " · ", h("a", { href: pageOf(id), class: "machine-link" }, "Machine")),
@@ -136,7 +141,9 @@ export function incident(place, path, query) {
   }
 
   async function refresh() {
+    if (Date.now() < again) return;
     one = await read(incidentApiOf(id, its));
+    again = Date.now() + AGAIN_MS[one.state];
     learnClasses([one.class]);
     place.dataset.ready = "true";
     show();

@@ -1,5 +1,5 @@
 // All machines, those first that need attention.
-import { pageOf } from "./address.js";
+import { pageOf, remember } from "./address.js";
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
 import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, NINES, nines, pill, score } from "./format.js";
@@ -84,16 +84,16 @@ const empty = () =>
     h("p", {}, "or try it with recorded machines: ", h("code", {}, "spikewatch demo"), ". The subscribed topics are in the ", h("a", { href: "#/configuration" }, "configuration"), ", the connection to the broker is shown under ", h("a", { href: "#/service" }, "service"), "."),
   );
 
-export function machines(place) {
-  let attention = "";
-  let search = "";
+export function machines(place, query) {
+  let attention = query.get("attention") in ATTENTION ? query.get("attention") : "";
+  let search = query.get("search") ?? "";
   let limit = PAGE;
   const summary = h("div", { class: "chips", role: "group", "aria-label": "Show only machines that are" });
   const rows = h("ul", { class: "machines", id: "machines" });
   const headline = h("h1", {}, "Machines");
   const hint = h("div", {});
   const more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => { limit += PAGE; refresh(); } }, "Show more");
-  const find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine by name", oninput: (event) => { search = event.target.value; refresh(); } });
+  const find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine by name", value: search, oninput: (event) => { search = event.target.value; look(); } });
   const head = h(
     "div",
     { class: "machine heading", "aria-hidden": "true" },
@@ -104,7 +104,7 @@ export function machines(place) {
   function chip([name]) {
     const number = h("b", { class: "number" });
     const glyph = h("span", { class: "glyph", "aria-hidden": "true" }, ATTENTION[name][0]);
-    const element = h("button", { type: "button", title: MEANS[name], onclick: () => { attention = attention === name ? "" : name; refresh(); } }, glyph, number, ` ${ATTENTION[name][1]}`);
+    const element = h("button", { type: "button", title: MEANS[name], onclick: () => { attention = attention === name ? "" : name; look(); } }, glyph, number, ` ${ATTENTION[name][1]}`);
     element.update = ([, many]) => {
       element.className = `chip ${name}`;
       text(number, String(many));
@@ -113,9 +113,16 @@ export function machines(place) {
     return element;
   }
 
+  const chosen = () => ({ ...(search && { search }), ...(attention && { attention }) });
+
+  // What is looked for is in the address, so that it can be sent.
+  function look() {
+    remember(new URLSearchParams(chosen()));
+    refresh();
+  }
+
   async function refresh() {
-    const query = new URLSearchParams({ limit, ...(search && { search }), ...(attention && { attention }) });
-    const found = await read(`/api/machines?${query}`);
+    const found = await read(`/api/machines?${new URLSearchParams({ limit, ...chosen() })}`);
     const chips = Object.entries(found.attention).filter(([name, many]) => many || name === attention);
     list(summary, chips, ([name]) => name, chip);
     const urgent = found.attention.critical + found.attention.warning;
