@@ -310,3 +310,11 @@ def test_what_is_looked_for_among_all_machines_is_in_the_address(plant, page: Pa
     page.reload()
     expect(rows).to_have_count(10)
     expect(page.get_by_label("Find a machine by name")).to_have_value("press-1")
+
+
+@pytest.mark.servers
+def test_live_charts_say_of_which_time_only_some_rows_are_known(plant, page: Page):
+    page.goto(f"{plant.url}/#/machines/press-08;site=b?zone=utc")
+    expect(page.locator("#grey")).to_have_text(
+        "Grey: only what was written, about every 5 min. From Mon, 20 Nov 2023, 00:00:00 on every row."
+    )

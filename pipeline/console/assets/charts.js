@@ -100,6 +100,21 @@ export function tint(chart, incident) {
   draw.restore();
 }
 
+// Behind the lines of live charts: the time of which only some rows are known, and the open incident.
+function behind(chart, state) {
+  const { left, top, width, height } = chart.bbox;
+  const until = state.sparse ? Math.min(chart.valToPos(state.sparse.until_s, "x", true), left + width) : left;
+  if (until > left) {
+    const draw = chart.ctx;
+    draw.save();
+    draw.globalAlpha = 0.1;
+    draw.fillStyle = colour("--muted");
+    draw.fillRect(left, top, until - left, height);
+    draw.restore();
+  }
+  tint(chart, state.incident);
+}
+
 export const USUAL = 4.4; // nines that are always in sight
 export const TICKS = Array.from({ length: NINES + 1 }, (_, at) => at);
 export const named = (level) => (level ? `0.${"9".repeat(level)}` : "0");
@@ -117,7 +132,7 @@ export function scoreChart(place, state) {
       axes: axes((_, splits) => splits.map(named), (one) => TICKS.filter((level) => level <= one.scales.y.max)),
       series: [{}, { stroke: colour("--accent"), width: 1.6, fill: colour("--accent-soft"), spanGaps: true, points: { show: false } }],
       hooks: {
-        drawClear: [(one) => tint(one, state.incident)],
+        drawClear: [(one) => behind(one, state)],
         draw: [
           (one) => {
             dashed(one, nines(state.warning), colour("--warning"));
@@ -162,7 +177,7 @@ export function sensorChart(place, sensor, state) {
         { stroke: colour("--line"), width: 1.4, spanGaps: true, points: { show: false } },
       ],
       bands: [{ series: [2, 1], fill: colour("--band") }],
-      hooks: { drawClear: [(one) => tint(one, state.incident)], setCursor: [(one) => text(says, told(one.cursor.idx))] },
+      hooks: { drawClear: [(one) => behind(one, state)], setCursor: [(one) => text(says, told(one.cursor.idx))] },
     },
     [[], [], [], [], []],
   );
@@ -200,7 +215,7 @@ export function raster(place, state) {
       axes: axes((_, splits) => splits.map((value) => populations[populations.length - 1 - value]?.name ?? ""), () => populations.map((_, at) => at), { grid: { show: false } }),
       series: [{}, { stroke: "transparent", paths: () => null, points: { show: false } }],
       hooks: {
-        drawClear: [(one) => tint(one, state.incident)],
+        drawClear: [(one) => behind(one, state)],
         draw: [
           (one) => {
             if (!data) return;

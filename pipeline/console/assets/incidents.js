@@ -154,7 +154,7 @@ export function incidents(place, query) {
     learnClasses([...found.choices.classes, ...found.open.map((one) => one.incident.class)]);
     filter.update(found.choices);
     document.title = `Incidents (${found.open.length})`;
-    text(incomplete, found.incomplete ? `Only what happened since the service started is shown: ${found.incomplete}.` : found.cut ? "Only the newest incidents are shown: the database has more." : "");
+    text(incomplete, found.incomplete ? `Only what happened since the service started is shown: ${found.incomplete}.` : found.cut ? "Only the newest incidents are shown: the database may have more." : "");
     attribute(incomplete, "hidden", incomplete.textContent ? null : "");
     picked.update(found.open);
     list(groups, found.groups, (one) => String(one.group), groupRow);

@@ -6,32 +6,12 @@ import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
 import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, toConfirm, trust } from "./format.js";
 import { pastView } from "./past.js";
-import { askTimes, queryOf, segments, SPANS as TIMES, viewOf, zones } from "./times.js";
+import { joined, newest, sparse } from "./rows.js";
+import { askTimes, queryOf, segments, SPANS as TIMES, stamp, viewOf, width, zones } from "./times.js";
 
-const KEPT = 1600; // rows in this page
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
 const CHARTS = 8;
 const AGED_MS = 60_000;
-
-const COLUMNS = ["value", "expected", "low", "high", "score", "fires"];
-
-function joined(old, more) {
-  const cut = (column) => column.slice(-KEPT);
-  const sensors = Object.fromEntries(
-    Object.keys(old.sensors).map((sensor) => [
-      sensor,
-      Object.fromEntries(COLUMNS.map((name) => [name, cut(old.sensors[sensor][name].concat(more.sensors[sensor]?.[name] ?? more.time_s.map(() => null)))])),
-    ]),
-  );
-  const own = Object.fromEntries(["time_s", "score", "severity", "cause", "spikes"].map((name) => [name, cut(old[name].concat(more[name]))]));
-  return { ...old, ...own, order: more.order, newest: { ...old.newest, ...more.newest }, sensors };
-}
-
-function newest(all, rows) {
-  if (all.time_s.length <= rows) return all;
-  const cut = (columns) => Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, Array.isArray(column) && name !== "order" && name !== "populations" ? column.slice(-rows) : column]));
-  return { ...cut(all), sensors: Object.fromEntries(Object.entries(all.sensors).map(([sensor, columns]) => [sensor, cut(columns)])) };
-}
 
 function fact(title) {
   const value = h("dd", { class: "number" });
@@ -142,11 +122,12 @@ export function machine(place, id, query) {
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
   const view = viewOf(query);
-  const state = { incident: null, warning: 0.99, critical: 0.999, utc: view.utc, zoomTo };
+  const state = { incident: null, warning: 0.99, critical: 0.999, sparse: null, utc: view.utc, zoomTo };
   const choices = segments("Time that is shown", { "": "Live", ...Object.fromEntries(Object.entries(TIMES).map(([key, [, words]]) => [key, words])), own: "Custom …" }, choose);
   const zonePlace = zones((utc) => look({ utc }));
   const past = pastView(id, view, { changed: () => look({}), sensors: () => chosen ?? [] });
   const heading = h("h2", {}, "Live");
+  const grey = h("p", { class: "muted small", id: "grey" });
   let newest_s = 0;
   let all = null;
   let zoom = null; // from when to when the charts show, and the rows as they were when that was chosen
@@ -166,7 +147,7 @@ export function machine(place, id, query) {
     incident,
     unconfirmed,
     h("div", { class: "bar tools" }, heading, h("div", { class: "choices" }, zonePlace, choices)),
-    h("div", { class: "bar tools live" }, h("div", { class: "choices" }, reset, spans)),
+    h("div", { class: "bar tools live" }, grey, h("div", { class: "choices" }, reset, spans)),
     charts,
     past.element,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
@@ -280,6 +261,8 @@ export function machine(place, id, query) {
     build();
     attribute(reset, "hidden", zoom ? null : "");
     const shown = zoom?.rows ?? newest(all, span);
+    state.sparse = sparse(shown.time_s);
+    text(grey, state.sparse ? `Grey: only what was written, about every ${width(state.sparse.every_s)}. From ${stamp(state.sparse.until_s, view.utc)} on every row.` : "");
     drawn.score.update(shown, zoom);
     for (const chart of drawn.list) chart.update(shown, zoom);
     const blamed = state.incident?.sensors[0]?.sensor;
