@@ -91,8 +91,9 @@ WITHIN = {
     "pipeline.engine.explanation": {"pipeline.engine.scoring"},
     "pipeline.engine.recognition": {"pipeline.engine.commands"},
     "pipeline.engine.incidents": {
-        "pipeline.engine.scoring", "pipeline.engine.commands", "pipeline.engine.explanation",
+        "pipeline.engine.scoring", "pipeline.engine.commands", "pipeline.engine.explanation", "pipeline.engine.level",
     },
+    "pipeline.engine.level": set(),
     "pipeline.engine.earlier": set(),
     "pipeline.engine.fleet": {
         "pipeline.engine.earlier", "pipeline.engine.incidents", "pipeline.engine.recognition",
@@ -105,8 +106,8 @@ WITHIN = {
         "pipeline.engine.reasons", "pipeline.engine.recognition", "pipeline.engine.scores", "pipeline.engine.silence",
     },
     "pipeline.engine.points": {
-        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.reasons",
-        "pipeline.engine.scores", "pipeline.engine.scoring",
+        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.level",
+        "pipeline.engine.reasons", "pipeline.engine.scores", "pipeline.engine.scoring",
     },
     "pipeline.engine.standing": {
         "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.lateness",
@@ -145,7 +146,7 @@ WITHIN = {
             "local_time": "choices",
             "numbers": "choices cells",
             "layout": "choices cells dates",
-            "moments": "choices dates local_time numbers",
+            "moments": "cells choices dates local_time numbers",
             "roles": "choices dates",
         }.items()
     },

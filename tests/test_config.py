@@ -171,7 +171,6 @@ data: 5
         ("data: a\nemit: {}\ndata: b", "3: data: is already set in line 1"),
         ("limits: {machine: 4}", "1: limits.machine: unknown key (did you mean machines?)"),
         ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url or in upstream.url)"),
-        ("url: mqtt://broker", "1: url: unknown key (it belongs in mqtt.url or in influxdb.url or in notify[].url)"),
         ("mqtt: {topic: 'a/#'}", "1: mqtt.topic: unknown key (it belongs in mqtt.sources[].topic)"),
         ("mqtt: {data: x}", "1: mqtt.data: unknown key (it belongs at the left margin)"),
         ("machines: [{limit: 7}]", "limit: unknown key (it belongs in machines[].sensors.NAME.limit)"),
