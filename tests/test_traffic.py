@@ -107,7 +107,7 @@ def test_prometheus_gets_one_series_for_each_source_and_the_ratio_as_a_gauge(ser
     second = 1_700_000_000_000_000_000
     service._process([Message(f"plant/m{number}/t", b"1", second) for number in range(300)], threading.Event())
     service._announced(Announcement("a", b"b", False))
-    text = exposition(service.counters(Plant()), {}, True, True).decode()
+    text = exposition(service.counters(Plant()), {}, {"broker": True}).decode()
     samples = [line for line in text.splitlines() if line.startswith("spikewatch_source_messages_total{")]
     assert samples == [
         'spikewatch_source_messages_total{source="plant/{machine}/{sensor}"} 300.0',

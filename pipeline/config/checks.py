@@ -276,6 +276,8 @@ def _check_store(store: Store, environ: Mapping[str, str]) -> Problems:
 def _check_console(console: Console, environ: Mapping[str, str]) -> Problems:
     if not 1 <= console.port <= 65_535:
         yield "port", f"{console.port} is not within 1 and 65535"
+    if not 0 <= console.metrics_machines <= 100_000:
+        yield "metrics_machines", f"{console.metrics_machines} is not within 0 and 100000"
     if console.host != "localhost":
         try:
             address = ip_address(console.host)

@@ -275,6 +275,7 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"  # another than loopback needs a token of yours
     port: int = 8380
     token: Secret | None = None  # for every write; without it one is made, in `console.token` of the data folder
+    metrics_machines: int = 1_000  # machines in `/metrics`, those first that need attention; 0: only the service
     public_url: str | None = None  # how people reach the page, for links in notifications: https://spikewatch.plant
 
 

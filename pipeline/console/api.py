@@ -116,11 +116,16 @@ class Api:
         environ: Mapping[str, str],
         notify_test: NotifyTest | None = None,
         database: History | None = None,
+        metrics_machines: int = 0,
     ) -> None:
-        """`backend`: None in safe mode. `store`: the embedded store, where that is the database."""
+        """`backend`: None in safe mode. `store`: the embedded store, where that is the database.
+
+        `metrics_machines`: how many machines Prometheus is told of.
+        """
         self._notify_test = notify_test
         self._backend, self._status, self._store = backend, status, store
         self._config_path, self._environ = config_path, environ
+        self._metrics_machines = metrics_machines
         self._assets = assets()
         self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
         self._records: Latest[tuple[Known, list[dict[str, Any]]]] = Latest()
@@ -411,10 +416,13 @@ class Api:
         status = self._briefly("health", self._status)
 
         def find() -> views.Glance:
-            return self._ask(lambda engine: views.glance(engine, "", "", 0, 0))
+            return self._ask(lambda engine: views.glance(engine, "", "", 0, self._metrics_machines))
 
-        attention = self._briefly("attention", find).counts
+        glance = self._briefly("metrics", find)
         figures = {**status.figures, **self._own_figures()}
         upstream = None if status.upstream is None else bool(status.figures["upstream_connected"])
-        text = metrics.exposition(figures, attention, status.broker_reached, status.database_away is None, upstream)
+        reached = {"broker": status.broker_reached, "database": status.database_away is None}
+        if upstream is not None:
+            reached["upstream"] = upstream
+        text = metrics.exposition(figures, glance.counts, reached, glance.machines)
         return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

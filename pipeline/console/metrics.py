@@ -1,6 +1,7 @@
 """The service's counters for Prometheus: the same figures as measurement `service`, at the moment of asking."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -51,6 +52,7 @@ HELP = {
     "notify_given_up": "Happenings of messages that did not arrive for a day",
     "notify_retries": "Messages that did not arrive and were kept to be sent again",
 }
+SEVERITIES = ("normal", "warning", "critical")
 
 
 class _Figures:
@@ -60,14 +62,11 @@ class _Figures:
         self,
         figures: Mapping[str, float | int | str | bool],
         attention: Mapping[str, int],
-        broker: bool,
-        database: bool,
-        upstream: bool | None,
+        reached: Mapping[str, bool],
+        machines: Sequence[Mapping[str, Any]],
     ) -> None:
         self._figures, self._attention = figures, attention
-        self._up = {"broker": broker, "database": database}
-        if upstream is not None:
-            self._up["upstream"] = upstream
+        self._reached, self._machines = reached, machines
 
     def collect(self) -> Iterator[Metric]:
         """All of them."""
@@ -107,19 +106,37 @@ class _Figures:
             machines.add_metric([name], count)
         yield machines
         up = GaugeMetricFamily("spikewatch_reached", "Whether it is connected", labels=["what"])
-        for name, reached in self._up.items():
+        for name, reached in self._reached.items():
             up.add_metric([name], float(reached))
         yield up
+        if self._machines:
+            yield from _of_machines(self._machines)
+
+
+def _of_machines(machines: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    """Level, severity, state and incident of each machine; captures that it does not have are empty labels."""
+    captures = sorted({capture for machine in machines for capture in machine["tags"]})
+    labels = ["machine", *("capture_state" if capture == "state" else capture for capture in captures)]
+    levels = GaugeMetricFamily("spikewatch_machine_level", "Anomaly level, 0 to 10", labels=labels)
+    severities = GaugeMetricFamily("spikewatch_machine_severity", "0 normal, 1 warning, 2 critical", labels=labels)
+    incidents = GaugeMetricFamily("spikewatch_machine_incident", "Whether an incident is open", labels=labels)
+    states = GaugeMetricFamily("spikewatch_machine_state", "1 for the state it is in", labels=[*labels, "state"])
+    for machine in machines:
+        named = [machine["name"], *(machine["tags"].get(capture, "") for capture in captures)]
+        levels.add_metric(named, machine["level"])
+        severities.add_metric(named, SEVERITIES.index(machine["severity"]))
+        incidents.add_metric(named, float(machine["incident"] is not None))
+        states.add_metric([*named, machine["state"]], 1.0)
+    yield from (levels, severities, incidents, states)
 
 
 def exposition(
     figures: Mapping[str, float | int | str | bool],
     attention: Mapping[str, int],
-    broker: bool,
-    database: bool,
-    upstream: bool | None = None,
+    reached: Mapping[str, bool],
+    machines: Sequence[Mapping[str, Any]] = (),
 ) -> bytes:
-    """The text that Prometheus reads; `upstream` is None without a second broker."""
+    """The text that Prometheus reads. `reached`: broker and others, by name; `machines` as the API tells them."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(figures, attention, broker, database, upstream))
+    registry.register(_Figures(figures, attention, reached, machines))
     return generate_latest(registry)

@@ -73,7 +73,9 @@ class Server:
     ) -> None:
         """Without a `backend` it is in safe mode: only the configuration is shown, and `token` is empty."""
         self._settings = settings
-        self._api = Api(backend, status, store, config_path, environ, notify_test, database)
+        self._api = Api(
+            backend, status, store, config_path, environ, notify_test, database, settings.metrics_machines
+        )
         handled = {HTTPException: failed, TimeoutError: failed}
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
         app.router.redirect_slashes = False  # each thing has one address
