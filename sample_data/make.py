@@ -15,6 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.commissioning.faults import Fault, Kind
+from pipeline.commissioning.plant import Plant, sensor_names
+
 HERE = Path(__file__).parent
 
 SERIES = "realKnownCause/machine_temperature_system_failure.csv"
@@ -39,6 +42,9 @@ RIG_SENSORS = ("TS1", "TS2", "TS3", "TS4", "VS1", "CE", "CP", "SE")  # those wit
 RIG_CYCLES = (560, 900)  # the cooler's condition is changed once in this stretch
 RIG_START = pd.Timestamp("2015-01-01T00:00:00Z")  # made up: the source has no clock, only cycles of 60 s
 RIG_LABEL = pd.Timedelta(minutes=10)  # from the change on
+
+PRESS_SENSORS, PRESS_ROWS, PRESS_FAULT, PRESS_SEED = 5, 9_000, 7_800, 7  # a row a minute
+PRESS_START = pd.Timestamp("2025-01-01T00:00:00Z")
 
 Event = dict[str, str]
 
@@ -102,6 +108,16 @@ def hydraulic_rig(folder: Path) -> list[Event]:
     return events
 
 
+def simulated_press() -> list[Event]:
+    """A press that exists in numbers only, and whose bearing breaks; of `spikewatch simulate`."""
+    plant = Plant(1, PRESS_SENSORS, 60.0, PRESS_SEED, (Fault(Kind.BEARING, 0, PRESS_FAULT),))
+    table = pd.DataFrame([plant.next()[0] for _ in range(PRESS_ROWS)], columns=sensor_names(PRESS_SENSORS)).round(2)
+    stamps = [iso(PRESS_START + pd.Timedelta(minutes=minute)) for minute in range(PRESS_ROWS)]
+    table.insert(0, "time", stamps)
+    write("simulated-press.csv.gz", table)
+    return [{"start": stamps[PRESS_FAULT], "end": stamps[-1], "what": "bearing breaks (simulated)"}]
+
+
 def main() -> None:
     """Make everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,6 +129,7 @@ def main() -> None:
         "machine-temperature": machine_temperature(options.nab),
         "ur3-robot": robot(options.robot),
         "hydraulic-rig": hydraulic_rig(options.rig),
+        "simulated-press": simulated_press(),
     }
     (HERE / "labels.json").write_text(json.dumps(labels, indent=1) + "\n")
 

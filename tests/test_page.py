@@ -360,7 +360,7 @@ def test_the_page_says_since_when_nothing_is_known_and_never_that_all_is_well(tm
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("address", ["#/", "#/incidents", "#/service", "#/configuration", "#/machines/ur3-robot"])
+@pytest.mark.parametrize("address", ["#/", "#/incidents", "#/service", "#/configuration", "#/machines/hydraulic-rig"])
 def test_before_the_first_answer_the_page_says_nothing_of_machines(demo, page: Page, address):
     page.route("**/api/**", lambda route: None)  # no answer comes
     page.goto(f"{demo}/{address}")
@@ -494,7 +494,7 @@ def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_notices_when_it
 def test_on_a_phone_nothing_is_wider_than_the_screen_in_either_scheme(demo, chromium, scheme):
     context = chromium.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme, is_mobile=True)
     page = context.new_page()
-    for address in ("#/", "#/machines/ur3-robot", "#/incidents", "#/service", "#/configuration"):
+    for address in ("#/", "#/machines/hydraulic-rig", "#/incidents", "#/service", "#/configuration"):
         page.goto(f"{demo}/{address}")
         page.reload()
         page.wait_for_selector("main[data-ready]")

@@ -123,7 +123,7 @@ def all_written(influxdb: InfluxDB, points: list[Point]) -> bool:
 
 def assert_sensors_are(influxdb: InfluxDB, points: list[Point]) -> None:
     """Every sensor point is in the database, once, with every field that it has and no other."""
-    names = ("value", "expected", "low", "high", "score", "share", "quality", "masked", "changed")
+    names = ("value", "expected", "low", "high", "score", "level", "share", "quality", "masked", "changed")
     rows = influxdb.query(f"SELECT {', '.join(names)}, sensor FROM sensor WHERE machine = 'ur3-robot'", "machines")
     rows.sort(key=lambda row: (row["time"], row["sensor"]))
     expected = of_sensors(points)

@@ -1,11 +1,12 @@
 """Ctrl-C and SIGTERM, once and twice, at every stage: nothing hangs, nothing is left over, no traceback is shown."""
 
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,61 @@ def test_a_demonstration_that_is_stopped_while_it_plays_leaves_nothing_behind(tm
 @pytest.mark.parametrize("signals", [ONCE, TWICE])
 def test_a_demonstration_that_is_stopped_while_it_begins_leaves_nothing_behind(tmp_path, signals):
     with program(tmp_path / "a", "demo") as one:
-        one.says("Playing 3 recorded machines")
+        one.says("Playing 3 machines")
         assert one.end(signals) in ({0} if signals == ONCE else {130, 143}), one.said
         tidy(one)
+
+
+class Terminal:
+    """A demonstration in a terminal of its own, as `script` and people have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.end, child = pty.openpty()
+        command = [sys.executable, "-m", "pipeline", "demo", "--seconds", "2", str(folder / "m.csv")]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "COLUMNS": "100", "LINES": "30"}
+        self.process = subprocess.Popen(
+            command, stdin=child, stdout=child, stderr=child, cwd=folder, env=environment, start_new_session=True
+        )
+        os.close(child)
+        os.set_blocking(self.end, False)
+        self._said = b""
+
+    @property
+    def said(self) -> str:
+        with suppress(BlockingIOError, OSError):  # nothing now, or the other end is closed
+            while more := os.read(self.end, 65_536):
+                self._said += more
+        return self._said.decode(errors="replace")
+
+    def ended(self) -> bool:
+        return bool(self.said) and self.process.poll() is not None
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    rows = "".join(f"2025-03-01T00:{row // 60:02}:{row % 60:02}Z,{20 + row % 5}\n" for row in range(120))
+    (tmp_path / "m.csv").write_text(f"time,a\n{rows}")
+    one = Terminal(tmp_path)
+    yield one
+    one.process.kill()
+    one.process.wait()
+    os.close(one.end)
+
+
+def test_in_a_terminal_a_demonstration_plays_again_until_ctrl_c(terminal):
+    # The recording lasts two minutes: a time beyond them is of the second pass.
+    until(lambda: "2025-03-01 00:02:" in terminal.said, "it plays again", 90)
+    terminal.process.send_signal(signal.SIGINT)
+    until(terminal.ended, "it ends", END_S)
+    assert terminal.process.returncode == 0, terminal.said
+    assert "readings scored" in terminal.said
+
+
+def test_where_the_input_of_the_terminal_ends_a_demonstration_plays_once(terminal):
+    os.write(terminal.end, b"\x04")
+    until(terminal.ended, "it ends", 90)
+    assert terminal.process.returncode == 0, terminal.said
+    assert "120 readings scored" in terminal.said
 
 
 def interrupted(number):

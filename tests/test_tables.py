@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.recordings.replay import interleave, paced, play
+from pipeline.recordings.replay import following, interleave, paced, play
 from pipeline.recordings.tables import Table, TableError, read_table
 from pipeline.records import MAX_MAGNITUDE
 
@@ -110,6 +110,12 @@ def test_what_was_written_is_read(tmp_path_factory, values):
 def small(name, times, value=1.0):
     n = len(times)
     return Table(name, [""] * n, np.array(times, np.int64) * 10**9, ["a"], np.full((n, 1), value), [])
+
+
+def test_a_recording_that_is_played_again_goes_on_after_its_end_with_its_usual_interval_between():
+    table = small("x", [0, 2, 4, 9])
+    seconds = [following(table, passes).time_ns / 1e9 - table.time_ns[0] / 1e9 for passes in range(3)]
+    assert [part.tolist() for part in seconds] == [[0, 2, 4, 9], [11, 13, 15, 20], [22, 24, 26, 31]]
 
 
 def test_tables_are_interleaved_by_time_and_keep_their_own_order():

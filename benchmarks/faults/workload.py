@@ -161,8 +161,8 @@ class Comparison(NamedTuple):
 
 
 FIELDS = {
-    "machine": ("score", "severity", "state", "learned", "cause", "spikes", "masked", "changed", "why"),
-    "sensor": ("value", "expected", "low", "high", "score", "share", "quality", "masked", "changed"),
+    "machine": ("score", "level", "severity", "state", "learned", "cause", "spikes", "masked", "changed", "why"),
+    "sensor": ("value", "expected", "low", "high", "score", "level", "share", "quality", "masked", "changed"),
     "incident": (
         "phase", "severity", "peak", "cause", "sensors", "why", "class", "confidence", "started", "ended",
         "acknowledged", "unconfirmed", "reason",

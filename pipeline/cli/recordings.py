@@ -486,6 +486,7 @@ def replay(
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
     speed: Annotated[float, typer.Option(help="Multiple of real time; inf: as fast as possible.")] = math.inf,
     within: Annotated[float, typer.Option(help="Instead of --speed: seconds in which each file is played.")] = 0.0,
+    after: Annotated[int, typer.Option(help="Times go on as after so many replays of the same files.", min=0)] = 0,
     reading: "Choices" = SAID,
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
@@ -497,7 +498,7 @@ def replay(
     """
     from pipeline.config.settings import unix_ns
     from pipeline.mqtt import Publisher, PublishError
-    from pipeline.recordings.replay import interleave, paced, play, publishable
+    from pipeline.recordings.replay import following, interleave, paced, play, publishable
     from pipeline.recordings.tables import TableError
 
     if not speed > 0.0:
@@ -506,7 +507,7 @@ def replay(
     tree = configured(config)
     broker = broker_for(url, tree, own)
     try:
-        tables = [table for _, table in read_files(inputs, reading)]
+        tables = [following(table, after) for _, table in read_files(inputs, reading)]
         publishable(tables, unix_ns(tree.times.oldest))
         total = sum(len(table.stamps) for table in tables)
         with (

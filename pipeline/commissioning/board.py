@@ -125,10 +125,20 @@ class Board:
             text.append(f"   <- recorded: {label.what}", "bold magenta")
         self._events.appendleft(Event(severity.name, COLOURS[severity], time_ns, text))
 
-    @property
-    def hits(self) -> dict[str, int]:
-        """Recorded failures in which an alarm was raised, by machine."""
-        return {name: sum(hit[0] == name for hit in self._hits) for name in self._labels}
+    def found(self) -> list[str]:
+        """What was found of the recorded failures of each machine that was seen, and what was not, in lines."""
+        lines = []
+        alarms = {self._engine.fleet.machines[slot].name: row.alarms for slot, row in self._rows.items()}
+        for name, labels in self._labels.items():
+            if name not in alarms:
+                continue
+            hits = [label for label in labels if (name, label) in self._hits]
+            parts = [f"{name}: {len(hits)} of {len(labels)} recorded events found"]
+            for word, some in (("found", hits), ("missed", [label for label in labels if label not in hits])):
+                if some:
+                    parts.append(f"  {word}: {'; '.join(label.what for label in some)}")
+            lines += parts
+        return lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         self._measure()

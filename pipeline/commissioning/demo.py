@@ -1,7 +1,9 @@
 """The demonstration: the real service on recorded machines, played faster than life over real MQTT.
 
-Only the pace is made up. The recordings are published by a process of their own to the embedded broker, and come back
-through the same receiver, engine, journal and store as in a plant.
+Only the pace is made up, and that the recordings begin anew when they have ended, with times that go on: as long as
+somebody watches, until Ctrl-C. Where nobody can (no terminal, or its input has ended) they are played once. They are
+published by a process of their own to the embedded broker, and come back through the same receiver, engine, journal
+and store as in a plant.
 """
 
 import fcntl
@@ -15,8 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -34,6 +36,8 @@ from pipeline.service.service import Service
 from pipeline.service.serving import serve
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+SHOWN = ("hydraulic-rig", "machine-temperature", "simulated-press")
+MOST_PASSES = 50  # then the times of a recording would come near the present
 PREFIX, LOCK = "spikewatch-demo-", "demo.lock"
 BEGINNING_S = 60.0  # within which a folder gets its lock
 PLAIN_FIRST_S, PLAIN_EVERY_S = 1.5, 10.0  # until the first table, and between tables, without a terminal to redraw
@@ -57,7 +61,16 @@ def read_labels(path: Path) -> dict[str, list[Label]]:
 class Demo:
     """One run of the demonstration."""
 
-    def __init__(self, console: Console, files: Sequence[Path], seconds: float, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        console: Console,
+        files: Sequence[Path],
+        seconds: float,
+        stop: threading.Event,
+        watched: Callable[[], bool],
+    ) -> None:
+        """`watched`: whether somebody may still want to see the recordings again."""
+        self._watched = watched
         self._console = console
         self._files = files
         self._seconds = seconds
@@ -65,6 +78,7 @@ class Demo:
         self._due = 0.0  # when the next plain table is
         self._labels = read_labels(files[0].parent / "labels.json")
         self._player: subprocess.Popen[str] | None = None
+        self._passes = 0
         self.board: Board | None = None
         self.service: Service | None = None
         self.failure = ""
@@ -82,21 +96,26 @@ class Demo:
         self.service = service
         self.board = Board(service.engine, self._labels)
         service.listeners.append(self.take)
-        arguments = [
-            "replay",
-            *map(str, self._files),
-            "--url",
-            f"mqtt://127.0.0.1:{port}",
-            "--within",
-            str(self._seconds),
-        ]
-        self._player = subprocess.Popen(  # noqa: S603  # our own command
+        threading.Thread(target=self._play, args=(port,), daemon=True).start()
+
+    def _play(self, port: int) -> None:
+        """Play the recordings, again and again where somebody watches; then stop."""
+        while not self._stop.is_set() and self._passes < MOST_PASSES:
+            self._pass(port)
+            self._passes += 1
+            if self.failure or not self._watched():
+                self._stop.set()
+        while not self._stop.wait(1.0):  # the page is still there to be looked at
+            if not self._watched():
+                self._stop.set()
+
+    def _pass(self, port: int) -> None:
+        """Play the recordings once, and wait until the service has caught up."""
+        arguments = ["replay", *map(str, self._files), "--url", f"mqtt://127.0.0.1:{port}"]
+        arguments += ["--within", str(self._seconds), "--after", str(self._passes)]
+        self._player = player = subprocess.Popen(  # noqa: S603  # our own command
             [sys.executable, "-m", "pipeline", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        threading.Thread(target=self._watch, args=(self._player,), daemon=True).start()
-
-    def _watch(self, player: "subprocess.Popen[str]") -> None:
-        """When the recordings are through, wait until the service has caught up, then stop."""
         said: str | None = None
         while said is None:
             try:
@@ -111,7 +130,6 @@ class Demo:
         while not self._stop.is_set() and before != self.service.messages:
             before = self.service.messages
             self._stop.wait(1.5)
-        self._stop.set()
 
     def take(self, scores: Scores, points: list[Point]) -> None:
         """Scores of a batch, on the service's main thread."""
@@ -163,11 +181,30 @@ def left_behind(path: Path) -> bool:
     return True
 
 
+def watching(console: Console) -> Callable[[], bool]:
+    """Tells whether somebody may be watching: both ends are a terminal, and its input has not ended (Ctrl-D)."""
+    ended = threading.Event()
+    if not (console.is_terminal and sys.stdin is not None and sys.stdin.isatty()):
+        return lambda: False
+
+    def wait() -> None:
+        with suppress(OSError, ValueError):
+            while sys.stdin.readline():
+                continue
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return lambda: not ended.is_set()
+
+
 def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, stop: threading.Event) -> None:
-    """Run the service on recordings until they end or `stop` is set; raises DemoError, NotInstalled, TableError."""
+    """Run the service on recordings until they end and nobody watches, or `stop` is set.
+
+    Raises DemoError, NotInstalled, TableError.
+    """
     embedded.need()
-    chosen = list(files or sorted(SAMPLES.glob("*.csv.gz")))
-    if not chosen:
+    chosen = list(files or [SAMPLES / f"{name}.csv.gz" for name in SHOWN])
+    if not files and not all(path.exists() for path in chosen):
         raise DemoError(f"no recordings in {SAMPLES}; name some: spikewatch demo press-1.csv")
     with own_folder() as folder:
         config = msgspec.structs.replace(
@@ -177,12 +214,12 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         )
         logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
         console.print(
-            f"Playing {len(chosen)} recorded machines in {seconds:.0f} s over MQTT; Ctrl-C ends it.\n"
+            f"Playing {len(chosen)} machines in {seconds:.0f} s over MQTT, again and again; Ctrl-C ends it.\n"
             f"Console token (for sending commands): {folder}/console.token",
             markup=False,
             soft_wrap=True,
         )
-        demo = Demo(console, chosen, seconds, stop)
+        demo = Demo(console, chosen, seconds, stop, watching(console))
         live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
         try:
             with live:
@@ -195,9 +232,8 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         return
     if not console.is_terminal:
         console.print(demo.board)
-    for name, hits in demo.board.hits.items():
-        total = len(read_labels(chosen[0].parent / "labels.json")[name])
-        console.print(f"{name}: alarms in {hits} of {total} recorded events", markup=False)
+    for line in demo.board.found():
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
         f"\n{demo.service.readings:,} readings scored, {demo.service.delivery.delivered:,} points stored; the demo's "
         "data is removed.\nYour own plant: `spikewatch init` listens to your broker and writes plant.yaml;\n"

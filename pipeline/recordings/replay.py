@@ -50,6 +50,15 @@ def publishable(tables: Sequence[Table], oldest_ns: int) -> None:
             )
 
 
+def following(table: Table, passes: int) -> Table:
+    """The same recording with times as after so many passes of it, its usual interval between them."""
+    if not passes or not len(table.time_ns):
+        return table
+    times = table.time_ns
+    usual = int(np.median(np.diff(np.sort(times)))) if len(times) > 1 else 1_000_000_000
+    return table._replace(time_ns=times + passes * (int(times.max() - times.min()) + max(usual, 1)))
+
+
 def interleave(tables: Sequence[Table], topic: str, speed: float) -> Schedule:
     """All tables in the order of their recorded times, played `speed` times as fast as life."""
     begin = min(int(table.time_ns.min()) for table in tables)
