@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN_LOCKS := constraints.txt constraints-files.txt constraints-notify.txt constraints-demo.txt
-DEV_LOCKS := $(RUN_LOCKS) constraints-waveform.txt constraints-dev.txt
+DEV_LOCKS := $(RUN_LOCKS) constraints-waveform.txt constraints-docs.txt constraints-dev.txt
 NETWORK := setup.py build_core.py $(wildcard encoders/*.[ch] pipeline/network/*.[ch])
 QUALITY_DATA ?= benchmarks/quality/data
 
@@ -13,7 +13,7 @@ WORKERS ?= 3
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
-.PHONY: run test lint explore bench faults quality ablations golden wheels sbom lock clean
+.PHONY: run test lint docs explore bench faults quality ablations golden wheels sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -26,6 +26,10 @@ lint: $(VENV)/.dev ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs ## the pages of docs/ as site/, to be opened without internet; broken links are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	@echo "open site/index.html"
 
 explore: $(VENV)/.dev ## the property tests with examples that nobody has tried; what fails is tried first the next time
 	@tests/install_servers.sh
@@ -85,6 +89,10 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(DEV_LOCKS) $(NETWORK)
 	$(call install,$(DEV_LOCKS))
 	@touch $(VENV)/.run
 
+$(VENV)/.docs: $(VENV)/.run constraints-docs.txt
+	@$(PIP) --require-hashes $(RUN_LOCKS:%=-r %) -r constraints-docs.txt
+	@touch $@
+
 $(VENV)/.bench $(VENV)/.release: $(VENV)/.%: $(VENV)/.dev constraints-%.txt
 	@$(PIP) --require-hashes $(DEV_LOCKS:%=-r %) -r constraints-$*.txt
 	@touch $@
@@ -100,4 +108,4 @@ lock: $(VENV)/.release ## constraints*.txt from pyproject.toml, with the version
 	$(BIN)/python deploy/lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what the commands above have set up; never your data
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,9 +1,9 @@
 """Writes the exact versions and hashes of what is installed: `make lock`, after a change of pyproject.toml.
 
 Each file holds what the ones before it do not have, for every Python and platform that pyproject.toml allows:
-constraints.txt is what a gateway needs, and what it is built with; then recorded files, notifications, the trial
-broker, the tests, the benchmarks, the tools of a release. Versions that are in the files already are kept;
-`--upgrade` takes the newest.
+constraints.txt is what a gateway needs, and what it is built with; then recorded files, notifications, blocks of
+samples, the trial broker, the pages of docs/, the tests, the benchmarks, the tools of a release. Versions that are in
+the files already are kept; `--upgrade` takes the newest.
 """
 
 import re
@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("files", "notify", "waveform", "demo", "dev", "bench", "release")
+EXTRAS = ("files", "notify", "waveform", "demo", "docs", "dev", "bench", "release")
 LAYERS = {"constraints.txt": None, **{f"constraints-{extra}.txt": extra for extra in EXTRAS}}
 HEADER = "# Made by `make lock` from pyproject.toml: {what}. For pip install --require-hashes -r.\n"
 
