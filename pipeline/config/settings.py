@@ -47,16 +47,16 @@ class NoConfigError(ConfigError):
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a secret is to be read from: `{env: NAME}` or `{file: PATH}`. Never holds the secret itself."""
 
-    env: str | None = None
-    file: str | None = None
+    env: str | None = None  # name of an environment variable
+    file: str | None = None  # path of a file that holds nothing else
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Certificates of an `mqtts://` connection; without them the system's authorities are trusted."""
 
     ca: str | None = None  # PEM file of the authority that signed the broker's certificate
-    cert: str | None = None  # our own certificate and key, for mutual TLS
-    key: str | None = None
+    cert: str | None = None  # PEM file of our own certificate, for mutual TLS
+    key: str | None = None  # PEM file of its key
 
 
 GOOD = (True, 192, "Good")  # of most that say so, and of OPC DA; 0 is good in OPC UA and bad in OPC DA
@@ -69,26 +69,26 @@ class Bearing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rollers: int  # balls or rollers in one row
     ball: float  # diameter of one of them, in the unit of `pitch`
     pitch: float  # diameter of the circle through their centres
-    angle: float = 0.0  # of contact, degrees
+    angle: float = 0.0  # contact angle, degrees
 
 
 class Waveform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Blocks of samples, and which features are made of each block; `pipeline.waveforms` says how."""
 
     rate: float | None = None  # samples of one channel a second
-    rate_path: str | None = None  # instead: path of the rate in a JSON payload
-    encoding: Literal["raw", "base64", "array"] = "raw"  # the payload is samples, or JSON that holds them
-    type: Literal["int16", "int32", "float32", "float64"] = "int16"  # of a sample, unless it is in a JSON array
-    order: Literal["little", "big"] = "little"  # of the bytes of a sample, likewise
+    rate_path: str | None = None  # in place of rate: path of the rate in a JSON payload
+    encoding: Literal["raw", "base64", "array"] = "raw"  # raw: the payload is samples; else JSON that holds them
+    type: Literal["int16", "int32", "float32", "float64"] = "int16"  # what a sample is, unless it is in a JSON array
+    order: Literal["little", "big"] = "little"  # which end of a sample's bytes comes first, likewise
     channels: tuple[str, ...] = ()  # names of sensors whose samples take turns in a block
-    scale: float = 1.0  # of one count, in the unit of the readings
-    unit: Literal["g", "m/s2"] | None = None  # of samples times `scale` where they are accelerations
-    bands: tuple[tuple[float, float], ...] = ()  # Hz
-    velocity: tuple[float, float] | None = None  # Hz; default 10 to 1000 where `unit` is given
-    speed: float | None = None  # of the shaft, 1/min
-    speed_path: str | None = None  # instead: path of the speed in a JSON payload
+    scale: float = 1.0  # what one count is worth, in the unit of the readings
+    unit: Literal["g", "m/s2"] | None = None  # what samples times `scale` are, where they are accelerations
+    bands: tuple[tuple[float, float], ...] = ()  # whose RMS are features, Hz
+    velocity: tuple[float, float] | None = None  # band of the velocity, Hz; default 10 to 1000 where `unit` is given
+    speed: float | None = None  # speed of the shaft, 1/min
+    speed_path: str | None = None  # in place of speed: path of the speed in a JSON payload
     bearing: Bearing | None = None
-    envelope: tuple[float, float] | None = None  # Hz; default 500 to 10,000 or half the rate
+    envelope: tuple[float, float] | None = None  # band of the envelope, Hz; default 500 to 10,000 or half the rate
 
 
 class WaveformFile(Waveform, frozen=True, forbid_unknown_fields=True):
@@ -102,13 +102,14 @@ class WaveformFile(Waveform, frozen=True, forbid_unknown_fields=True):
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One subscription. `{name}` in the topic captures a level; `{machine}` and `{sensor}` have their meaning."""
 
-    topic: str
+    topic: str  # MQTT topic, with + and # as usual, and captures: plant/{site}/{machine}/{sensor}
+    # What its messages are.
     payload: Literal["number", "json", "cbor", "msgpack", "senml", "influx", "csv", "sparkplug", "waveform"] = (
         "number"
     )
     time: str | None = None  # path of the time field in a JSON payload, e.g. `ts` or `header.stamp`
-    time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"
-    time_missing: Literal["refuse", "arrival"] = "refuse"  # what a sample without the time field gets
+    time_unit: Literal["auto", "s", "ms", "us", "ns", "iso"] = "auto"  # of that field; auto: by its size or form
+    time_missing: Literal["refuse", "arrival"] = "refuse"  # whether a sample without it gets the time of arrival
     machine: str | None = None  # path of the machine's name, where the topic does not capture it
     # Path of the object or array that holds the readings; default: the whole payload. A part `{machine}` or
     # `{sensor}` stands for every key at its place and names by it, `*` for every key.
@@ -116,7 +117,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensor: str | None = None  # path of the sensor's name, where samples hold a name and a value
     value: str | None = None  # path of the value in a sample; nothing else of it is read
     quality: str | None = None  # path of the quality of a sample
-    good: tuple[Scalar, ...] = GOOD  # qualities of readings; null: it has none
+    good: tuple[Scalar, ...] = GOOD  # which qualities are those of readings; null stands for a sample without one
     row: tuple[str, ...] = ()  # names of the items of a sample that is an array: [[1717000000, 41.2], ...]
     header: str | None = None  # path of an array with those names, or `first_row`
     ignore: tuple[str, ...] = ()  # shell patterns over names of sensors that are no measurements
@@ -126,27 +127,27 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number_text: bool = False  # numbers may be written as text: "317.4", "23,5", "5.1 bar"
     time_zone: str | None = None  # IANA name of the clock of times that say no zone; default: UTC
     time_format: str | None = None  # of times as text, as in `strftime`: %d.%m.%Y %H:%M:%S; default: ISO 8601
-    retained: Literal["refuse", "accept"] = "refuse"  # what a broker has stored, and tells when we subscribe
-    waveform: Waveform | None = None  # of the payload `waveform`
+    retained: Literal["refuse", "accept"] = "refuse"  # whether what the broker has stored when we subscribe counts
+    waveform: Waveform | None = None  # what the blocks of the payload `waveform` are
     columns: tuple[str, ...] = ()  # csv: what each column is; default: the first row of each message says it
     separator: str = ","  # csv: between two cells; one character, or `tab`
     decimal: Literal[".", ","] = "."  # csv: the decimal sign
     tags: tuple[str, ...] | None = None  # influx: tags that tell sensors apart; default: all but the machine's
     measurement: bool = True  # influx: sensors are named measurement.field; false: field alone
-    compression: Literal["none", "gzip", "zlib", "auto"] = "none"  # around the payload; auto: either or none
-    qos: Literal[0, 1] = 1
+    compression: Literal["none", "gzip", "zlib", "auto"] = "none"  # what is around the payload; auto: either or none
+    qos: Literal[0, 1] = 1  # 1: nothing acknowledged is lost; 0: what is sent while we are away is
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The broker. Without `url` an embedded broker is started on loopback, for trying out."""
 
     url: str | None = None  # mqtt://host:1883 or mqtts://host:8883
-    username: str | None = None
-    password: Secret | None = None
+    username: str | None = None  # at the broker
+    password: Secret | None = None  # at the broker
     insecure_password: bool = False  # allow a password over a clear connection to another host
     tls: Tls = Tls()
-    client_id: str = "spikewatch"
-    session_expiry: str = "7d"
+    client_id: str = "spikewatch"  # under which the broker queues for us, and we publish; no two may have the same
+    session_expiry: str = "7d"  # how long the broker queues for us while we are away
     receive_maximum: int = 2000  # messages the broker may send ahead of our acknowledgements
     # Name of the Sparkplug primary host that we are: said at spBv1.0/STATE/<name>. Default: we are none.
     sparkplug_host: str | None = None
@@ -161,12 +162,13 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A second broker, the plant's or the company's. It is told of machines; no reading goes there, nor is taken."""
 
     url: str  # mqtt://host:1883 or mqtts://host:8883
-    username: str | None = None
-    password: Secret | None = None
+    username: str | None = None  # at that broker
+    password: Secret | None = None  # at that broker
     insecure_password: bool = False  # allow a password over a clear connection to another host
     tls: Tls = Tls()
     client_id: str | None = None  # default: mqtt.client_id with `-upstream` after it
     prefix: str | None = None  # that topics begin with; default: mqtt.client_id
+    # What it is told.
     what: tuple[Literal["states", "incidents", "ageing", "scores"], ...] = ("states", "incidents", "ageing", "scores")
     every: str = "60s"  # in the time of the data: one score of each machine, the highest; `0s`: every score
     outbox_bytes: int = 268_435_456  # on disk: what is not yet delivered; scores go first when full, incidents last
@@ -176,9 +178,9 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known about a sensor beforehand; all of it optional."""
 
-    ignore: bool = False
+    ignore: bool = False  # not scored, not stored
     range: tuple[float, float] | None = None  # declared lower and upper end, in the sensor's unit
-    unit: str | None = None  # of its readings, as it is written in reasons: l/min
+    unit: str | None = None  # of its readings, as it is shown in reasons: l/min
     limit: float | None = None  # mean reading at which the machine needs service, above or below the present one
 
 
@@ -188,8 +190,8 @@ class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     All times are those of the data.
     """
 
-    warning: float = 0.99
-    critical: float = 0.999
+    warning: float = 0.99  # score from which severity is warning
+    critical: float = 0.999  # score from which it is critical
     hold: str = "0s"  # how long an alarm lasts before it is an incident
     clear: float = 0.97  # score below which a machine is calm again; 999 of 1,000 healthy rows are
     close: str = "10m"  # how long it is calm before its incident closes; at least 20 sampling intervals
@@ -205,8 +207,8 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     match: str = "*"  # shell pattern over the machine's name
     kind: str | None = None  # machines of one kind are compared in how they age
     prior: str | None = None  # file of `spikewatch prior`: what machines of this kind have in common
-    time_zone: str | None = None  # as of the whole plant, below; without one that of the plant
-    holidays: tuple[str, ...] | None = None  # the same
+    time_zone: str | None = None  # of these machines; default: that of the plant
+    holidays: tuple[str, ...] | None = None  # of these machines; default: those of the plant
     sensors: dict[str, Sensor] = {}
     alert: Alert = Alert()
 
@@ -214,13 +216,13 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class InfluxDB(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where points go. `bucket` selects API v2 (InfluxDB 2, 3, 1.8+); `database` selects `/write` of 1.x."""
 
-    url: str
-    bucket: str | None = None
-    org: str = ""
-    token: Secret | None = None
-    database: str | None = None
-    username: str | None = None
-    password: Secret | None = None
+    url: str  # http://host:8086 or https://host:8086
+    bucket: str | None = None  # API v2
+    org: str = ""  # API v2: organisation
+    token: Secret | None = None  # API v2
+    database: str | None = None  # InfluxDB 1
+    username: str | None = None  # InfluxDB 1
+    password: Secret | None = None  # InfluxDB 1
     insecure_password: bool = False  # allow a token or password over http:// to another host
 
 
@@ -228,7 +230,7 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The embedded store, used where no `influxdb` is configured."""
 
     keep: str = "30d"  # age of the oldest point, against the newest in the store
-    max_points: int = 5_000_000
+    max_points: int = 5_000_000  # the oldest go first
 
 
 class Emit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,7 +239,7 @@ class Emit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Its sensors' points are written beside it, on change of severity or when due.
     """
 
-    every: str = "10s"  # in the time of the data; `0s` writes every score
+    every: str = "10s"  # how often a machine's point is written, in the time of the data; `0s` writes every score
     sensors: str = "60s"  # the same for every sensor's point, also in alarm: there are many of them
     ageing: str = "1h"  # how often a sensor's ageing is written, in the time of the data; `0s` with every reading
 
@@ -252,14 +254,14 @@ class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of everything that can grow; each has a counter."""
 
-    machines: int = 10_000
+    machines: int = 10_000  # further ones are refused
     sensors: int = 100_000  # of all machines; a network takes 8 kB for each
-    sensors_per_machine: int = 256
+    sensors_per_machine: int = 256  # further ones are refused
     # A group is machines with the same captures beside {machine} and {sensor}. Half of everything, so that one
     # publisher that runs wild leaves as much again for all others.
     machines_per_group: int = 5_000
-    sensors_per_group: int = 50_000
-    message_bytes: int = 1_048_576
+    sensors_per_group: int = 50_000  # the same, sensors of all its machines
+    message_bytes: int = 1_048_576  # larger messages are refused
     queue_messages: int = 20_000  # received, not yet scored
     queue_bytes: int = 67_108_864  # the same in bytes of memory; the broker waits when full
     journal_bytes: int = 268_435_456  # readings since the last snapshot; when full, the next snapshot comes early
@@ -271,9 +273,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The built-in page and HTTP API."""
 
-    enabled: bool = True
+    enabled: bool = True  # without it there is no page, no API and no /metrics
     host: str = "127.0.0.1"  # another than loopback needs a token of yours
-    port: int = 8380
+    port: int = 8380  # TCP
     token: Secret | None = None  # for every write; without it one is made, in `console.token` of the data folder
     metrics_machines: int = 1_000  # machines in `/metrics`, those first that need attention; 0: only the service
     public_url: str | None = None  # how people reach the page, for links in notifications: https://spikewatch.plant
@@ -304,12 +306,13 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"f
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Somebody who is told: by a service that Apprise knows (`url`), or by JSON over HTTP (`webhook`)."""
 
-    name: str
+    name: str  # of the channel, no two the same
     url: Secret | None = None  # of Apprise, such as mailto://...; it holds secrets, so it is named and not written
     webhook: str | None = None  # http:// or https://
     token: Secret | None = None  # of the webhook, sent as `Authorization: Bearer`
     insecure_token: bool = False  # allow a token over http:// to another host
     severity: Literal["warning", "critical"] = "warning"  # the least that is told
+    # What it is told.
     events: tuple[Happening, ...] = ("opening", "rising", "closing", "silence", "service")
     machines: str = "*"  # shell pattern over the machine's name
     captures: dict[str, str] = {}  # capture of a topic, such as `site`: shell pattern over its value
@@ -336,8 +339,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     emit: Emit = Emit()
     times: Times = Times()
     limits: Limits = Limits()
-    snapshot_every: str = "60s"
-    threads: int = 0  # that share the machines of a large batch; 0: one less than there are processors, at least one
+    snapshot_every: str = "60s"  # how often all networks are written to disk; affects how long a restart takes
+    threads: int = 0  # how many share a large batch; 0: one less than there are processors, at least one
 
 
 class Hidden(str):
