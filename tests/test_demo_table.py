@@ -63,16 +63,16 @@ def test_an_alarm_in_the_table_says_why_and_which_recorded_failure_it_met(three)
 
 
 @pytest.mark.parametrize(("width", "height"), TERMINALS)
-def test_machine_state_score_and_severity_are_never_cut(three, width, height):
+def test_machine_state_level_and_severity_are_never_cut(three, width, height):
     lines = shown(three, width, height)
     assert "…" not in "".join(lines)
     assert max(map(len, lines)) <= width
     assert len(lines) < height
     for name in NAMES:
         (line,) = [line for line in lines[2:5] if line.startswith(name)]
-        state, score, severity = line[len(name) :].split()[:3]
+        state, level, severity = line[len(name) :].split()[:3]
         assert state in {"ready", "fault"}
-        assert len(score) == 6
+        assert 0.0 <= float(level) <= 10.0
         assert severity in {"normal", "warning", "critical"}
 
 
@@ -134,5 +134,5 @@ def test_a_name_that_is_too_long_is_folded():
     name = "line-7" + "x" * 60 + "-end"
     lines = shown(young([name]), 80, 24)
     first = lines[2].split()
-    assert (first[1], first[3:]) == ("learning", ["%", "0.0000", "normal"])
+    assert (first[1], first[3:]) == ("learning", ["%", "0.0", "normal"])
     assert first[0] + lines[3] == name

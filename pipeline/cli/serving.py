@@ -162,6 +162,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     Example: spikewatch machines --config plant.yaml
     """
     from pipeline.commissioning.board import moment
+    from pipeline.engine.level import level_of
     from pipeline.engine.scoring import MachineState
 
     engine = as_committed(configured(config))
@@ -172,6 +173,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
         rows = [
             {
                 **one._asdict(),
+                "level": level_of(one.score),
                 "machine": one.machine.name,
                 "tags": dict(one.machine.tags),
                 "state": one.state.word,
@@ -186,7 +188,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
         return
     from rich.table import Table as Rich
 
-    table = Rich("machine", "state", "sensors", "readings", "newest", "score", "severity", "bad sensors", "changed")
+    table = Rich("machine", "state", "sensors", "readings", "newest", "level", "severity", "bad sensors", "changed")
     for one, sensors, changed in zip(summaries, trust, changes, strict=True):
         state = one.state.word
         if one.state is MachineState.LEARNING:
@@ -201,7 +203,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
             str(one.sensors),
             f"{one.readings:,}",
             newest,
-            f"{one.score:.4f}",
+            f"{level_of(one.score):.1f}",
             one.severity.name.lower(),
             ", ".join(f"{each.sensor} ({each.says})" for each in sensors if not each.fine),
             changed.says,

@@ -1,8 +1,8 @@
 """The live table of the terminal: every machine, what it is doing, and what happened last.
 
-It fits the terminal: machine, state, score and severity are never cut, and of the other columns those are shown that
-there is room for. Widths do not depend on what is in the columns, so nothing jumps; only a machine's name makes its
-column wider. The newest event comes first, so that it is the oldest that there is no room for.
+It fits the terminal: machine, state, anomaly level and severity are never cut, and of the other columns those are shown
+that there is room for. Widths do not depend on what is in the columns, so nothing jumps; only a machine's name makes
+its column wider. The newest event comes first, so that it is the oldest that there is no room for.
 """
 
 import time
@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.engine.engine import Engine
+from pipeline.engine.level import level_of
 from pipeline.engine.scores import Scores
 from pipeline.engine.scoring import MachineState, Severity
 from pipeline.recordings.evaluation import Label
@@ -27,10 +28,10 @@ COLOURS = {Severity.NORMAL: "green", Severity.WARNING: "yellow", Severity.CRITIC
 EVENTS = 40  # kept
 EVENT_LINES = 6  # at least; a machine more or less says less than what just happened
 GAP = 2  # between columns
-ALWAYS = {"machine": 7, "state": 14, "score": 6, "severity": 10}  # widths
+ALWAYS = {"machine": 7, "state": 14, "level": 5, "severity": 10}  # widths
 CAUSE_MOST = 30
 IF_ROOM = {"cause": 14, "alarms": 6, "time of the data": 19, "readings/s": 10}  # widths; those first that say most
-RIGHT = {"score", "alarms", "readings/s"}
+RIGHT = {"level", "alarms", "readings/s"}
 NARROW = 100  # below, events do without the year
 QUIET_ROWS = 10  # alarms closer than this belong together, as on the scoreboard
 SHOW_ALARM_S = 2.0  # an alarm stays visible at least this long, however fast the replay
@@ -120,7 +121,8 @@ class Board:
         if row.quiet < QUIET_ROWS and not new_hit:
             return
         row.alarms += 1
-        text = Text(f"{name}  {scores.score[number]:.4f}  {self._engine.why(scores, np.array([number]))[0]}")
+        high = level_of(float(scores.score[number]))
+        text = Text(f"{name}  level {high:.1f}  {self._engine.why(scores, np.array([number]))[0]}")
         if label is not None:
             text.append(f"   <- recorded: {label.what}", "bold magenta")
         self._events.appendleft(Event(severity.name, COLOURS[severity], time_ns, text))
@@ -181,7 +183,7 @@ class Board:
             cells = {
                 "machine": Text(names[slot]),
                 "state": Text(state),
-                "score": Text(f"{row.score:.4f}"),
+                "level": Text(f"{level_of(row.score):.1f}"),
                 "severity": Text(
                     f" {row.severity.name.lower()} ", COLOURS[row.severity] if row.learned >= 1.0 else "dim"
                 ),
@@ -209,7 +211,7 @@ def columns(longest: int, width: int) -> dict[str, int]:
     """Columns, with their widths, in so wide a terminal; `longest` is the length of the longest name of a machine.
 
     >>> columns(8, 60)
-    {'machine': 8, 'state': 14, 'score': 6, 'severity': 10, 'cause': 14}
+    {'machine': 8, 'state': 14, 'level': 5, 'severity': 10, 'cause': 15}
     """
     found = dict(ALWAYS)
     left = width - sum(found.values()) - GAP * (len(found) - 1)

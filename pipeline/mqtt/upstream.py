@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.engine.incidents import Incident
+from pipeline.engine.level import level_of
 from pipeline.mqtt.announcements import incident_fields, machine_of, topic_of
 from pipeline.records import Announcement, Machine, Point
 
@@ -109,7 +110,8 @@ class Selection:
                 newest[machine] = point
                 highest = self.thinning.take(machine, point) if "score" in self._what else None
                 if highest is not None:
-                    found.append(self._message(machine, "score", highest._asdict(), highest.time_ns))
+                    told = {"level": level_of(highest.score), **highest._asdict()}
+                    found.append(self._message(machine, "score", told, highest.time_ns))
             elif point.measurement == "incident" and "incident" in self._what:
                 told = {**point.fields, "id": int(dict(point.tags)["id"]), "time_ns": point.time_ns}
                 found.append(self._message(machine_of(point), "incident", told, point.time_ns))
