@@ -165,6 +165,13 @@ def stopped_twice():
         interrupted(signal.SIGTERM)
 
 
+def stopped_twice_where_exceptions_go_nowhere():
+    with until_stopped():
+        signal.raise_signal(signal.SIGINT)
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGTERM)
+
+
 def stopped_once_at_once():
     with until_stopped() as stop, at_once(stop):
         interrupted(signal.SIGINT)
@@ -182,6 +189,7 @@ def stopped_twice_at_once():
     ("stopped", "expected", "code"),
     [
         (stopped_twice, SystemExit, 143),
+        (stopped_twice_where_exceptions_go_nowhere, SystemExit, 143),
         (stopped_once_at_once, Stopped, None),
         (stopped_twice_at_once, SystemExit, 143),
     ],

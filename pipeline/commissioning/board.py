@@ -1,8 +1,8 @@
 """The live table of the terminal: every machine, what it is doing, and what happened last.
 
-It fits the terminal: machine, state, anomaly level and severity are never cut, and of the other columns those are shown
-that there is room for. Widths do not depend on what is in the columns, so nothing jumps; only a machine's name makes
-its column wider. The newest event comes first, so that it is the oldest that there is no room for.
+It fits the terminal: machine, state, level and severity are never cut, and of the other columns those are shown that
+there is room for. Widths do not depend on what is in the columns, so nothing jumps; only a machine's name makes its
+column wider. The newest event comes first, so that it is the oldest that there is no room for.
 """
 
 import time
