@@ -35,6 +35,8 @@ from pipeline.recordings.tables import Table, tables_of  # noqa: E402
 PARENT_BYTES = 2_000  # of a golden file to begin with: its first lines
 MOST_BYTES = 4_000  # of a mutant that has children
 MOST_PARENTS = 2_000
+MOST_SIGNS = 100_000  # ways in which files were read, or errors
+FRUITFUL = 0.7  # of the mutants are of files that could be read
 SECONDS_AT_LEAST, SECONDS_PER_BYTE = 0.25, 5e-4  # a column of a few bytes costs a millisecond or two
 GROWTH_BYTES = 48 << 20  # of the process, from half-time to the end
 TOKENS = [
@@ -152,10 +154,19 @@ def mutant(rng: random.Random, parent: bytes, other: bytes) -> bytes:
     return data
 
 
+def keep(rng: random.Random, pool: list[Parent], child: Parent) -> None:
+    """Add a parent; in a full pool it takes the place of another."""
+    if len(pool) < MOST_PARENTS:
+        pool.append(child)
+    else:
+        pool[rng.randrange(len(pool))] = child
+
+
 def fuzz(executions: int, seed: int) -> Report:
     """Read so many files; ends early where something does not hold, and says with what."""
     rng = random.Random(seed)
     parents = corpus()
+    fruitful: list[Parent] = []  # those of the parents that are read
     seen: set[tuple[object, ...]] = set()
     errors: Counter[str] = Counter()
     done = count = readings = rss_early = 0
@@ -175,7 +186,7 @@ def fuzz(executions: int, seed: int) -> Report:
         )
 
     while done < executions:
-        parent = rng.choice(parents)
+        parent = rng.choice(fruitful if fruitful and rng.random() < FRUITFUL else parents)
         content = mutant(rng, parent.content, rng.choice(parents).content)
         start = time.thread_time()
         sign: tuple[object, ...]
@@ -202,12 +213,12 @@ def fuzz(executions: int, seed: int) -> Report:
         took = time.thread_time() - start
         if took > slowest.seconds:
             slowest = Slowest(took, len(content), repr(content[:80]))
-        if sign not in seen and len(content) <= MOST_BYTES and len(seen) < 100_000:
+        if sign not in seen and len(content) <= MOST_BYTES and len(seen) < MOST_SIGNS:
             seen.add(sign)
-            if len(parents) < MOST_PARENTS:
-                parents.append(parent._replace(content=content))
-            else:
-                parents[rng.randrange(len(parents))] = parent._replace(content=content)
+            child = parent._replace(content=content)
+            keep(rng, parents, child)
+            if len(sign) > 1:
+                keep(rng, fruitful, child)
         done += 1
         if rss_early == 0 and done >= executions // 2:
             gc.collect()

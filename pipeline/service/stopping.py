@@ -4,8 +4,8 @@ The first signal ends the program in order; the second at once, without a snapsh
 acknowledged. Signals reach the main thread only, so both are for it.
 
 What an exception of a signal interrupts may fail in a way of its own: a lock that was about to be taken is let go of
-all the same, say, and that is another error. Or it goes nowhere: Python only reports what is raised while an object is
-finalized. The end is then still that of the signal.
+all the same, say, and that is another error. Or it goes nowhere: Python only reports what is raised while an object
+is finalized. The end is then still that of the signal.
 """
 
 import signal
