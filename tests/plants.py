@@ -58,10 +58,14 @@ class Plant:
     def start(self) -> None:
         """Start the service and wait until it is subscribed."""
         self.path.write_text(yaml.safe_dump(self.settings))
+        self.start_anyhow()
+        until(lambda: "mqtt.connected" in self.log, "the service is subscribed", 120)
+
+    def start_anyhow(self) -> None:
+        """Start the service with the file as it is, and wait for nothing."""
         with (self.folder / "service.log").open("wb") as output:
             command = [sys.executable, "-m", "pipeline", "run", "--config", str(self.path)]
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ)
-        until(lambda: "mqtt.connected" in self.log, "the service is subscribed", 120)
 
     def stop(self) -> int:
         """End the service in order."""

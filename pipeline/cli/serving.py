@@ -3,11 +3,13 @@
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from pipeline.cli.restarting import restartable
 from pipeline.cli.terminal import (
     AsJson,
     ConfigPath,
@@ -49,11 +51,11 @@ def run(config: ConfigPath = None) -> None:
         err.print(str(error), markup=False, soft_wrap=True)
         show_problems(config)
         raise typer.Exit(2) from None
-    with until_stopped() as stop:
-        served(tree, config, stop)
+    with restartable() as (stop, restart):
+        served(tree, config, stop, restart)
 
 
-def served(tree: "Config", config: Path | None, stop: threading.Event) -> None:
+def served(tree: "Config", config: Path | None, stop: threading.Event, restart: Callable[[], None]) -> None:
     """Run the service; the end of the program with the reason where it cannot be."""
     import sqlite3
 
@@ -65,7 +67,7 @@ def served(tree: "Config", config: Path | None, stop: threading.Event) -> None:
     from pipeline.storage.snapshots import LaterVersionError
 
     try:
-        serve(tree, os.environ, stop, config_path=config)
+        serve(tree, os.environ, stop, config_path=config, restart=restart)
     except (ConfigError, DataFolderBusy, JournalError, LaterVersionError, NotInstalled) as error:
         fail(str(error))
     except sqlite3.OperationalError as error:
@@ -82,8 +84,8 @@ def show_problems(config: Path | None) -> None:
     from pipeline.service.health import notifier
 
     if config is not None:
-        with until_stopped() as stop:
-            serve_problems(readable(config, os.environ).console, config, os.environ, stop, notifier(os.environ))
+        with restartable() as (stop, restart):
+            serve_problems(readable(config, os.environ), config, os.environ, stop, notifier(os.environ), restart)
 
 
 @app.command()

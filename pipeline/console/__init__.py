@@ -10,5 +10,6 @@ from pipeline.console.api import Backend, Status
 from pipeline.console.door import make_token
 from pipeline.console.safe_mode import serve_problems
 from pipeline.console.server import Server
+from pipeline.console.setup import Changing
 
-__all__ = ["Backend", "Server", "Status", "make_token", "serve_problems"]
+__all__ = ["Backend", "Changing", "Server", "Status", "make_token", "serve_problems"]

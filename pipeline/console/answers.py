@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 ANSWERS = 64  # that are kept for a while
@@ -91,6 +91,24 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise HTTPException(400, f"{name} is not a whole number")
     return min(int(text), most)
+
+
+async def content_of(request: Request, kind: type[T], most: int) -> T:
+    """The JSON body of a request, of at most so many bytes, as a `kind`."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(400, "the body must be JSON (content-type: application/json)")
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                raise HTTPException(413, f"the body has more than {most} bytes")
+    except ClientDisconnect:
+        raise HTTPException(400, "the body was cut off") from None
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def failed(request: Request, error: Exception) -> Response:

@@ -9,14 +9,15 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from pipeline.console import configuration, history, incident_records, past, routes, views
-from pipeline.console.answers import Briefly, Latest, json, whole
+from pipeline.console.answers import Briefly, Latest, content_of, json, whole
 from pipeline.console.events import Events, Known
 from pipeline.console.recent import Recent, Table
+from pipeline.console.setup import Changing, SetupApi
 from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.engine.scores import Scores
@@ -37,6 +38,7 @@ ASK_S = 2.0  # for which a question waits for the main thread
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
 COURSE = 60  # scores
 BODY_BYTES = 4_096
+SETUP = "/api/setup/"
 SENSORS = 64  # in one answer
 T = TypeVar("T")
 
@@ -117,11 +119,15 @@ class Api:
         notify_test: NotifyTest | None = None,
         database: History | None = None,
         metrics_machines: int = 0,
+        changing: Changing = Changing(),  # noqa: B008  # immutable
     ) -> None:
         """`backend`: None in safe mode. `store`: the embedded store, where that is the database.
 
         `metrics_machines`: how many machines Prometheus is told of.
         """
+        self._started = time.time()
+        self._changing = changing
+        self._setup = SetupApi(config_path, environ, changing)
         self._notify_test = notify_test
         self._backend, self._status, self._store = backend, status, store
         self._config_path, self._environ = config_path, environ
@@ -136,7 +142,14 @@ class Api:
 
     def router(self) -> Router:
         """All routes, and the page."""
-        found = [Route(route.path, getattr(self, route.name), methods=[route.method]) for route in routes.ROUTES]
+        found = [
+            Route(
+                route.path,
+                getattr(self._setup if route.path.startswith(SETUP) else self, route.name),
+                methods=[route.method],
+            )
+            for route in routes.ROUTES
+        ]
         found += [
             Route("/", self.page, methods=["GET"]),
             Route("/favicon.ico", self.icon, methods=["GET"]),
@@ -248,20 +261,7 @@ class Api:
         """See the route of this name."""
         service = self._service
         _, machine = self._slot(request)
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPException(400, "the body must be JSON (content-type: application/json)")
-        body = b""
-        try:
-            async for piece in request.stream():
-                body += piece
-                if len(body) > BODY_BYTES:
-                    raise HTTPException(413, f"a command has at most {BODY_BYTES} bytes")
-        except ClientDisconnect:
-            raise HTTPException(400, "the body was cut off") from None
-        try:
-            said = msgspec.json.decode(body, type=Said)
-        except msgspec.MsgspecError as error:
-            raise HTTPException(400, str(error)) from None
+        said = await content_of(request, Said, BODY_BYTES)
         if said.verb not in VERBS:
             raise HTTPException(400, f"there is no command {said.verb[:40]!r}; there are {', '.join(VERBS)}")
         command = Command(said.verb, machine, said.argument.strip(), said.by.strip(), said.via, time.time_ns())
@@ -360,9 +360,10 @@ class Api:
     def health(self, request: Request) -> Response:
         """See the route of this name."""
         if self._status is None:
-            return json({"safe_mode": True})
+            return json({"safe_mode": True, "started": self._started, "token_file": self._changing.token_file})
         status = self._briefly("health", self._status)
-        return json({"safe_mode": False, **status._asdict(), "figures": {**status.figures, **self._own_figures()}})
+        figures = {**status.figures, **self._own_figures()}
+        return json({"safe_mode": False, "started": self._started, **status._asdict(), "figures": figures})
 
     def _own_figures(self) -> dict[str, int]:
         return {**(self.recent.counters() if self.recent else {}), **self.connections()}
@@ -381,7 +382,8 @@ class Api:
         """See the route of this name."""
 
         def find() -> dict[str, Any]:
-            return configuration.described(self._config_path, self._environ, self._backend is not None)
+            may_edit = bool(self._changing.token_file)
+            return configuration.described(self._config_path, self._environ, self._backend is not None, may_edit)
 
         return json(self._briefly("configuration", find))
 

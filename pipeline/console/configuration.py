@@ -1,5 +1,6 @@
 """The configuration file as the page shows it: its text, and what is wrong with it, by line and key."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,22 +88,29 @@ def told(problem: Problem) -> dict[str, Any]:
     return {"file": problem.file, "line": problem.line, "key": problem.key, "what": problem.message}
 
 
-def described(path: Path | None, environ: Mapping[str, str], running: bool) -> dict[str, Any]:
+def tag_of(content: bytes | None) -> str:
+    """What tells one content of the file from another; empty where there is no file."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()[:20]
+
+
+def described(path: Path | None, environ: Mapping[str, str], running: bool, may_edit: bool = False) -> dict[str, Any]:
     """The file as it is now, which may not be what the service has started with."""
     if path is None:
-        return {"running": running, "file": None, "text": "", "problems": []}
+        return {"running": running, "file": None, "text": "", "problems": [], "tag": "", "editable": False}
     try:
         load(path, environ)
         problems: tuple[Problem, ...] = ()
     except ConfigError as error:
         problems = error.problems
     try:
-        text = read_bounded(path, MOST_BYTES).decode("utf-8-sig", "replace")
+        content = read_bounded(path, MOST_BYTES)
     except OSError:
-        text = ""
+        content = None
     return {
         "running": running,
         "file": str(path),
-        "text": hidden(text),
+        "text": hidden((content or b"").decode("utf-8-sig", "replace")),
         "problems": [told(one) for one in problems],
+        "tag": tag_of(content),
+        "editable": may_edit,
     }

@@ -59,6 +59,15 @@ COMMAND: Schema = {
         "via": {"type": "string", "enum": ["http", "cli"], "description": "the channel; recorded, too"},
     },
 }
+EDITED: Schema = {
+    "type": "object",
+    "required": ["text"],
+    "additionalProperties": False,
+    "properties": {
+        "text": {"type": "string", "description": "a whole configuration"},
+        "tag": {"type": "string", "description": "of the text that was edited; empty where there was no file"},
+    },
+}
 ROUTES = (
     Route(
         "GET",
@@ -170,7 +179,44 @@ ROUTES = (
         "why it did not arrive, null where it did. Needs the token.",
         (Parameter("channel", "name of one"),),
     ),
-    Route("GET", "/api/config", "configuration", "The configuration file, and its mistakes."),
+    Route(
+        "GET",
+        "/api/config",
+        "configuration",
+        "The configuration file without what may be a secret, and its mistakes. `tag` changes with the file. "
+        "`editable`: whether it can be changed here.",
+    ),
+    Route(
+        "POST",
+        "/api/setup/open",
+        "setup_open",
+        "The whole text of the configuration file, and its tag. Needs the token.",
+    ),
+    Route(
+        "POST",
+        "/api/setup/check",
+        "setup_check",
+        "What is wrong with a text, and in which lines it is not the configuration file: `changes` are pairs of `+`, "
+        "`-`, a space or `@` (lines left out) and the line. Writes nothing. Needs the token.",
+        (),
+        EDITED,
+    ),
+    Route(
+        "POST",
+        "/api/setup/save",
+        "setup_save",
+        "Write the configuration file. Refused (409) where the text has mistakes, or the file is no longer the one "
+        "with this `tag`. The earlier file is kept beside it: `kept`. Needs the token.",
+        (),
+        EDITED,
+    ),
+    Route(
+        "POST",
+        "/api/setup/restart",
+        "setup_restart",
+        "End the service in order and start it with the configuration file as it is. Refused (409) where that has "
+        "mistakes. Needs the token.",
+    ),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
     Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),
     Route("GET", "/healthz", "healthz", "200 where the service is alive, else 503: restart it then."),

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config.settings import Console
+from pipeline.config.settings import Config, ConfigError, read_secret
+from pipeline.console.door import make_token
 from pipeline.console.server import Server
+from pipeline.console.setup import Changing
 
 log = logging.getLogger("spikewatch.console")
 
@@ -14,19 +16,23 @@ TELL_S = 1.0
 
 
 def serve_problems(
-    settings: Console,
+    config: Config,
     config_path: Path,
     environ: Mapping[str, str],
     stop: threading.Event,
     notify: Callable[[str], None],
+    restart: Callable[[], None] | None = None,
 ) -> bool:
     """Show what is wrong until `stop` is set; False at once where there is no page or its port is taken.
 
-    `notify` tells systemd, to which a service in safe mode is one that has started.
+    `config`: what can be read of it. `notify` tells systemd, to which a service in safe mode is one that has started.
+    `restart`: ends safe mode and starts anew. The file can be edited by whoever has the token, where there is one.
     """
+    settings = config.console
     if not settings.enabled:
         return False
-    server = Server(settings, "", environ, config_path)
+    token, lies = known_token(config, environ)
+    server = Server(settings, token, environ, config_path, changing=Changing(restart if token else None, lies))
     if not server.start():
         return False
     log.warning(
@@ -39,3 +45,15 @@ def serve_problems(
     finally:
         server.stop()
     return True
+
+
+def known_token(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The token and where it lies; both empty where there is none yet, as what is wrong may be the data folder."""
+    made = Path(config.data) / "console.token"
+    try:
+        if config.console.token is not None:
+            return read_secret(config.console.token, environ), "where console.token says"
+        return (make_token(made), str(made)) if made.is_file() else ("", "")
+    except (ConfigError, OSError) as error:
+        log.warning('safe_mode.no_token reason="%s" note="the configuration cannot be edited on the page"', error)
+        return "", ""

@@ -18,6 +18,7 @@ from pipeline.console.answers import failed
 from pipeline.console.api import Api, Backend, NotifyTest, Status
 from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door
+from pipeline.console.setup import Changing
 from pipeline.sinks.history import History
 
 log = logging.getLogger("spikewatch.console")
@@ -70,12 +71,15 @@ class Server:
         store: Path | None = None,
         notify_test: NotifyTest | None = None,
         database: History | None = None,
+        changing: Changing = Changing(),  # noqa: B008  # immutable
     ) -> None:
-        """Without a `backend` it is in safe mode: only the configuration is shown, and `token` is empty."""
+        """Without a `backend` it is in safe mode: only the configuration is there.
+
+        `token`: empty where nothing may be written.
+        """
         self._settings = settings
-        self._api = Api(
-            backend, status, store, config_path, environ, notify_test, database, settings.metrics_machines
-        )
+        most = settings.metrics_machines
+        self._api = Api(backend, status, store, config_path, environ, notify_test, database, most, changing)
         handled = {HTTPException: failed, TimeoutError: failed}
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
         app.router.redirect_slashes = False  # each thing has one address

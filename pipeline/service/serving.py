@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.settings import Config, read_secret
-from pipeline.console import Server, Status, make_token
+from pipeline.console import Changing, Server, Status, make_token
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Receiver
 from pipeline.mqtt.announcements import command_filters
@@ -43,10 +43,11 @@ def open_console(
     embedded_port: int,
     any_port: bool,
     channels: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    restart: Callable[[], None] | None = None,
 ) -> Server | None:
     """Serve the page and the API, where the configuration does not say otherwise and the port can be had.
 
-    `any_port`: another one will do. `channels`: how those of notifications do.
+    `any_port`: another one will do. `channels`: how those of notifications do. `restart`: as of `serve`.
     """
     settings = config.console
     if not settings.enabled:
@@ -86,7 +87,8 @@ def open_console(
     store = store_path(config) if config.influxdb is None else None
     tests = channel_tests(config, environ)
     history = open_history(config, environ, keys)
-    server = Server(settings, token, environ, config_path, service, status, store, tests, history)
+    changing = Changing(restart, lies)
+    server = Server(settings, token, environ, config_path, service, status, store, tests, history, changing)
     if not server.start(any_port):
         return None
     log.info('console.ready url=%s token_file="%s"', server.url, lies)
@@ -115,12 +117,13 @@ def serve(
     config_path: Path | None = None,
     on_open: Callable[[str, str | None], None] | None = None,
     any_console_port: bool = False,
+    restart: Callable[[], None] | None = None,
 ) -> None:
     """Run the whole service until `stop` is set. `on_start` gets it and the embedded broker's port (0 if none).
 
     `on_open` gets the addresses of the broker and of the console (None if none) before readings are waited for.
     `config_path`: the file that `config` was read from, for the console to show. `any_console_port`: where the
-    console's port is taken, another one will do.
+    console's port is taken, another one will do. `restart` sets `stop` and has the program started anew thereafter.
     """
     failures: list[threading.ExceptHookArgs] = []
 
@@ -172,7 +175,9 @@ def serve(
             if telling is not None:
                 telling.start(service, receiver)
             channels = tuple if telling is None else telling.notifier.health
-            console = open_console(config, environ, config_path, service, receiver, port, any_console_port, channels)
+            console = open_console(
+                config, environ, config_path, service, receiver, port, any_console_port, channels, restart
+            )
             if on_open is not None:
                 broker = config.mqtt.url or f"mqtt://127.0.0.1:{port}"
                 on_open(broker, None if console is None else console.url)

@@ -61,7 +61,7 @@ export async function unlock(why = "") {
     "Unlock",
     [
       why ? h("p", {}, why) : null,
-      h("p", {}, "Commands to machines need the token. It is in ", h("code", {}, lies), "."),
+      h("p", {}, "Commands to machines and changes of the configuration need the token. It is in ", h("code", {}, lies), "."),
       h("label", {}, "Token", h("input", { name: "token", type: "password", required: true, autocomplete: "off" })),
       h("label", {}, "Your name", h("input", { name: "by", value: by(), maxlength: "64", autocomplete: "name", placeholder: "recorded with your commands" })),
     ].filter(Boolean),
@@ -73,6 +73,25 @@ export async function unlock(why = "") {
   sessionStorage.setItem(BY, values.by.trim());
   document.dispatchEvent(new Event("unlocked"));
   return true;
+}
+
+// Change something of the configuration; asks for the token where there is none, or it is wrong. What was answered, or
+// null where it was not done: then a toast says why. `quiet`: a failure is thrown, and nobody is asked.
+export async function change(what, body, { quiet = false, wait_ms = WAIT_MS } = {}) {
+  if (!unlocked() && (quiet || !(await unlock()))) return null;
+  for (;;) {
+    try {
+      return await call(`/api/setup/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, wait_ms);
+    } catch (error) {
+      if (quiet) throw error;
+      if (error.status !== 401) {
+        toast(error.message, true);
+        return null;
+      }
+      lock();
+      if (!(await unlock("The token is no longer valid."))) return null;
+    }
+  }
 }
 
 // Say something to a machine; asks for the token where there is none, or it is wrong. True where it was done.

@@ -43,7 +43,8 @@ function page(found) {
   } else {
     verdict = h("div", { class: "card good" }, h("p", {}, h("b", {}, "● Valid. "), file, found.running ? " has no mistakes. Changes take effect at the next restart." : " has no mistakes now. Restart the service: it is still in safe mode."));
   }
-  return h("div", {}, verdict, found.text ? h("section", { class: "card" }, h("h2", {}, found.file), lines(found)) : null);
+  const edit = found.editable ? h("div", { class: "buttons" }, h("a", { class: "button", href: "#/setup" }, "Edit")) : null;
+  return h("div", {}, verdict, edit, found.text ? h("section", { class: "card" }, h("h2", {}, found.file), lines(found)) : null);
 }
 
 export function configuration(place) {

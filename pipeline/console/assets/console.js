@@ -9,10 +9,11 @@ import { incidents } from "./incidents.js";
 import { machine } from "./machine.js";
 import { machines } from "./machines.js";
 import { service } from "./service.js";
+import { setup } from "./setup.js";
 
 const EVERY_MS = 1000;
 const LATE_MS = 5000; // after which a service that does not answer is not reached
-const PAGES = { "": machines, incidents, service, configuration };
+const PAGES = { "": machines, incidents, service, configuration, setup };
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 let page = null;
@@ -100,7 +101,7 @@ function cover(message) {
 // Not there yet, or safe mode: the page says which.
 async function starting(error) {
   const health = await read("/api/health").catch(() => null);
-  if (health?.safe_mode && location.hash !== "#/configuration") location.hash = "#/configuration";
+  if (health?.safe_mode && !["#/configuration", "#/setup"].includes(location.hash)) location.hash = "#/configuration";
   else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}.`)));
 }
 
@@ -116,7 +117,7 @@ function show() {
   else if (name === "incidents" && id) page = incident(main, id, query);
   else page = PAGES[known](main, query);
   for (const link of document.querySelectorAll("#pages a")) {
-    attribute(link, "aria-current", link.dataset.page === (known || "machines") ? "page" : null);
+    attribute(link, "aria-current", link.dataset.page === (known === "setup" ? "configuration" : known || "machines") ? "page" : null);
   }
   scrollTo(0, 0);
   look();
