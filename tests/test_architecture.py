@@ -178,6 +178,9 @@ WITHIN = {
             "yaml_text": "proposals trial",
         }.items()
     },
+    "pipeline.commissioning.setup.draft": {
+        "pipeline.commissioning.proposing", "pipeline.commissioning.proposing.yaml_text",
+    },
 }  # fmt: skip
 ONE_DOOR = {
     "paho": "pipeline.mqtt",
@@ -268,6 +271,7 @@ PURE_PARTS = (
     "pipeline.commissioning.plant",
     "pipeline.commissioning.simulation",
     "pipeline.commissioning.proposing",
+    "pipeline.commissioning.setup.draft",
 )
 
 

@@ -64,6 +64,7 @@ def test_one_that_never_began_can_be_stopped():
 def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "amqtt", None)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "spikewatch.yaml").touch()  # without it `run` asks what to run with
     ended = CliRunner().invoke(app, [command])
     assert ended.exit_code == 2
     assert ended.stdout == ""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commissioning.proposing import as_yaml, propose
 from pipeline.config.file import load, parsed
-from pipeline.config.settings import Config, Mqtt
+from pipeline.config.settings import Config, Mqtt, Secret
 from pipeline.mqtt import Broker, Publisher
 from pipeline.mqtt.announcements import Announcer
 from pipeline.payloads import Decoder
@@ -194,7 +194,7 @@ def test_a_guess_from_one_machine_asks_to_be_checked():
 def test_the_file_is_a_configuration_whatever_names_are_in_it():
     found = proposed(*both('hall "7": - \'/{}/ü/temp', b"1"), *both("true/{}", b'{"time: x": 1}'))
     assert len(found.proposals) == 2
-    tree = parsed(as_yaml(found, "mqtt://127.0.0.1", "true", "PW"), "plant.yaml", {"PW": "secret"})
+    tree = parsed(as_yaml(found, "mqtt://127.0.0.1", "true", Secret(env="PW")), "plant.yaml", {"PW": "secret"})
     assert tree.mqtt.username == "true"
     assert [source.topic for source in tree.mqtt.sources] == [one.source.topic for one in found.proposals]
 

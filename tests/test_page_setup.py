@@ -1,9 +1,17 @@
-"""Changing the configuration in a real browser."""
+"""Making and changing the configuration in a real browser."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
 
 import pytest
+import yaml
 from plants import Plant
 from playwright.sync_api import Page, expect, sync_playwright
-from servers import program
+from servers import Mosquitto, free_port, program, until
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +107,76 @@ def test_two_browsers_do_not_overwrite_what_the_other_has_saved(tmp_path, tab):
         second.locator("#save").click()
         expect(second.locator("#toasts")).to_contain_text("not saved: the file was changed by someone else")
         assert plant.path.read_text() == f"{before}limits: {{machines: 7}}\n"
+
+
+class FirstRun:
+    """`spikewatch run` in an empty folder."""
+
+    def __init__(self, folder: Path, broker: Mosquitto) -> None:
+        self.folder, self.broker = folder, broker
+        self.plant = Plant(folder / "unused")
+        self.log = folder / "run.log"
+        with self.log.open("wb") as output:
+            command = [sys.executable, "-m", "pipeline", "run"]
+            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, env=environment)
+        until(lambda: "setup url=" in self.log.read_text(), "the page is served", 60)
+        self.plant.port = int(self.log.read_text().partition("setup url=http://127.0.0.1:")[2].split()[0])
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "spikewatch-data" / "console.token").read_text().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.mark.servers
+def test_a_stranger_sets_up_a_plant_from_live_traffic_and_sees_its_machines(tmp_path, mosquitto, tab):
+    simulate = ["simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "2", "--rate", "5"]
+    command = [sys.executable, "-m", "pipeline", *simulate]
+    traffic = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    page = tab()
+    try:
+        with FirstRun(tmp_path, mosquitto) as first:
+            page.goto(first.plant.url)
+            expect(page.get_by_role("heading", name="Set up Spikewatch")).to_be_visible()
+            headers = {"authorization": "Bearer wrong", "content_type": "application/json"}
+            for step in ("broker", "listen", "heard", "database", "draft", "open", "save", "restart"):
+                assert first.plant.request("POST", f"/api/setup/{step}", b"{}", **headers)[0] == 401
+            unlocked(page, first.token)
+
+            page.get_by_label("Address").first.fill(f"mqtt://127.0.0.1:{free_port()}")
+            page.locator("#test-broker").click()
+            expect(page.locator("#step-broker .said")).to_contain_text("refused", timeout=20_000)
+            expect(page.locator("#step-traffic")).to_be_hidden()
+            page.get_by_label("Address").first.fill(mosquitto.url)
+            page.locator("#test-broker").click()
+            expect(page.locator("#step-broker .said")).to_contain_text("Connected", timeout=20_000)
+
+            page.get_by_label("Seconds").fill("6")
+            page.locator("#listen").click()
+            expect(page.locator("#heard-machines tbody tr")).to_have_count(3, timeout=30_000)
+            expect(page.locator(".source input[type=text]")).to_have_value("plant/{machine}")
+            expect(page.locator("#step-traffic .said")).to_contain_text("messages heard", timeout=30_000)
+            assert not (tmp_path / "spikewatch.yaml").exists()
+
+            page.get_by_label("Unit of vibration").fill("mm/s")
+            page.get_by_label("Limit of vibration").fill("7.1")
+            page.locator("#review").click()
+            expect(page.locator("#verdict")).to_have_text("● Valid")
+            page.locator("#save").click()
+            expect(page.locator("#machines .machine")).to_have_count(3, timeout=60_000)
+            assert first.process.poll() is None
+            written = yaml.safe_load((tmp_path / "spikewatch.yaml").read_text())
+            assert written["mqtt"]["url"] == mosquitto.url
+            assert written["mqtt"]["sources"][0]["topic"] == "plant/{machine}"
+            assert written["machines"] == [{"match": "*", "sensors": {"vibration": {"unit": "mm/s", "limit": 7.1}}}]
+            assert stat.S_IMODE((tmp_path / "spikewatch.yaml").stat().st_mode) == 0o600
+    finally:
+        traffic.kill()
+        traffic.wait()

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal import AsJson, ConfigPath, app, broker_for, configured, err, fail, out, progress_bar
+from pipeline.cli.terminal import (
+    AsJson,
+    ConfigPath,
+    app,
+    broker_for,
+    configured,
+    err,
+    fail,
+    host_zone,
+    out,
+    progress_bar,
+)
 from pipeline.commissioning.faults import Fault, Kind
 from pipeline.service.stopping import until_stopped
 
@@ -223,7 +234,7 @@ def init(
     from pipeline.commissioning.proposing import Proposed, as_yaml, in_words, propose
     from pipeline.config.addresses import MQTT, address
     from pipeline.config.file import parsed
-    from pipeline.config.settings import Config, ConfigError
+    from pipeline.config.settings import Config, ConfigError, Secret
     from pipeline.mqtt.listening import listen
     from pipeline.service.connections import broker_of
 
@@ -245,7 +256,7 @@ def init(
 
     def checked(proposed: Proposed) -> tuple[str, Config]:
         """The text of the configuration, as it is read back; the end of the program where it would not be."""
-        text = as_yaml(proposed, url or "", username, password_env, insecure_password)
+        text = as_yaml(proposed, url, username, Secret(env=password_env) if password_env else None, insecure_password)
         try:
             return text, parsed(text, str(to), os.environ)
         except ConfigError as error:
@@ -307,13 +318,6 @@ def init(
 NOT_SET = " (mqtt.url is not set, so this is the embedded broker: does spikewatch run with this data folder?)"
 MOST_HEARD = 200_000  # messages, which bounds the memory
 LEFT_OUT_SHOWN = 10
-
-
-def host_zone() -> str | None:
-    """The IANA name of this computer's time zone; None where nothing says it."""
-    return (
-        os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or None
-    )
 
 
 def print_proposed(file: Path | None, proposed: "Proposed") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from pipeline.cli.first_run import set_up
 from pipeline.cli.restarting import restartable
 from pipeline.cli.terminal import (
     AsJson,
@@ -20,6 +21,7 @@ from pipeline.cli.terminal import (
     fail,
     out,
     set_up_logs,
+    usual,
 )
 from pipeline.service.stopping import until_stopped
 
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 def run(config: ConfigPath = None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
-    Without a configuration an embedded broker listens on loopback, and scores go to the embedded store. The console
-    is at http://127.0.0.1:8380; with mistakes in the configuration it shows them, and nothing else runs. With
+    Without --config and without a spikewatch.yaml in the working directory, the page at http://127.0.0.1:8380 makes
+    one: it tries the broker, shows what is understood of the traffic, and starts the service when it is saved. With
+    an empty file an embedded broker listens on loopback, and scores go to the embedded store. The console is at the
+    same address; with mistakes in the configuration it shows them, and nothing else runs. With
     `upstream` in the configuration a second broker is told states, incidents, ageing and thinned scores. Ends with 2
     where there is no such file.
 
@@ -43,6 +47,10 @@ def run(config: ConfigPath = None) -> None:
     from pipeline.config.settings import ConfigError, NoConfigError
 
     set_up_logs()
+    config = usual(config)
+    if config is None:
+        set_up()
+        return
     try:
         tree = load(config, os.environ)
     except NoConfigError as error:
@@ -77,15 +85,14 @@ def served(tree: "Config", config: Path | None, stop: threading.Event, restart: 
         fail(f"{error.filename}: {error.strerror} (key: data)" if ours else str(error), 1)
 
 
-def show_problems(config: Path | None) -> None:
+def show_problems(config: Path) -> None:
     """Safe mode: serve the page that shows what is wrong with a configuration, until stopped."""
     from pipeline.config.file import readable
     from pipeline.console import serve_problems
     from pipeline.service.health import notifier
 
-    if config is not None:
-        with restartable() as (stop, restart):
-            serve_problems(readable(config, os.environ), config, os.environ, stop, notifier(os.environ), restart)
+    with restartable() as (stop, restart):
+        serve_problems(readable(config, os.environ), config, os.environ, stop, notifier(os.environ), restart)
 
 
 @app.command()
@@ -122,6 +129,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     from pipeline.config.settings import ConfigError
     from pipeline.mqtt.embedded import NotInstalled, need
 
+    config = usual(config)
     try:
         tree = load(config, os.environ)
     except ConfigError as error:

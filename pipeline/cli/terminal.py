@@ -59,9 +59,14 @@ class Screen:
 out = Screen(stderr=False)
 err = Screen(stderr=True)
 
+USUAL_FILE = Path("spikewatch.yaml")  # in the working directory; what the setup page writes
 ConfigPath = Annotated[
     Optional[Path],  # noqa: UP045  # typer reads this at run time
-    typer.Option("--config", "-c", help="YAML file; default: the default of every setting."),
+    typer.Option(
+        "--config",
+        "-c",
+        help="YAML file; default: spikewatch.yaml in the working directory, else the default of every setting.",
+    ),
 ]
 RulesPath = Annotated[
     Optional[Path],  # noqa: UP045
@@ -98,13 +103,25 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def usual(path: Path | None) -> Path | None:
+    """The file that was named, else the usual one; None where that is not there."""
+    return path or (USUAL_FILE if USUAL_FILE.exists() else None)
+
+
+def host_zone() -> str | None:
+    """The IANA name of this computer's time zone; None where nothing says it."""
+    return (
+        os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or None
+    )
+
+
 def configured(path: Path | None) -> "Config":
     """The configuration, or the end of the program with all that is wrong in it."""
     from pipeline.config.file import load
     from pipeline.config.settings import ConfigError
 
     try:
-        return load(path, os.environ)
+        return load(usual(path), os.environ)
     except ConfigError as error:
         fail(str(error))
 

@@ -8,8 +8,8 @@ has a bound. The only part that imports Starlette, uvicorn and the Prometheus cl
 
 from pipeline.console.api import Backend, Status
 from pipeline.console.door import make_token
-from pipeline.console.safe_mode import serve_problems
+from pipeline.console.safe_mode import serve_problems, serve_setup
 from pipeline.console.server import Server
 from pipeline.console.setup import Changing
 
-__all__ = ["Backend", "Changing", "Server", "Status", "make_token", "serve_problems"]
+__all__ = ["Backend", "Changing", "Server", "Status", "make_token", "serve_problems", "serve_setup"]

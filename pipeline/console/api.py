@@ -166,7 +166,12 @@ class Api:
     @property
     def _service(self) -> Backend:
         if self._backend is None:
-            raise HTTPException(503, "safe mode: the configuration has mistakes, nothing else runs")
+            why = (
+                "there is no configuration yet"
+                if self._changing.wizard
+                else "safe mode: the configuration has mistakes"
+            )
+            raise HTTPException(503, f"{why}, nothing else runs")
         return self._backend
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
@@ -360,7 +365,8 @@ class Api:
     def health(self, request: Request) -> Response:
         """See the route of this name."""
         if self._status is None:
-            return json({"safe_mode": True, "started": self._started, "token_file": self._changing.token_file})
+            without = {"safe_mode": True, "setup": self._changing.wizard is not None}
+            return json({**without, "started": self._started, "token_file": self._changing.token_file})
         status = self._briefly("health", self._status)
         figures = {**status.figures, **self._own_figures()}
         return json({"safe_mode": False, "started": self._started, **status._asdict(), "figures": figures})

@@ -217,6 +217,50 @@ ROUTES = (
         "End the service in order and start it with the configuration file as it is. Refused (409) where that has "
         "mistakes. Needs the token.",
     ),
+    Route(
+        "POST",
+        "/api/setup/broker",
+        "setup_broker",
+        "First configuration: whether a broker lets us in. 409 says why not. A password in `typed` is then kept in a "
+        "file of the data folder, which `password` names. This and the following steps: 404 where there is a "
+        "configuration already. Needs the token.",
+        (),
+        OBJECT,
+    ),
+    Route(
+        "POST",
+        "/api/setup/listen",
+        "setup_listen",
+        "First configuration: hear a broker for some seconds, at most 300. Needs the token.",
+        (),
+        OBJECT,
+    ),
+    Route(
+        "POST",
+        "/api/setup/heard",
+        "setup_heard",
+        "First configuration: the sources that are proposed for what was heard so far, what is left out and why, and "
+        "the newest readings by machine. Needs the token.",
+        (),
+        OBJECT,
+    ),
+    Route(
+        "POST",
+        "/api/setup/database",
+        "setup_database",
+        "First configuration: whether a database takes a point (measurement `service`). 409 says why not. A token or "
+        "password in `typed` is then kept in a file of the data folder, which `secret` names. Needs the token.",
+        (),
+        OBJECT,
+    ),
+    Route(
+        "POST",
+        "/api/setup/draft",
+        "setup_draft",
+        "First configuration: the text of all that was said. Writes nothing. Needs the token.",
+        (),
+        OBJECT,
+    ),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
     Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),
     Route("GET", "/healthz", "healthz", "200 where the service is alive, else 503: restart it then."),

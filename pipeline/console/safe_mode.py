@@ -1,4 +1,4 @@
-"""Safe mode: the configuration is wrong, so nothing runs but the page that shows what is."""
+"""Where there is no service yet: the configuration is wrong (safe mode) or not there, and only the page runs."""
 
 import logging
 import threading
@@ -8,7 +8,8 @@ from pathlib import Path
 from pipeline.config.settings import Config, ConfigError, read_secret
 from pipeline.console.door import make_token
 from pipeline.console.server import Server
-from pipeline.console.setup import Changing
+from pipeline.console.setup import Changing, Wizard
+from pipeline.files import make_folder
 
 log = logging.getLogger("spikewatch.console")
 
@@ -39,12 +40,46 @@ def serve_problems(
         'safe_mode url=%s note="the configuration has mistakes; only the console runs, and shows them"', server.url
     )
     notify("READY=1\nSTATUS=safe mode: the configuration has mistakes")
+    _until_stopped(server, stop, notify)
+    return True
+
+
+def serve_setup(
+    config: Config,
+    config_path: Path,
+    environ: Mapping[str, str],
+    stop: threading.Event,
+    notify: Callable[[str], None],
+    restart: Callable[[], None],
+    wizard: Wizard,
+) -> bool:
+    """Serve the page that makes a first configuration at `config_path`; otherwise as `serve_problems`.
+
+    Where its port is taken, another one will do, which then is in the configuration.
+
+    `config`: the defaults. The token is made in its data folder; raises OSError where it cannot be.
+    """
+    made = Path(config.data) / "console.token"
+    make_folder(made.parent)
+    changing = Changing(restart, str(made), wizard)
+    server = Server(config.console, make_token(made), environ, config_path, changing=changing)
+    if not server.start(any_port=True):
+        return False
+    wizard.port = None if server.port == config.console.port else server.port
+    note = "there is no configuration: open this page to make one"
+    log.warning('setup url=%s token_file="%s" note="%s"', server.url, made, note)
+    notify("READY=1\nSTATUS=waiting for a configuration")
+    _until_stopped(server, stop, notify)
+    return True
+
+
+def _until_stopped(server: Server, stop: threading.Event, notify: Callable[[str], None]) -> None:
+    """Tell systemd that we live, until `stop` is set."""
     try:
         while not stop.wait(TELL_S):
             notify("WATCHDOG=1")
     finally:
         server.stop()
-    return True
 
 
 def known_token(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:

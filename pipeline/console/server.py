@@ -110,8 +110,13 @@ class Server:
     def url(self) -> str:
         """Where it answers."""
         host = self._settings.host
-        port = self._settings.port if self._socket is None else self._socket.getsockname()[1]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port at which it answers."""
+        found: int = self._settings.port if self._socket is None else self._socket.getsockname()[1]
+        return found
 
     def start(self, any_port: bool = False) -> bool:
         """Begin to answer; False, and a warning, where the port cannot be had.

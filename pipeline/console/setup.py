@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -11,10 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.config.file import MOST_BYTES
+from pipeline.config.settings import ConfigError
 from pipeline.console.answers import content_of, json
 from pipeline.console.editing import EditError, Editor
 
 TEXT_BYTES = 3 * MOST_BYTES  # of a body with a text in JSON, which escapes some characters
+STEP_BYTES = 262_144  # of a body with what was said so far, with up to 256 sensors
+Step = Callable[[bytes], Mapping[str, Any]]
 
 
 class Edited(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,11 +27,36 @@ class Edited(msgspec.Struct, forbid_unknown_fields=True):
     tag: str = ""
 
 
+class Wizard(Protocol):
+    """Answers the steps of a first configuration, each asked with JSON.
+
+    Raises MsgspecError for what is no question, ConfigError and OSError with the reason why something cannot be.
+    """
+
+    port: int | None  # of the console, where that is not the usual one
+
+    def broker(self, asked: bytes) -> Mapping[str, Any]:
+        """Whether a broker lets us in."""
+
+    def listen(self, asked: bytes) -> Mapping[str, Any]:
+        """Begin to hear it."""
+
+    def heard(self) -> Mapping[str, Any]:
+        """What was heard and understood so far."""
+
+    def database(self, asked: bytes) -> Mapping[str, Any]:
+        """Whether a database takes a point."""
+
+    def draft(self, asked: bytes) -> Mapping[str, Any]:
+        """The configuration that all of it makes."""
+
+
 class Changing(NamedTuple):
     """What the configuration can be changed by, besides its file."""
 
     restart: Callable[[], None] | None = None  # end in order and start anew; None where nobody would start it
     token_file: str = ""  # where the token lies, for those who have no service to say it
+    wizard: Wizard | None = None  # where there is no configuration yet
 
 
 class SetupApi:
@@ -72,12 +100,42 @@ class SetupApi:
 
         return await _answered(begin)
 
+    async def setup_broker(self, request: Request) -> Response:
+        """See the route of this name."""
+        return await self._step(request, lambda wizard: wizard.broker)
+
+    async def setup_listen(self, request: Request) -> Response:
+        """See the route of this name."""
+        return await self._step(request, lambda wizard: wizard.listen)
+
+    async def setup_heard(self, request: Request) -> Response:
+        """See the route of this name."""
+        return await self._step(request, lambda wizard: lambda asked: wizard.heard())
+
+    async def setup_database(self, request: Request) -> Response:
+        """See the route of this name."""
+        return await self._step(request, lambda wizard: wizard.database)
+
+    async def setup_draft(self, request: Request) -> Response:
+        """See the route of this name."""
+        return await self._step(request, lambda wizard: wizard.draft)
+
+    async def _step(self, request: Request, step: Callable[[Wizard], Step]) -> Response:
+        wizard = self._changing.wizard
+        if wizard is None:
+            raise HTTPException(404, "there is a configuration already; edit that")
+        asked = await content_of(request, msgspec.Raw, STEP_BYTES)
+        return await _answered(lambda: step(wizard)(bytes(asked)))
+
 
 async def _answered(work: Callable[[], Any]) -> Response:
     """What work that may wait for the disk finds; 409 with the reason where it cannot be done."""
     try:
         return json(await run_in_threadpool(work))
-    except EditError as error:
+    except msgspec.MsgspecError as error:
+        raise HTTPException(400, str(error)) from None
+    except (EditError, ConfigError) as error:
         raise HTTPException(409, str(error)) from None
     except OSError as error:
-        raise HTTPException(409, f"{error.filename or 'the file'}: {error.strerror or error}") from None
+        why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise HTTPException(409, why) from None

@@ -1,13 +1,13 @@
 """Proposals as a commented configuration. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from pipeline.commissioning.proposing.proposals import Proposal, Proposed
 from pipeline.commissioning.proposing.trial import in_words
-from pipeline.config.settings import Source
+from pipeline.config.settings import Secret, Source
 
 KEYS = (
     "compression", "machine", "samples", "sensor", "value", "quality", "good", "row", "header", "columns",
@@ -17,26 +17,46 @@ KEYS = (
 CHOICES = ("compression", "time_unit", "time_missing")  # one of few words
 COMMENTS: Mapping[str, str] = {"time_missing": "a sample without that field gets the time of its arrival"}
 DEFAULTS = Source("")
+MACHINES = (
+    "# What is known about machines beforehand; all of it optional.",
+    "#machines:",
+    "#  - match: press-*",
+    "#    sensors: {cycle_counter: {ignore: true}}",
+)
+DATABASE = (
+    "# Where the scores go. Without this they go to the embedded store in the data folder.",
+    "#influxdb:",
+    "#  url: http://localhost:8086",
+    "#  bucket: machines              # InfluxDB 2, 3 and 1.8; for older ones: database: machines",
+    "#  org: plant",
+    "#  token: {env: INFLUX_TOKEN}",
+)
 
 
 def as_yaml(
     proposed: Proposed,
-    url: str,
+    url: str | None,
     username: str | None = None,
-    password_env: str | None = None,
+    password: Secret | None = None,
     insecure_password: bool = False,
+    machines: Sequence[str] = MACHINES,
+    database: Sequence[str] = DATABASE,
+    writer: str = "`spikewatch init`",
 ) -> str:
-    """A commented configuration with the proposed sources."""
+    """A commented configuration with the proposed sources.
+
+    `machines` and `database`: the lines of these parts, which are comments unless something is known of them.
+    """
     lines = [
-        "# Written by `spikewatch init` from the traffic received. deploy/spikewatch.example.yaml has every setting.",
+        f"# Written by {writer} from the traffic received. deploy/spikewatch.example.yaml has every setting.",
         "",
         "mqtt:",
-        f"  url: {_scalar(url)}",
+        "  # no url: an embedded broker on loopback, for trying out" if url is None else f"  url: {scalar(url)}",
     ]
     if username is not None:
-        lines.append(f"  username: {_scalar(username)}")
-    if password_env is not None:
-        lines.append(f"  password: {{env: {_scalar(password_env)}}}  # or {{file: PATH}}; never the password itself")
+        lines.append(f"  username: {scalar(username)}")
+    if password is not None:
+        lines.append(f"  password: {secret(password)}  # never the password itself")
     if insecure_password:
         lines.append("  insecure_password: true  # the password is sent unencrypted; mqtts:// is better")
     lines += [
@@ -47,17 +67,9 @@ def as_yaml(
         lines += _source(one)
     lines += [
         "",
-        "# What is known about machines beforehand; all of it optional.",
-        "#machines:",
-        "#  - match: press-*",
-        "#    sensors: {cycle_counter: {ignore: true}}",
+        *machines,
         "",
-        "# Where the scores go. Without this they go to the embedded store in the data folder.",
-        "#influxdb:",
-        "#  url: http://localhost:8086",
-        "#  bucket: machines              # InfluxDB 2, 3 and 1.8; for older ones: database: machines",
-        "#  org: plant",
-        "#  token: {env: INFLUX_TOKEN}",
+        *database,
         "",
     ]
     return "\n".join(lines)
@@ -72,25 +84,30 @@ def _source(one: Proposal) -> Iterator[str]:
         yield f"    # no readings in them: {in_words(one.ignored)} (spikewatch tap shows each)"
     for note in one.notes:
         yield f"    # please check: {_comment(note)}"
-    yield f"    - topic: {_scalar(one.source.topic)}"
+    yield f"    - topic: {scalar(one.source.topic)}"
     yield f"      payload: {one.source.payload}"
     for key in KEYS:
         value = getattr(one.source, key)
         if value != getattr(DEFAULTS, key):
             comment = f"  # {COMMENTS[key]}" if key in COMMENTS else ""
-            yield f"      {key}: {value if key in CHOICES else _scalar(value)}{comment}"
+            yield f"      {key}: {value if key in CHOICES else scalar(value)}{comment}"
     if one.source.ignore:
         yield "      ignore:"
         for pattern in one.source.ignore:
-            yield f"        - {_scalar(pattern)}  # {_comment(one.reasons[pattern])}"
+            yield f"        - {scalar(pattern)}  # {_comment(one.reasons[pattern])}"
 
 
-def _scalar(value: Any) -> str:
+def secret(one: Secret) -> str:
+    """Where a secret is, as a YAML value."""
+    return f"{{env: {scalar(one.env)}}}" if one.env is not None else f"{{file: {scalar(one.file)}}}"
+
+
+def scalar(value: Any) -> str:
     """A YAML value; a JSON text is one."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_scalar, value))}]"
+        return f"[{', '.join(map(scalar, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_scalar(key)}: {_scalar(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{scalar(key)}: {scalar(one)}' for key, one in value.items())}}}"
     return msgspec.json.encode(value).decode()
 
 

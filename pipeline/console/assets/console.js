@@ -39,7 +39,7 @@ function warn(kind, words) {
 function connected(health) {
   fresh = Date.now();
   if (health.safe_mode) {
-    sign("live", "off", "safe mode");
+    sign("live", "off", health.setup ? "not set up" : "safe mode");
     warn("", "");
     return;
   }
@@ -101,7 +101,8 @@ function cover(message) {
 // Not there yet, or safe mode: the page says which.
 async function starting(error) {
   const health = await read("/api/health").catch(() => null);
-  if (health?.safe_mode && !["#/configuration", "#/setup"].includes(location.hash)) location.hash = "#/configuration";
+  if (health?.setup) location.hash = "#/setup";
+  else if (health?.safe_mode && !["#/configuration", "#/setup"].includes(location.hash)) location.hash = "#/configuration";
   else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}.`)));
 }
 

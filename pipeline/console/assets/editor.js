@@ -50,8 +50,9 @@ export async function restart() {
   }
 }
 
-// `opened`: text and tag of the file; `draft`: a text to begin with, else that of the file.
-export function editor(opened, draft = opened.text) {
+// `opened`: text and tag of the file; `draft`: a text to begin with, else that of the file. `first`: the service starts with
+// it when it is saved.
+export function editor(opened, draft = opened.text, first = false) {
   let tag = opened.tag;
   let timer = 0;
   let turn = 0;
@@ -61,8 +62,8 @@ export function editor(opened, draft = opened.text) {
   const verdict = h("p", { id: "verdict", role: "status" }, "Checking …");
   const problems = h("ul", { class: "problems", id: "problems" });
   const changes = h("ol", { class: "code changes", id: "changes" });
-  const compared = h("section", { class: "card", hidden: true }, h("h2", {}, opened.tag ? "Changes to the file" : "What will be written"), changes);
-  const save = h("button", { type: "button", class: "primary", id: "save", disabled: true, onclick: saved }, "Save");
+  const compared = h("section", { class: "card", hidden: true }, h("h2", {}, "Changes to the file"), changes);
+  const save = h("button", { type: "button", class: "primary", id: "save", disabled: true, onclick: saved }, first ? "Save and start" : "Save");
   const after = h("div", { id: "after", role: "status" });
   const again = h("button", { type: "button", class: "link", onclick: () => location.reload() }, "open it again");
   const elsewhere = h("p", { class: "bad-text", id: "elsewhere", role: "alert", hidden: true }, "The file was changed by someone else since you opened it. Copy what you need, then ", again, ".");
@@ -85,7 +86,7 @@ export function editor(opened, draft = opened.text) {
     problems.replaceChildren(...found.problems.map((one) => problemItem(area, one)));
     const cut = found.changes_cut ? [h("li", { class: "left-out" }, `and ${many(found.changes_cut, "more line")}`)] : [];
     changes.replaceChildren(...found.changes.map(changedLine), ...cut);
-    attribute(compared, "hidden", found.changes.length ? null : "");
+    attribute(compared, "hidden", opened.tag && found.changes.length ? null : ""); // of a new file everything is new
   }
 
   async function saved() {
@@ -96,6 +97,10 @@ export function editor(opened, draft = opened.text) {
       return;
     }
     tag = done.tag;
+    if (first) {
+      await restart();
+      return;
+    }
     after.replaceChildren(
       h(
         "div",
