@@ -105,6 +105,7 @@ def learned(folder: Path, *config: str) -> bool:
 def test_without_a_plant_the_two_commands_of_getting_started_make_machines(tmp_path: Path):
     run, simulate = commands_of("getting-started.md", "No plant at hand")
     port = tmp_path / "spikewatch-data" / "broker.port"
+    (tmp_path / "spikewatch.yaml").touch()
     with running(tmp_path, run):
         until(lambda: port.exists() and port.read_text().strip(), "the broker is there", 60)
         with running(tmp_path, simulate):

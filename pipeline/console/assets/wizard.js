@@ -123,7 +123,7 @@ function trafficStep(state, done) {
 
 function databaseStep(state) {
   const kind = select("database-kind", { embedded: "embedded store in the data folder (nothing to install)", bucket: "InfluxDB 2, 3 or 1.8 (bucket)", database: "InfluxDB 1.x (database)" });
-  const url = input("database-url", { value: "http://127.0.0.1:8086", inputmode: "url" });
+  const url = input("database-url", { value: "http://localhost:8086", inputmode: "url" });
   const bucket = input("bucket", { value: "machines" });
   const org = input("org");
   const user = input("database-user");
@@ -142,7 +142,7 @@ function databaseStep(state) {
   test.button.id = "test-database";
   const organisation = field("Organisation", org);
   const person = field("User name", user, "empty: none");
-  const influx = h("div", { hidden: true }, h("div", { class: "fields" }, field("Address", url), field("Bucket or database", bucket), organisation, person, secret.element, h("label", { class: "check" }, insecure, "Allow it to be sent unencrypted (http://) to another host")), h("div", { class: "buttons" }, test.button), test.said);
+  const influx = h("div", { hidden: true }, h("div", { class: "fields" }, field("Address", url), field("Bucket or database", bucket), organisation, person, secret.element, h("label", { class: "check" }, insecure, "Allow it to be sent unencrypted to another host")), h("div", { class: "buttons" }, test.button), test.said);
   state.untested = () => kind.value !== "embedded" && !state.database;
   influx.addEventListener("input", () => (state.database = null));
   kind.addEventListener("change", () => {
