@@ -12,6 +12,7 @@ from servers import InfluxDB, until
 
 from pipeline.console import incident_records
 from pipeline.console.answers import Latest
+from pipeline.engine.level import level_of
 from pipeline.sinks.embedded import Embedded
 
 PATH = "/api/machines/press-07;site=a"
@@ -52,6 +53,8 @@ def test_an_answer_about_the_past_holds_every_point_and_says_what_it_covers(plan
         assert min((one for one in s1["low"] if one is not None), default=0) == min(raw, default=0)
         assert max((one for one in s1["high"] if one is not None), default=0) == max(raw, default=0)
         assert len(found["time_s"]) <= most + 1
+        for name, levels in found["level"].items():
+            assert levels == [None if one is None else level_of(one) for one in found["score"][name]]
         assert all(time_s / width == pytest.approx(round(time_s / width)) for time_s in found["time_s"])
 
     holds()

@@ -287,6 +287,19 @@ def test_the_score_of_a_machine_in_alarm_stays_within_its_chart_and_a_zoom_stays
     scores = plant.get("/api/machines/press-1;site=a/rows")[1]["score"]
     assert max(scores) > 0.99999, "where the range of the chart ended before"
     assert page.evaluate(LEVEL) > 3, "the line is drawn below the upper edge of its chart"
+    levels = plant.machine("press-1")
+    fact = page.locator(".machine-bar .facts div", has_text="level").locator("dd")
+    expect(fact).to_have_text(f"{int(levels['level'] * 10 + 1e-6) / 10:.1f}")
+    expect(fact).to_have_attribute("title", re.compile(r"^Anomaly level, 0 to 10: .* Score 0\.9\d+$"))
+    assert (levels["warning_level"], levels["critical_level"]) == (5.0, 8.0)
+    expect(charts.get_by_role("heading", name="Anomaly level")).to_be_visible()
+    page.goto(f"{plant.url}/#/incidents")
+    expect(page.locator("#open")).to_contain_text(re.compile(r"highest level (10|[89])\.\d"))
+    expect(page.locator("main")).not_to_contain_text("0.999")
+    page.goto(f"{plant.url}/#/")
+    expect(page.locator("#machines .c-score")).to_have_text(re.compile(r"^(10|[89])\.\dhighest; now (10|[89])\.\d$"))
+    page.goto(f"{plant.url}/#/machines/press-1;site=a")
+    expect(charts.locator("canvas")).to_have_count(6)
 
     reset = page.get_by_role("button", name="Reset zoom")
     expect(reset).to_be_hidden()

@@ -20,6 +20,7 @@ from pipeline.console.recent import Recent, Table
 from pipeline.console.setup import Changing, SetupApi
 from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
+from pipeline.engine.level import level_of
 from pipeline.engine.scores import Scores
 from pipeline.engine.verbs import VERBS
 from pipeline.identity import identity, machine_of
@@ -297,6 +298,8 @@ class Api:
                 "id": identity(machine),
                 "warning": details.warning,
                 "critical": details.critical,
+                "warning_level": level_of(details.warning),
+                "critical_level": level_of(details.critical),
                 "order": known,
                 **found,
             }

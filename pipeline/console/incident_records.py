@@ -73,7 +73,7 @@ def opened(item: Record) -> Record:
     now = item["incident"]
     return {
         **{key: item[key] for key in ("machine", "id", "tags")},
-        **{key: now[key] for key in ("started_s", "severity", "peak", "why", "class", "confidence")},
+        **{key: now[key] for key in ("started_s", "severity", "peak", "peak_level", "why", "class", "confidence")},
         **{key: now[key] for key in ("acknowledged", "unconfirmed")},
         "number": str(now["number"]),
         "time_s": now["newest_s"],

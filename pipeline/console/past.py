@@ -17,6 +17,7 @@ from pipeline.console import incident_records as incidents
 from pipeline.console import views
 from pipeline.console.events import Events, Known
 from pipeline.console.incident_records import STATES, Filter, Record
+from pipeline.engine.level import level_of
 from pipeline.sinks.history import SECOND, Buckets, Course, History, Question, Tags, Unavailable, width_for
 
 POINTS, MOST_POINTS = 600, 2_000  # buckets of a course
@@ -109,6 +110,10 @@ def told(course: Course) -> dict[str, Any]:
         "time_s": [time_ns / SECOND for time_ns in every],
         "severity": machine.pop("worst"),
         "score": {name: machine[name] for name in ("points", "low", "mean", "high")},
+        "level": {
+            name: [None if score is None else level_of(score) for score in machine[name]]
+            for name in ("low", "mean", "high")
+        },
         "sensors": {
             sensor: {"score" if name == "worst" else name: column for name, column in _told(one, times).items()}
             for sensor, one in course.sensors.items()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engine.engine import Engine
+from pipeline.engine.level import levels_of
 from pipeline.engine.scores import Scores
 from pipeline.records import Ints
 
@@ -252,10 +253,10 @@ class Recent:
         return table, f"{epoch}.{table.cursor}", goes_on
 
     def course(self, slots: list[int], rows: int) -> dict[int, list[float]]:
-        """The newest scores of machines, oldest first."""
+        """The newest anomaly levels of machines, oldest first."""
         with self._lock:
             tables = {
                 slot: (watch.ring if (watch := self._watched.get(slot)) else self._background).table(slot)
                 for slot in slots
             }
-        return {slot: table.rows["score"][-rows:].astype(float).tolist() for slot, table in tables.items()}
+        return {slot: levels_of(table.rows["score"][-rows:].astype(float)).tolist() for slot, table in tables.items()}

@@ -91,6 +91,8 @@ def glance(engine: Engine, search: str, attention: str, offset: int, limit: int)
             "severity": Severity(severity[slot]).name.lower(),
             "score": float(now["newest"][slot]),
             "level": level_of(float(now["newest"][slot])),
+            "warning_level": level_of(fleet.rules[slot].alert.warning),
+            "critical_level": level_of(fleet.rules[slot].alert.critical),
             "learned": float(now["learned"][slot]),
             "sensors": int(now["lines"][slot]),
             "newest_s": int(now["closed_ns"][slot]) / 1e9,
@@ -174,6 +176,8 @@ def page(one: Details) -> dict[str, Any]:
         "newest_s": summary.time_ns / 1e9,
         "warning": one.warning,
         "critical": one.critical,
+        "warning_level": level_of(one.warning),
+        "critical_level": level_of(one.critical),
         "has_baseline": one.has_baseline,
         "incident": told(summary.incident),
         "sensors": [each.told() for each in one.trust],
@@ -237,10 +241,11 @@ def chart(
     own, back = np.unique(line[::-1], return_index=True)  # the newest reading of each line
     at = len(line) - 1 - back
     told_of = ("value", "expected", "low", "high", "score", "share")
+    scores = table.readings["score"][at].astype(float)
     columns_of = [rounded(table.readings[name][at].astype(float)) for name in told_of]
     newest = {
-        names[number]: dict(zip(told_of, values, strict=True))
-        for number, *values in zip(own.tolist(), *columns_of, strict=True)
+        names[number]: {**dict(zip(told_of, values, strict=True)), "level": level}
+        for number, level, *values in zip(own.tolist(), levels_of(scores).tolist(), *columns_of, strict=True)
         if number in names
     }
     severity: Ints = table.rows["severity"].astype(np.int64)

@@ -1,8 +1,8 @@
-// Charts of a machine over its time: score, a sensor in its expected band, and its populations as a raster of spikes.
+// Charts of a machine over its time: anomaly level, a sensor in its expected band, and its populations as a raster of spikes.
 // All have the same width of axis and one cursor, so that what is above one another happened at one time. Which part of
 // it is shown is the page's to say (`state.zoomTo`, `update(shown, zoom)`): new rows come in every second.
 import { h, text } from "./dom.js";
-import { NINES, nines, number, score } from "./format.js";
+import { level, number, score, TOP } from "./format.js";
 
 const AXIS = 78;
 const SYNC = "machine";
@@ -115,43 +115,43 @@ function behind(chart, state) {
   tint(chart, state.incident);
 }
 
-export const USUAL = 4.4; // nines that are always in sight
-export const TICKS = Array.from({ length: NINES + 1 }, (_, at) => at);
-export const named = (level) => (level ? `0.${"9".repeat(level)}` : "0");
+// Of every chart of levels: the whole scale, so that pictures of machines can be compared.
+const TICKS = [0, 2, 4, 6, 8, TOP];
+export const levelScale = () => [0, TOP];
+export const levelAxes = () => axes((_, splits) => splits.map(String), () => TICKS);
+export function thresholds(chart, { warning_level, critical_level }) {
+  dashed(chart, warning_level, colour("--warning"));
+  dashed(chart, critical_level, colour("--critical"));
+}
 
-export function scoreChart(place, state) {
+export function levelChart(place, state) {
   const says = h("span", { class: "number muted", "aria-live": "off" });
   const body = h("div", { class: "plot" });
-  place.append(h("header", {}, h("h3", {}, "Score"), says), body);
+  place.append(h("header", {}, h("h3", {}, "Anomaly level"), says), body);
   const chart = make(
     body,
     state,
     {
       height: 180,
-      scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(USUAL, (high ?? 0) + 0.3)] } },
-      axes: axes((_, splits) => splits.map(named), (one) => TICKS.filter((level) => level <= one.scales.y.max)),
+      scales: { x: { time: true }, y: { range: levelScale } },
+      axes: levelAxes(),
       series: [{}, { stroke: colour("--accent"), width: 1.6, fill: colour("--accent-soft"), spanGaps: true, points: { show: false } }],
       hooks: {
         drawClear: [(one) => behind(one, state)],
-        draw: [
-          (one) => {
-            dashed(one, nines(state.warning), colour("--warning"));
-            dashed(one, nines(state.critical), colour("--critical"));
-          },
-        ],
+        draw: [(one) => thresholds(one, state)],
         setCursor: [(one) => text(says, told(one.cursor.idx))],
       },
     },
     [[], []],
   );
-  let data = { score: [], cause: [] };
+  let data = { level: [], score: [], cause: [] };
   const told = (at) => {
-    const last = at ?? data.score.length - 1;
-    return last < 0 ? "" : `${score(data.score[last])}${data.cause[last] ? ` · ${data.cause[last]}` : ""}`;
+    const last = at ?? data.level.length - 1;
+    return last < 0 ? "" : `${level(data.level[last])}${data.cause[last] ? ` · ${data.cause[last]}` : ""} · score ${score(data.score[last])}`;
   };
   chart.update = (shown, zoom) => {
     data = shown;
-    chart.show([shown.time_s, shown.score.map(nines)], zoom);
+    chart.show([shown.time_s, shown.level], zoom);
     text(says, told(chart.cursor.idx));
   };
   return chart;

@@ -20,16 +20,18 @@ export function download(name, kind, text) {
 }
 
 const COLUMNS = ["points", "low", "mean", "high"];
+const LEVELS = ["low", "mean", "high"];
 const BAND = ["expected", "band_low", "band_high", "score"];
 
 // A course as a table: a row per bucket, which begins at its time.
 export function courseTable(course) {
   const sensors = Object.entries(course.sensors);
-  const head = ["time", "bucket_s", ...COLUMNS.map((name) => `score ${name}`), "severity", ...sensors.flatMap(([sensor]) => [...COLUMNS, ...BAND].map((name) => `${sensor} ${name}`))];
+  const head = ["time", "bucket_s", ...COLUMNS.map((name) => `score ${name}`), ...LEVELS.map((name) => `level ${name}`), "severity", ...sensors.flatMap(([sensor]) => [...COLUMNS, ...BAND].map((name) => `${sensor} ${name}`))];
   const rows = course.time_s.map((time_s, at) => [
     iso(time_s),
     course.bucket_s,
     ...COLUMNS.map((name) => course.score[name][at]),
+    ...LEVELS.map((name) => course.level[name][at]),
     course.severity[at],
     ...sensors.flatMap(([, columns]) => [...COLUMNS, ...BAND].map((name) => columns[name][at])),
   ]);

@@ -76,8 +76,16 @@ export const score = (value) => {
   if (value === null || value === undefined) return "–";
   return (value >= 0.99995 ? Math.min(value, 0.999999).toFixed(6) : value.toFixed(4));
 };
-export const NINES = 7; // of a score at most; what is nearer to 1 is drawn there
-export const nines = (value) => -Math.log10(Math.max(1 - value, 10 ** -NINES));
+export const TOP = 10; // highest anomaly level
+export const CALM = 1; // level below which a machine is as usual
+// Cut off, not rounded: none is 5 or 8 before its score is.
+export const level = (value) => (typeof value === "number" ? (Math.floor(value * 10 + 1e-6) / 10).toFixed(1) : "–");
+export const LEVEL_MEANS = "Anomaly level, 0 to 10: up to 1 is usual; usually 5 is a warning and 8 is critical";
+// An element that shows a level; its score is there for whoever points at it.
+export function showLevel(element, value, its, words = level(value)) {
+  text(element, words);
+  element.title = typeof value === "number" ? `${LEVEL_MEANS}. Score ${score(its)}` : LEVEL_MEANS;
+}
 export const percent = (value) => `${Math.round(value * 100)} %`;
 
 export function number(value, digits = 4) {

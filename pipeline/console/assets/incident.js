@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
 import { csv, download, iso } from "./files.js";
-import { captures, duration, number, percent, pill, score, toConfirm } from "./format.js";
+import { captures, duration, number, percent, pill, showLevel, toConfirm } from "./format.js";
 import { pastView } from "./past.js";
 import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
@@ -46,7 +46,7 @@ export function incident(place, path, query) {
   const title = h("h1", {}, "Incident");
   const tags = h("span", { class: "muted" });
   const status = pill("warning");
-  const facts = Object.fromEntries(["status", "start", "end", "duration", "peak score", "class"].map((name) => [name, h("dd", { class: "number" })]));
+  const facts = Object.fromEntries(["status", "start", "end", "duration", "highest level", "class"].map((name) => [name, h("dd", { class: "number" })]));
   const why = h("p", { class: "why" });
   const hint = h("p", {});
   const answers = buttons(id, () => {
@@ -101,7 +101,7 @@ export function incident(place, path, query) {
     text(facts.start, `${stamp(one.started_s, view.utc)} ${zone(view.utc)}`);
     text(facts.end, one.ended_s ? stamp(one.ended_s, view.utc) : "–");
     text(facts.duration, duration(until - one.started_s));
-    text(facts["peak score"], score(one.peak || null));
+    showLevel(facts["highest level"], one.peak_level, one.peak || null);
     text(facts.class, one.class ? `${one.class}, confidence ${percent(one.confidence)}` : "unknown");
     text(why, one.why || one.sensors);
     attribute(hint, "hidden", one.unconfirmed ? null : "");

@@ -3,7 +3,7 @@ import { incidentPageOf, pageOf, remember } from "./address.js";
 import { read, tell } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
-import { blame, captures, changes, duration, moment, percent, pill, score, toConfirm } from "./format.js";
+import { blame, captures, changes, duration, level, moment, percent, pill, toConfirm } from "./format.js";
 import { incidentFilter } from "./incident_filter.js";
 import { zone } from "./times.js";
 
@@ -28,7 +28,7 @@ function openRow(item, refresh, picked) {
     status.update(incident.severity);
     text(sensors, incident.sensors.slice(0, 3).map(blame).join(", "));
     text(why, `${incident.why}${incident.class ? ` · ${incident.class}, confidence ${percent(incident.confidence)}` : ""}`);
-    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, peak ${score(incident.peak)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}${group ? `, group ${group}` : ""}`);
+    text(when, `since ${moment(incident.started_s)}, for ${duration(incident.newest_s - incident.started_s)}, highest level ${level(incident.peak_level)}${incident.acknowledged ? ", acknowledged" : ""}${incident.unconfirmed ? ", unconfirmed" : ""}${group ? `, group ${group}` : ""}`);
     attribute(hint, "hidden", incident.unconfirmed ? null : "");
     answers.update({ incident, has_baseline: false, frozen: false });
   };
@@ -45,7 +45,7 @@ function unconfirmedRow(item, refresh) {
   const element = h("li", { class: "card incident changed" }, h("div", { class: "bar" }, pill("changed"), link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, which, " ", why), what, answers);
   element.update = ({ past, another, ...one }) => {
     text(which, changes(one));
-    text(when, [`incident ${one.unconfirmed}`, past && `start ${moment(past.started_s)}, duration ${duration(past.ended_s - past.started_s)}, peak ${score(past.peak)}`].filter(Boolean).join(", "));
+    text(when, [`incident ${one.unconfirmed}`, past && `start ${moment(past.started_s)}, duration ${duration(past.ended_s - past.started_s)}, highest level ${level(past.peak_level)}`].filter(Boolean).join(", "));
     text(why, past ? past.why : "");
     text(what, toConfirm(another));
   };
@@ -131,7 +131,7 @@ export function incidents(place, query) {
   const waiting = h("ul", { class: "incidents", id: "unconfirmed" });
   const groups = h("ul", { class: "incidents", id: "groups" });
   const calm = h("p", { class: "empty" }, "No open incident. Machines in alarm appear here with the cause and the commands.");
-  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Peak score", "Sensors", "Class", "Closed by", "Group"]);
+  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Highest level", "Sensors", "Class", "Closed by", "Group"]);
   const said = tableOf("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
   const incomplete = h("p", { class: "bad-text", role: "status", hidden: true });
   const newer = h("button", { type: "button", onclick: () => turnTo(offset - PAGE) }, "← Newer");
@@ -179,7 +179,7 @@ export function incidents(place, query) {
     list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
       const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 9);
       row.children[1].append(h("a", { href: incidentPageOf(one.id, one.number), "aria-label": `incident ${one.number} of ${one.machine}` }, one.number));
-      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, score(now.peak), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–"), now.group ? String(now.group) : "–"]);
+      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, level(now.peak_level), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–"), now.group ? String(now.group) : "–"]);
       return row;
     });
     list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {

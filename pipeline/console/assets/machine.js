@@ -1,10 +1,10 @@
 // One machine: what it needs, the answers, and live charts.
 import { apiOf, incidentPageOf, remember } from "./address.js";
 import { read } from "./api.js";
-import { raster, scoreChart, sensorChart } from "./charts.js";
+import { levelChart, raster, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, score, toConfirm, trust } from "./format.js";
+import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, showLevel, toConfirm, trust } from "./format.js";
 import { pastView } from "./past.js";
 import { joined, newest, sparse } from "./rows.js";
 import { askTimes, queryOf, segments, SPANS as TIMES, stamp, viewOf, width, zones } from "./times.js";
@@ -17,6 +17,7 @@ function fact(title) {
   const value = h("dd", { class: "number" });
   const element = h("div", {}, h("dt", {}, title), value);
   element.update = (words) => text(value, words);
+  element.level = (level, score) => showLevel(value, level, score);
   return element;
 }
 
@@ -24,7 +25,7 @@ function incidentCard(id) {
   const title = h("a", { class: "name" });
   const why = h("p", { class: "why" });
   const parts = h("ul", { class: "parts" });
-  const facts = { since: fact("since"), lasts: fact("duration"), peak: fact("peak score"), at: fact("peak at"), label: fact("class"), state: fact("status") };
+  const facts = { since: fact("since"), lasts: fact("duration"), peak: fact("highest level"), at: fact("highest at"), label: fact("class"), state: fact("status") };
   const element = h("section", { class: "card incident", id: "incident", "aria-label": "Open incident" }, h("h2", {}, title), h("div", { class: "halves" }, h("div", {}, why, parts), h("dl", { class: "facts three" }, ...Object.values(facts))));
   element.update = (incident, now_s) => {
     element.className = `card incident ${incident.severity}`;
@@ -46,7 +47,7 @@ function incidentCard(id) {
     });
     facts.since.update(moment(incident.started_s));
     facts.lasts.update([duration(incident.newest_s - incident.started_s), calm(incident, now_s)].filter(Boolean).join(", "));
-    facts.peak.update(score(incident.peak));
+    facts.peak.level(incident.peak_level, incident.peak);
     facts.at.update(moment(incident.peak_s));
     facts.label.update(incident.class ? `${incident.class}, confidence ${percent(incident.confidence)}` : "unknown");
     facts.state.update(incident.snoozed_until_s ? `snoozed until ${moment(incident.snoozed_until_s)}` : incident.acknowledged ? "acknowledged" : "unacknowledged");
@@ -109,12 +110,12 @@ export function machine(place, id, query) {
   const name = h("h1", {}, id);
   const tags = h("span", { class: "muted" });
   const means = h("p", { class: "muted means" });
-  const facts = { score: fact("score"), sensors: fact("sensors"), readings: fact("readings"), newest: fact("newest reading") };
+  const facts = { level: fact("level"), sensors: fact("sensors"), readings: fact("readings"), newest: fact("newest reading") };
   const answers = buttons(id, () => refresh());
   const incident = h("div", { class: "incident-place" });
   const unconfirmed = h("div", {});
   const charts = h("div", { class: "charts", id: "charts" });
-  const scorePlace = h("section", { class: "card chart wide" });
+  const levelPlace = h("section", { class: "card chart wide" });
   const rasterPlace = h("section", { class: "card chart wide" });
   const sensorPlaces = h("div", { class: "grid" });
   const table = h("tbody", {});
@@ -122,7 +123,7 @@ export function machine(place, id, query) {
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
   const view = viewOf(query);
-  const state = { incident: null, warning: 0.99, critical: 0.999, sparse: null, utc: view.utc, zoomTo };
+  const state = { incident: null, warning_level: 5, critical_level: 8, sparse: null, utc: view.utc, zoomTo };
   const choices = segments("Time that is shown", { "": "Live", ...Object.fromEntries(Object.entries(TIMES).map(([key, [, words]]) => [key, words])), own: "Custom …" }, choose);
   const zonePlace = zones((utc) => look({ utc }));
   const past = pastView(id, view, { changed: () => look({}), sensors: () => chosen ?? [] });
@@ -137,7 +138,7 @@ export function machine(place, id, query) {
   let chosen = null;
   let agedAgain = 0;
   let changed = [];
-  let drawn = { key: "", list: [], score: null, raster: null };
+  let drawn = { key: "", list: [], level: null, raster: null };
 
   place.replaceChildren(
     h("p", { class: "crumb" }, h("a", { href: "#/" }, "← All machines")),
@@ -150,10 +151,10 @@ export function machine(place, id, query) {
     h("div", { class: "bar tools live" }, grey, h("div", { class: "choices" }, reset, spans)),
     charts,
     past.element,
-    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Score", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Level", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
     ageing,
   );
-  charts.append(scorePlace, rasterPlace, sensorPlaces);
+  charts.append(levelPlace, rasterPlace, sensorPlaces);
   spans.append(
     ...Object.entries(SPANS).map(([rows, title]) =>
       h("button", { type: "button", "aria-pressed": String(Number(rows) === span), onclick: (event) => {
@@ -212,7 +213,7 @@ export function machine(place, id, query) {
       text(sensor, one.sensor);
       text(value, now ? number(now.value) : "–");
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
-      text(own, now ? score(now.score) : "–");
+      showLevel(own, now?.level, now?.score);
       text(share, now && now.share !== null ? percent(now.share) : "–");
       const doubt = isBad(one);
       const change = changed.includes(one.sensor) ? "◆ changed" : "";
@@ -245,11 +246,11 @@ export function machine(place, id, query) {
 
   function build() {
     const key = Object.keys(all.sensors).join("\n");
-    if (drawn.key === key && drawn.score) return;
+    if (drawn.key === key && drawn.level) return;
     end();
-    scorePlace.replaceChildren();
+    levelPlace.replaceChildren();
     rasterPlace.replaceChildren();
-    drawn = { key, score: scoreChart(scorePlace, state), raster: raster(rasterPlace, state), list: [] };
+    drawn = { key, level: levelChart(levelPlace, state), raster: raster(rasterPlace, state), list: [] };
     sensorPlaces.replaceChildren(
       ...Object.keys(all.sensors).map(() => h("section", { class: "card chart" })),
     );
@@ -263,7 +264,7 @@ export function machine(place, id, query) {
     const shown = zoom?.rows ?? newest(all, span);
     state.sparse = sparse(shown.time_s);
     text(grey, state.sparse ? `Grey: only what was written, about every ${width(state.sparse.every_s)}. From ${stamp(state.sparse.until_s, view.utc)} on every row.` : "");
-    drawn.score.update(shown, zoom);
+    drawn.level.update(shown, zoom);
     for (const chart of drawn.list) chart.update(shown, zoom);
     const blamed = state.incident?.sensors[0]?.sensor;
     const sensor = [selected, blamed, all.order[0]].find((one) => one && all.sensors[one]) ?? Object.keys(all.sensors)[0];
@@ -274,8 +275,8 @@ export function machine(place, id, query) {
   }
 
   function end() {
-    for (const chart of [drawn.score, drawn.raster, ...drawn.list]) chart?.end();
-    drawn = { key: "", list: [], score: null, raster: null };
+    for (const chart of [drawn.level, drawn.raster, ...drawn.list]) chart?.end();
+    drawn = { key: "", list: [], level: null, raster: null };
   }
 
   async function rows() {
@@ -297,7 +298,7 @@ export function machine(place, id, query) {
 
   async function refresh() {
     const [one] = await Promise.all([read(address), rows()]);
-    Object.assign(state, { incident: one.incident, warning: one.warning, critical: one.critical });
+    Object.assign(state, { incident: one.incident, warning_level: one.warning_level, critical_level: one.critical_level });
     text(name, one.name);
     document.title = `${one.name}: ${one.attention}`;
     text(tags, captures(one.tags));
@@ -307,7 +308,7 @@ export function machine(place, id, query) {
     const told = one.unconfirmed && one.attention === "changed" && !one.incident; // by its card
     const change = one.unconfirmed ? "" : changes(one);
     text(means, [one.frozen && one.attention !== "frozen" && "Frozen.", !told && `${needs}${which}.`, change && `${change}.`, doubts(one.sensors)].filter(Boolean).join(" "));
-    facts.score.update(score(one.score));
+    facts.level.level(one.level, one.score);
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));
     facts.newest.update(moment(one.newest_s));

@@ -2,12 +2,12 @@
 import { pageOf, remember } from "./address.js";
 import { read } from "./api.js";
 import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, changes, doubts, duration, MEANS, moment, NINES, nines, pill, score } from "./format.js";
+import { ATTENTION, blame, calm, captures, changes, doubts, duration, level, LEVEL_MEANS, MEANS, moment, pill, showLevel, TOP } from "./format.js";
 
 const PAGE = 100;
 const SVG = "http://www.w3.org/2000/svg";
 
-const height = (level) => 23 - (level / NINES) * 22;
+const height = (value) => 23 - (value / TOP) * 22;
 
 function spark() {
   const line = document.createElementNS(SVG, "polyline");
@@ -16,17 +16,18 @@ function spark() {
   picture.setAttribute("preserveAspectRatio", "none");
   picture.setAttribute("class", "spark");
   picture.setAttribute("aria-hidden", "true");
-  for (const level of [2, 3]) {
+  const marks = ["warn", "crit"].map((kind) => {
     const mark = document.createElementNS(SVG, "line");
-    const y = height(level);
-    for (const [name, value] of Object.entries({ x1: 0, x2: 120, y1: y, y2: y })) mark.setAttribute(name, value);
-    mark.setAttribute("class", level === 2 ? "warn" : "crit");
-    picture.append(mark);
-  }
-  picture.append(line);
-  picture.update = (scores) => {
-    const step = 120 / Math.max(scores.length - 1, 1);
-    line.setAttribute("points", scores.map((one, at) => `${(at * step).toFixed(1)},${height(nines(one)).toFixed(1)}`).join(" "));
+    for (const [name, value] of Object.entries({ x1: 0, x2: 120, class: kind })) mark.setAttribute(name, value);
+    return mark;
+  });
+  picture.append(...marks, line);
+  picture.update = ({ course, warning_level, critical_level }) => {
+    [warning_level, critical_level].forEach((one, at) => {
+      for (const name of ["y1", "y2"]) attribute(marks[at], name, height(one));
+    });
+    const step = 120 / Math.max(course.length - 1, 1);
+    line.setAttribute("points", course.map((one, at) => `${(at * step).toFixed(1)},${height(one).toFixed(1)}`).join(" "));
   };
   return picture;
 }
@@ -66,9 +67,9 @@ function row(machine) {
     const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % confidence). ` : "";
     const says = incident ? `${label}${incident.why}.` : one.attention === "ready" ? "" : `${MEANS[one.attention]}.`;
     text(why, [says, incident && change && `${change}.`, doubts(one.bad)].filter(Boolean).join(" "));
-    text(peak, score(incident ? incident.peak : one.score));
-    text(peakSays, incident ? `peak; now ${score(one.score)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
-    course.update(one.course);
+    showLevel(peak, incident ? incident.peak_level : one.level, incident ? incident.peak : one.score);
+    text(peakSays, incident ? `highest; now ${level(one.level)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
+    course.update(one);
     text(newest, moment(one.newest_s));
   };
   return element;
@@ -97,7 +98,7 @@ export function machines(place, query) {
   const head = h(
     "div",
     { class: "machine heading", "aria-hidden": "true" },
-    ...["Status", "Machine", "Since", "Cause", "Score", "Trend"].map((word) => h("div", {}, word)),
+    ...["Status", "Machine", "Since", "Cause", "Level", "Trend"].map((word) => h("div", word === "Level" ? { title: LEVEL_MEANS } : {}, word)),
   );
   place.replaceChildren(h("div", { class: "bar" }, headline, summary, find), head, rows, hint, more);
 

@@ -6,7 +6,7 @@ import { read } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
 import { count, pill } from "./format.js";
 import { courseTable, download, iso } from "./files.js";
-import { pastScore, pastSensor } from "./past_charts.js";
+import { pastLevel, pastSensor } from "./past_charts.js";
 import { SPANS, stamp, width, zone } from "./times.js";
 
 const WAIT_MS = 25_000;
@@ -33,11 +33,11 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
   moves.children[2].setAttribute("aria-label", "Zoom in");
   moves.children[3].setAttribute("aria-label", "Zoom out");
   const charts = h("div", { class: "charts", id: "past-charts" });
-  const scorePlace = h("section", { class: "card chart wide" });
+  const levelPlace = h("section", { class: "card chart wide" });
   const sensorPlaces = h("div", { class: "grid" });
   const marks = h("ul", { class: "marks", id: "past-marks" });
   const element = h("div", { class: "past", id: "past" }, h("div", { class: "bar tools" }, says, h("div", { class: "choices" }, moves, reset, save)), wrong, cursor, charts, h("section", { class: "card" }, h("h2", {}, "Incidents and commands in this time"), marks));
-  charts.append(scorePlace, sensorPlaces);
+  charts.append(levelPlace, sensorPlaces);
   const state = { course: null, utc: view.utc, zoomTo, cursorAt };
   let drawn = { key: "", list: [] };
   let asked = { key: "", newest_s: 0 };
@@ -114,9 +114,9 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
     if (drawn.key === key) return;
     end();
     state.utc = view.utc;
-    scorePlace.replaceChildren();
+    levelPlace.replaceChildren();
     sensorPlaces.replaceChildren(...names.map(() => h("section", { class: "card chart" })));
-    drawn = { key, list: [pastScore(scorePlace, state), ...names.map((name, at) => pastSensor(sensorPlaces.children[at], name, state))] };
+    drawn = { key, list: [pastLevel(levelPlace, state), ...names.map((name, at) => pastSensor(sensorPlaces.children[at], name, state))] };
   }
 
   function draw() {

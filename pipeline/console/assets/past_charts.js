@@ -1,8 +1,8 @@
 // Charts of the past. Where a bucket holds several points, a band from the lowest to the highest and the mean in it are
 // drawn, so that a line never joins single readings here and means there. Nothing is drawn across a gap.
-import { axes, colour, dashed, make, named, TICKS, tint, USUAL } from "./charts.js";
+import { axes, colour, levelAxes, levelScale, make, thresholds, tint } from "./charts.js";
 import { h, text } from "./dom.js";
-import { nines, number, score } from "./format.js";
+import { level, number } from "./format.js";
 
 const GAP = 3.5; // usual distances of points, from which on nothing was written
 
@@ -95,24 +95,20 @@ function chartOf(place, title, state, names, options) {
   return chart;
 }
 
-export function pastScore(place, state) {
-  return chartOf(place, "Score", state, ["low", "high", "mean"], {
+export function pastLevel(place, state) {
+  const columns = () => ({ ...state.course.level, points: state.course.score.points });
+  return chartOf(place, "Anomaly level", state, ["low", "high", "mean"], {
     height: 170,
-    columns: () => state.course.score,
-    drawn: (column) => column.map((value) => (value === null ? null : nines(value))),
-    range: (_, low, high) => [0, Math.max(USUAL, (high ?? 0) + 0.3)],
-    axes: axes((_, splits) => splits.map(named), (one) => TICKS.filter((level) => level <= one.scales.y.max)),
+    columns,
+    drawn: (column) => column,
+    range: levelScale,
+    axes: levelAxes(),
     series: [hidden, { ...hidden, stroke: colour("--accent"), width: 0.7 }, { stroke: colour("--accent"), width: 1.5, points: { size: 3 } }],
     bands: [{ series: [2, 1], fill: colour("--accent-soft") }],
-    draw: [
-      (one) => {
-        dashed(one, nines(state.course.warning), colour("--warning"));
-        dashed(one, nines(state.course.critical), colour("--critical"));
-      },
-    ],
+    draw: [(one) => thresholds(one, state.course)],
     told: (at) => {
-      const { points, low, mean, high } = state.course.score;
-      return `${points[at] > 1 ? "mean " : ""}${score(mean[at])}${several(points[at], low[at], high[at], score)}`;
+      const { points, low, mean, high } = columns();
+      return `${points[at] > 1 ? "mean " : ""}${level(mean[at])}${several(points[at], low[at], high[at], level)}`;
     },
   });
 }

@@ -10,7 +10,7 @@ export function joined(old, more) {
       Object.fromEntries(COLUMNS.map((name) => [name, cut(old.sensors[sensor][name].concat(more.sensors[sensor]?.[name] ?? more.time_s.map(() => null)))])),
     ]),
   );
-  const own = Object.fromEntries(["time_s", "score", "severity", "cause", "spikes"].map((name) => [name, cut(old[name].concat(more[name]))]));
+  const own = Object.fromEntries(["time_s", "score", "level", "severity", "cause", "spikes"].map((name) => [name, cut(old[name].concat(more[name]))]));
   return { ...old, ...own, order: more.order, newest: { ...old.newest, ...more.newest }, sensors };
 }
 
