@@ -1,7 +1,9 @@
 """The console's API on the real service: what it says, who may write, and what it must never do."""
 
 import asyncio
+import gzip
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -589,10 +591,34 @@ hunter2'
     assert len(shown.splitlines()) == len(text.splitlines())
 
 
-def test_the_page_fetches_all_its_parts_at_once():
+def test_the_page_fetches_at_once_all_that_the_list_of_machines_needs_and_no_more():
+    wanted, known = ["console.js"], set()
+    while wanted:
+        name = wanted.pop()
+        known.add(name)
+        imported = re.findall(r'^import .* from "\./(\w+\.js)";$', (ASSETS / name).read_text(), re.MULTILINE)
+        wanted += [one for one in imported if one not in known]
     page = (ASSETS / "index.html").read_text()
-    for path in ASSETS.glob("*.js"):
-        assert f'"/assets/{path.name}"' in page
+    assert set(re.findall(r'"/assets/(\w+\.js)"', page)) == known
+
+
+def test_what_is_known_already_is_not_sent_again_and_all_else_as_gzip_where_it_is_taken(plant):
+    for path in ("/assets/console.css", "/api/config", "/api/openapi.json", "/"):
+        status, content, headers = plant.get(path)
+        assert (status, "content-encoding" in headers) == (200, False)
+        asked = urllib.request.Request(plant.url + path, headers={"accept-encoding": "gzip"})  # noqa: S310
+        with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310
+            assert answer.headers["content-encoding"] == "gzip"
+            assert answer.headers["vary"] == "accept-encoding"
+            packed = answer.read()
+        text = gzip.decompress(packed).decode()
+        assert len(packed) < 0.6 * len(text)
+        assert (json.loads(text) if "json" in headers["content-type"] else text) == content
+        again = plant.get(path, if_none_match=headers["etag"])
+        assert (again[0], again[1]) == (304, "")
+        assert plant.get(path, if_none_match='"another"')[0] == 200
+    assert plant.get("/api/machines")[2]["cache-control"] == "no-store"
+    assert plant.get("/assets/console.webmanifest")[2]["content-type"] == "application/manifest+json"
 
 
 def test_the_page_asks_nobody_but_this_service():

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -11,12 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers import until
 
 from pipeline.console.metrics import exposition
+from pipeline.console.overview import Figures
+from pipeline.records import Machine
 
 RULES = Path(__file__).parent.parent / "deploy" / "prometheus" / "spikewatch.rules.yaml"
 
 
-def machine(name: str, **tags: str) -> dict[str, Any]:
-    return {"name": name, "tags": tags, "level": 8.3, "severity": "critical", "incident": {}, "state": "fault"}
+def machine(name: str, **tags: str) -> Figures:
+    return Figures(Machine(name, tuple(sorted(tags.items()))), 8.3, 2, "fault", True)
 
 
 def samples(text: bytes, name: str) -> list[tuple[dict[str, str], float]]:

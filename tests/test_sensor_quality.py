@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from fleets import listed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import SECOND, START, engine_of, equal, live, plant, readings, restored
@@ -258,13 +259,13 @@ def test_on_the_page_a_machine_with_a_bad_sensor_comes_before_those_that_are_rea
     engine.step(readings(table))
     table[2000:, 1] = table[2000, 1]
     engine.step(readings(table, slot=1, lines=range(4, 8)))
-    found = views.glance(engine, "", "", 0, 10)
-    assert [(one["name"], one["attention"]) for one in found.machines] == [("hurt", "warning"), ("whole", "ready")]
-    assert found.machines[0]["bad"] == [{"sensor": "s1", "quality": "stuck", "masked": True}]
-    assert found.machines[1]["bad"] == []
-    assert [one["name"] for one in views.glance(engine, "", "warning", 0, 10).machines] == ["hurt"]
+    found = listed(engine)
+    assert [(one["name"], one["attention"]) for one in found] == [("hurt", "warning"), ("whole", "ready")]
+    assert found[0]["bad"] == [{"sensor": "s1", "quality": "stuck", "masked": True}]
+    assert found[1]["bad"] == []
+    assert [one["name"] for one in listed(engine, attention="warning")] == ["hurt"]
     page = views.page(views.details(engine, 1))
-    assert (page["attention"], page["sensors"][1]) == ("warning", found.machines[0]["bad"][0])
+    assert (page["attention"], page["sensors"][1]) == ("warning", found[0]["bad"][0])
 
 
 def test_the_list_of_machines_names_sensors_that_are_bad(tmp_path):

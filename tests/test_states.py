@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from fleets import listed
 from machines import SECOND, START, engine_of, live, machine_with_modes, plant, readings, restored
 from typer.testing import CliRunner
 
@@ -138,10 +139,10 @@ def until_accepted(engine, table):
 
 def attention(engine):
     """What the list of machines and the machine's own page say that it needs, and why."""
-    [listed] = views.glance(engine, "", "", 0, 10).machines
+    [found] = listed(engine)
     page = views.page(views.details(engine, 0))
     for name in ("attention", "changed", "unconfirmed", "severity", "incident"):
-        assert listed[name] == page[name], name
+        assert found[name] == page[name], name
     return page["attention"], page["changed"], page["unconfirmed"]
 
 
@@ -175,7 +176,7 @@ def test_while_one_sensor_is_changed_a_fault_of_another_is_a_fault_and_the_chang
     assert calm.state[-1] == MachineState.READY, "the network has been quiet for long enough"
     assert calm.changed[-1] == 0
     assert attention(engine) == ("changed", ("s1",), number), "and nobody has answered"
-    assert views.glance(engine, "", "changed", 0, 10).found == 1
+    assert len(listed(engine, attention="changed")) == 1
     assert [(one["changed"], one["unconfirmed"]) for one in views.unconfirmed(engine)] == [(("s1",), number)]
 
     again = twin.step(readings(table[begin:end], begin))

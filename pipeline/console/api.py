@@ -1,6 +1,5 @@
 """What the console answers. Each handler has the name of its route; those that wait run in threads of their own."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from pipeline.console import configuration, history, incident_records, past, routes, views
+from pipeline.console import configuration, history, incident_records, overview, past, routes, views, wear
 from pipeline.console.answers import Briefly, Latest, content_of, json, whole
 from pipeline.console.events import Events, Known
+from pipeline.console.heat import SPANS, Heat
 from pipeline.console.recent import Recent, Table
 from pipeline.console.setup import Changing, SetupApi
+from pipeline.console.weight import compressed, has, tag_of, takes_gzip
 from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.engine.level import level_of
@@ -33,11 +34,13 @@ KINDS = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 BRIEFLY_S, SLOWLY_S = 1.0, 60.0  # for which an answer is given again
 ASK_S = 2.0  # for which a question waits for the main thread
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
 COURSE = 60  # scores
+SHORT = 60  # machines up to which they are told in full where nobody says how
 BODY_BYTES = 4_096
 SETUP = "/api/setup/"
 SENSORS = 64  # in one answer
@@ -86,6 +89,7 @@ class Asset(NamedTuple):
     content: bytes
     kind: str
     tag: str  # by which a browser knows that it has it already
+    packed: bytes = b""  # the same as gzip; empty where that saves nothing
 
 
 def assets() -> dict[str, Asset]:
@@ -94,7 +98,8 @@ def assets() -> dict[str, Asset]:
     for path in ASSETS.iterdir():
         content = path.read_bytes()
         kind = KINDS.get(path.suffix, "text/plain; charset=utf-8")
-        found[path.name] = Asset(content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
+        packed = compressed(content, level=9)
+        found[path.name] = Asset(content, kind, tag_of(content), packed if len(packed) < len(content) else b"")
     return found
 
 
@@ -139,6 +144,9 @@ class Api:
         self._events = Events(database)
         self._past = past.Past(database, self._events)
         self.recent = Recent(backend.engine) if backend is not None else None
+        self._names = overview.Names(backend.engine.fleet) if backend is not None else None
+        self._heat = Heat()
+        self._wear: Latest[wear.Wear] = Latest()
         self.connections: Callable[[], dict[str, int]] = dict  # counters of the server
 
     def router(self) -> Router:
@@ -162,6 +170,7 @@ class Api:
         """A batch is committed. Runs on the main thread."""
         if self.recent is not None:
             self.recent.take(scores)
+            self._heat.take(scores, len(self._service.engine.fleet.machines))
         self._events.take(points)
 
     @property
@@ -206,26 +215,67 @@ class Api:
         asset = self._assets.get(name)
         if asset is None:
             raise HTTPException(404, "there is no such file")
-        headers = {"content-type": asset.kind, "cache-control": "no-cache", "etag": asset.tag}
-        if request.headers.get("if-none-match") == asset.tag:
+        headers = {"cache-control": "no-cache", "etag": asset.tag, "vary": "accept-encoding"}
+        if has(request.headers.get("if-none-match", ""), asset.tag):
             return Response(None, 304, headers)
+        headers["content-type"] = asset.kind
+        if asset.packed and takes_gzip(request.headers.get("accept-encoding", "")):
+            return Response(asset.packed, 200, {**headers, "content-encoding": "gzip"})
         return Response(asset.content, 200, headers)
 
     def machines(self, request: Request) -> Response:
         """See the route of this name."""
-        asked = request.query_params
-        search, attention = asked.get("search", "")[:100], asked.get("attention", "")[:20]
+        asked = self._asked(request)
         offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", USUAL, MOST)
+        view, span = request.query_params.get("view", ""), request.query_params.get("cells", "")
+        if span and span not in SPANS:
+            raise HTTPException(400, f"cells is one of {', '.join(SPANS)}")
+        copy, arranged = self._arranged(asked)
+        brief = view == "brief" or (view == "auto" and len(copy.rank) > SHORT)
 
-        def find() -> views.Glance:
-            return self._ask(lambda engine: views.glance(engine, search, attention, offset, limit))
+        def find() -> tuple[overview.Copy, overview.Arranged, list[int], list[dict[str, Any]]]:
+            slots = arranged.slots[offset : offset + limit].tolist()
+            told = self._ask(lambda engine: overview.rows(engine, copy, slots, brief)) if slots else []
+            return copy, arranged, slots, told
 
-        found = self._briefly(("machines", search, attention, offset, limit), find)
-        course = self.recent.course(found.slots[:WITH_COURSE], COURSE) if self.recent else {}
-        shown = [
-            {**one, "course": course.get(slot, [])} for slot, one in zip(found.slots, found.machines, strict=True)
-        ]
-        return json({"total": found.total, "found": found.found, "attention": found.counts, "machines": shown})
+        # All of one answer together, so that it is of one moment.
+        copy, arranged, slots, shown = self._briefly(("rows", asked, offset, limit, brief), find)
+        if span and brief:
+            cells = self._heat.cells(slots, span)
+            shown = [{**one, "cells": row} for one, row in zip(shown, cells.machines, strict=True)]
+        elif not brief:
+            course = self.recent.course(slots[:WITH_COURSE], COURSE) if self.recent else {}
+            shown = [{**one, "course": course.get(slot, [])} for slot, one in zip(slots, shown, strict=True)]
+        return json(
+            {
+                "view": "brief" if brief else "full",
+                "total": len(copy.rank),
+                "found": len(arranged.slots),
+                "attention": arranged.counts,
+                "newest_s": arranged.newest_s,
+                "quiet": arranged.quiet,
+                "groupings": self._names.groupings if self._names else [],
+                "groups": [group._asdict() for group in arranged.groups],
+                "offset": offset,
+                "cells": {"begin_s": cells.begin_s, "cell_s": cells.cell_s} if span and brief else None,
+                "machines": shown,
+            }
+        )
+
+    def _asked(self, request: Request) -> overview.Asked:
+        asked = request.query_params
+        sort = asked.get("sort", "") or "attention"
+        if sort.removeprefix("-") not in overview.SORTS:
+            raise HTTPException(400, f"sort is one of {', '.join(overview.SORTS)}, or one of them after a -")
+        search, attention, group = (asked.get(name, "")[:100] for name in ("search", "attention", "group"))
+        return overview.Asked(search, attention, sort, group)
+
+    def _arranged(self, asked: overview.Asked) -> tuple[overview.Copy, overview.Arranged]:
+        """All machines as they are, and those that were asked for; what many ask for is found once."""
+        copy = self._briefly("fleet", lambda: self._ask(overview.copied))
+        names = self._names
+        assert names is not None  # noqa: S101  # for the type checker: there is a service
+        return self._briefly(("arranged", asked), lambda: (copy, names.arranged(copy, asked)))
 
     def machine(self, request: Request) -> Response:
         """See the route of this name."""
@@ -263,6 +313,15 @@ class Api:
         # All machines of its kind are compared with it, which takes the main thread a while.
         return json(self._slowly(slot, lambda: {"sensors": self._ask(lambda engine: views.aged(engine, slot))}))
 
+    def wear(self, request: Request) -> Response:
+        """See the route of this name."""
+        engine = self._service.engine
+        found = self._wear(lambda: (wear.wear(engine, self._ask), SLOWLY_S))
+        chosen = wear.searched(found, request.query_params.get("search", "")[:100])
+        offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", USUAL, MOST)
+        shown = [wear.told(one) for one in chosen[offset : offset + limit]]
+        return json({"total": len(found.sensors), "found": len(chosen), "learning": found.learning, "sensors": shown})
+
     async def command(self, request: Request) -> Response:
         """See the route of this name."""
         service = self._service
@@ -280,7 +339,7 @@ class Api:
                 503, "busy: not known yet whether the command was done; check before you repeat it"
             ) from None
         self._events.take(points)
-        for answers in (self._briefly, self._slowly, self._records):
+        for answers in (self._briefly, self._slowly, self._records, self._wear):
             answers.forget()
         return json({"done": said.verb, "points": [point._asdict() for point in points]})
 
@@ -426,14 +485,13 @@ class Api:
             raise HTTPException(503, "safe mode")
         status = self._briefly("health", self._status)
 
-        def find() -> views.Glance:
-            return self._ask(lambda engine: views.glance(engine, "", "", 0, self._metrics_machines))
-
-        glance = self._briefly("metrics", find)
+        copy, arranged = self._arranged(overview.Asked())
+        machines, slots = self._service.engine.fleet.machines, arranged.slots[: self._metrics_machines].tolist()
         figures = {**status.figures, **self._own_figures()}
         upstream = None if status.upstream is None else bool(status.figures["upstream_connected"])
         reached = {"broker": status.broker_reached, "database": status.database_away is None}
         if upstream is not None:
             reached["upstream"] = upstream
-        text = metrics.exposition(figures, glance.counts, reached, glance.machines)
+        told = [overview.figures(copy, machines[slot], slot) for slot in slots]
+        text = metrics.exposition(figures, arranged.counts, reached, told)
         return Response(text, 200, {"content-type": metrics.CONTENT_TYPE})

@@ -1,10 +1,11 @@
 """The service's counters for Prometheus: the same figures as measurement `service`, at the moment of asking."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from pipeline.console.overview import Figures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Everything else only grows.
@@ -52,7 +53,6 @@ HELP = {
     "notify_given_up": "Happenings of messages that did not arrive for a day",
     "notify_retries": "Messages that did not arrive and were kept to be sent again",
 }
-SEVERITIES = ("normal", "warning", "critical")
 
 
 class _Figures:
@@ -63,7 +63,7 @@ class _Figures:
         figures: Mapping[str, float | int | str | bool],
         attention: Mapping[str, int],
         reached: Mapping[str, bool],
-        machines: Sequence[Mapping[str, Any]],
+        machines: Sequence[Figures],
     ) -> None:
         self._figures, self._attention = figures, attention
         self._reached, self._machines = reached, machines
@@ -113,20 +113,21 @@ class _Figures:
             yield from _of_machines(self._machines)
 
 
-def _of_machines(machines: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+def _of_machines(machines: Sequence[Figures]) -> Iterator[Metric]:
     """Level, severity, state and incident of each machine; captures that it does not have are empty labels."""
-    captures = sorted({capture for machine in machines for capture in machine["tags"]})
+    captures = sorted({capture for one in machines for capture, _ in one.machine.tags})
     labels = ["machine", *("capture_state" if capture == "state" else capture for capture in captures)]
     levels = GaugeMetricFamily("spikewatch_machine_level", "Anomaly level, 0 to 10", labels=labels)
     severities = GaugeMetricFamily("spikewatch_machine_severity", "0 normal, 1 warning, 2 critical", labels=labels)
     incidents = GaugeMetricFamily("spikewatch_machine_incident", "Whether an incident is open", labels=labels)
     states = GaugeMetricFamily("spikewatch_machine_state", "1 for the state it is in", labels=[*labels, "state"])
-    for machine in machines:
-        named = [machine["name"], *(machine["tags"].get(capture, "") for capture in captures)]
-        levels.add_metric(named, machine["level"])
-        severities.add_metric(named, SEVERITIES.index(machine["severity"]))
-        incidents.add_metric(named, float(machine["incident"] is not None))
-        states.add_metric([*named, machine["state"]], 1.0)
+    for one in machines:
+        tags = dict(one.machine.tags)
+        named = [one.machine.name, *(tags.get(capture, "") for capture in captures)]
+        levels.add_metric(named, one.level)
+        severities.add_metric(named, one.severity)
+        incidents.add_metric(named, float(one.incident))
+        states.add_metric([*named, one.state], 1.0)
     yield from (levels, severities, incidents, states)
 
 
@@ -134,9 +135,9 @@ def exposition(
     figures: Mapping[str, float | int | str | bool],
     attention: Mapping[str, int],
     reached: Mapping[str, bool],
-    machines: Sequence[Mapping[str, Any]] = (),
+    machines: Sequence[Figures] = (),
 ) -> bytes:
-    """The text that Prometheus reads. `reached`: broker and others, by name; `machines` as the API tells them."""
+    """The text that Prometheus reads. `reached`: broker and others, by name."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures, attention, reached, machines))
     return generate_latest(registry)

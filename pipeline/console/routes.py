@@ -75,12 +75,32 @@ ROUTES = (
         "machines",
         "Machines, those that need attention first, with their open incidents and the trend of their scores. "
         "`changed`: sensors with a lasting change that was accepted and is not confirmed; `unconfirmed`: number of "
-        "the incident that waits for a command (normal, repaired, rollback or label), null for none.",
+        "the incident that waits for a command (normal, repaired, rollback or label), null for none. `quiet`: every "
+        "machine is silent, since `newest_s`.",
         (
-            Parameter("search", "part of the name"),
+            Parameter("search", "words, each part of the name, of a capture or of the kind"),
             Parameter("attention", "only those with this status: critical, warning, changed, silent, ..."),
+            Parameter(
+                "sort",
+                "attention (default), name, level, since, newest or sensors: the urgent, high and new ones first; "
+                "-name and so on: the other way round",
+            ),
+            Parameter(
+                "group",
+                "a capture (site) or kind: machines with the same value beside each other, each group with its "
+                "`offset`; 200 groups at most, all others in the last one",
+            ),
             Parameter("offset", "machines to skip", WHOLE),
             Parameter("limit", "most machines to return; default 100, at most 500", WHOLE),
+            Parameter(
+                "view",
+                "brief: without sensors, changes and trend, with `cells`; auto: brief for more than 60 machines",
+            ),
+            Parameter(
+                "cells",
+                "8h, 1d or 7d: instead of the trend the highest level in each 48th (8h, 1d) or 56th (7d) of that "
+                "time, a character for each: 0 to 9, A for 10, - for nothing known since the service started",
+            ),
         ),
     ),
     Route(
@@ -162,6 +182,18 @@ ROUTES = (
             Parameter("state", "only those that are open, unacknowledged, unconfirmed or closed"),
             Parameter("offset", "past incidents to skip", WHOLE),
             Parameter("limit", "most past incidents to return; default 200, at most 500", WHOLE),
+        ),
+    ),
+    Route(
+        "GET",
+        "/api/ageing",
+        "wear",
+        "Sensors of all machines by how soon they reach their limit, then by how far they have moved; as in "
+        "`/api/machines/{id}/ageing`. `learning`: sensors of which it is not known yet. Updated once a minute.",
+        (
+            Parameter("search", "words, each part of the machine's name, the sensor or the kind"),
+            Parameter("offset", "sensors to skip", WHOLE),
+            Parameter("limit", "most sensors to return; default 100, at most 500", WHOLE),
         ),
     ),
     Route(

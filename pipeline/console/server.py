@@ -19,6 +19,7 @@ from pipeline.console.api import Api, Backend, NotifyTest, Status
 from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door
 from pipeline.console.setup import Changing
+from pipeline.console.weight import Light
 from pipeline.sinks.history import History
 
 log = logging.getLogger("spikewatch.console")
@@ -88,7 +89,7 @@ class Server:
         self._complaints: set[str] = set()
         self._server = OneByOne(
             uvicorn.Config(
-                Door(app, settings.host, token),
+                Door(Light(app), settings.host, token),
                 log_config=None,
                 log_level="error",
                 access_log=False,

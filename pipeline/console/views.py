@@ -1,7 +1,7 @@
-"""What the console says of machines: what the main thread copies, and what becomes of it elsewhere.
+"""What the console says of one machine: what the main thread copies, and what becomes of it elsewhere.
 
-`glance` and `details` run on the main thread between two batches, so they copy arrays and build as little as they
-can; everything else works on those copies.
+`details` runs on the main thread between two batches, so it copies arrays and builds as little as it can; everything
+else works on those copies.
 """
 
 from collections.abc import Sequence
@@ -45,64 +45,6 @@ def ranked(state: Ints, severity: Ints, doubtful: Bools, unsettled: Bools) -> In
     rank = np.where(doubtful, np.minimum(RANK[state], SENSOR), RANK[state])
     rank = np.where(unsettled, np.minimum(rank, CHANGED), rank)
     return np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
-
-
-class Glance(NamedTuple):
-    """All machines in a few numbers each, in order of attention, and those of one page of them in full."""
-
-    total: int  # machines that are known
-    found: int  # of them, that fit the question
-    counts: dict[str, int]  # by attention
-    slots: list[int]
-    machines: list[dict[str, Any]]
-
-
-def glance(engine: Engine, search: str, attention: str, offset: int, limit: int) -> Glance:
-    """Runs on the main thread. A page of the machines whose name holds `search`, and that need this attention."""
-    fleet = engine.fleet
-    now, count = engine.look(), len(fleet.machines)
-    states = now["state"].copy()
-    silent = [slot for slot in engine.silent_slots if slot < count]
-    states[silent] = MachineState.SILENT
-    incident = fleet.state.incident_machines
-    open_ = incident.open[:count]
-    severity = np.maximum(np.maximum(now["severity"], 0), np.where(open_, incident.severity[:count], 0))
-    doubtful, unsettled = engine.doubtful(), engine.unsettled()
-    rank = ranked(states, severity, doubtful, unsettled)
-    since_ns = np.where(open_, incident.began_ns[:count], 0)
-    numbers = np.bincount(rank, minlength=len(ATTENTION)).tolist()
-    chosen = np.arange(count)
-    if search:
-        wanted = search.casefold()
-        chosen = np.array([slot for slot in range(count) if wanted in fleet.machines[slot].name.casefold()], np.int64)
-    if attention in ATTENTION:
-        chosen = chosen[rank[chosen] == ATTENTION.index(attention)]
-    attended = open_ & incident.acknowledged[:count]
-    # By slot in the end, so that machines with nothing to tell them apart do not change places.
-    order = chosen[np.lexsort((chosen, since_ns[chosen], attended[chosen], rank[chosen]))]
-    slots = order[offset : offset + limit].tolist()
-    shown = [
-        {
-            "id": identity(fleet.machines[slot]),
-            "name": fleet.machines[slot].name,
-            "tags": dict(fleet.machines[slot].tags),
-            "attention": ATTENTION[rank[slot]],
-            "state": MachineState(states[slot]).word,
-            "severity": Severity(severity[slot]).name.lower(),
-            "score": float(now["newest"][slot]),
-            "level": level_of(float(now["newest"][slot])),
-            "warning_level": level_of(fleet.rules[slot].alert.warning),
-            "critical_level": level_of(fleet.rules[slot].alert.critical),
-            "learned": float(now["learned"][slot]),
-            "sensors": int(now["lines"][slot]),
-            "newest_s": int(now["closed_ns"][slot]) / 1e9,
-            "incident": told(engine.incident(slot)),
-            "bad": [one.told() for one in engine.quality(slot) if not one.fine] if doubtful[slot] else [],
-            **engine.changes(slot).told(),
-        }
-        for slot in slots
-    ]
-    return Glance(count, len(order), dict(zip(ATTENTION, numbers, strict=True)), slots, shown)
 
 
 def told(incident: Incident | None) -> dict[str, Any] | None:

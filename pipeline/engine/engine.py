@@ -229,6 +229,10 @@ class Engine:
         """The same of every machine."""
         return self._standing.ageings()
 
+    def measured(self, slot: int) -> list[Ageing]:
+        """How far each sensor of a machine has moved, held against no other; it takes less."""
+        return self._standing.measured(slot)
+
     def look(self) -> Records:
         """All machines at a glance: `struct sw_glance`."""
         return self.fleet.core.look()

@@ -179,9 +179,9 @@ class Standing:
 
     def _compared(self, mates: list[int]) -> list[tuple[Ageing, ...]]:
         """Machines of a kind held against each other."""
-        return ageing.compared([self._measured(slot) for slot in mates])
+        return ageing.compared([self.measured(slot) for slot in mates])
 
-    def _measured(self, slot: int) -> list[Ageing]:
+    def measured(self, slot: int) -> list[Ageing]:
         """What is known of the ageing of a machine's lines, in order of their first readings."""
         fleet, lines = self._fleet, self._fleet.roster(slot).tolist()
         measured = fleet.core.ages(slot).tolist() if lines else []

@@ -9,11 +9,14 @@ export const apiOf = (id) => `/api/machines/${safe(id)}`;
 export const incidentPageOf = (id, number) => `#/incidents/${safe(id)}/${safe(String(number))}`;
 export const incidentApiOf = (id, number) => `${apiOf(id)}/incidents/${safe(String(number))}`;
 
+// A value that is empty is none: links made elsewhere (Grafana's) name every capture, also where a machine has none.
+const filled = (id) => id.replace(/;[^;=/]*=(?=[;/]|$)/g, "");
+
 // The page that a hash names, the id of its machine (both empty where there is none), and how it is to look.
 export function placeOf(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [name = "", ...rest] = path.split("/");
-  return [name, rest.join("/"), new URLSearchParams(query)];
+  return [name, filled(rest.join("/")), new URLSearchParams(query)];
 }
 
 // How the page looks now goes into its address, so that it can be sent; no step to go back to.

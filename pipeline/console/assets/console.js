@@ -1,19 +1,38 @@
 // The page: which part is shown, and that it is looked at once a second while somebody can see it.
 import { placeOf } from "./address.js";
 import { by, checkKept, lock, read, unlock, unlocked } from "./api.js";
-import { configuration } from "./configuration.js";
 import { attribute, h, text } from "./dom.js";
 import { moment } from "./format.js";
-import { incident } from "./incident.js";
-import { incidents } from "./incidents.js";
-import { machine } from "./machine.js";
 import { machines } from "./machines.js";
-import { service } from "./service.js";
-import { setup } from "./setup.js";
 
 const EVERY_MS = 1000;
 const LATE_MS = 5000; // after which a service that does not answer is not reached
-const PAGES = { "": machines, incidents, service, configuration, setup };
+let library = null; // a promise once it is asked for
+function chartLibrary() {
+  library ??= new Promise((resolve, reject) => {
+    const script = h("script", { src: "/assets/uPlot.iife.min.js", onload: resolve, onerror: () => {
+      library = null;
+      reject(new Error("the library of charts cannot be fetched"));
+    } });
+    document.head.append(h("link", { rel: "stylesheet", href: "/assets/uPlot.min.css" }), script);
+  });
+  return library;
+}
+// Pages but the first are fetched when they are wanted, and all of them once the first is there: over a thin line the
+// list of machines is seen sooner, and no page is missing when the service does not answer any more.
+const PAGES = {
+  "": async () => machines,
+  incidents: async () => (await import("./incidents.js")).incidents,
+  ageing: async () => (await import("./ageing.js")).ageing,
+  service: async () => (await import("./service.js")).service,
+  configuration: async () => (await import("./configuration.js")).configuration,
+  setup: async () => (await import("./setup.js")).setup,
+};
+const ONE = {
+  machines: async () => (await Promise.all([import("./machine.js"), chartLibrary()]))[0].machine,
+  incidents: async () => (await Promise.all([import("./incident.js"), chartLibrary()]))[0].incident,
+};
+let others = false; // have been fetched, too
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 let page = null;
@@ -65,12 +84,13 @@ const lost = () => unknown("not connected", "No connection to Spikewatch");
 async function look() {
   clearTimeout(timer);
   const mine = turn;
-  if (!document.hidden) {
+  if (!document.hidden && page) {
     asked = Date.now();
     try {
       await page.refresh(); // first, and alone: what was asked for is to be seen soon
       const health = await read("/api/health");
       if (mine === turn) connected(health);
+      fetchOthers();
       if (mine === turn && main.dataset.covered) return show();
     } catch (error) {
       if (mine === turn) await failed(error);
@@ -106,7 +126,7 @@ async function starting(error) {
   else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}.`)));
 }
 
-function show() {
+async function show() {
   if (location.hash.startsWith("#main")) return;
   const [name, id, query] = placeOf(location.hash);
   turn += 1;
@@ -114,14 +134,30 @@ function show() {
   delete main.dataset.ready;
   delete main.dataset.covered;
   const known = name === "machines" ? "" : name in PAGES ? name : "";
-  if (name === "machines" && id) page = machine(main, id, query);
-  else if (name === "incidents" && id) page = incident(main, id, query);
-  else page = PAGES[known](main, query);
+  page = null;
+  clearTimeout(timer);
   for (const link of document.querySelectorAll("#pages a")) {
     attribute(link, "aria-current", link.dataset.page === (known === "setup" ? "configuration" : known || "machines") ? "page" : null);
   }
   scrollTo(0, 0);
+  const mine = turn;
+  try {
+    const make = await (id && name in ONE ? ONE[name] : PAGES[known])();
+    if (mine !== turn) return;
+    page = id && name in ONE ? make(main, id, query) : make(main, query);
+  } catch {
+    if (mine !== turn) return;
+    lost();
+    timer = setTimeout(show, EVERY_MS);
+    return;
+  }
   look();
+}
+
+function fetchOthers() {
+  if (others) return;
+  others = true;
+  for (const one of [...Object.values(PAGES), ...Object.values(ONE)]) one().catch(() => { others = false; });
 }
 
 const button = document.getElementById("unlock");

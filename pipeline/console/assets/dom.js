@@ -48,6 +48,14 @@ export function only(parent, key, make) {
   return element;
 }
 
+// Buttons of which one is pressed; `press(key)`.
+export function segments(label, options, press) {
+  const all = Object.entries(options).map(([key, words]) => h("button", { type: "button", data: { key }, onclick: () => press(key) }, words));
+  const element = h("div", { class: "segments", role: "group", "aria-label": label }, ...all);
+  element.update = (chosen) => all.forEach((one) => attribute(one, "aria-pressed", String(one.dataset.key === chosen)));
+  return element;
+}
+
 export function toast(message, bad = false) {
   const place = document.getElementById("toasts");
   const element = h("div", { class: bad ? "toast bad" : "toast" }, message);

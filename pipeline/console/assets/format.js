@@ -114,8 +114,27 @@ export function calm(incident, newest_s) {
   return seconds >= 60 ? `no alarm for ${duration(seconds)}` : "";
 }
 
+// What else is to be known of a machine beside what it needs.
+export const flags = (one) => {
+  const snoozed = one.snoozed ? (one.incident?.snoozed_until_s ? `snoozed until ${moment(one.incident.snoozed_until_s)}` : "snoozed") : "";
+  return [snoozed || (one.acknowledged && "acknowledged"), one.frozen && one.attention !== "frozen" && "frozen"].filter(Boolean).join(", ");
+};
+
 export const captures = (tags) => Object.entries(tags).map(([key, value]) => `${key} ${value}`).join(", ");
 
 export function blame(part) {
   return `${part.sensor} ${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`;
 }
+
+// Of the ageing of a sensor.
+export const signed = (value, digits = 3) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${number(Math.abs(value), digits)}`);
+
+export function reached(forecast) {
+  if (!forecast) return "–";
+  if (forecast.days === null) return `limit ${number(forecast.limit)}: not reached at the current trend`;
+  const span = `${number(forecast.earliest, 2)} … ${forecast.latest === null ? "not reached" : number(forecast.latest, 2)}`;
+  return `limit ${number(forecast.limit)} in ${number(forecast.days, 2)} days (${span})`;
+}
+
+export const peersOf = ({ peers }) => (peers ? `${peers.rank} of ${peers.machines + 1}; median ${signed(peers.shift, 2)} σ` : "–");
+export const offsetOf = ({ offset, gain }) => (offset === null ? "–" : `${signed(offset)}${gain === null ? "" : `  × ${number(gain)}`}`);

@@ -3,11 +3,11 @@ import { apiOf, incidentPageOf, remember } from "./address.js";
 import { read } from "./api.js";
 import { levelChart, raster, sensorChart } from "./charts.js";
 import { buttons } from "./commands.js";
-import { attribute, h, list, only, text } from "./dom.js";
-import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, percent, pill, showLevel, toConfirm, trust } from "./format.js";
+import { attribute, h, list, only, segments, text } from "./dom.js";
+import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, offsetOf, peersOf, percent, pill, reached, showLevel, signed, toConfirm, trust } from "./format.js";
 import { pastView } from "./past.js";
 import { joined, newest, sparse } from "./rows.js";
-import { askTimes, queryOf, segments, SPANS as TIMES, stamp, viewOf, width, zones } from "./times.js";
+import { askTimes, queryOf, SPANS as TIMES, stamp, viewOf, width, zones } from "./times.js";
 
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
 const CHARTS = 8;
@@ -69,15 +69,6 @@ function unconfirmedCard() {
   return element;
 }
 
-const signed = (value, digits = 3) => (value === null ? "–" : `${value < 0 ? "−" : "+"}${number(Math.abs(value), digits)}`);
-
-function when(forecast) {
-  if (!forecast) return "–";
-  if (forecast.days === null) return `limit ${number(forecast.limit)}: not reached at the current trend`;
-  const span = `${number(forecast.earliest, 2)} … ${forecast.latest === null ? "not reached" : number(forecast.latest, 2)}`;
-  return `limit ${number(forecast.limit)} in ${number(forecast.days, 2)} days (${span})`;
-}
-
 function ageingTable() {
   const body = h("tbody", {});
   const none = h("p", { class: "muted" });
@@ -94,9 +85,7 @@ function ageingTable() {
       const cells = Array.from({ length: 6 }, () => h("td", { class: "number" }));
       const row = h("tr", {}, h("th", { scope: "row" }, one.sensor), ...cells);
       row.update = (now) => {
-        const peers = now.peers ? `${now.peers.rank} of ${now.peers.machines + 1}; median ${signed(now.peers.shift, 2)} σ` : "–";
-        const reads = now.offset === null ? "–" : `${signed(now.offset)}${now.gain === null ? "" : `  × ${number(now.gain)}`}`;
-        [`${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, reads, when(now.forecast), peers].forEach((words, at) => text(cells[at], words));
+        [`${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, offsetOf(now), reached(now.forecast), peersOf(now)].forEach((words, at) => text(cells[at], words));
       };
       return row;
     });

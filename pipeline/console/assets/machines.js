@@ -1,79 +1,17 @@
-// All machines, those first that need attention.
-import { pageOf, remember } from "./address.js";
+// All machines, those first that need attention: a short list in full, a long one as a table or as a heat map. What is
+// shown and looked for is in the address, so that it can be sent.
+import { remember } from "./address.js";
 import { read } from "./api.js";
-import { attribute, h, list, only, text } from "./dom.js";
-import { ATTENTION, blame, calm, captures, changes, doubts, duration, level, LEVEL_MEANS, MEANS, moment, pill, showLevel, TOP } from "./format.js";
+import { attribute, h, list, only, segments, text } from "./dom.js";
+import { machineTable } from "./machine_table.js";
+import { ATTENTION, LEVEL_MEANS, MEANS, moment } from "./format.js";
+import { row } from "./machine_cards.js";
 
 const PAGE = 100;
-const SVG = "http://www.w3.org/2000/svg";
-
-const height = (value) => 23 - (value / TOP) * 22;
-
-function spark() {
-  const line = document.createElementNS(SVG, "polyline");
-  const picture = document.createElementNS(SVG, "svg");
-  picture.setAttribute("viewBox", "0 0 120 24");
-  picture.setAttribute("preserveAspectRatio", "none");
-  picture.setAttribute("class", "spark");
-  picture.setAttribute("aria-hidden", "true");
-  const marks = ["warn", "crit"].map((kind) => {
-    const mark = document.createElementNS(SVG, "line");
-    for (const [name, value] of Object.entries({ x1: 0, x2: 120, class: kind })) mark.setAttribute(name, value);
-    return mark;
-  });
-  picture.append(...marks, line);
-  picture.update = ({ course, warning_level, critical_level }) => {
-    [warning_level, critical_level].forEach((one, at) => {
-      for (const name of ["y1", "y2"]) attribute(marks[at], name, height(one));
-    });
-    const step = 120 / Math.max(course.length - 1, 1);
-    line.setAttribute("points", course.map((one, at) => `${(at * step).toFixed(1)},${height(one).toFixed(1)}`).join(" "));
-  };
-  return picture;
-}
-
-function row(machine) {
-  const status = pill(machine.attention, machine.learned);
-  const flag = h("span", { class: "flag" });
-  const name = h("a", { class: "name", href: pageOf(machine.id) }, machine.name);
-  const tags = h("span", { class: "muted small" }, captures(machine.tags));
-  const since = h("span", { class: "number" });
-  const from = h("span", { class: "muted small number" });
-  const sensor = h("span", { class: "strong" });
-  const why = h("span", { class: "muted small" });
-  const peak = h("span", { class: "number strong" });
-  const peakSays = h("span", { class: "muted small" });
-  const course = spark();
-  const newest = h("span", { class: "muted small number" });
-  const element = h(
-    "li",
-    { class: "machine" },
-    h("div", { class: "c-status" }, status, flag),
-    h("div", { class: "c-name" }, name, tags),
-    h("div", { class: "c-since" }, since, from),
-    h("div", { class: "c-why" }, sensor, why),
-    h("div", { class: "c-score" }, peak, peakSays),
-    h("div", { class: "c-course" }, course, newest),
-  );
-  element.update = (one) => {
-    status.update(one.attention, one.learned);
-    element.className = `machine ${one.attention}`;
-    const incident = one.incident;
-    text(flag, incident?.snoozed_until_s ? "snoozed" : incident?.acknowledged ? "acknowledged" : calm(incident, one.newest_s));
-    text(since, incident ? `for ${duration(one.newest_s - incident.started_s)}` : "");
-    text(from, incident ? `since ${moment(incident.started_s)}` : "");
-    const change = changes(one);
-    text(sensor, incident ? incident.sensors.slice(0, 2).map(blame).join(", ") : change);
-    const label = incident?.class ? `${incident.class} (${Math.round(incident.confidence * 100)} % confidence). ` : "";
-    const says = incident ? `${label}${incident.why}.` : one.attention === "ready" ? "" : `${MEANS[one.attention]}.`;
-    text(why, [says, incident && change && `${change}.`, doubts(one.bad)].filter(Boolean).join(" "));
-    showLevel(peak, incident ? incident.peak_level : one.level, incident ? incident.peak : one.score);
-    text(peakSays, incident ? `highest; now ${level(one.level)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
-    course.update(one);
-    text(newest, moment(one.newest_s));
-  };
-  return element;
-}
+const SHORT = 60; // machines up to which a list in full is what people want; the service has the same number
+const VIEWS = { list: "List", table: "Table", heat: "Heat map" };
+const SPANS = { "8h": "8 h", "1d": "1 d", "7d": "7 d" };
+const SORTS = { "": "what needs attention", name: "name", "-name": "name, backwards", level: "level, highest first", since: "incident, newest first", "-since": "incident, oldest first", newest: "reading, newest first", "-newest": "reading, oldest first" };
 
 const empty = () =>
   h(
@@ -85,22 +23,47 @@ const empty = () =>
     h("p", {}, "or try it with recorded machines: ", h("code", {}, "spikewatch demo"), ". The subscribed topics are in the ", h("a", { href: "#/configuration" }, "configuration"), ", the connection to the broker is shown under ", h("a", { href: "#/service" }, "service"), "."),
   );
 
+function choice(label, change) {
+  const select = h("select", { "aria-label": label, onchange: () => change(select.value) });
+  const element = h("label", { class: "choice muted small" }, label, select);
+  let known = "";
+  element.update = (options, value) => {
+    const key = JSON.stringify(options);
+    if (key !== known) select.replaceChildren(...Object.entries(options).map(([one, words]) => h("option", { value: one }, words)));
+    known = key;
+    select.value = value;
+  };
+  return element;
+}
+
 export function machines(place, query) {
-  let attention = query.get("attention") in ATTENTION ? query.get("attention") : "";
+  const given = (name, options, other) => (Object.hasOwn(options, query.get(name) ?? other) ? (query.get(name) ?? other) : other);
+  let attention = given("attention", ATTENTION, "");
   let search = query.get("search") ?? "";
+  let view = given("view", VIEWS, "");
+  let span = given("cells", SPANS, "1d");
+  let sort = given("sort", SORTS, "");
+  let group = query.get("group") ?? "";
   let limit = PAGE;
+  let usual = ""; // how so many machines are shown unless somebody says how; the service knows
   const summary = h("div", { class: "chips", role: "group", "aria-label": "Show only machines that are" });
-  const rows = h("ul", { class: "machines", id: "machines" });
+  const rows = h("ul", { class: "machines" });
   const headline = h("h1", {}, "Machines");
   const hint = h("div", {});
+  const quiet = h("p", { class: "card quiet", id: "quiet", role: "status", hidden: true });
   const more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => { limit += PAGE; refresh(); } }, "Show more");
-  const find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine by name", value: search, oninput: (event) => { search = event.target.value; look(); } });
+  const find = h("input", { type: "search", placeholder: "Find a machine", "aria-label": "Find a machine by name, site or kind", value: search, oninput: (event) => { search = event.target.value; look(); } });
+  const views = segments("How machines are shown", VIEWS, (key) => { view = key; look(); });
+  const spans = segments("Time that the heat map shows", SPANS, (key) => { span = key; look(); });
+  const sorts = choice("Order by", (value) => { sort = value; look(); });
+  const groups = choice("Group by", (value) => { group = value; look(); });
   const head = h(
     "div",
     { class: "machine heading", "aria-hidden": "true" },
     ...["Status", "Machine", "Since", "Cause", "Level", "Trend"].map((word) => h("div", word === "Level" ? { title: LEVEL_MEANS } : {}, word)),
   );
-  place.replaceChildren(h("div", { class: "bar" }, headline, summary, find), head, rows, hint, more);
+  const table = machineTable((value) => { sort = value; look(); });
+  place.replaceChildren(h("div", { class: "bar" }, headline, summary, find), h("div", { class: "bar fleet-bar" }, groups, sorts, h("div", { class: "choices" }, spans, views)), quiet, head, rows, table.element, hint, more);
 
   function chip([name]) {
     const number = h("b", { class: "number" });
@@ -114,27 +77,74 @@ export function machines(place, query) {
     return element;
   }
 
-  const chosen = () => ({ ...(search && { search }), ...(attention && { attention }) });
+  const filter = () => ({ ...(search && { search }), ...(attention && { attention }), ...(sort && { sort }), ...(group && { group }) });
+  const shown = () => view || usual;
 
-  // What is looked for is in the address, so that it can be sent.
   function look() {
-    remember(new URLSearchParams(chosen()));
+    remember(new URLSearchParams({ ...filter(), ...(view && { view }), ...(shown() !== "list" && span !== "1d" && { cells: span }) }));
+    table.reset();
     refresh();
   }
 
-  async function refresh() {
-    const found = await read(`/api/machines?${new URLSearchParams({ limit, ...chosen() })}`);
+  // One question at a time; what was asked meanwhile is asked then.
+  let asking = null;
+  let again = false;
+  function refresh() {
+    if (asking) {
+      again = true;
+      return asking;
+    }
+    asking = ask().finally(() => {
+      asking = null;
+      if (!again) return;
+      again = false;
+      refresh().catch(() => {}); // the page says by itself that the service does not answer
+    });
+    return asking;
+  }
+
+  async function ask() {
+    const part = shown() === "list" ? { limit } : { ...table.wanted(), view: shown() ? "brief" : "auto", cells: span };
+    const wanted = JSON.stringify([filter(), view]);
+    const found = await read(`/api/machines?${new URLSearchParams({ ...part, ...filter() })}`);
+    if (wanted !== JSON.stringify([filter(), view])) {
+      again = true;
+      return;
+    }
+    if (!view) usual = found.total > SHORT ? "table" : "list";
+    if ((shown() === "list") !== (found.view === "full")) {
+      again = true; // there are more or fewer machines now
+      return;
+    }
+    const asList = shown() === "list";
     const chips = Object.entries(found.attention).filter(([name, many]) => many || name === attention);
     list(summary, chips, ([name]) => name, chip);
     const urgent = found.attention.critical + found.attention.warning;
     document.title = urgent ? `(${urgent}) Spikewatch` : "Spikewatch";
-    list(rows, found.machines, (one) => one.id, row);
-    attribute(head, "hidden", found.machines.length ? null : "");
-    attribute(more, "hidden", found.found > found.machines.length ? null : "");
+    views.update(shown());
+    spans.update(span);
+    sorts.update(SORTS, sort);
+    groups.update({ "": "nothing", ...Object.fromEntries(found.groupings.map((one) => [one, one])) }, group);
+    attribute(spans, "hidden", asList ? "" : null);
+    attribute(groups, "hidden", asList || !found.groupings.length ? "" : null);
+    attribute(quiet, "hidden", found.quiet ? null : "");
+    text(quiet, found.quiet ? `Nothing has been received from any machine since ${moment(found.newest_s)}. Look for one cause: the gateway, the network, the broker. What is shown is from before that.` : "");
+    place.dataset.ready = "true"; // before the table is laid out: what is hidden has no height
+    list(rows, asList ? found.machines.map((one) => ({ ...one, quiet: found.quiet })) : [], (one) => one.id, row);
+    attribute(rows, "id", asList ? "machines" : null);
+    attribute(head, "hidden", asList && found.machines.length ? null : "");
+    attribute(more, "hidden", asList && found.found > found.machines.length ? null : "");
     text(more, `Show more (${found.machines.length} of ${found.found})`);
+    table.update(asList ? null : found, shown(), sort);
     const state = found.total === 0 ? "empty" : found.found === 0 ? "none" : "some";
     only(hint, state, () => (state === "empty" ? empty() : state === "none" ? h("p", { class: "empty" }, "No machine matches. Clear the search or the filter.") : null));
-    place.dataset.ready = "true";
   }
-  return { refresh, close() {} };
+
+  table.onscroll = refresh;
+  return {
+    refresh,
+    close() {
+      table.close();
+    },
+  };
 }

@@ -1,5 +1,5 @@
 // Times of the past: which span is shown, and in which zone it is written. Both are in the address of the page.
-import { ask, attribute, h } from "./dom.js";
+import { ask, h, segments } from "./dom.js";
 
 export const SPANS = { "1h": [3600, "1 h"], "8h": [28_800, "8 h"], "1d": [86_400, "1 d"], "7d": [604_800, "7 d"], "30d": [2_592_000, "30 d"] };
 
@@ -49,14 +49,6 @@ export async function askTimes(from, to, utc) {
   const wrong = (given) => (read(given.from, utc) < read(given.to, utc) ? "" : "The beginning is not before the end.");
   const given = await ask("Time to show", [h("p", {}, `In ${zone(utc)}.`), field("From", "from", from), field("To", "to", to)], "Show", wrong);
   return given && { from: read(given.from, utc), to: read(given.to, utc) };
-}
-
-// Buttons of which one is pressed; `press(key)`.
-export function segments(label, options, press) {
-  const all = Object.entries(options).map(([key, words]) => h("button", { type: "button", data: { key }, onclick: () => press(key) }, words));
-  const element = h("div", { class: "segments", role: "group", "aria-label": label }, ...all);
-  element.update = (chosen) => all.forEach((one) => attribute(one, "aria-pressed", String(one.dataset.key === chosen)));
-  return element;
 }
 
 export const zones = (press) => segments("Times are written in", { local: LOCAL, utc: "UTC" }, (key) => press(key === "utc"));

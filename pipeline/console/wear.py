@@ -1,0 +1,95 @@
+"""How every sensor of every machine ages, those first that reach their limit soonest.
+
+All machines are asked for, a few at a time: the main thread is never held up for longer than SHARE_S. Who asks
+meanwhile gets what was found before.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from pipeline.engine import ageing
+from pipeline.engine.ageing import Ageing
+from pipeline.engine.engine import Engine
+from pipeline.identity import identity
+from pipeline.records import Machine
+
+SHARE_S = 0.01  # of the main thread at a time
+T = TypeVar("T")
+
+
+class Worn(NamedTuple):
+    """One sensor of a machine, of which the ageing is known."""
+
+    machine: Machine
+    kind: str | None
+    ageing: Ageing
+
+
+class Wear(NamedTuple):
+    """All of them."""
+
+    sensors: list[Worn]  # in order
+    learning: int  # sensors that are not known for long enough
+
+
+def measure(engine: Engine, begin: int) -> tuple[list[list[Ageing]], bool]:
+    """Runs on the main thread. Machines from slot `begin` on, as many as its time is for; whether that was all."""
+    found: list[list[Ageing]] = []
+    until, count = time.perf_counter() + SHARE_S, len(engine.fleet.machines)
+    while begin + len(found) < count and (not found or time.perf_counter() < until):
+        found.append(engine.measured(begin + len(found)))
+    return found, begin + len(found) >= count
+
+
+def soonest(one: Worn) -> tuple[float, float]:
+    """Order: by days until the limit is reached, then by how far it has moved."""
+    forecast = one.ageing.forecast
+    days = forecast.days if forecast is not None and forecast.days is not None else float("inf")
+    return days, -abs(one.ageing.shift or 0.0)
+
+
+def wear(engine: Engine, ask: Callable[[Callable[[Engine], tuple[list[list[Ageing]], bool]]], Any]) -> Wear:
+    """Of all machines; `ask` has a question answered by the main thread."""
+    measured: list[list[Ageing]] = []
+    whole = False
+    while not whole:
+        begin = len(measured)
+        part, whole = ask(lambda engine, begin=begin: measure(engine, begin))  # type: ignore[misc]
+        measured += part
+    machines, rules = engine.fleet.machines, engine.fleet.rules
+    kinds: dict[str | int, list[int]] = {}
+    for slot in range(len(measured)):
+        kinds.setdefault(rules[slot].kind or slot, []).append(slot)
+    found = [
+        Worn(machines[slot], rules[slot].kind, one)
+        for mates in kinds.values()
+        for slot, sensors in zip(mates, ageing.compared([measured[mate] for mate in mates]), strict=True)
+        for one in sensors
+    ]
+    known = [one for one in found if one.ageing.shift is not None]
+    return Wear(sorted(known, key=soonest), len(found) - len(known))
+
+
+def searched(found: Wear, search: str) -> list[Worn]:
+    """Those of which every word is part of the machine's name, the sensor or the kind."""
+    words = search.casefold().split()
+    return [
+        one
+        for one in found.sensors
+        if all(word in f"{one.machine.name}\n{one.ageing.sensor}\n{one.kind or ''}".casefold() for word in words)
+    ]
+
+
+def told(one: Worn) -> dict[str, Any]:
+    """As JSON."""
+    its = one.ageing
+    return {
+        "machine": one.machine.name,
+        "id": identity(one.machine),
+        "tags": dict(one.machine.tags),
+        "kind": one.kind,
+        **its._asdict(),
+        "forecast": its.forecast and its.forecast._asdict(),
+        "peers": its.peers and its.peers._asdict(),
+    }

@@ -1,0 +1,146 @@
+"""The list of machines in a real browser, of ten thousand of them: order, groups, heat map, scrolling and weight."""
+
+import re
+
+import numpy as np
+import pytest
+from big_fleets import BigFleet
+from playwright.sync_api import Page, expect
+from test_page import chromium, page  # noqa: F401  # fixtures
+
+MACHINES = 10_000
+ROWS = "#machines [role=row]"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    with BigFleet(tmp_path_factory.mktemp("fleet"), MACHINES) as running:
+        yield running
+
+
+def test_ten_thousand_machines_are_a_table_of_which_only_the_rows_in_sight_are_there(fleet, page: Page):  # noqa: F811
+    page.goto(fleet.url)
+    expect(page.locator(ROWS).first).to_contain_text("press-00000")
+    assert page.locator(ROWS).count() < 100
+    expect(page.get_by_role("table", name="Machines")).to_have_attribute("aria-rowcount", str(MACHINES + 1))
+    for share in (0.5, 0.9, 1.0, 0.25):
+        page.evaluate(f"scrollTo(0, {share} * (document.body.scrollHeight - innerHeight))")
+        top = round(share * (MACHINES - 30))
+        expect(page.get_by_role("link", name=f"press-{top + 8:05d}")).to_be_in_viewport()
+        assert page.locator(ROWS).count() < 100
+    page.get_by_role("link", name="press-02500").click()
+    expect(page).to_have_url(f"{fleet.url}/#/machines/press-02500;site=site-0")
+
+
+def test_scrolling_through_ten_thousand_machines_holds_up_no_frame_for_long(fleet, page: Page):  # noqa: F811
+    page.goto(fleet.url)
+    expect(page.locator(ROWS).first).to_be_visible()
+    longest_ms = page.evaluate(
+        """() => new Promise((resolve) => {
+          const times = [];
+          let at = 0;
+          const frame = (now) => {
+            times.push(now);
+            scrollTo(0, (at += 700));
+            if (times.length < 60) requestAnimationFrame(frame);
+            else resolve(Math.max(...times.slice(1).map((one, before) => one - times[before])));
+          };
+          requestAnimationFrame(frame);
+        })"""
+    )
+    assert longest_ms < 250
+
+
+def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_same(fleet, page: Page):  # noqa: F811
+    page.goto(fleet.url)
+    page.get_by_label("Group by").select_option("site")
+    expect(page.locator(ROWS).first).to_contain_text("site-0 1,000 machines")
+    page.get_by_role("button", name="Machine", exact=True).click()
+    page.get_by_role("button", name="Machine", exact=True).click()
+    expect(page.locator(ROWS).nth(1)).to_contain_text("press-09990")
+    page.get_by_role("button", name="Heat map").click()
+    page.get_by_role("button", name="7 d").click()
+    page.get_by_label("Find a machine").fill("site-3 press-00")
+    expect(page.locator(ROWS).first).to_contain_text("site-3 100 machines")
+    expect(page).to_have_url(re.compile(r"#/\?search=site-3\+press-00&sort=-name&group=site&view=heat&cells=7d$"))
+    page.reload()
+    expect(page.locator(ROWS).nth(1)).to_contain_text("press-00993")
+    expect(page.locator(ROWS).nth(1).locator("canvas")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Machine")).to_have_attribute("aria-sort", "descending")
+
+
+def test_cells_of_the_heat_map_have_the_colour_of_their_level_and_say_which(fleet, page: Page):  # noqa: F811
+    page.goto(f"{fleet.url}/#/?view=heat&cells=8h&sort=name")
+    cells = page.locator(ROWS).first.locator("canvas")
+    expect(cells).to_have_attribute("aria-label", "highest level of this time: 8")
+    assert (
+        page.evaluate(
+            """(canvas) => {
+              const colours = new Set();
+              const draw = canvas.getContext("2d");
+              for (let at = 0; at < 48; at += 1)
+                colours.add(draw.getImageData(((at + 0.4) / 48) * canvas.width, 3, 1, 1).data.join());
+              return colours.size;
+            }""",
+            cells.element_handle(),
+        )
+        >= 3
+    )
+    box = cells.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 5)
+    expect(cells).to_have_attribute("title", re.compile(r"^\w+ \d\d:\d\d – \w+ \d\d:\d\d: highest level \d to \d$"))
+
+
+RATE = 400_000 / 8  # bytes a second
+DELAY_MS = 200
+
+
+def network(page: Page):  # noqa: F811
+    """Of Chromium's own: a thin line, and the bytes that come over it."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    received: list[float] = []
+    session.on("Network.dataReceived", lambda event: received.append(event["encodedDataLength"]))
+    session.on("Network.responseReceived", lambda event: received.append(event["response"]["encodedDataLength"]))
+    limits = {"offline": False, "latency": DELAY_MS, "downloadThroughput": RATE, "uploadThroughput": RATE}
+    session.send("Network.emulateNetworkConditions", limits)
+    return received
+
+
+# When the first machine was on the screen: looked for by the page itself, since to be asked takes its time, too.
+SEEN = """new MutationObserver((_, observer) => {
+  if (!document.querySelector("#machines [role=row] a")) return;
+  observer.disconnect();
+  requestAnimationFrame(() => { window.seen_ms = performance.now(); });
+}).observe(document, { childList: true, subtree: true });"""
+
+
+def test_over_a_thin_line_the_first_machine_is_seen_within_two_seconds(fleet, page: Page):  # noqa: F811
+    received = network(page)
+    page.add_init_script(SEEN)
+    page.goto(fleet.url, wait_until="commit")
+    expect(page.locator(ROWS).first.get_by_role("link")).to_be_visible(timeout=10_000)
+    seen_ms = page.evaluate("new Promise(requestAnimationFrame).then(() => window.seen_ms)")
+    print(f"first row after {seen_ms:.0f} ms, {sum(received) / 1000:.1f} kB at 400 kbit/s and {DELAY_MS} ms")  # noqa: T201
+    assert seen_ms < 2_000
+
+
+def test_while_a_thousand_machines_send_every_second_the_page_takes_less_than_thirty_kilobytes_a_second(
+    tmp_path,
+    page: Page,  # noqa: F811
+):
+    with BigFleet(tmp_path, 1_000) as running:
+        received = network(page)
+        page.goto(running.url)
+        expect(page.locator(ROWS).first.get_by_role("link")).to_be_visible(timeout=10_000)
+        page.wait_for_load_state("networkidle")
+        received.clear()
+        before = page.evaluate("performance.now()")
+        rng = np.random.default_rng(1)
+        for _ in range(6):
+            running.send(rng.normal(size=1_000))
+            with page.expect_response(lambda answer: "/api/machines" in answer.url and answer.status == 200):
+                pass
+        rate = sum(received) / (page.evaluate("performance.now()") - before)
+        print(f"{rate:.1f} kB/s while 1,000 machines send every second")  # noqa: T201
+        assert 0 < rate < 30
