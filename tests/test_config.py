@@ -309,6 +309,10 @@ data: 5
             "mqtt:\n  sources:\n  - {topic: 'a/{machine}', payload: json}\n  - {topic: a/+, payload: json}",
             "4: mqtt.sources[1].topic: subscribes to the same topics as sources[0]",
         ),
+        # names for people
+        ("machines: [{sensors: {p: {name: ' '}}}]", "1: machines[0].sensors.p.name: is empty"),
+        ("machines: [{match: press-*, names: {pump-1: Pump}}]", "names.pump-1: is no machine of this rule"),
+        (f"machines: [{{names: {{press-1: {'x' * 81}}}}}]", "names.press-1: has more than 80 characters"),
         # secrets
         ("mqtt: {password: hunter2}", "1: mqtt.password: expected {env: NAME} or {file: PATH}"),
         ("mqtt: {password: {env: A, file: b}}", "1: mqtt.password: expected either {env: NAME} or"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from machines import START, engine_of, live, plant, readings
 
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.console import overview, wear
+from pipeline.console import overview, views, wear
 from pipeline.console.heat import MINUTE_NS, SPANS, Heat
 from pipeline.engine.level import level_of
 from pipeline.records import Machine
@@ -136,3 +136,15 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
 
     assert wear.wear(engine, ask) == wear.Wear([], 0)
     assert [len(part) for part, _ in parts] == [1] * 201
+
+
+def test_machines_and_sensors_are_named_as_people_call_them_and_keep_their_ids():
+    sensors = {"s0": Sensor(name="Oil pressure", unit="bar", group="hydraulics")}
+    rule = MachineRule(names={"press-1": "Press in hall 2"}, sensors=sensors)
+    engine = engine_of(2, "press-1", rule=lambda name: rule)
+    engine.step(readings(plant(5, 2, 1)))
+    (row,) = listed(engine, search="hall 2")
+    assert (row["id"], row["name"], row["label"]) == ("press-1", "press-1", "Press in hall 2")
+    first, second = views.page(views.details(engine, 0))["sensors"]
+    assert [first[key] for key in ("sensor", "name", "unit", "group")] == ["s0", "Oil pressure", "bar", "hydraulics"]
+    assert [second[key] for key in ("sensor", "name", "unit", "group")] == ["s1", "s1", "", ""]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from big_fleets import BigFleet
+from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect
 from test_page import chromium, page  # noqa: F401  # fixtures
 
@@ -144,3 +145,29 @@ def test_while_a_thousand_machines_send_every_second_the_page_takes_less_than_th
         rate = sum(received) / (page.evaluate("performance.now()") - before)
         print(f"{rate:.1f} kB/s while 1,000 machines send every second")  # noqa: T201
         assert 0 < rate < 30
+
+
+@pytest.mark.servers
+def test_machines_and_sensors_have_the_names_units_and_groups_that_people_gave_them(tmp_path, page: Page):  # noqa: F811
+    sensors = {"s1": {"name": "Oil pressure", "unit": "bar", "group": "Hydraulics"}}
+    rule = {"match": "press-*", "names": {"press-1": "Press in hall 2"}, "sensors": sensors}
+    with Plant(tmp_path / "plant", machines=[rule]) as plant:
+        plant.send("press-1", press(HEALTHY_ROWS + 150, 2, fault=8.0))
+        page.goto(f"{plant.url}/#/?view=list")
+        row = page.locator("#machines .machine")
+        expect(row).to_contain_text(re.compile(r"Oil pressure 9\d % high"))
+        assert plant.tell("press-1", "freeze")[0] == 200
+        assert plant.tell("press-1", "snooze", "1h")[0] == 200
+        expect(row.locator(".flag")).to_have_text(re.compile(r"^snoozed until .*, frozen$"))
+        page.get_by_role("button", name="Table").click()
+        expect(page.locator(ROWS).first).to_contain_text(re.compile(r"snoozed, frozen\. Oil pressure 9\d % high"))
+        page.get_by_role("link", name="Press in hall 2").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Press in hall 2")
+        expect(page.locator("#incident")).to_contain_text("Oil pressure")
+        expect(page.get_by_role("heading", name="Oil pressure (bar)")).to_be_visible()
+        expect(page.locator("tbody tr", has_text="Hydraulics").first).to_be_visible()
+        expect(page.locator("tbody tr", has_text="Oil pressure").first).to_contain_text(re.compile(r"\d bar"))
+        page.goto(f"{plant.url}/#/machines/press-1;site=a;line=?range=1h")
+        expect(page.locator("#past-charts").get_by_role("heading", name="Oil pressure (bar)")).to_be_visible()
+        page.goto(f"{plant.url}/#/ageing")
+        expect(page.locator("#ageing-says")).to_contain_text("Nothing is known yet. Of 4 sensors it is not known yet")

@@ -5,6 +5,7 @@ One function per kind of branch, in the table `CHECKS`; each gives (key, what is
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -49,6 +50,7 @@ from pipeline.topics import parse
 
 Problems = Iterator[tuple[str, str]]
 
+LONGEST_LABEL = 80  # characters of a name for people
 MOST_PEM_BYTES = 1 << 20  # of a certificate, a key or all the authorities that are trusted
 MOST_THREADS = 64
 LONGEST_NAME = 255  # bytes between two slashes of a path, on every file system in use
@@ -206,7 +208,18 @@ def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> Problems:
                 yield key, _CLEAR.format("https://")
 
 
+def _wrong_label(text: str) -> str:
+    """Why people cannot read that as a name; empty where they can."""
+    if not text.strip():
+        return "is empty (a name for people to read)"
+    return f"has more than {LONGEST_LABEL} characters" if len(text) > LONGEST_LABEL else ""
+
+
 def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> Problems:
+    for key in ("name", "group"):
+        text = getattr(sensor, key)
+        if text is not None and (wrong := _wrong_label(text)):
+            yield key, wrong
     if sensor.range is not None:
         low, high = sensor.range
         if not -1e100 <= low < high <= 1e100:
@@ -218,6 +231,11 @@ def _check_sensor(sensor: Sensor, environ: Mapping[str, str]) -> Problems:
 def _check_rule(rule: MachineRule, environ: Mapping[str, str]) -> Problems:
     if not rule.match:
         yield "match", "is empty (a machine's name, or a pattern such as press-*)"
+    for machine, name in rule.names.items():
+        if wrong := _wrong_label(name):
+            yield f"names.{machine}", wrong
+        elif rule.match and not fnmatchcase(machine, rule.match):
+            yield f"names.{machine}", f"is no machine of this rule (match: {rule.match})"
     if rule.kind == "":
         yield "kind", "is empty (a word for machines that can be compared, such as press)"
     if rule.prior is not None:

@@ -181,6 +181,8 @@ class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ignore: bool = False  # not scored, not stored
     range: tuple[float, float] | None = None  # declared lower and upper end, in the sensor's unit
     unit: str | None = None  # of its readings, as it is shown in reasons: l/min
+    name: str | None = None  # as people call it, for the page; everything else keeps the name that it is sent with
+    group: str | None = None  # of sensors that belong together on the page: hydraulics
     limit: float | None = None  # mean reading at which the machine needs service, above or below the present one
 
 
@@ -209,6 +211,7 @@ class MachineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prior: str | None = None  # file of `spikewatch prior`: what machines of this kind have in common
     time_zone: str | None = None  # of these machines; default: that of the plant
     holidays: tuple[str, ...] | None = None  # of these machines; default: those of the plant
+    names: dict[str, str] = {}  # of machines, as people call them, for the page: {press-1: Press in hall 2}
     sensors: dict[str, Sensor] = {}
     alert: Alert = Alert()
 

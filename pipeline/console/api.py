@@ -16,6 +16,7 @@ from pipeline.console import configuration, history, incident_records, overview,
 from pipeline.console.answers import Briefly, Latest, content_of, json, whole
 from pipeline.console.events import Events, Known
 from pipeline.console.heat import SPANS, Heat
+from pipeline.console.labels import sensor_label
 from pipeline.console.recent import Recent, Table
 from pipeline.console.setup import Changing, SetupApi
 from pipeline.console.weight import compressed, has, tag_of, takes_gzip
@@ -360,13 +361,14 @@ class Api:
                 "warning_level": level_of(details.warning),
                 "critical_level": level_of(details.critical),
                 "order": known,
+                "labels": {sensor: sensor_label(details.rule, sensor) for sensor in asked.sensors},
                 **found,
             }
         )
 
     def _open_of(self, machine: Machine, details: views.Details) -> list[dict[str, Any]]:
         """The open incident of a machine, if there is one."""
-        incident = views.told(details.summary.incident)
+        incident = views.told(details.summary.incident, details.rule)
         if incident is None:
             return []
         item = {"machine": machine.name, "id": identity(machine), "tags": dict(machine.tags), "incident": incident}

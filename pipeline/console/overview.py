@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.settings import MachineRule
+from pipeline.console.labels import machine_label, part_told
 from pipeline.console.views import ATTENTION, ranked, told
 from pipeline.engine.engine import Engine
 from pipeline.engine.fleet import Fleet
@@ -147,7 +149,7 @@ class Names:
             return
         machines, rules = self._fleet.machines[:count], self._fleet.rules[:count]
         self._words = [
-            "\n".join((machine.name, *(value for _, value in machine.tags), rule.kind or "")).casefold()
+            "\n".join((*_names(rule, machine), *(value for _, value in machine.tags))).casefold()
             for machine, rule in zip(machines, rules, strict=True)
         ]
         keys = [(natural(machine.name), machine.tags) for machine in machines]
@@ -226,26 +228,31 @@ class Names:
         return order, groups
 
 
+def _names(rule: MachineRule, machine: Machine) -> tuple[str, ...]:
+    return machine.name, machine_label(rule, machine.name), rule.kind or ""
+
+
 def _counts(rank: Ints) -> dict[str, int]:
     return dict(zip(ATTENTION, np.bincount(rank, minlength=len(ATTENTION)).tolist(), strict=True))
 
 
 def _brief(engine: Engine, copy: Copy, slot: int) -> dict[str, Any]:
     """What a row of a table says of a machine."""
-    machine, now, alert = engine.fleet.machines[slot], copy.now[slot], engine.fleet.rules[slot].alert
+    machine, now, rule = engine.fleet.machines[slot], copy.now[slot], engine.fleet.rules[slot]
     incident = engine.incident(slot) if copy.open[slot] else None
     score = float(now["newest"])
     return {
         "id": identity(machine),
         "name": machine.name,
+        "label": machine_label(rule, machine.name),
         "tags": dict(machine.tags),
-        "kind": engine.fleet.rules[slot].kind,
+        "kind": rule.kind,
         "attention": ATTENTION[copy.rank[slot]],
         "severity": Severity(int(copy.severity[slot])).name.lower(),
         "score": score,
         "level": level_of(score),
-        "warning_level": level_of(alert.warning),
-        "critical_level": level_of(alert.critical),
+        "warning_level": level_of(rule.alert.warning),
+        "critical_level": level_of(rule.alert.critical),
         "learned": float(now["learned"]),
         "frozen": bool(now["frozen"]),
         "sensors": int(now["lines"]),
@@ -253,7 +260,7 @@ def _brief(engine: Engine, copy: Copy, slot: int) -> dict[str, Any]:
         "since_s": int(copy.since_ns[slot]) / 1e9 or None,
         "acknowledged": bool(copy.acknowledged[slot]),
         "snoozed": bool(copy.snoozed[slot]),
-        "blamed": [part._asdict() for part in incident.sensors[:BLAMED]] if incident else [],
+        "blamed": [part_told(rule, part) for part in incident.sensors[:BLAMED]] if incident else [],
         "why": incident.why if incident else "",
     }
 
@@ -263,7 +270,7 @@ def _full(engine: Engine, copy: Copy, slot: int) -> dict[str, Any]:
     return {
         **_brief(engine, copy, slot),
         "state": MachineState(int(copy.states[slot])).word,
-        "incident": told(engine.incident(slot)),
+        "incident": told(engine.incident(slot), engine.fleet.rules[slot]),
         "bad": [one.told() for one in engine.quality(slot) if not one.fine] if copy.doubtful[slot] else [],
         **engine.changes(slot).told(),
     }

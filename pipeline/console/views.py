@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.settings import MachineRule
+from pipeline.console.labels import machine_label, part_told, sensor_label
 from pipeline.console.recent import Table
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
@@ -47,7 +49,7 @@ def ranked(state: Ints, severity: Ints, doubtful: Bools, unsettled: Bools) -> In
     return np.where(severity > 0, np.minimum(rank, 2 - np.minimum(severity, 2)), rank)
 
 
-def told(incident: Incident | None) -> dict[str, Any] | None:
+def told(incident: Incident | None, rule: MachineRule) -> dict[str, Any] | None:
     """An incident that is open."""
     if incident is None:
         return None
@@ -59,7 +61,7 @@ def told(incident: Incident | None) -> dict[str, Any] | None:
         "peak": incident.peak,
         "peak_level": level_of(incident.peak),
         "peak_s": incident.peak_ns / 1e9,
-        "sensors": [part._asdict() for part in incident.sensors],
+        "sensors": [part_told(rule, part) for part in incident.sensors],
         "why": incident.why,
         "acknowledged": incident.acknowledged,
         "snoozed_until_s": incident.snoozed_until_ns / 1e9 if incident.snoozed_until_ns else None,
@@ -80,6 +82,7 @@ class Details(NamedTuple):
     has_baseline: bool  # that it could be rolled back to
     trust: tuple[Trust, ...]  # in its sensors
     changes: Changes
+    rule: MachineRule
 
 
 def details(engine: Engine, slot: int) -> Details:
@@ -94,6 +97,7 @@ def details(engine: Engine, slot: int) -> Details:
         engine.fleet.has_baseline(slot),
         engine.quality(slot),
         engine.changes(slot),
+        engine.fleet.rules[slot],
     )
 
 
@@ -106,6 +110,7 @@ def page(one: Details) -> dict[str, Any]:
     return {
         "id": identity(summary.machine),
         "name": summary.machine.name,
+        "label": machine_label(one.rule, summary.machine.name),
         "tags": dict(summary.machine.tags),
         "attention": ATTENTION[attention],
         "state": summary.state.word,
@@ -121,8 +126,8 @@ def page(one: Details) -> dict[str, Any]:
         "warning_level": level_of(one.warning),
         "critical_level": level_of(one.critical),
         "has_baseline": one.has_baseline,
-        "incident": told(summary.incident),
-        "sensors": [each.told() for each in one.trust],
+        "incident": told(summary.incident, one.rule),
+        "sensors": [{**each.told(), **sensor_label(one.rule, each.sensor)} for each in one.trust],
         **one.changes.told(),
     }
 
@@ -239,7 +244,8 @@ def open_incidents(engine: Engine) -> list[dict[str, Any]]:
             "machine": fleet.machines[slot].name,
             "id": identity(fleet.machines[slot]),
             "tags": dict(fleet.machines[slot].tags),
-            "incident": told(engine.incident(slot)),
+            "label": machine_label(fleet.rules[slot], fleet.machines[slot].name),
+            "incident": told(engine.incident(slot), fleet.rules[slot]),
         }
         for slot in slots[worst][:OPEN_SHOWN].tolist()
     ]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from pipeline.config.settings import MachineRule
+from pipeline.console.labels import machine_label, sensor_label
 from pipeline.engine import ageing
 from pipeline.engine.ageing import Ageing
 from pipeline.engine.engine import Engine
@@ -22,7 +24,7 @@ class Worn(NamedTuple):
     """One sensor of a machine, of which the ageing is known."""
 
     machine: Machine
-    kind: str | None
+    rule: MachineRule
     ageing: Ageing
 
 
@@ -62,7 +64,7 @@ def wear(engine: Engine, ask: Callable[[Callable[[Engine], tuple[list[list[Agein
     for slot in range(len(measured)):
         kinds.setdefault(rules[slot].kind or slot, []).append(slot)
     found = [
-        Worn(machines[slot], rules[slot].kind, one)
+        Worn(machines[slot], rules[slot], one)
         for mates in kinds.values()
         for slot, sensors in zip(mates, ageing.compared([measured[mate] for mate in mates]), strict=True)
         for one in sensors
@@ -74,11 +76,12 @@ def wear(engine: Engine, ask: Callable[[Callable[[Engine], tuple[list[list[Agein
 def searched(found: Wear, search: str) -> list[Worn]:
     """Those of which every word is part of the machine's name, the sensor or the kind."""
     words = search.casefold().split()
-    return [
-        one
-        for one in found.sensors
-        if all(word in f"{one.machine.name}\n{one.ageing.sensor}\n{one.kind or ''}".casefold() for word in words)
-    ]
+    return [one for one in found.sensors if all(word in _words(one) for word in words)]
+
+
+def _words(one: Worn) -> str:
+    names = (one.machine.name, machine_label(one.rule, one.machine.name), one.ageing.sensor, one.rule.kind or "")
+    return "\n".join((*names, sensor_label(one.rule, one.ageing.sensor)["name"])).casefold()
 
 
 def told(one: Worn) -> dict[str, Any]:
@@ -88,8 +91,10 @@ def told(one: Worn) -> dict[str, Any]:
         "machine": one.machine.name,
         "id": identity(one.machine),
         "tags": dict(one.machine.tags),
-        "kind": one.kind,
+        "kind": one.rule.kind,
+        "label": machine_label(one.rule, one.machine.name),
         **its._asdict(),
+        **sensor_label(one.rule, its.sensor),
         "forecast": its.forecast and its.forecast._asdict(),
         "peers": its.peers and its.peers._asdict(),
     }

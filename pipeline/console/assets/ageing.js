@@ -38,10 +38,10 @@ export function ageing(place, query) {
     attribute(more, "hidden", found.found > found.sensors.length ? null : "");
     list(body, found.sensors, (one) => `${one.id}#${one.sensor}`, (one) => {
       const cells = Array.from({ length: WORDS.length - 1 }, () => h("td", { class: "number" }));
-      const row = h("tr", {}, h("th", { scope: "row" }, h("a", { class: "name", href: pageOf(one.id) }, one.machine), " ", h("span", { class: "muted small" }, captures(one.tags))), ...cells);
+      const row = h("tr", {}, h("th", { scope: "row" }, h("a", { class: "name", href: pageOf(one.id) }, one.label), " ", h("span", { class: "muted small" }, captures(one.tags))), ...cells);
       row.update = (now) => {
         const days = now.forecast?.days ?? null;
-        [now.sensor, days === null ? "–" : number(days, 2), reached(now.forecast), `${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, peersOf(now)].forEach((words, at) => text(cells[at], words));
+        [now.unit ? `${now.name} (${now.unit})` : now.name, days === null ? "–" : number(days, 2), reached(now.forecast), `${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, peersOf(now)].forEach((words, at) => text(cells[at], words));
       };
       return row;
     });

@@ -2,7 +2,7 @@
 // All have the same width of axis and one cursor, so that what is above one another happened at one time. Which part of
 // it is shown is the page's to say (`state.zoomTo`, `update(shown, zoom)`): new rows come in every second.
 import { h, text } from "./dom.js";
-import { level, number, score, TOP } from "./format.js";
+import { level, number, score, sensorTitle, TOP } from "./format.js";
 
 const AXIS = 78;
 const SYNC = "machine";
@@ -160,7 +160,7 @@ export function levelChart(place, state) {
 export function sensorChart(place, sensor, state) {
   const says = h("span", { class: "number muted" });
   const body = h("div", { class: "plot" });
-  place.append(h("header", {}, h("h3", {}, sensor), says), body);
+  place.append(h("header", {}, h("h3", {}, sensorTitle(state.labels?.[sensor], sensor)), says), body);
   const hidden = { stroke: "transparent", width: 0, spanGaps: true, points: { show: false } };
   const chart = make(
     body,
@@ -251,7 +251,7 @@ export function raster(place, state) {
   chart.update = (shown, zoom, sensor) => {
     populations = shown.populations;
     data = { time_s: shown.time_s, fires: shown.sensors[sensor]?.fires ?? shown.time_s.map(() => 0) };
-    text(title, `Spikes of ${sensor}`);
+    text(title, `Spikes of ${state.labels?.[sensor]?.name ?? sensor}`);
     chart.show([shown.time_s, shown.time_s.map(() => null)], zoom);
     text(says, told(chart.cursor.idx));
   };

@@ -58,10 +58,13 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+// A sensor as people call it, with its unit.
+export const sensorTitle = (label, sensor) => `${label?.name ?? sensor}${label?.unit ? ` (${label.unit})` : ""}`;
+
 // What is wrong with a sensor.
 export const isBad = (one) => one.quality !== "good" || one.masked;
 export const trust = (one) => [one.quality, one.masked && "masked"].filter(Boolean).join(", ");
-export const doubts = (sensors) => sensors.filter(isBad).map((one) => `${one.sensor} is ${trust(one)}.`).join(" ");
+export const doubts = (sensors) => sensors.filter(isBad).map((one) => `${one.name ?? one.sensor} is ${trust(one)}.`).join(" ");
 
 // What has changed for good and is not confirmed.
 export const changes = ({ changed, unconfirmed }) =>
@@ -123,7 +126,7 @@ export const flags = (one) => {
 export const captures = (tags) => Object.entries(tags).map(([key, value]) => `${key} ${value}`).join(", ");
 
 export function blame(part) {
-  return `${part.sensor} ${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`;
+  return `${part.name ?? part.sensor} ${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`;
 }
 
 // Of the ageing of a sensor.

@@ -20,7 +20,7 @@ function openRow(item, refresh, picked) {
   const when = h("span", { class: "muted small number" });
   const hint = h("p", {}, toConfirm(false));
   const answers = buttons(item.id, refresh);
-  const element = h("li", { class: "card" }, h("div", { class: "bar" }, pick, status, link(item.id, item.machine), incidentLink(item.id, item.incident.number), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), hint, answers);
+  const element = h("li", { class: "card" }, h("div", { class: "bar" }, pick, status, link(item.id, item.label), incidentLink(item.id, item.incident.number), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, sensors, " ", why), hint, answers);
   element.update = ({ incident, group }) => {
     attribute(pick, "hidden", incident.acknowledged ? "" : null);
     pick.checked = picked.has(item);

@@ -38,9 +38,9 @@ function incidentCard(id) {
       const share = h("span", { class: "number" });
       const one = h("li", {}, name, bar, share);
       one.update = (part) => {
-        text(name, part.sensor);
+        text(name, part.name);
         bar.value = part.share;
-        attribute(bar, "aria-label", `share of ${part.sensor}`);
+        attribute(bar, "aria-label", `share of ${part.name}`);
         text(share, `${percent(part.share)}${part.direction ? ` ${part.direction}` : ""}`);
       };
       return one;
@@ -112,7 +112,7 @@ export function machine(place, id, query) {
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
   const view = viewOf(query);
-  const state = { incident: null, warning_level: 5, critical_level: 8, sparse: null, utc: view.utc, zoomTo };
+  const state = { incident: null, labels: {}, warning_level: 5, critical_level: 8, sparse: null, utc: view.utc, zoomTo };
   const choices = segments("Time that is shown", { "": "Live", ...Object.fromEntries(Object.entries(TIMES).map(([key, [, words]]) => [key, words])), own: "Custom …" }, choose);
   const zonePlace = zones((utc) => look({ utc }));
   const past = pastView(id, view, { changed: () => look({}), sensors: () => chosen ?? [] });
@@ -191,6 +191,12 @@ export function machine(place, id, query) {
     look({ span: "", ...given });
   }
 
+  function groupHeading(words) {
+    const element = h("tr", {}, h("th", { scope: "colgroup", colspan: "7", class: "muted" }, words));
+    element.update = () => {};
+    return element;
+  }
+
   function sensorRow() {
     const [sensor, value, expected, own, share, quality] = ["th", "td", "td", "td", "td", "td"].map((tag) => h(tag, { class: tag === "th" ? "" : "number", ...(tag === "th" && { scope: "row" }) }));
     const show = h("button", { type: "button", class: "quiet", onclick: () => toggle(element.sensor) }, "show");
@@ -199,8 +205,9 @@ export function machine(place, id, query) {
       element.sensor = one.sensor;
       const columns = all?.sensors[one.sensor];
       const now = all?.newest[one.sensor];
-      text(sensor, one.sensor);
-      text(value, now ? number(now.value) : "–");
+      text(sensor, one.name);
+      attribute(sensor, "title", one.name === one.sensor ? null : one.sensor);
+      text(value, now ? `${number(now.value)} ${one.unit}`.trim() : "–");
       text(expected, now && now.low !== null ? `${number(now.low)} … ${number(now.high)}` : "–");
       showLevel(own, now?.level, now?.score);
       text(share, now && now.share !== null ? percent(now.share) : "–");
@@ -210,7 +217,7 @@ export function machine(place, id, query) {
       attribute(quality, "class", doubt ? "number bad-text" : "number muted");
       const on = Boolean(columns);
       text(show, on ? "spikes" : "show");
-      attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.sensor}`);
+      attribute(show, "aria-label", `${on ? "spikes of" : "show"} ${one.name}`);
       attribute(show, "aria-pressed", String(selected === one.sensor));
     };
     return element;
@@ -287,10 +294,11 @@ export function machine(place, id, query) {
 
   async function refresh() {
     const [one] = await Promise.all([read(address), rows()]);
-    Object.assign(state, { incident: one.incident, warning_level: one.warning_level, critical_level: one.critical_level });
-    text(name, one.name);
-    document.title = `${one.name}: ${one.attention}`;
-    text(tags, captures(one.tags));
+    Object.assign(state, { incident: one.incident, labels: Object.fromEntries(one.sensors.map((sensor) => [sensor.sensor, sensor])), warning_level: one.warning_level, critical_level: one.critical_level });
+    text(name, one.label);
+    attribute(name, "title", one.label === one.name ? null : one.name);
+    document.title = `${one.label}: ${one.attention}`;
+    text(tags, [one.label !== one.name && one.name, captures(one.tags)].filter(Boolean).join(", "));
     status.update(one.attention, one.learned);
     const needs = calm(one.incident, one.newest_s) ? "no longer in alarm; the incident closes if that lasts" : MEANS[one.attention];
     const which = one.incident?.sensors.length ? `: ${one.incident.sensors.slice(0, 2).map(blame).join(", ")}` : "";
@@ -308,7 +316,8 @@ export function machine(place, id, query) {
     const waiting = only(unconfirmed, one.unconfirmed ? "waiting" : "none", () => (one.unconfirmed ? unconfirmedCard() : null));
     if (one.unconfirmed) waiting.update(one);
     changed = one.changed;
-    list(table, one.sensors, (sensor) => sensor.sensor, sensorRow);
+    const grouped = [...one.sensors].sort((first, second) => !first.group - !second.group || first.group.localeCompare(second.group));
+    list(table, grouped.flatMap((sensor, at) => (sensor.group && sensor.group !== grouped[at - 1]?.group ? [{ heading: sensor.group }, sensor] : [sensor])), (item) => item.sensor ?? `group ${item.heading}`, (item) => (item.heading ? groupHeading(item.heading) : sensorRow()));
     place.dataset.ready = "true"; // before it is drawn: what is hidden has no width
     arrange();
     if (!isLive()) past.refresh(newest_s);

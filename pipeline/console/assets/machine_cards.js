@@ -33,7 +33,7 @@ function spark() {
 export function row(machine) {
   const status = pill(machine.attention, machine.learned);
   const flag = h("span", { class: "flag" });
-  const name = h("a", { class: "name", href: pageOf(machine.id) }, machine.name);
+  const name = h("a", { class: "name", href: pageOf(machine.id) }, machine.label);
   const tags = h("span", { class: "muted small" }, captures(machine.tags));
   const since = h("span", { class: "number" });
   const from = h("span", { class: "muted small number" });

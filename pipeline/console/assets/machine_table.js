@@ -70,7 +70,7 @@ function machineRow(item) {
     const flag = flags(machine);
     element.className = `t-row ${machine.attention}`;
     status.update(machine.attention, machine.learned);
-    text(name, machine.name);
+    text(name, machine.label);
     text(tags, captures(machine.tags));
     name.title = [machine.name, captures(machine.tags)].filter(Boolean).join(", ");
     showLevel(its, machine.level, machine.score);

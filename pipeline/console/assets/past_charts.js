@@ -2,7 +2,7 @@
 // drawn, so that a line never joins single readings here and means there. Nothing is drawn across a gap.
 import { axes, colour, levelAxes, levelScale, make, thresholds, tint } from "./charts.js";
 import { h, text } from "./dom.js";
-import { level, number } from "./format.js";
+import { level, number, sensorTitle } from "./format.js";
 
 const GAP = 3.5; // usual distances of points, from which on nothing was written
 
@@ -115,7 +115,7 @@ export function pastLevel(place, state) {
 
 export function pastSensor(place, sensor, state) {
   const columns = () => state.course.sensors[sensor];
-  return chartOf(place, sensor, state, ["band_low", "band_high", "expected", "low", "high", "mean"], {
+  return chartOf(place, sensorTitle(state.course.labels[sensor], sensor), state, ["band_low", "band_high", "expected", "low", "high", "mean"], {
     height: 150,
     columns,
     drawn: (column) => column,
