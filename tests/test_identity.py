@@ -6,7 +6,7 @@ import sys
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from plants import Plant, press
 from playwright.sync_api import expect, sync_playwright
@@ -183,6 +183,7 @@ ROUND_TRIP = """async (id) => {
 @settings(deadline=None)
 @given(MACHINES)
 def test_in_the_browser_a_link_leads_to_the_machine_whatever_its_name_and_tags(plant, tab, machine):
+    assume(all(value for _, value in machine.tags))  # no topic has an empty capture: in a link it stands for none
     page, found, url = tab.evaluate(ROUND_TRIP, identity(machine))
     assert (page, found) == ("machines", identity(machine))
     path = urlsplit(url).path
