@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
-RUN_LOCKS := constraints.txt constraints-files.txt constraints-notify.txt constraints-demo.txt
-DEV_LOCKS := $(RUN_LOCKS) constraints-waveform.txt constraints-docs.txt constraints-dev.txt
+RUN_LOCKS := constraints.txt constraints-files.txt constraints-demo.txt
+DEV_LOCKS := $(RUN_LOCKS) constraints-notify.txt constraints-waveform.txt constraints-docs.txt constraints-dev.txt
 NETWORK := setup.py build_core.py $(wildcard encoders/*.[ch] pipeline/network/*.[ch])
 QUALITY_DATA ?= benchmarks/quality/data
 

@@ -58,7 +58,7 @@ def take(page: Page, url: str, token: str) -> None:
     keep(page, "first-alarm-machines", 420)
     page.get_by_role("link", name="press-03").click()
     page.locator("#charts canvas").first.wait_for()
-    time.sleep(20)  # of the live charts
+    page.wait_for_function("Number(document.querySelector('#charts').dataset.rows) >= 20")
     keep(page, "first-alarm-machine", 860)
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_label("Token").fill(token)
@@ -74,8 +74,7 @@ def take(page: Page, url: str, token: str) -> None:
     page.locator("dialog").get_by_role("button", name="Repaired").click()
     page.locator("#incident").wait_for(state="detached")
     page.goto(f"{url}/#/incidents")
-    page.get_by_text("Operator log").wait_for()
-    time.sleep(2)
+    page.locator("section", has_text="Operator log").get_by_text("repaired").first.wait_for()
     keep(page, "first-alarm-log", 520)
 
 

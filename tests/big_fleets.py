@@ -11,7 +11,7 @@ from servers import free_port
 from pipeline.config.settings import Console
 from pipeline.console import Server
 from pipeline.console.heat import MINUTE_NS
-from pipeline.engine.commands import Command
+from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
 from pipeline.records import Machine, Point, Readings
 
@@ -31,7 +31,7 @@ class Direct:
 
     def tell(self, command: Command, timeout_s: float = 5.0) -> list[Point]:
         """See Backend."""
-        raise NotImplementedError
+        raise CommandError("this fleet is only looked at")
 
 
 class BigFleet:

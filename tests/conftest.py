@@ -8,12 +8,14 @@ Hypothesis tries the same examples every time; `make explore` looks for new ones
 import importlib
 import logging
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from servers import InfluxDB, Mosquitto, VictoriaMetrics
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from receivers import Receiver
+from servers import InfluxDB, Mosquitto, VictoriaMetrics, program
 
 import encoders
 import pipeline
@@ -90,3 +92,47 @@ def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victo
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A web server that keeps every notification."""
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for the tests of a file."""
+    with sync_playwright() as playwright:
+        # No second process for the GPU and no /dev/shm, which containers have too little of.
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=program("chromium"), headless=True, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tabs(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens tabs, each as in a browser of its own; whatever a page complains about fails the test."""
+    problems: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def opened(**options: object) -> Page:
+        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
+        page.goto("about:blank")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+@pytest.fixture
+def page(tabs: Callable[..., Page]) -> Page:
+    """One tab."""
+    return tabs()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from servers import InfluxDB, Mosquitto, free_port, program, until
 
 
@@ -48,7 +48,9 @@ class Background:
 
 
 @pytest.mark.servers
-def test_from_live_traffic_to_an_alarm_that_was_answered(tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB):
+def test_from_live_traffic_to_an_alarm_that_was_answered(
+    tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB, page
+):
     plant = ("simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "4", "--rate", "40")
     with Background(*plant, folder=tmp_path, name="plant"):
         # init: from what is heard to a configuration that check accepts.
@@ -83,13 +85,8 @@ def test_from_live_traffic_to_an_alarm_that_was_answered(tmp_path: Path, mosquit
         until(lambda: "mqtt.connected" in service.log, "the service is subscribed", 120)
         with Background(*broken, folder=tmp_path, name="broken") as machine:
             until(lambda: incidents_of(influxdb, "press-02"), "the incident is in InfluxDB", 90)
-            with sync_playwright() as playwright:
-                arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-                browser = playwright.chromium.launch(executable_path=program("chromium"), args=arguments)
-                page = browser.new_page()
-                page.goto(f"http://127.0.0.1:{port}/")
-                expect(page.get_by_text("press-02").first).to_be_visible(timeout=10_000)
-                browser.close()
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.get_by_text("press-02").first).to_be_visible(timeout=10_000)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/machines", timeout=10) as answer:
                 listed = {one["name"]: one for one in json.load(answer)["machines"]}
             assert listed["press-02"]["incident"] is not None

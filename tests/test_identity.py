@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from plants import Plant, press
-from playwright.sync_api import expect, sync_playwright
-from servers import program, until
+from playwright.sync_api import expect
+from servers import until
 
 from pipeline.identity import identity, machine_of
 from pipeline.records import Machine
@@ -63,16 +63,12 @@ def plant(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tab(plant):
+def tab(plant, chromium):
     """The page in a browser."""
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=program("chromium"), args=arguments)
-        page = browser.new_page()
-        page.goto(plant.url)
-        expect(page.locator("#machines .machine")).to_have_count(len(NAMES), timeout=20_000)
-        yield page
-        browser.close()
+    page = chromium.new_page()
+    page.goto(plant.url)
+    expect(page.locator("#machines .machine")).to_have_count(len(NAMES), timeout=20_000)
+    return page
 
 
 def frozen(plant) -> set[str]:

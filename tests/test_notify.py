@@ -1,18 +1,16 @@
 """Notifications as they arrive: a real receiver of webhooks, a real mail server, the real service, and kills."""
 
-import json
 import logging
 import sqlite3
-import threading
 from collections.abc import Iterator
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from receivers import Receiver
 from test_notify_policy import BERLIN, HOUR, MINUTE, NIGHT, NOON, RULES, at, incident
 
 from pipeline.config.settings import Channel, ConfigError, Secret
@@ -28,52 +26,6 @@ from pipeline.sinks import Unreachable
 STYLE = Style(BERLIN, "https://spikewatch.plant/")
 WHY = "flow 3.2 l/min, below the expected 4.0 to 4.4; disagrees with the other sensors for 12 min"
 S = 10**9
-
-
-class Receiver:
-    """Takes webhooks, and says what it is told to."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.got: list[tuple[dict[str, str], dict[str, Any]]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if receiver.status == 200:
-                    receiver.got.append(({key.lower(): text for key, text in self.headers.items()}, json.loads(body)))
-                said = f"seen {self.headers.get('authorization')}".encode()
-                self.send_response(receiver.status)
-                self.send_header("content-length", str(len(said)))
-                self.end_headers()
-                self.wfile.write(said)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hook"
-
-    @property
-    def ids(self) -> list[str]:
-        return [headers["idempotency-key"] for headers, _ in self.got]
-
-    @property
-    def titles(self) -> list[str]:
-        return [content["title"] for _, content in self.got]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
 
 
 class Plant:

@@ -4,29 +4,20 @@ import json
 import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from plants import HEALTHY_ROWS, Plant, press
+from receivers import Receiver
 from servers import until
-from test_notify import Receiver
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 
 MACHINES = 6
 ROWS, CALM = HEALTHY_ROWS + 40, 900
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
 
 
 def channel(receiver: Receiver, **settings: Any) -> dict[str, Any]:

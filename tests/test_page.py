@@ -10,37 +10,12 @@ from pathlib import Path
 import pytest
 from machines import machine_with_modes
 from plants import HEALTHY_ROWS, Plant, press
-from playwright.sync_api import Page, expect, sync_playwright
-from servers import free_port, program, until
+from playwright.sync_api import Page, expect
+from servers import free_port, until
 
 from pipeline.mqtt import Broker, Publisher
 
 FIRST_LOAD_MS = 2_000  # what is promised
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        path = program("chromium")
-        # No second process for the GPU and no /dev/shm, which containers have too little of.
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium):
-    """A tab; whatever the page complains about fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 860})
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
-    page.goto("about:blank")
-    yield page
-    context.close()
-    assert not problems
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from big_fleets import BigFleet
 from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect
-from test_page import chromium, page  # noqa: F401  # fixtures
 
 MACHINES = 10_000
 ROWS = "#machines [role=row]"
@@ -19,7 +18,7 @@ def fleet(tmp_path_factory):
         yield running
 
 
-def test_ten_thousand_machines_are_a_table_of_which_only_the_rows_in_sight_are_there(fleet, page: Page):  # noqa: F811
+def test_ten_thousand_machines_are_a_table_of_which_only_the_rows_in_sight_are_there(fleet, page: Page):
     page.goto(fleet.url)
     expect(page.locator(ROWS).first).to_contain_text("press-00000")
     assert page.locator(ROWS).count() < 100
@@ -33,7 +32,7 @@ def test_ten_thousand_machines_are_a_table_of_which_only_the_rows_in_sight_are_t
     expect(page).to_have_url(f"{fleet.url}/#/machines/press-02500;site=site-0")
 
 
-def test_scrolling_through_ten_thousand_machines_holds_up_no_frame_for_long(fleet, page: Page):  # noqa: F811
+def test_scrolling_through_ten_thousand_machines_holds_up_no_frame_for_long(fleet, page: Page):
     page.goto(fleet.url)
     expect(page.locator(ROWS).first).to_be_visible()
     longest_ms = page.evaluate(
@@ -52,7 +51,7 @@ def test_scrolling_through_ten_thousand_machines_holds_up_no_frame_for_long(flee
     assert longest_ms < 250
 
 
-def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_same(fleet, page: Page):  # noqa: F811
+def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_same(fleet, page: Page):
     page.goto(fleet.url)
     page.get_by_label("Group by").select_option("site")
     expect(page.locator(ROWS).first).to_contain_text("site-0 1,000 machines")
@@ -70,7 +69,7 @@ def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_s
     expect(page.get_by_role("columnheader", name="Machine")).to_have_attribute("aria-sort", "descending")
 
 
-def test_cells_of_the_heat_map_have_the_colour_of_their_level_and_say_which(fleet, page: Page):  # noqa: F811
+def test_cells_of_the_heat_map_have_the_colour_of_their_level_and_say_which(fleet, page: Page):
     page.goto(f"{fleet.url}/#/?view=heat&cells=8h&sort=name")
     cells = page.locator(ROWS).first.locator("canvas")
     expect(cells).to_have_attribute("aria-label", "highest level of this time: 8")
@@ -96,7 +95,7 @@ RATE = 400_000 / 8  # bytes a second
 DELAY_MS = 200
 
 
-def network(page: Page):  # noqa: F811
+def network(page: Page):
     """Of Chromium's own: a thin line, and the bytes that come over it."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
@@ -116,7 +115,7 @@ SEEN = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true });"""
 
 
-def test_over_a_thin_line_the_first_machine_is_seen_after_45_kilobytes(fleet, page: Page):  # noqa: F811
+def test_over_a_thin_line_the_first_machine_is_seen_after_45_kilobytes(fleet, page: Page):
     received = network(page)
     page.add_init_script(SEEN)
     page.goto(fleet.url, wait_until="commit")
@@ -128,7 +127,7 @@ def test_over_a_thin_line_the_first_machine_is_seen_after_45_kilobytes(fleet, pa
 
 def test_while_a_thousand_machines_send_every_second_the_page_takes_less_than_thirty_kilobytes_a_second(
     tmp_path,
-    page: Page,  # noqa: F811
+    page: Page,
 ):
     with BigFleet(tmp_path, 1_000) as running:
         received = network(page)
@@ -148,7 +147,7 @@ def test_while_a_thousand_machines_send_every_second_the_page_takes_less_than_th
 
 
 @pytest.mark.servers
-def test_machines_and_sensors_have_the_names_units_and_groups_that_people_gave_them(tmp_path, page: Page):  # noqa: F811
+def test_machines_and_sensors_have_the_names_units_and_groups_that_people_gave_them(tmp_path, page: Page):
     sensors = {"s1": {"name": "Oil pressure", "unit": "bar", "group": "Hydraulics"}}
     rule = {"match": "press-*", "names": {"press-1": "Press in hall 2"}, "sensors": sensors}
     with Plant(tmp_path / "plant", machines=[rule]) as plant:

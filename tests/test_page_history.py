@@ -8,33 +8,16 @@ from pathlib import Path
 import pytest
 from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, NAMES, SECOND, fill, on_monday
 from plants import HEALTHY_ROWS, Plant, press
-from playwright.sync_api import Page, expect, sync_playwright
-from servers import program
+from playwright.sync_api import Page, expect
 
 HOT_ONE = "press-07;site=a"
 NIGHT = ((FRIDAY + DAY + 20 * HOUR) // SECOND, (FRIDAY + 2 * DAY + 6 * HOUR) // SECOND)
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=program("chromium"), headless=True, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(chromium):
-    """A tab in Berlin; whatever the page complains about fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 860}, timezone_id="Europe/Berlin")
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
-    yield page
-    context.close()
-    assert not problems
+def page(tabs):
+    """A tab in Berlin."""
+    return tabs(timezone_id="Europe/Berlin")
 
 
 @pytest.fixture(scope="module")

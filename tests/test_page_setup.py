@@ -10,36 +10,8 @@ from typing import Self
 import pytest
 import yaml
 from plants import Plant
-from playwright.sync_api import Page, expect, sync_playwright
-from servers import Mosquitto, free_port, program, until
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=program("chromium"), headless=True, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def tab(chromium):
-    """Opens tabs, each of a browser of its own; whatever a page complains about fails the test."""
-    problems: list[str] = []
-    contexts = []
-
-    def opened(**options: object) -> Page:
-        contexts.append(chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options}))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: problems.append(said.text) if "Content Security" in said.text else None)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not problems
+from playwright.sync_api import Page, expect
+from servers import Mosquitto, free_port, until
 
 
 def unlocked(page: Page, token: str) -> None:
@@ -50,10 +22,10 @@ def unlocked(page: Page, token: str) -> None:
 
 
 @pytest.mark.servers
-def test_the_configuration_is_edited_checked_as_typed_saved_and_taken_over(tmp_path, tab):
+def test_the_configuration_is_edited_checked_as_typed_saved_and_taken_over(tmp_path, tabs):
     with Plant(tmp_path / "plant") as plant:
         before = plant.path.read_text()
-        page = tab()
+        page = tabs()
         page.goto(f"{plant.url}/#/configuration")
         page.get_by_role("link", name="Edit").click()
         unlocked(page, "a wrong token, long enough")
@@ -89,10 +61,10 @@ def test_the_configuration_is_edited_checked_as_typed_saved_and_taken_over(tmp_p
 
 
 @pytest.mark.servers
-def test_two_browsers_do_not_overwrite_what_the_other_has_saved(tmp_path, tab):
+def test_two_browsers_do_not_overwrite_what_the_other_has_saved(tmp_path, tabs):
     with Plant(tmp_path / "plant") as plant:
         before = plant.path.read_text()
-        pages = [tab(), tab()]
+        pages = [tabs(), tabs()]
         for page in pages:
             page.goto(f"{plant.url}/#/setup")
             unlocked(page, plant.token)
@@ -136,11 +108,11 @@ class FirstRun:
 
 
 @pytest.mark.servers
-def test_a_stranger_sets_up_a_plant_from_live_traffic_and_sees_its_machines(tmp_path, mosquitto, tab):
+def test_a_stranger_sets_up_a_plant_from_live_traffic_and_sees_its_machines(tmp_path, mosquitto, tabs):
     simulate = ["simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "2", "--rate", "5"]
     command = [sys.executable, "-m", "pipeline", *simulate]
     traffic = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-    page = tab()
+    page = tabs()
     try:
         with FirstRun(tmp_path, mosquitto) as first:
             page.goto(first.plant.url)
