@@ -5,8 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, NAMES, SECOND, fill, on_monday
+from machines import START
+from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, NAMES, SECOND, SENSORS, fill, on_monday
 from plants import HEALTHY_ROWS, Plant, press
 from playwright.sync_api import Page, expect
 
@@ -298,6 +300,9 @@ def test_what_is_looked_for_among_all_machines_is_in_the_address(plant, page: Pa
 @pytest.mark.servers
 def test_live_charts_say_of_which_time_only_some_rows_are_known(plant, page: Page):
     page.goto(f"{plant.url}/#/machines/press-08;site=b?zone=utc")
+    expect(page.locator("#charts")).to_have_attribute("data-rows", re.compile(r"^\d+$"))
+    table = 50 + np.random.default_rng(8).normal(size=(30, len(SENSORS)))
+    plant.send("press-08", table, (MONDAY + HOUR - START) // SECOND, site="b")  # followed since it was opened
     expect(page.locator("#grey")).to_have_text(
-        "Grey: only what was written, about every 5 min. From Mon, 20 Nov 2023, 00:00:00 on every row."
+        "Grey: only what was written, about every 5 min. From Mon, 20 Nov 2023, 01:00:00 on every row."
     )
