@@ -68,8 +68,10 @@ WARNINGS = ["-Wall", "-Wextra"]
 def declarations() -> str:
     """All types and functions of the headers, without what only a compiler understands."""
     text = "\n".join((ROOT / header).read_text() for header in HEADERS)
-    mathematics = re.findall(r"^double \w+\([^)]*\);", (ROOT / MATHEMATICS).read_text(), re.MULTILINE)
-    return re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
+    common = (ROOT / MATHEMATICS).read_text().split("#ifdef SW_SINGLE")[0]
+    mathematics = re.findall(r"^sw_real \w+\([^)]*\);", common, re.MULTILINE)
+    real = "typedef double sw_real;\n"  # of real.h, without its other case
+    return real + re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
 
 
 def files(ending: str) -> list[str]:

@@ -1,12 +1,10 @@
 #include "encoders/delta.h"
 
-#include <float.h>
-
 #include "pipeline/network/math.h"
 
 void sw_delta_init(struct sw_delta *line) { *line = (struct sw_delta){0}; }
 
-bool sw_delta_declare(struct sw_delta *line, double low, double high)
+bool sw_delta_declare(struct sw_delta *line, sw_real low, sw_real high)
 {
     if (!(low < high))
         return false;
@@ -17,56 +15,56 @@ bool sw_delta_declare(struct sw_delta *line, double low, double high)
 }
 
 /* The unit is what was known before this reading, so that a jump is measured with the old ruler. */
-static double compress(const struct sw_delta_params *params, const struct sw_delta *line, double value)
+static sw_real compress(const struct sw_delta_params *params, const struct sw_delta *line, sw_real value)
 {
-    double distance = sw_absolute(value - line->baseline);
-    double share = line->declared ? params->coarse_declared : params->coarse;
-    double unit = line->scale + share * (line->high - line->low);
+    sw_real distance = sw_absolute(value - line->baseline);
+    sw_real share = line->declared ? params->coarse_declared : params->coarse;
+    sw_real unit = line->scale + share * (line->high - line->low);
     if (unit <= 0.0)
         unit = distance > 0.0 ? distance : 1.0;
-    double units = sw_least(distance / unit / params->squash, DBL_MAX); /* so that spikes can be counted */
+    sw_real units = sw_least(distance / unit / params->squash, SW_REAL_MOST); /* so that spikes can be counted */
     return sw_with_sign(params->squash * sw_log1p(units), value - line->baseline);
 }
 
-static void learn(const struct sw_delta_params *params, struct sw_delta *line, double seen, double elapsed,
-                  double value)
+static void learn(const struct sw_delta_params *params, struct sw_delta *line, sw_real seen, sw_real elapsed,
+                  sw_real value)
 {
-    double baseline = line->baseline;
-    double scale = line->scale;
-    double distance = sw_absolute(value - baseline);
+    sw_real baseline = line->baseline;
+    sw_real scale = line->scale;
+    sw_real distance = sw_absolute(value - baseline);
     if (!line->declared) {
         line->low = sw_least(line->low + (baseline - line->low) / params->range_intervals, value);
         line->high = sw_most(line->high - (line->high - baseline) / params->range_intervals, value);
     }
-    double capped = seen > 50.0 && scale > 0.0 ? sw_least(distance, params->scale_cap * scale) : distance;
+    sw_real capped = seen > 50.0 && scale > 0.0 ? sw_least(distance, params->scale_cap * scale) : distance;
     scale += sw_most(1.0 / (seen + 1.0), 1.0 / params->scale_intervals) * (capped - scale);
     line->scale = scale;
     /* The baseline walks towards the value with a speed limit: a running median that drift leads, a fault cannot. */
-    double reach = (seen > 100.0 ? params->walk : params->walk_early) * scale * elapsed;
+    sw_real reach = (seen > 100.0 ? params->walk : params->walk_early) * scale * elapsed;
     line->baseline = value > baseline ? sw_least(baseline + reach, value) : sw_most(baseline - reach, value);
 }
 
-int64_t sw_delta_step(const struct sw_delta_params *params, struct sw_delta *line, bool frozen, double elapsed,
-                      double value)
+int64_t sw_delta_step(const struct sw_delta_params *params, struct sw_delta *line, bool frozen, sw_real elapsed,
+                      sw_real value)
 {
-    double seen = line->seen;
+    sw_real seen = line->seen;
     line->seen = seen + 1.0;
     if (seen == 0.0) {
         line->baseline = value;
         if (!line->declared)
             line->low = line->high = value;
     }
-    double compressed = compress(params, line, value);
+    sw_real compressed = compress(params, line, value);
     if (!frozen)
         learn(params, line, seen, elapsed, value);
     if (seen == 0.0) {
         line->compressed = compressed;
         return 0;
     }
-    double moved = compressed - line->compressed;
+    sw_real moved = compressed - line->compressed;
     int64_t spikes = (int64_t)(sw_absolute(moved) / params->step);
     if (moved < 0.0)
         spikes = -spikes;
-    line->compressed += (double)spikes * params->step;
+    line->compressed += (sw_real)spikes * params->step;
     return spikes;
 }

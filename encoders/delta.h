@@ -12,37 +12,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 /* Sizes relative to the line's own unit, memories in readings, speeds per usual interval; see `Params` in delta.py. */
 struct sw_delta_params {
-    double step;
-    double squash;
-    double scale_intervals;
-    double scale_cap;
-    double walk;
-    double walk_early;
-    double coarse;
-    double coarse_declared;
-    double range_intervals;
+    sw_real step;
+    sw_real squash;
+    sw_real scale_intervals;
+    sw_real scale_cap;
+    sw_real walk;
+    sw_real walk_early;
+    sw_real coarse;
+    sw_real coarse_declared;
+    sw_real range_intervals;
 };
 
 /* One line; values in the sensor's unit unless said otherwise. */
 struct sw_delta {
-    double seen;       /* readings so far */
-    double baseline;   /* slow running median */
-    double scale;      /* mean distance from the baseline, capped */
-    double low;        /* leaky learned range, or the declared one */
-    double high;
-    int64_t declared;  /* the range is */
-    double compressed; /* what the spikes so far add up to, in compressed units */
+    sw_real seen;      /* readings so far */
+    sw_real baseline;  /* slow running median */
+    sw_real scale;     /* mean distance from the baseline, capped */
+    sw_real low;       /* leaky learned range, or the declared one */
+    sw_real high;
+    int64_t declared;   /* the range is */
+    sw_real compressed; /* what the spikes so far add up to, in compressed units */
 };
 
 void sw_delta_init(struct sw_delta *line);
 
 /* Tell a line the range of its sensor, as a data sheet does; false, and nothing changed, unless low < high. */
-bool sw_delta_declare(struct sw_delta *line, double low, double high);
+bool sw_delta_declare(struct sw_delta *line, sw_real low, sw_real high);
 
 /* Signed number of spikes one reading causes; learns from it unless the line is frozen. */
-int64_t sw_delta_step(const struct sw_delta_params *params, struct sw_delta *line, bool frozen, double elapsed,
-                      double value);
+int64_t sw_delta_step(const struct sw_delta_params *params, struct sw_delta *line, bool frozen, sw_real elapsed,
+                      sw_real value);
 
 #endif

@@ -17,41 +17,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum { SW_FIELDS = 16, SW_RATE_MEMBRANES = 3 };
 
 /* Times in usual sampling intervals. */
 struct sw_rate_params {
-    double spikes_per_reading;           /* of all fields together */
-    double membranes[SW_RATE_MEMBRANES]; /* time constants; 1 follows every reading */
+    sw_real spikes_per_reading;           /* of all fields together */
+    sw_real membranes[SW_RATE_MEMBRANES]; /* time constants; 1 follows every reading */
 };
 
 /* One line; values in the sensor's unit. */
 struct sw_rate {
-    double seen;                        /* readings so far */
-    double low;                         /* learned or declared range */
-    double high;
+    sw_real seen;                       /* readings so far */
+    sw_real low;                        /* learned or declared range */
+    sw_real high;
     int64_t declared;                   /* the range is */
-    double membrane[SW_RATE_MEMBRANES];
-    double phase[SW_FIELDS];            /* share of the next spike each field has gathered, 0..1 */
+    sw_real membrane[SW_RATE_MEMBRANES];
+    sw_real phase[SW_FIELDS];           /* share of the next spike each field has gathered, 0..1 */
 };
 
 void sw_rate_init(struct sw_rate *line);
 
 /* Tell a line the range of its sensor; false, and nothing changed, unless low < high. */
-bool sw_rate_declare(struct sw_rate *line, double low, double high);
+bool sw_rate_declare(struct sw_rate *line, sw_real low, sw_real high);
 
 /* Let the membranes take in a reading, and the range unless that is declared or the line frozen. */
-void sw_rate_follow(const struct sw_rate_params *params, struct sw_rate *line, bool frozen, double elapsed,
-                    double value);
+void sw_rate_follow(const struct sw_rate_params *params, struct sw_rate *line, bool frozen, sw_real elapsed,
+                    sw_real value);
 
 /* Where one of the membranes lies among the fields, from 0 to the last. */
-double sw_rate_place(const struct sw_rate *line, int membrane);
+sw_real sw_rate_place(const struct sw_rate *line, int membrane);
 
 /* The lower of the two fields beside a place; the upper one fires as far as the place is above it. */
-int sw_rate_field(double place);
+int sw_rate_field(sw_real place);
 
 /* Spikes of every field that one reading causes; learns from it unless the line is frozen. */
-void sw_rate_step(const struct sw_rate_params *params, struct sw_rate *line, bool frozen, double elapsed,
-                  double value, int64_t spikes[SW_FIELDS]);
+void sw_rate_step(const struct sw_rate_params *params, struct sw_rate *line, bool frozen, sw_real elapsed,
+                  sw_real value, int64_t spikes[SW_FIELDS]);
 
 #endif

@@ -5,7 +5,7 @@
 #include "pipeline/network/math.h"
 
 /* Share a membrane forgets in `elapsed` usual sampling intervals, given the share of one interval. */
-static inline double sw_leak(double rate, double elapsed)
+static inline sw_real sw_leak(sw_real rate, sw_real elapsed)
 {
     return elapsed == 1.0 ? rate : 1.0 - sw_power(1.0 - rate, elapsed);
 }

@@ -14,7 +14,7 @@ struct life {
     struct sw_params params;
     int64_t machines, readings;
     int64_t *lines, *slot, *line, *time_ns;
-    double *value;
+    sw_real *value;
     bool *ends;
     void **block;
     uint64_t dice;
@@ -40,7 +40,7 @@ static struct life opened(const char *path)
     life.slot = of_file(file, readings, 8);
     life.line = of_file(file, readings, 8);
     life.time_ns = of_file(file, readings, 8);
-    life.value = of_file(file, readings, 8);
+    life.value = of_file(file, readings, sizeof(sw_real));
     life.ends = of_file(file, readings, 1);
     fclose(file);
     life.block = malloc(machines * sizeof *life.block);
@@ -101,7 +101,7 @@ static int64_t step(struct life *life, bool plain, int64_t begin, int64_t count,
     struct sw_fleet fleet = {.block = life->block, .slots = life->machines,
                              .scoring = {10000000000, 60000000000}, .ageing_ns = 3600000000000};
     void *columns[] = {cut(life->slot, begin, count, 8), cut(life->line, begin, count, 8),
-                       cut(life->time_ns, begin, count, 8), cut(life->value, begin, count, 8),
+                       cut(life->time_ns, begin, count, 8), cut(life->value, begin, count, sizeof(sw_real)),
                        cut(life->ends, begin, count, 1)};
     int64_t closing = rolled(life, life->machines);
     struct sw_batch batch = {.readings = count, .slot = columns[0], .line = columns[1], .time_ns = columns[2],

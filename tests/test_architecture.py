@@ -19,6 +19,7 @@ ALLOWED = {
     "pipeline.waveforms": {"pipeline.config", "pipeline.records"},
     "pipeline.payloads": {"pipeline.waveforms", "pipeline.config", "pipeline.records", "pipeline.topics"},
     "pipeline.engine": {"encoders", "pipeline.network", "pipeline.config", "pipeline.records"},
+    "pipeline.device": {"pipeline.network", "pipeline.engine"},
     "pipeline.storage": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.files"},
     "pipeline.sinks": {"pipeline.storage", "pipeline.records", "pipeline.files"},
     "pipeline.mqtt": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.topics", "pipeline.files"},

@@ -3,15 +3,18 @@
 Longer: python tests/test_core_sanitized.py READINGS
 """
 
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from inside import SINGLE
 from scenarios import scenarios
 
 import build_core
+from pipeline.device.layout import parameters_of_device
 from pipeline.engine.commands import Command
 from pipeline.network._core import ffi
 from pipeline.network.binding import Core, in_c
@@ -21,12 +24,13 @@ from pipeline.records import Readings
 
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+OF_FLOATS = (1e15, 1.5e-45)  # the largest reading, and the smallest number above 0
 SECOND = 1_000_000_000
 
 
 def driver(folder, compiler="gcc", options=(*SANITIZERS, *WARNINGS)):
     """The program that lives what is in a file."""
-    made = folder / "driver"
+    made = folder / f"driver{len(options)}"
     here = Path(__file__).parent / "core_driver.c"
     order = [compiler, *build_core.OPTIONS, *options, f"-I{build_core.ROOT}"]
     subprocess.run([*order, str(here), *build_core.sources(), "-lm", "-o", str(made)], check=True)
@@ -38,21 +42,31 @@ def program(tmp_path_factory):
     return driver(tmp_path_factory.mktemp("core"))
 
 
-def written(path, params, lines, readings):
-    """A file for the program."""
+@pytest.fixture(scope="module")
+def program_in_floats(tmp_path_factory):
+    """As a microcontroller computes."""
+    return driver(tmp_path_factory.mktemp("core"), options=(*SANITIZERS, *WARNINGS, *SINGLE))
+
+
+def written(path, params, lines, readings, floats=False):
+    """A file for the program; or for the one that computes in floats."""
     columns = [column.astype(np.int64) for column in readings[:3]]
     parts = [np.array([len(lines), len(readings.line)], np.int64), np.array(lines, np.int64), *columns]
-    head = parts[0].tobytes() + bytes(ffi.buffer(in_c(params)))
+    numbers = in_c(params)
+    head = parts[0].tobytes() + (parameters_of_device(numbers) if floats else bytes(ffi.buffer(numbers)))
     path.write_bytes(
         head
         + b"".join(part.tobytes() for part in parts[1:])
-        + readings.value.astype(np.float64).tobytes()
+        + readings.value.astype(np.float32 if floats else np.float64).tobytes()
         + readings.ends.astype(np.bool_).tobytes()
     )
 
 
-def hostile(seed, count):
-    """Readings of every size and none, whose times stand still, leap and go back, of lines that come and go."""
+def hostile(seed, count, largest=1e100, smallest=5e-324):
+    """Readings of every size and none, whose times stand still, leap and go back, of lines that come and go.
+
+    `largest` that is taken for one, and the `smallest` number above 0.
+    """
     rng = np.random.default_rng(seed)
     lines = rng.permutation([1, 2, 3, 5, 8, 16, 17, 33])
     slot = np.repeat(rng.integers(len(lines), size=count), rng.integers(1, 40, size=count))[:count]
@@ -67,10 +81,14 @@ def hostile(seed, count):
     z = rng.normal(size=count)
     value = np.choose(
         kind,
-        [z, np.full(count, 5.0), np.round(z), 1e100 * np.clip(z, -1, 1), z * 1e-308, 5e-324 * np.round(z), z, -z],
+        [
+            *(z, np.full(count, 5.0), np.round(z), largest * np.clip(z, -1, 1)),
+            *(z * smallest * 2e15, smallest * np.round(z), z, -z),
+        ],
     )
+    powers = math.ceil(math.log10(smallest)) + 3, math.floor(math.log10(largest))
     glitch = rng.random(count) < 0.001
-    value[glitch] = (z * 10.0 ** rng.integers(-320, 99, size=count))[glitch]
+    value[glitch] = (z * 10.0 ** rng.integers(*powers, size=count))[glitch]
     return lines.tolist(), Readings(slot, line, time_ns, value, rng.random(count) < 0.2)
 
 
@@ -113,16 +131,29 @@ def test_hostile_readings_do_nothing_undefined(program, tmp_path, seed):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_hostile_readings_do_nothing_undefined_on_a_device(program_in_floats, tmp_path, seed):
+    lines, readings = hostile(seed, 60_000, *OF_FLOATS)
+    written(tmp_path / "hostile", Params(), lines, readings, floats=True)
+    ended = subprocess.run([program_in_floats, tmp_path / "hostile"], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def main(readings):
-    """So many hostile readings, a million at a time."""
+    """So many hostile readings, a million at a time, of doubles and of floats."""
     folder = build_core.ROOT / "build"
     folder.mkdir(exist_ok=True)
-    program = driver(folder)
+    both = [
+        (driver(folder), (), False),
+        (driver(folder, options=(*SANITIZERS, *WARNINGS, *SINGLE)), OF_FLOATS, True),
+    ]
     for seed in range(max(readings // 1_000_000, 1)):
-        lines, own = hostile(seed, min(readings, 1_000_000))
-        written(folder / "hostile", Params(), lines, own)
-        subprocess.run([program, folder / "hostile"], check=True, stdout=subprocess.DEVNULL)
-        print(f"seed {seed}: {len(own.line)} hostile readings, nothing undefined", flush=True)  # noqa: T201
+        for program, range_of, floats in both:
+            lines, own = hostile(seed, min(readings, 1_000_000), *range_of)
+            written(folder / "hostile", Params(), lines, own, floats)
+            subprocess.run([program, folder / "hostile"], check=True, stdout=subprocess.DEVNULL)
+            width = "floats" if floats else "doubles"
+            print(f"seed {seed}: {len(own.line)} hostile readings in {width}, nothing undefined", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

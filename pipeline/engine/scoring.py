@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from pipeline.network._core import ffi, lib
+from pipeline.network.block import REAL
 from pipeline.records import Floats, Ints
 
 
@@ -39,9 +40,8 @@ class MachineState(IntEnum):
 
 def line_scores(dendrite: Floats, level: Floats, rhythm: Floats, lines: Ints) -> Floats:
     """Score of each of some readings: the largest of surprise, rhythm and, with several lines, level."""
-    given = [np.ascontiguousarray(column) for column in (dendrite, level, rhythm, lines)]
-    kinds = ("double[]", "double[]", "double[]", "int64_t[]")
-    score = np.empty(len(dendrite))
-    columns = [ffi.from_buffer(kind, column) for kind, column in zip(kinds, given, strict=True)]
-    lib.sw_scoring_of_lines(len(score), *columns, ffi.from_buffer("double[]", score))
+    score = np.empty(len(dendrite), REAL)
+    given = [ffi.from_buffer("sw_real[]", np.ascontiguousarray(one, REAL)) for one in (dendrite, level, rhythm)]
+    counts = ffi.from_buffer("int64_t[]", np.ascontiguousarray(lines))
+    lib.sw_scoring_of_lines(len(score), *given, counts, ffi.from_buffer("sw_real[]", score))
     return score

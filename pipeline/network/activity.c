@@ -5,20 +5,20 @@
 
 void sw_activity_init(struct sw_activity *line) { *line = (struct sw_activity){0}; }
 
-double sw_activity_spikes(const struct sw_activity_params *params, struct sw_activity *line, bool frozen, double seen,
-                          double value)
+sw_real sw_activity_spikes(const struct sw_activity_params *params, struct sw_activity *line, bool frozen, sw_real seen,
+                           sw_real value)
 {
     if (seen == 0.0) {
         line->previous = value;
         for (int j = 0; j < SW_STEPS; j++)
             line->reference[j] = value;
     }
-    double change = sw_absolute(value - line->previous);
+    sw_real change = sw_absolute(value - line->previous);
     line->previous = value;
     if (seen > 0.0 && !frozen)
         line->change += (change - line->change) / sw_least(seen, params->slow);
-    double step = params->smallest * line->change;
-    double fired = 0.0;
+    sw_real step = params->smallest * line->change;
+    sw_real fired = 0.0;
     if (step > 0.0)
         for (int j = 0; j < SW_STEPS; j++) {
             if (sw_absolute(value - line->reference[j]) >= step) {
@@ -30,25 +30,25 @@ double sw_activity_spikes(const struct sw_activity_params *params, struct sw_act
     return fired;
 }
 
-double sw_activity_unusual(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
-                           double seen, double elapsed, double fired)
+sw_real sw_activity_unusual(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
+                            sw_real seen, sw_real elapsed, sw_real fired)
 {
-    double share = sw_leak(1.0 / sw_least(seen + 1.0, params->membrane), elapsed);
+    sw_real share = sw_leak(1.0 / sw_least(seen + 1.0, params->membrane), elapsed);
     line->activity += share * (fired - line->activity);
-    double error = line->activity - line->mean;
-    double surprise = sw_absolute(error) / (sw_square_root(line->variance) + 0.05);
+    sw_real error = line->activity - line->mean;
+    sw_real surprise = sw_absolute(error) / (sw_square_root(line->variance) + 0.05);
     if (frozen)
         return surprise;
-    double rate = 1.0 / sw_least(seen + 1.0, params->reference);
+    sw_real rate = 1.0 / sw_least(seen + 1.0, params->reference);
     line->mean += rate * error;
     line->variance += rate * (error * (line->activity - line->mean) - line->variance);
     return surprise;
 }
 
-double sw_activity_silence(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
-                           double seen, double elapsed, double fired, bool *is_long)
+sw_real sw_activity_silence(const struct sw_activity_params *params, struct sw_activity *line, bool frozen,
+                            sw_real seen, sw_real elapsed, sw_real fired, bool *is_long)
 {
-    double quiet = fired == 0.0 ? line->quiet + sw_least(elapsed, 1.0) : 0.0; /* a gap is no evidence */
+    sw_real quiet = fired == 0.0 ? line->quiet + sw_least(elapsed, 1.0) : 0.0; /* a gap is no evidence */
     line->quiet = quiet;
     *is_long = quiet > params->long_quiet * (1.0 + line->usual_quiet);
     if (!frozen)

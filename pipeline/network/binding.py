@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.network import CONTEXT_INNATE, EDGES, INNATE
 from pipeline.network._core import ffi, lib
-from pipeline.network.block import Block, record
+from pipeline.network.block import REAL, Block, record
 from pipeline.network.calendar import Calendar, InC
 from pipeline.network.calendar import in_c as calendar_in_c
 from pipeline.network.parameters import Params
@@ -154,7 +154,7 @@ class Core:
         columns of different lengths.
         """
         closing = np.zeros(0, np.int64) if closing is None else np.ascontiguousarray(closing, np.int64)
-        kinds = (np.int64, np.int64, np.int64, np.float64, np.bool_)  # C believes the caller
+        kinds = (np.int64, np.int64, np.int64, REAL, np.bool_)  # C believes the caller
         given = zip((slot, line, time_ns, value, ends), kinds, strict=True)
         columns: list[NDArray[Any]] = [np.ascontiguousarray(column, kind) for column, kind in given]
         if any(len(column) != len(slot) for column in columns):
@@ -196,7 +196,7 @@ class Core:
         batch, said = ffi.new("struct sw_batch *", sizes), ffi.new("struct sw_said *")
         for name, kind, column in zip(
             ("slot", "line", "time_ns", "value", "ends", "closing"),
-            ("int64_t[]", "int64_t[]", "int64_t[]", "double[]", "bool[]", "int64_t[]"),
+            ("int64_t[]", "int64_t[]", "int64_t[]", "sw_real[]", "bool[]", "int64_t[]"),
             (*columns, closing),
             strict=True,
         ):
@@ -233,9 +233,9 @@ class Core:
         given = ffi.new("struct sw_prior *")
         given.sensors = len(known.sensors)
         names = ("covariance", "residual", "innovation", "spread", "energy")
-        columns = [np.ascontiguousarray(getattr(known, name), np.float64) for name in names]
+        columns = [np.ascontiguousarray(getattr(known, name), REAL) for name in names]
         for name, column in zip(names, columns, strict=True):
-            setattr(given, name, ffi.from_buffer("double[]", column))
+            setattr(given, name, ffi.from_buffer("sw_real[]", column))
         others = ffi.from_buffer("int64_t[]", own)
         lib.sw_prior_give(given, self.block(slot).pointer, number, int(own[-1]), others)
 

@@ -132,7 +132,7 @@ static void init_line(const struct sw_params *params, struct sw_line *line)
     sw_evolving_init(&params->evolving, &line->changes.common);
 }
 
-void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, double seen)
+void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, sw_real seen)
 {
     struct sw_line *line = &view->line[number];
     const struct sw_rows_line rows = line->rows;
@@ -156,10 +156,10 @@ void sw_block_init(const struct sw_params *params, void *block, int64_t lines)
 {
     bool context = sw_params_context(params);
     uint64_t bytes = sw_block_bytes(lines, context);
-    memset(block, 0, bytes);
+    memset(block, 0, (size_t)bytes);
     *(struct sw_header *)block = (struct sw_header){
         .magic = SW_MAGIC,
-        .format = SW_FORMAT,
+        .format = SW_FORMAT + SW_LAYOUT,
         .bytes = bytes,
         .lines = (uint32_t)lines,
         .parameters = sw_block_identity(params),
@@ -257,7 +257,7 @@ int64_t sw_block_check(const struct sw_params *params, const void *block, uint64
     const struct sw_header *header = block;
     if ((uintptr_t)block % 8 != 0 || bytes < sizeof *header || header->magic != SW_MAGIC)
         return SW_NO_BLOCK;
-    if (header->format != SW_FORMAT)
+    if (header->format != SW_FORMAT + SW_LAYOUT)
         return SW_OTHER_FORMAT;
     if (header->bytes != bytes || header->context > 1 ||
         sw_block_bytes(header->lines, header->context) != bytes)

@@ -68,7 +68,7 @@ struct sw_line {
     struct sw_wear wear;
     struct sw_quality quality;
     struct sw_rhythm_line rhythm;
-    double dendrite;              /* surprise of the line in the newest row */
+    sw_real dendrite;             /* surprise of the line in the newest row */
     float rarity[SW_CONTEXT];     /* -log10 p in the open or newest row: the explanation */
     struct sw_ranks rank;
     struct sw_condition_line condition;
@@ -123,7 +123,7 @@ void sw_block_init(const struct sw_params *params, void *block, int64_t lines);
 
 /* Let a line begin anew as what it has proved to be: all that it has learned goes, but for its times, how it moves and
    what quality knows of it. `seen`: readings of it so far. */
-void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, double seen);
+void sw_block_begin_anew(const struct sw_params *params, const struct sw_view *view, int64_t number, sw_real seen);
 
 /* Make a larger machine that knows all that the old one does; the new lines have seen nothing. */
 void sw_block_grow(const struct sw_params *params, const void *old, void *block, int64_t lines);

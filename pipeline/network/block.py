@@ -19,6 +19,9 @@ PRIMITIVES = {"_Bool": np.bool_}  # of C that have another name in NumPy; "float
 NUMBERS = {"float": np.float32, "double": np.float64}
 
 
+REAL = NUMBERS[ffi.typeof("sw_real").cname]  # what the network computes with
+
+
 class BlockError(Exception):
     """Bytes are no block of this version."""
 
@@ -71,18 +74,18 @@ class Block:
         """`memory` is the block itself, not a copy."""
         self.memory = memory
         self.pointer = ffi.from_buffer("void *", memory)
-        self.header = self._records("header", 0, 1)[0]
+        self.header = self._part(record("header"), 0, 1)[0]
         self.lines = int(self.header["lines"])
 
     @cached_property
     def machine(self) -> Any:
         """The record of the machine. This and the views below are made when first asked for, as few machines are."""
-        return self._records("machine", record("header").itemsize, 1)[0]
+        return self.records("machine")[0]
 
     @cached_property
     def line(self) -> NDArray[Any]:
         """The record of each line, by its number."""
-        return self._records("line", record("header").itemsize + record("machine").itemsize, self.lines)
+        return self.records("line")
 
     @cached_property
     def roster(self) -> NDArray[np.int32]:
@@ -98,8 +101,7 @@ class Block:
     @cached_property
     def context(self) -> NDArray[Any]:
         """What each line remembers of its context; of none where the network has no such population."""
-        remembers = self.lines if self.header["context"] else 0
-        return self._records("context", lib.sw_block_context(self.lines), remembers)
+        return self.records("context")
 
     @classmethod
     def fresh(cls, params: Any, lines: int) -> Block:
@@ -229,7 +231,14 @@ class Block:
             flat[2 * square :].reshape(size, features),
         )
 
-    def _records(self, name: str, begin: int, count: int) -> NDArray[Any]:
+    def records(self, name: str) -> NDArray[Any]:
+        """The one record of `machine`, or those of all lines of `line` or `context`."""
+        header, machine = record("header").itemsize, record("machine").itemsize
+        begin, count = {
+            "machine": (header, 1),
+            "line": (header + machine, self.lines),
+            "context": (lib.sw_block_context(self.lines), self.lines if self.header["context"] else 0),
+        }[name]
         return self._part(record(name), begin, count)
 
     def _part(self, kind: np.dtype[Any], begin: int, count: int) -> NDArray[Any]:

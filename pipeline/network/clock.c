@@ -7,32 +7,32 @@
 
 void sw_clock_init(struct sw_clock *clock) { *clock = (struct sw_clock){.last_ns = INT64_MIN}; }
 
-double sw_clock_intervals(const struct sw_clock_params *params, double step_ns, double usual_ns)
+sw_real sw_clock_intervals(const struct sw_clock_params *params, sw_real step_ns, sw_real usual_ns)
 {
     if (!params->by_time || usual_ns <= 0.0)
         return 1.0;
-    double ratio = step_ns / usual_ns;
+    sw_real ratio = step_ns / usual_ns;
     return sw_absolute(ratio - 1.0) <= JITTER ? 1.0 : ratio;
 }
 
 bool sw_clock_step(const struct sw_clock_params *params, struct sw_clock *clock, int64_t time_ns,
                    struct sw_arrival *arrival)
 {
-    double before = clock->seen;
+    sw_real before = clock->seen;
     if (time_ns <= clock->last_ns) {
         arrival->seen = -1.0;
         return false;
     }
-    double step_ns = before > 0.0 ? (double)sw_since(clock->last_ns, time_ns) : 0.0;
+    sw_real step_ns = before > 0.0 ? (sw_real)sw_since(clock->last_ns, time_ns) : 0.0;
     arrival->seen = before;
     arrival->elapsed = 1.0;
     clock->seen = before + 1.0;
     clock->last_ns = time_ns;
-    double usual = clock->usual_ns;
+    sw_real usual = clock->usual_ns;
     if (usual > 0.0) {
         arrival->elapsed = sw_clock_intervals(params, step_ns, usual);
-        double walk = sw_most(1.0 / before, SLOWEST_WALK);
-        double reach = sw_least(walk * usual, sw_absolute(step_ns - usual));
+        sw_real walk = sw_most(1.0 / before, SLOWEST_WALK);
+        sw_real reach = sw_least(walk * usual, sw_absolute(step_ns - usual));
         usual += step_ns > usual ? reach : -reach;
     } else if (before > 0.0) {
         usual = step_ns;

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 #define SW_HOUR_NS INT64_C(3600000000000)
 
 struct sw_clock_params {
@@ -16,22 +18,22 @@ struct sw_clock_params {
 };
 
 struct sw_clock {
-    double seen;     /* readings so far */
-    int64_t last_ns; /* Unix time of the newest reading; outlives what was learned, so that it stays late */
-    double usual_ns; /* running median of the steps; 0 before the second reading */
+    sw_real seen;     /* readings so far */
+    int64_t last_ns;  /* Unix time of the newest reading; outlives what was learned, so that it stays late */
+    sw_real usual_ns; /* running median of the steps; 0 before the second reading */
 };
 
 /* One reading as its line's clock has it. */
 struct sw_arrival {
-    double seen;     /* readings of its line before; -1 for a late one */
-    double elapsed;  /* usual intervals since the last one */
-    double usual_ns; /* the usual interval */
+    sw_real seen;     /* readings of its line before; -1 for a late one */
+    sw_real elapsed;  /* usual intervals since the last one */
+    sw_real usual_ns; /* the usual interval */
 };
 
 void sw_clock_init(struct sw_clock *clock);
 
 /* A step in units of the usual one; 1 exactly where it is the usual one or nothing is known yet. */
-double sw_clock_intervals(const struct sw_clock_params *params, double step_ns, double usual_ns);
+sw_real sw_clock_intervals(const struct sw_clock_params *params, sw_real step_ns, sw_real usual_ns);
 
 /* Take in a reading. One not newer than its line's last one is late: nothing is learned, and false returned. */
 bool sw_clock_step(const struct sw_clock_params *params, struct sw_clock *clock, int64_t time_ns,

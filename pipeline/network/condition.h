@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_view;
 struct sw_params;
 struct sw_room;
@@ -29,86 +31,86 @@ enum { SW_CONDITION_NEURONS = 48 };
 
 /* Times in readings of the machine's oldest line. */
 struct sw_condition_params {
-    double trace;      /* time constant of the traces whose baseline is kept */
-    double slow;       /* memory of that baseline */
-    double clip;       /* sigmas a line counts for at most */
-    double squash;     /* knee of the logarithmic compression */
-    double gate_at;    /* level at which the gate is half closed */
-    double familiar;   /* weight of lateness against level in the gate */
-    double gate_least;
-    double settle;     /* readings before the gate may close */
-    double ripe_share; /* a neuron is mature after this share of the machine's life ... */
-    double ripe_most;  /* ... or after this many readings */
-    double late;       /* membrane of the lateness */
-    double late_cap;
-    double level_unit;
-    double late_unit;
-    double growth;     /* of the state's unit per decade of age beyond a thousand readings */
-    double alone;      /* times the state of a lone line is the surprise that its dendrite hears */
-    double warm;       /* readings before there is a state */
-    double enough;     /* independent readings after which a line's past counts half */
-    double turn;       /* independent readings that a turn of the trace is worth */
-    double side;       /* deviations on either side of the baseline between which it turns */
-    double fade;       /* pace at which the worth of a line's past may fall, in its inverse age */
-    double agreed;     /* readings from which what the other lines let expect counts less ... */
-    double agreed_over; /* ... and within so many more not at all */
-    double noise;      /* memory of the noise */
-    double far;        /* noises from its baseline at which a line is in another regime ... */
-    double regime;     /* ... and rows of alarm after which most lines there are one ... */
-    double quiet;      /* ... and rows without alarm until the state there may be one again */
+    sw_real trace;     /* time constant of the traces whose baseline is kept */
+    sw_real slow;      /* memory of that baseline */
+    sw_real clip;      /* sigmas a line counts for at most */
+    sw_real squash;    /* knee of the logarithmic compression */
+    sw_real gate_at;   /* level at which the gate is half closed */
+    sw_real familiar;  /* weight of lateness against level in the gate */
+    sw_real gate_least;
+    sw_real settle;     /* readings before the gate may close */
+    sw_real ripe_share; /* a neuron is mature after this share of the machine's life ... */
+    sw_real ripe_most;  /* ... or after this many readings */
+    sw_real late;       /* membrane of the lateness */
+    sw_real late_cap;
+    sw_real level_unit;
+    sw_real late_unit;
+    sw_real growth;    /* of the state's unit per decade of age beyond a thousand readings */
+    sw_real alone;     /* times the state of a lone line is the surprise that its dendrite hears */
+    sw_real warm;      /* readings before there is a state */
+    sw_real enough;    /* independent readings after which a line's past counts half */
+    sw_real turn;      /* independent readings that a turn of the trace is worth */
+    sw_real side;      /* deviations on either side of the baseline between which it turns */
+    sw_real fade;      /* pace at which the worth of a line's past may fall, in its inverse age */
+    sw_real agreed;    /* readings from which what the other lines let expect counts less ... */
+    sw_real agreed_over; /* ... and within so many more not at all */
+    sw_real noise;     /* memory of the noise */
+    sw_real far;       /* noises from its baseline at which a line is in another regime ... */
+    sw_real regime;    /* ... and rows of alarm after which most lines there are one ... */
+    sw_real quiet;     /* ... and rows without alarm until the state there may be one again */
 };
 
 /* One line. */
 struct sw_condition_line {
-    double trace;                       /* in the sensor's unit, as are mean and (squared) variance */
-    double mean;
-    double variance;
-    double sigmas;                      /* distance of the trace from its baseline */
-    double spread;                      /* variance of the readings about the baseline, from reading `trace` on */
-    double wander;                      /* the same of the trace */
-    double noise;                       /* half the mean square of steps */
-    double turns;                       /* of the trace, from one side of the baseline to the other */
-    double side;                        /* 1 above, -1 below, 0 before the first */
-    double worth;                       /* independent readings that the line's past is worth */
-    double apart;                       /* of the trace, what the other lines do not let expect */
+    sw_real trace;                      /* in the sensor's unit, as are mean and (squared) variance */
+    sw_real mean;
+    sw_real variance;
+    sw_real sigmas;                     /* distance of the trace from its baseline */
+    sw_real spread;                     /* variance of the readings about the baseline, from reading `trace` on */
+    sw_real wander;                     /* the same of the trace */
+    sw_real noise;                      /* half the mean square of steps */
+    sw_real turns;                      /* of the trace, from one side of the baseline to the other */
+    sw_real side;                       /* 1 above, -1 below, 0 before the first */
+    sw_real worth;                      /* independent readings that the line's past is worth */
+    sw_real apart;                      /* of the trace, what the other lines do not let expect */
     float delays[SW_CONDITION_NEURONS]; /* this line's synapse on the machine's population */
 };
 
 struct sw_condition_machine {
     float strength[SW_CONDITION_NEURONS]; /* as in evolving.h */
-    double born[SW_CONDITION_NEURONS];    /* cycle in which the neuron was recruited */
+    sw_real born[SW_CONDITION_NEURONS];   /* cycle in which the neuron was recruited */
     int64_t recruited;
-    double vigilance;
-    double usual;                         /* usual lateness of the first mature neuron */
-    double late;                          /* membrane of the lateness, in usual latenesses */
-    double gate;                          /* 1 learns fully, `gate_least` protects the baseline */
-    double elsewhere;                     /* rows in alarm in which most lines were in another regime */
-    double quiet;                         /* rows without alarm until its state may be one, after such a regime */
+    sw_real vigilance;
+    sw_real usual;                        /* usual lateness of the first mature neuron */
+    sw_real late;                         /* membrane of the lateness, in usual latenesses */
+    sw_real gate;                         /* 1 learns fully, `gate_least` protects the baseline */
+    sw_real elsewhere;                    /* rows in alarm in which most lines were in another regime */
+    sw_real quiet;                        /* rows without alarm until its state may be one, after such a regime */
 };
 
 void sw_condition_init_line(struct sw_condition_line *line);
 void sw_condition_init_machine(const struct sw_params *params, struct sw_condition_machine *machine);
 
 /* Let a line's trace take in a reading, and place it against the baseline; `unsure`: variance beyond its own. */
-void sw_condition_follow(const struct sw_condition_params *params, struct sw_condition_line *line, double seen,
-                         double elapsed, double value, double unsure);
+void sw_condition_follow(const struct sw_condition_params *params, struct sw_condition_line *line, sw_real seen,
+                         sw_real elapsed, sw_real value, sw_real unsure);
 
 /* Learn from a reading what the line's past is worth. `before`: the reading before it. */
 void sw_condition_study(const struct sw_condition_params *params, struct sw_condition_line *line, bool frozen,
-                        double seen, double before, double value);
+                        sw_real seen, sw_real before, sw_real value);
 
 /* Take in what the others do not let expect of a line. */
-void sw_condition_compare(const struct sw_condition_params *params, struct sw_condition_line *line, double off);
+void sw_condition_compare(const struct sw_condition_params *params, struct sw_condition_line *line, sw_real off);
 
 /* Raw state of the machine after a row (1 unit is a score of 0.99); sets the gate for `learn`. The population and
    the usual lateness of a frozen machine learn nothing. `elapsed`: intervals since the machine's previous row. */
-double sw_condition_step(const struct sw_params *params, const struct sw_view *view, bool frozen, double elapsed,
-                         struct sw_room *room);
+sw_real sw_condition_step(const struct sw_params *params, const struct sw_view *view, bool frozen, sw_real elapsed,
+                          struct sw_room *room);
 
 /* Let a line's baseline learn from its trace, as far as the gate allows. `age`: readings, the newest, `value`,
    included. */
-void sw_condition_learn(const struct sw_condition_params *params, struct sw_condition_line *line, double age,
-                        double gate, double value);
+void sw_condition_learn(const struct sw_condition_params *params, struct sw_condition_line *line, sw_real age,
+                        sw_real gate, sw_real value);
 
 /* Whether most lines are farther from their baselines than any fault of one part would bring them, and have been for a
    while: a start, a stop, another product. `alarms`: whether the machine is in alarm. */

@@ -28,16 +28,16 @@ enum {
 
 struct sw_context_params {
     struct sw_rate_params code;
-    double least_rate;                             /* learning rate of a field that has fired often */
-    double floor;                                  /* probability at which surprise ends */
-    double readouts[SW_READOUTS];                  /* time constants, usual sampling intervals */
-    double innate[SW_UNITS_OF_CONTEXT][SW_BINS];   /* counts a unit's rank neuron is born with */
+    sw_real least_rate;                            /* learning rate of a field that has fired often */
+    sw_real floor;                                 /* probability at which surprise ends */
+    sw_real readouts[SW_READOUTS];                 /* time constants, usual sampling intervals */
+    sw_real innate[SW_UNITS_OF_CONTEXT][SW_BINS];  /* counts a unit's rank neuron is born with */
 };
 
 /* One line. */
 struct sw_context {
     struct sw_rate code;
-    double membrane[SW_READOUTS];                           /* of the units' mean rarity */
+    sw_real membrane[SW_READOUTS];                          /* of the units' mean rarity */
     float places[SW_RATE_MEMBRANES][SW_REACH];              /* the axons: places among the fields, a ring */
     float weights[SW_UNITS_OF_CONTEXT][SW_FIELDS][SW_FIELDS]; /* from delayed to present fields */
     float fired[SW_UNITS_OF_CONTEXT][SW_FIELDS];            /* how often a delayed field fired: it slows learning */
@@ -48,14 +48,14 @@ struct sw_context {
 
 /* Begin; `innate`: counts that the rank neurons of what the dendrite hears are born with. */
 void sw_context_init(const struct sw_context_params *params, const struct sw_rank_params *ranks,
-                     const double innate[SW_READOUTS][SW_BINS], struct sw_context *line);
+                     const sw_real innate[SW_READOUTS][SW_BINS], struct sw_context *line);
 
 /* A reading's membranes of the common surprise; NaN before all units run. */
 void sw_context_step(const struct sw_context_params *params, const struct sw_rank_params *ranks,
-                     struct sw_context *line, bool frozen, double elapsed, double value,
-                     double surprise[SW_READOUTS]);
+                     struct sw_context *line, bool frozen, sw_real elapsed, sw_real value,
+                     sw_real surprise[SW_READOUTS]);
 
 /* Spikes that travelled for a reading of a line that had seen so many before: two fields for each unit that ran. */
-int64_t sw_context_travelled(double seen);
+int64_t sw_context_travelled(sw_real seen);
 
 #endif

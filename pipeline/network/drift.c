@@ -10,48 +10,48 @@ void sw_drift_init_machine(struct sw_drift_machine *machine) { *machine = (struc
 /* Write down what the others say of a line. */
 static void commission(const struct sw_cohort *cohort, int64_t place)
 {
-    const double *gain = cohort->member[place]->expectation.gain;
+    const sw_real *gain = cohort->member[place]->expectation.gain;
     float *weights = cohort->drift + place * cohort->stride;
     for (int64_t j = 0; j < cohort->size * SW_FEATURES; j++) {
-        double weight = 0.0;
+        sw_real weight = 0.0;
         if (j / SW_FEATURES != place)
             for (int k = 0; k < SW_FEATURES; k++)
-                weight += gain[k] * (double)sw_row(cohort->precision, cohort, place, k)[j];
+                weight += gain[k] * (sw_real)sw_row(cohort->precision, cohort, place, k)[j];
         weights[j] = (float)weight;
     }
 }
 
-double sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line)
+sw_real sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line)
 {
-    double carried = (double)line->carried;
+    sw_real carried = (sw_real)line->carried;
     if (line->rows < params->known || line->variance <= 0.0)
         return carried;
     return carried + (line->fast - line->reference) / sw_square_root(line->variance);
 }
 
-double sw_drift_lag(double rows, double memory)
+sw_real sw_drift_lag(sw_real rows, sw_real memory)
 {
     if (rows <= memory)
         return sw_most(rows - 1.0, 0.0) / 2.0;
     return (memory - 1.0) - 0.5 * (memory - 1.0) * sw_power(1.0 - 1.0 / memory, rows - memory);
 }
 
-double sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line)
+sw_real sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line)
 {
-    double rows = line->rows - params->begin;
-    double behind = sw_drift_lag(rows, params->slow) - sw_drift_lag(rows, params->fast);
+    sw_real rows = line->rows - params->begin;
+    sw_real behind = sw_drift_lag(rows, params->slow) - sw_drift_lag(rows, params->fast);
     if (line->rows < params->known || line->variance <= 0.0 || behind <= 0.0)
         return 0.0;
     return (line->fast - line->slow) / sw_square_root(line->variance) / behind;
 }
 
-double sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line)
+sw_real sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line)
 {
     if (line->rows < params->known || line->swing <= line->variance)
         return line->gain;
-    double change = (line->joint / line->swing - line->slope) / sw_most(1.0 + line->slope, 0.5);
-    double usual = params->gains * params->gains;
-    return line->gain * (1.0 + change * usual / (usual + (double)line->wander / line->swing));
+    sw_real change = (line->joint / line->swing - line->slope) / sw_most(1.0 + line->slope, 0.5);
+    sw_real usual = params->gains * params->gains;
+    return line->gain * (1.0 + change * usual / (usual + (sw_real)line->wander / line->swing));
 }
 
 void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line *line)
@@ -63,31 +63,31 @@ void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line
 }
 
 /* Take in what the others said of a line, and how far its residual was from the fast mean before this row. */
-static void lean(struct sw_drift_line *line, double said, double error, double memory)
+static void lean(struct sw_drift_line *line, sw_real said, sw_real error, sw_real memory)
 {
-    double apart = said - line->said;
+    sw_real apart = said - line->said;
     line->said += apart / memory;
     line->swing += (apart * (said - line->said) - line->swing) / memory;
     line->joint += ((said - line->said) * error - line->joint) / memory;
 }
 
 /* What the others say of a line, as at commissioning. */
-static double told(const struct sw_cohort *cohort, int64_t place)
+static sw_real told(const struct sw_cohort *cohort, int64_t place)
 {
     const float *weights = cohort->drift + place * cohort->stride;
-    double said = 0.0;
+    sw_real said = 0.0;
     for (int64_t p = 0; p < cohort->size; p++)
         for (int k = 0; k < SW_FEATURES; k++)
-            said -= (double)weights[p * SW_FEATURES + k] * cohort->member[p]->expectation.used[k];
+            said -= (sw_real)weights[p * SW_FEATURES + k] * cohort->member[p]->expectation.used[k];
     return said;
 }
 
 /* Learn what the residual at commissioning is. */
-static void learn(struct sw_drift_line *line, double said, double residual, double n)
+static void learn(struct sw_drift_line *line, sw_real said, sw_real residual, sw_real n)
 {
-    line->low = (float)(n > 1.0 ? sw_least((double)line->low, said) : said);
-    line->high = (float)(n > 1.0 ? sw_most((double)line->high, said) : said);
-    double error = residual - line->reference;
+    line->low = (float)(n > 1.0 ? sw_least((sw_real)line->low, said) : said);
+    line->high = (float)(n > 1.0 ? sw_most((sw_real)line->high, said) : said);
+    sw_real error = residual - line->reference;
     line->reference += error / n;
     line->variance += (error * (residual - line->reference) - line->variance) / n;
     line->fast = line->slow = line->reference;
@@ -99,28 +99,28 @@ int64_t sw_drift_follow(const struct sw_drift_params *params, const struct sw_co
                         bool elsewhere)
 {
     struct sw_drift_line *line = &cohort->member[place]->drift;
-    double rows = line->rows;
+    sw_real rows = line->rows;
     if (rows < params->begin) {
         line->rows = rows + 1.0;
         if (rows + 1.0 >= params->begin)
             commission(cohort, place);
         return 0;
     }
-    double said = told(cohort, place);
-    double residual = cohort->member[place]->expectation.real[0] - said;
-    double n = rows - params->begin + 1.0;
+    sw_real said = told(cohort, place);
+    sw_real residual = cohort->member[place]->expectation.real[0] - said;
+    sw_real n = rows - params->begin + 1.0;
     int64_t news = 0;
     if (rows < params->known) {
         learn(line, said, residual, n);
     } else {
-        double error = residual - line->fast;
-        double outside = sw_most((double)line->low - said, said - (double)line->high);
-        double range = (double)(line->high - line->low); /* a float's */
+        sw_real error = residual - line->fast;
+        sw_real outside = sw_most((sw_real)line->low - said, said - (sw_real)line->high);
+        sw_real range = (sw_real)(line->high - line->low); /* a float's */
         bool new = outside > params->wider * range + sw_square_root(line->variance);
         news = new ? 1 : -1;
         if (new || elsewhere || error * error > params->far * params->far * line->variance) {
-            line->strays = (float)((double)line->strays + 1.0);
-            if ((double)line->strays > params->lost)
+            line->strays = (float)((sw_real)line->strays + 1.0);
+            if ((sw_real)line->strays > params->lost)
                 sw_drift_restart(params, line);
             return news;
         }
@@ -129,30 +129,30 @@ int64_t sw_drift_follow(const struct sw_drift_params *params, const struct sw_co
         line->fast += error / sw_least(n, params->fast);
         line->slow += (residual - line->slow) / sw_least(n, params->slow);
     }
-    double middle = (double)line->middle;
+    sw_real middle = (sw_real)line->middle;
     line->middle = (float)(middle + (residual - middle) / sw_least(n, params->middle));
     if (n > params->middle) {
-        double apart = (double)line->middle - line->fast, wander = (double)line->wander;
-        double memory = sw_least(n - params->middle, params->slow);
+        sw_real apart = (sw_real)line->middle - line->fast, wander = (sw_real)line->wander;
+        sw_real memory = sw_least(n - params->middle, params->slow);
         line->wander = (float)(wander + (apart * apart - wander) / memory);
     }
     line->rows = rows + 1.0;
     return news;
 }
 
-double sw_drift_shares(const struct sw_drift_params *params)
+sw_real sw_drift_shares(const struct sw_drift_params *params)
 {
     return params->middle / params->fast + 2.0 * params->middle / (params->known - params->begin);
 }
 
-bool sw_drift_moving(const struct sw_drift_params *params, const struct sw_drift_line *line, double share)
+bool sw_drift_moving(const struct sw_drift_params *params, const struct sw_drift_line *line, sw_real share)
 {
     if (line->rows < params->known)
         return false;
-    double moved = sw_drift_shift(params, line);
-    double deviation = sw_square_root(line->variance);
-    double ahead = sw_with_sign(1.0, moved) * (line->fast - line->slow);
-    double uncertain = sw_square_root((double)line->wander * sw_drift_shares(params));
-    double least = sw_most(params->shift * deviation, params->sure * uncertain);
+    sw_real moved = sw_drift_shift(params, line);
+    sw_real deviation = sw_square_root(line->variance);
+    sw_real ahead = sw_with_sign(1.0, moved) * (line->fast - line->slow);
+    sw_real uncertain = sw_square_root((sw_real)line->wander * sw_drift_shares(params));
+    sw_real least = sw_most(params->shift * deviation, params->sure * uncertain);
     return sw_absolute(moved) * deviation > share * least && ahead > share * params->ahead * deviation;
 }

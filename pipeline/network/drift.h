@@ -21,37 +21,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_cohort;
 
 /* Times in rows of the line, distances in deviations at commissioning. */
 struct sw_drift_params {
-    double begin;  /* rows after which what the others say of a line is written down ... */
-    double known;  /* ... and after which its residual at commissioning is known */
-    double fast;   /* memory of the two slow means */
-    double slow;
-    double wider;  /* share of what the others said in all by which that may be exceeded */
-    double far;    /* distance from the fast mean at which a reading is not comparable ... */
-    double lost;   /* ... and so many of these running begin a new commissioning */
-    double middle; /* memory of a third mean, whose wandering says how uncertain the others are */
-    double shift;  /* shift from which a line may be drifting ... */
-    double sure;   /* ... if it is also so many times its own uncertainty ... */
-    double ahead;  /* ... and the fast mean is so far ahead of the slow one */
-    double stay;   /* share of these limits at which a drifting machine stops drifting */
-    double gains;  /* by which gains usually change; what is not surer than that is taken for no change */
+    sw_real begin; /* rows after which what the others say of a line is written down ... */
+    sw_real known; /* ... and after which its residual at commissioning is known */
+    sw_real fast;  /* memory of the two slow means */
+    sw_real slow;
+    sw_real wider;  /* share of what the others said in all by which that may be exceeded */
+    sw_real far;    /* distance from the fast mean at which a reading is not comparable ... */
+    sw_real lost;   /* ... and so many of these running begin a new commissioning */
+    sw_real middle; /* memory of a third mean, whose wandering says how uncertain the others are */
+    sw_real shift;  /* shift from which a line may be drifting ... */
+    sw_real sure;   /* ... if it is also so many times its own uncertainty ... */
+    sw_real ahead;  /* ... and the fast mean is so far ahead of the slow one */
+    sw_real stay;   /* share of these limits at which a drifting machine stops drifting */
+    sw_real gains;  /* by which gains usually change; what is not surer than that is taken for no change */
 };
 
 /* One line, in the units of its expectation; its weights are a row of the cohort's joint matrix. */
 struct sw_drift_line {
-    double rows;      /* that were listened to */
-    double reference; /* mean residual at commissioning */
-    double variance;  /* of the residual at commissioning */
-    double fast;
-    double slow;
-    double said;      /* mean of what the others say as at commissioning, of the fast mean's memory */
-    double swing;     /* its variance */
-    double joint;     /* its covariance with the residual at commissioning */
-    double slope;     /* of the residual over it at commissioning */
-    double gain;      /* before this commissioning, against the first */
+    sw_real rows;      /* that were listened to */
+    sw_real reference; /* mean residual at commissioning */
+    sw_real variance;  /* of the residual at commissioning */
+    sw_real fast;
+    sw_real slow;
+    sw_real said;     /* mean of what the others say as at commissioning, of the fast mean's memory */
+    sw_real swing;    /* its variance */
+    sw_real joint;    /* its covariance with the residual at commissioning */
+    sw_real slope;    /* of the residual over it at commissioning */
+    sw_real gain;     /* before this commissioning, against the first */
     float low;        /* least that the others said at commissioning */
     float high;
     float carried;    /* shift before this commissioning, in deviations */
@@ -77,23 +79,23 @@ int64_t sw_drift_follow(const struct sw_drift_params *params, const struct sw_co
 void sw_drift_restart(const struct sw_drift_params *params, struct sw_drift_line *line);
 
 /* How far a line has moved, in deviations at commissioning. */
-double sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line);
+sw_real sw_drift_shift(const struct sw_drift_params *params, const struct sw_drift_line *line);
 
 /* How far it moves in a row, by the two slow means. Until these have different memories they are one and the same. */
-double sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line);
+sw_real sw_drift_pace(const struct sw_drift_params *params, const struct sw_drift_line *line);
 
 /* Rows by which a mean of that memory lags behind what moves steadily, after so many rows. */
-double sw_drift_lag(double rows, double memory);
+sw_real sw_drift_lag(sw_real rows, sw_real memory);
 
 /* What a line shows now of a movement that the others tell, against what it showed of it when first commissioned. As
    the spread of what the others say is sure to tell; 1 for a line that nobody speaks of. */
-double sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line);
+sw_real sw_drift_gain(const struct sw_drift_params *params, const struct sw_drift_line *line);
 
 /* Whether a line is beyond that share of the limits: far from its reference, and going farther. */
-bool sw_drift_moving(const struct sw_drift_params *params, const struct sw_drift_line *line, double share);
+bool sw_drift_moving(const struct sw_drift_params *params, const struct sw_drift_line *line, sw_real share);
 
 /* Variance of the fast mean against that at commissioning, as a share of the middle mean's. The variance of a mean
    falls with its length; an exponential one of memory m is as long as 2 m rows. */
-double sw_drift_shares(const struct sw_drift_params *params);
+sw_real sw_drift_shares(const struct sw_drift_params *params);
 
 #endif

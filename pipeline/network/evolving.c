@@ -16,7 +16,7 @@ void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolvin
     *population = (struct sw_evolving){.vigilance = params->vigilance};
 }
 
-SW_WIDE void sw_evolving_hear(double spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
+SW_WIDE void sw_evolving_hear(sw_real spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
 {
     float time = (float)spike_time;
     for (int64_t j = 0; j < neurons; j++) {
@@ -34,11 +34,11 @@ struct shares {
 
 static struct shares shares_of(const struct sw_evolving_params *params, int64_t synapses)
 {
-    return (struct shares){(float)((1.0 - params->worst) / (double)synapses), (float)params->worst};
+    return (struct shares){(float)((1.0 - params->worst) / (sw_real)synapses), (float)params->worst};
 }
 
 /* Lateness of so many neurons, for a number of synapses that the compiler knows. */
-static inline void hear_all(int synapses, struct shares shares, const double *spike_times, const float *delays,
+static inline void hear_all(int synapses, struct shares shares, const sw_real *spike_times, const float *delays,
                             int64_t neurons, float *lateness)
 {
     float time[SW_LEVELS_HEARD];
@@ -62,7 +62,7 @@ static int64_t in_lanes(int64_t neurons) { return (neurons + SW_LANES - 1) / SW_
 
    Nothing is early, and numbers that are not below 0 are in the order of their bits: whole numbers, of which compilers
    find the least side by side, as they may not for floats. */
-static SW_INSIDE double first_of(float *lateness, int64_t neurons, int64_t *winner)
+static SW_INSIDE sw_real first_of(float *lateness, int64_t neurons, int64_t *winner)
 {
     const float never = INFINITY;
     SW_ORDER order[SW_NEURONS], least;
@@ -79,10 +79,10 @@ static SW_INSIDE double first_of(float *lateness, int64_t neurons, int64_t *winn
         number = own < number ? own : number;
     }
     *winner = number < neurons ? number : -1;
-    return number < neurons ? (double)lateness[number] : 0.0;
+    return number < neurons ? (sw_real)lateness[number] : 0.0;
 }
 
-SW_WIDE double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
+SW_WIDE sw_real sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
                         struct sw_evolving_room *room, int64_t *winner)
 {
     struct shares shares = shares_of(params, synapses);
@@ -91,22 +91,22 @@ SW_WIDE double sw_evolving_fire(const struct sw_evolving_params *params, int64_t
     return first_of(room->total, neurons, winner);
 }
 
-double sw_evolving_surprise_limit(const struct sw_evolving_params *params, double limit, double cycle, bool novel)
+sw_real sw_evolving_surprise_limit(const struct sw_evolving_params *params, sw_real limit, sw_real cycle, bool novel)
 {
-    double wanted = params->novel;
+    sw_real wanted = params->novel;
     if (cycle < YOUNG)
         wanted *= 1.0 + 9.0 * sw_exp(-cycle / 50.0);
-    double error = (novel ? 1.0 : 0.0) - wanted;
+    sw_real error = (novel ? 1.0 : 0.0) - wanted;
     limit *= sw_exp(sw_most(0.02, 1.0 / cycle) * 0.5 * error);
     return sw_least(sw_most(limit, 0.005), 1.0);
 }
 
 int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *strength, int64_t neurons,
-                           int64_t recruited, int64_t winner, bool novel, double cycle, double *rate)
+                           int64_t recruited, int64_t winner, bool novel, sw_real cycle, sw_real *rate)
 {
-    double now = cycle / params->memory;
+    sw_real now = cycle / params->memory;
     if (!novel) {
-        double wins = sw_exp((double)strength[winner] - now) + 1.0;
+        sw_real wins = sw_exp((sw_real)strength[winner] - now) + 1.0;
         strength[winner] = (float)(sw_log(wins) + now);
         *rate = sw_most(params->move, 1.0 / wins);
         return winner;
@@ -123,15 +123,15 @@ int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *stren
     return neuron;
 }
 
-float sw_evolving_moved(float delay, double spike_time, double rate, bool novel)
+float sw_evolving_moved(float delay, sw_real spike_time, sw_real rate, bool novel)
 {
-    return novel ? (float)spike_time : (float)((double)delay + rate * (spike_time - (double)delay));
+    return novel ? (float)spike_time : (float)((sw_real)delay + rate * (spike_time - (sw_real)delay));
 }
 
-SW_WIDE double sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
-                        int synapses, bool frozen, double seen, const double *spike_times)
+SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
+                        int synapses, bool frozen, sw_real seen, const sw_real *spike_times)
 {
-    double cycle = seen - params->start + 1.0;
+    sw_real cycle = seen - params->start + 1.0;
     if (cycle < 1.0)
         return NAN;
     float late_by[SW_NEURONS];
@@ -145,13 +145,13 @@ SW_WIDE double sw_evolving_step(const struct sw_evolving_params *params, struct 
     else
         hear_all(SW_CHANGES_HEARD, shares, spike_times, delays, vectors, late_by);
     int64_t winner;
-    double late = first_of(late_by, recruited, &winner);
-    double lateness = cycle >= ASKED_FROM ? late : NAN;
+    sw_real late = first_of(late_by, recruited, &winner);
+    sw_real lateness = cycle >= ASKED_FROM ? late : NAN;
     if (frozen)
         return lateness;
     bool novel = winner < 0 || late > population->vigilance;
     population->vigilance = sw_evolving_surprise_limit(params, population->vigilance, cycle, novel);
-    double rate;
+    sw_real rate;
     int64_t neuron =
         sw_evolving_settle(params, population->strength, SW_NEURONS, recruited, winner, novel, cycle, &rate);
     if (neuron == recruited)

@@ -27,19 +27,19 @@ enum {
 
 /* Times in cycles of the population. */
 struct sw_evolving_params {
-    double novel;     /* wanted share of inputs that recruit */
-    double move;      /* least learning rate of a winner's delays */
-    double memory;    /* strength of an unused neuron fades with this time constant */
-    double worst;     /* weight of the latest synapse in a neuron's lateness; the mean has the rest */
-    double vigilance; /* where the limit starts */
-    double start;     /* readings of the line before its populations begin */
+    sw_real novel;     /* wanted share of inputs that recruit */
+    sw_real move;      /* least learning rate of a winner's delays */
+    sw_real memory;    /* strength of an unused neuron fades with this time constant */
+    sw_real worst;     /* weight of the latest synapse in a neuron's lateness; the mean has the rest */
+    sw_real vigilance; /* where the limit starts */
+    sw_real start;     /* readings of the line before its populations begin */
 };
 
 /* A population but for its delays. */
 struct sw_evolving {
     float strength[SW_NEURONS]; /* ln(faded wins) + last win / memory: order needs no fading */
     int64_t recruited;
-    double vigilance;
+    sw_real vigilance;
 };
 
 /* Room for one cycle; nothing in it outlives the cycle. */
@@ -51,26 +51,26 @@ struct sw_evolving_room {
 void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolving *population);
 
 /* Add the mismatch of one synapse of every neuron to the total, and keep the largest. */
-void sw_evolving_hear(double spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room);
+void sw_evolving_hear(sw_real spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room);
 
 /* Lateness and number of the first neuron to fire, 0 and -1 if there is none; leaves lateness in the total. */
-double sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
-                        struct sw_evolving_room *room, int64_t *winner);
+sw_real sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
+                         struct sw_evolving_room *room, int64_t *winner);
 
 /* The vigilance limit after an input that was novel or not; homeostasis, faster while young. */
-double sw_evolving_surprise_limit(const struct sw_evolving_params *params, double limit, double cycle, bool novel);
+sw_real sw_evolving_surprise_limit(const struct sw_evolving_params *params, sw_real limit, sw_real cycle, bool novel);
 
 /* Which neuron learns this input and at which rate; a novel one takes its place. Keeps strengths. */
 int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *strength, int64_t neurons,
-                           int64_t recruited, int64_t winner, bool novel, double cycle, double *rate);
+                           int64_t recruited, int64_t winner, bool novel, sw_real cycle, sw_real *rate);
 
 /* A delay after an input: moved towards it, or made for it. */
-float sw_evolving_moved(float delay, double spike_time, double rate, bool novel);
+float sw_evolving_moved(float delay, sw_real spike_time, sw_real rate, bool novel);
 
 /* One cycle of a line's population: lateness of the first neuron to fire; then somebody learns, unless the line is
    frozen. `delays` (synapses, SW_NEURONS), of 3, 4 or 6 synapses. NaN while the population is too young to be
    asked. */
-double sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
-                        int synapses, bool frozen, double seen, const double *spike_times);
+sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
+                         int synapses, bool frozen, sw_real seen, const sw_real *spike_times);
 
 #endif

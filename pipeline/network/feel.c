@@ -6,13 +6,13 @@
 #include "pipeline/network/view.h"
 
 /* Rarity of a population's surprise; 0, and nothing counted, where the surprise is no number: not asked. */
-static double rank(const struct sw_params *params, float *tails, bool frozen, double surprise)
+static sw_real rank(const struct sw_params *params, float *tails, bool frozen, sw_real surprise)
 {
     return isnan(surprise) ? 0.0 : sw_rank_rarity(&params->rank, tails, frozen, surprise);
 }
 
 /* The same of a population that does not always speak; its rank neuron counts every reading, even so. */
-static double rank_if(bool speaks, const struct sw_params *params, float *tails, bool frozen, double surprise)
+static sw_real rank_if(bool speaks, const struct sw_params *params, float *tails, bool frozen, sw_real surprise)
 {
     if (speaks)
         return sw_rank_rarity(&params->rank, tails, frozen, surprise);
@@ -22,9 +22,9 @@ static double rank_if(bool speaks, const struct sw_params *params, float *tails,
 
 /* Let the optional population feel a reading, if the line has it. */
 static void feel_context(const struct sw_params *params, struct sw_context *line, bool frozen,
-                         const struct sw_arrival *arrival, double value, struct sw_felt *felt)
+                         const struct sw_arrival *arrival, sw_real value, struct sw_felt *felt)
 {
-    double surprise[SW_READOUTS];
+    sw_real surprise[SW_READOUTS];
     for (int k = 0; k < SW_READOUTS; k++)
         felt->rarity[SW_CONTEXT + k] = 0.0;
     if (!line)
@@ -36,25 +36,25 @@ static void feel_context(const struct sw_params *params, struct sw_context *line
 }
 
 void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t number,
-             const struct sw_arrival *arrival, double value, struct sw_felt *felt)
+             const struct sw_arrival *arrival, sw_real value, struct sw_felt *felt)
 {
     struct sw_line *line = &view->line[number];
     bool frozen = view->machine->frozen || line->quality.masked; /* nothing is learned from nonsense */
-    double seen = arrival->seen, elapsed = arrival->elapsed;
-    double surprise[SW_PERSISTENCE], spike_times[SW_SYNAPSES];
+    sw_real seen = arrival->seen, elapsed = arrival->elapsed;
+    sw_real surprise[SW_PERSISTENCE], spike_times[SW_SYNAPSES];
     surprise[SW_RANGE] = sw_value_overflow(&line->value, frozen, seen, value);
     felt->sigmas = sw_value_distance(&params->value, &line->value, frozen, seen, value);
     surprise[SW_VALUE] = sw_absolute(felt->sigmas);
 
     bool is_long;
     struct sw_activity *activity = &line->activity;
-    double fired = sw_activity_spikes(&params->activity, activity, frozen, seen, value);
+    sw_real fired = sw_activity_spikes(&params->activity, activity, frozen, seen, value);
     surprise[SW_ACTIVITY] = sw_activity_unusual(&params->activity, activity, frozen, seen, elapsed, fired);
     surprise[SW_SILENCE] = sw_activity_silence(&params->activity, activity, frozen, seen, elapsed, fired, &is_long);
 
     int64_t spikes = sw_delta_step(&params->delta, &line->delta, frozen, elapsed, value);
     sw_traces_step(&params->traces, &line->traces, seen, elapsed, spikes, spike_times);
-    const double *heard = spike_times;
+    const sw_real *heard = spike_times;
     surprise[SW_LEVELS] = sw_evolving_step(&params->evolving, &line->levels.common, line->levels.delays[0],
                                            SW_LEVELS_HEARD, frozen, seen, heard);
     heard += SW_LEVELS_HEARD;
@@ -72,7 +72,7 @@ void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t
     felt->rarity[SW_SILENCE] = rank_if(is_long, params, tails[SW_SILENCE], frozen, surprise[SW_SILENCE]);
     for (int population = SW_LEVELS; population <= SW_CHANGES; population++)
         felt->rarity[population] = rank(params, tails[population], frozen, surprise[population]);
-    double persistence =
+    sw_real persistence =
         sw_persistence_step(&params->persistence, &line->persistence, seen, felt->rarity, SW_PERSISTENCE);
     felt->rarity[SW_PERSISTENCE] = rank(params, tails[SW_PERSISTENCE], frozen, persistence);
     felt->rarity[SW_COUPLING] = 0.0;

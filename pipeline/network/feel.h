@@ -14,13 +14,13 @@
 struct sw_view;
 
 struct sw_felt {
-    double rarity[SW_POPULATIONS]; /* -log10 p; coupling is not a line's to say */
-    double sigmas;                 /* distance from the line's slow mean */
-    int64_t spikes;                /* that the reading caused */
+    sw_real rarity[SW_POPULATIONS]; /* -log10 p; coupling is not a line's to say */
+    sw_real sigmas;                 /* distance from the line's slow mean */
+    int64_t spikes;                 /* that the reading caused */
 };
 
 /* Let a line of a machine, by its number, feel a reading. */
 void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t number,
-             const struct sw_arrival *arrival, double value, struct sw_felt *felt);
+             const struct sw_arrival *arrival, sw_real value, struct sw_felt *felt);
 
 #endif

@@ -8,7 +8,7 @@
 
 /* The most suspicious line of a row, and how far it is off. */
 struct suspicion {
-    double level;
+    sw_real level;
     int64_t place;
 };
 
@@ -20,37 +20,37 @@ static bool is_held(const struct sw_line *line)
 }
 
 /* Level of a line. One that is held is no more than a warning, and hides no other. */
-static double level_of(const struct sw_line *line)
+static sw_real level_of(const struct sw_line *line)
 {
     return is_held(line) ? HELD : line->evidence.level;
 }
 
-static double told_of(const struct sw_line *line) { return sw_evidence_told(&line->evidence, level_of(line)); }
+static sw_real told_of(const struct sw_line *line) { return sw_evidence_told(&line->evidence, level_of(line)); }
 
 /* Ask each line's partners where it is; surprise is a population of the line. */
 static void couple(const struct sw_params *params, const struct sw_view *view, bool frozen, struct sw_room *room)
 {
-    double power = sw_coupling_power(view);
+    sw_real power = sw_coupling_power(view);
     for (int64_t i = 0; i < view->machine->rows.size; i++) {
         struct sw_line *line = sw_at(view, i);
         if (!room->place[i].judged)
             continue;
-        double off = sw_coupling_step(&params->coupling, view, i, frozen, line->rows.age, power);
-        double rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, off);
+        sw_real off = sw_coupling_step(&params->coupling, view, i, frozen, line->rows.age, power);
+        sw_real rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, off);
         line->rarity[SW_COUPLING] = (float)rare;
     }
 }
 
 /* A lone line has no partners: in their place its dendrite hears how unlike its own past it is. */
-static void remember(const struct sw_params *params, const struct sw_view *view, bool frozen, double strange,
+static void remember(const struct sw_params *params, const struct sw_view *view, bool frozen, sw_real strange,
                      const struct sw_room *room)
 {
     struct sw_line *line = sw_at(view, 0);
     line->rarity[SW_COUPLING] = 0.0f;
     if (!room->place[0].judged || line->rows.age <= params->condition.warm)
         return;
-    double surprise = params->condition.alone * strange;
-    double rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, surprise);
+    sw_real surprise = params->condition.alone * strange;
+    sw_real rare = sw_rank_rarity(&params->rank, line->rank.tails[SW_COUPLING], frozen, surprise);
     line->rarity[SW_COUPLING] = (float)rare;
 }
 
@@ -114,7 +114,7 @@ static bool is_renewed(const struct sw_params *params, const struct sw_view *vie
 
 /* Hold every line of a complete row against what the others expect. */
 static struct suspicion expect(const struct sw_params *params, const struct sw_view *view, bool frozen,
-                               double elapsed, struct sw_room *room)
+                               sw_real elapsed, struct sw_room *room)
 {
     struct sw_machine *machine = view->machine;
     int64_t size = machine->rows.size, news = 0;
@@ -123,7 +123,7 @@ static struct suspicion expect(const struct sw_params *params, const struct sw_v
         sw_expectation_predict(params, &cohort, frozen, elapsed, room);
         sw_modes_locate(&cohort, room);
     }
-    bool moded = size > 1 && (double)machine->rows.rows >= params->modes.begin; /* a lone line has no modes */
+    bool moded = size > 1 && (sw_real)machine->rows.rows >= params->modes.begin; /* a lone line has no modes */
     if (moded)
         sw_modes_choose(&params->modes, view, frozen, room);
 
@@ -132,7 +132,7 @@ static struct suspicion expect(const struct sw_params *params, const struct sw_v
         struct sw_cohort cohort = sw_cohort_of(view, first);
         weigh(params, &cohort, moded, frozen, room);
         for (int64_t p = 0; p < cohort.size; p++) {
-            double told = told_of(cohort.member[p]);
+            sw_real told = told_of(cohort.member[p]);
             bool asked = room->place[first + p].judged || is_held(cohort.member[p]);
             if (asked && told > found.level)
                 found = (struct suspicion){told, first + p};
@@ -168,21 +168,21 @@ static struct suspicion tell(const struct sw_params *params, const struct sw_vie
         if (is_held(line))
             entry->witness = sw_kind_is_unseen(&line->kind) ? SW_UNSEEN : SW_UNBELIEVED;
         entry->expected = entry->usual = NAN;
-        double by_clock = sw_rhythm_level(&params->rhythm, &line->rhythm, size);
+        sw_real by_clock = sw_rhythm_level(&params->rhythm, &line->rhythm, size);
         if (room->place[i].judged && by_clock > late.level)
             late = (struct suspicion){by_clock, i};
         entry->rhythm = sw_with_sign(by_clock, line->rhythm.z);
         entry->by_clock = entry->usual_by_clock = NAN;
         if (line->rhythm.known && line->rhythm.usual > 0.0f) {
-            entry->by_clock = known->offset + known->unit * (double)line->rhythm.expected;
-            entry->usual_by_clock = known->unit * (double)line->rhythm.usual;
+            entry->by_clock = known->offset + known->unit * (sw_real)line->rhythm.expected;
+            entry->usual_by_clock = known->unit * (sw_real)line->rhythm.usual;
         }
         if (line->rows.age > params->output.warm && !line->kind.counts) {
-            double off = alone ? known->innovation : known->residual;
-            double usual = alone ? found->usual_new : found->usual;
+            sw_real off = alone ? known->innovation : known->residual;
+            sw_real usual = alone ? found->usual_new : found->usual;
             if (known->own <= params->evidence.warm) /* not known by mode yet */
                 usual = sw_square_root(alone ? found->size_new : found->size);
-            double rounding = sw_expectation_in_units(known, sw_resolution_rounding(&line->resolution));
+            sw_real rounding = sw_expectation_in_units(known, sw_resolution_rounding(&line->resolution));
             usual = sw_most(usual, sw_square_root(rounding));
             entry->expected = known->offset + known->unit * (known->real[0] - off);
             entry->usual = known->unit * usual;
@@ -193,7 +193,7 @@ static struct suspicion tell(const struct sw_params *params, const struct sw_vie
 }
 
 /* How the lines with a level above `least` lie to each other is normal. */
-static void accept_lines(const struct sw_params *params, const struct sw_view *view, double least)
+static void accept_lines(const struct sw_params *params, const struct sw_view *view, sw_real least)
 {
     for (int64_t i = 0; i < view->machine->rows.size; i++) {
         struct sw_line *line = sw_at(view, i);
@@ -228,7 +228,7 @@ static void accept_condition(const struct sw_view *view)
 }
 
 /* What the machine does now is normal: for its condition, and for every line with a level above `least`. */
-static void accept(const struct sw_params *params, const struct sw_view *view, double least)
+static void accept(const struct sw_params *params, const struct sw_view *view, sw_real least)
 {
     accept_lines(params, view, least);
     accept_condition(view);
@@ -239,17 +239,17 @@ static bool watch_lines(const struct sw_params *params, const struct sw_view *vi
 {
     bool alone = view->machine->rows.size == 1; /* nobody expects anything of it */
     struct sw_evidence_machine *machine = &view->machine->evidence;
-    double rows = (double)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
+    sw_real rows = (sw_real)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
     int64_t size = view->machine->rows.size, off = 0;
     bool accepted = false;
     for (int64_t i = 0; i < size; i++) {
         struct sw_line *line = sw_at(view, i);
         struct sw_evidence_line *found = &line->evidence;
-        double level = alone && !is_held(line) ? 0.0 : level_of(line);
+        sw_real level = alone && !is_held(line) ? 0.0 : level_of(line);
         *held = *held || found->alarm > 0.0;
         off += found->level > params->evidence.open_at;
         found->alarm = sw_evidence_last(&params->evidence, found->alarm, level, found->shut && !alone);
-        double patience = sw_evidence_patience(&params->evidence, machine, rows - found->alarm, usual_ns);
+        sw_real patience = sw_evidence_patience(&params->evidence, machine, rows - found->alarm, usual_ns);
         if (found->alarm > patience) {
             if (found->shut || found->level > params->evidence.open_at)
                 accept_line(params, view, line);
@@ -269,15 +269,15 @@ static bool watch_lines(const struct sw_params *params, const struct sw_view *vi
 /* Count how long each line, and the machine as a whole, has been in alarm; accept what has outlasted patience. What
    is accepted counts for no alarm until it has been quiet for a while. All else alarms as ever. Returns whether
    anything was accepted. */
-static bool watch(const struct sw_params *params, const struct sw_view *view, double state)
+static bool watch(const struct sw_params *params, const struct sw_view *view, sw_real state)
 {
     struct sw_evidence_machine *machine = &view->machine->evidence;
-    double rows = (double)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
+    sw_real rows = (sw_real)view->machine->rows.rows, usual_ns = view->machine->rows.usual_ns;
     bool held = false, accepted = watch_lines(params, view, &held);
     if (machine->joint > params->evidence.regime)
         accept_lines(params, view, params->evidence.open_at);
     machine->alarm = held ? 0.0 : sw_evidence_last(&params->evidence, machine->alarm, state, false);
-    double patience = sw_evidence_patience(&params->evidence, machine, rows - machine->alarm, usual_ns);
+    sw_real patience = sw_evidence_patience(&params->evidence, machine, rows - machine->alarm, usual_ns);
     bool outlasted = machine->alarm > patience;
     bool moved = sw_condition_moved(&params->condition, view, machine->alarm > 0.0);
     if (outlasted)
@@ -297,7 +297,7 @@ static bool watch(const struct sw_params *params, const struct sw_view *view, do
 
 static bool is_drifting(const struct sw_params *params, const struct sw_view *view)
 {
-    double limit = view->machine->drift.drifting ? params->drift.stay : 1.0;
+    sw_real limit = view->machine->drift.drifting ? params->drift.stay : 1.0;
     for (int64_t i = 0; i < view->machine->rows.size; i++)
         if (sw_drift_moving(&params->drift, &sw_at(view, i)->drift, limit))
             return true;
@@ -305,9 +305,9 @@ static bool is_drifting(const struct sw_params *params, const struct sw_view *vi
 }
 
 /* Weight of all populations that a dendrite hears. */
-static double heard(const double weights[SW_POPULATIONS])
+static sw_real heard(const sw_real weights[SW_POPULATIONS])
 {
-    double weight = 0.0;
+    sw_real weight = 0.0;
     for (int k = 0; k < SW_POPULATIONS; k++)
         weight += weights[k];
     return weight;
@@ -333,13 +333,13 @@ static void forget(const struct sw_view *view, int64_t place)
 }
 
 /* What a line's dendrite says. The cube of a rarity is a float's; `by_clock` is no number where there is no rhythm. */
-static double dendrite(const struct sw_params *params, const double weights[SW_POPULATIONS],
-                       const float rarity[SW_POPULATIONS], double weight, double by_clock)
+static sw_real dendrite(const struct sw_params *params, const sw_real weights[SW_POPULATIONS],
+                        const float rarity[SW_POPULATIONS], sw_real weight, sw_real by_clock)
 {
-    double cubes = 0.0;
+    sw_real cubes = 0.0;
     for (int k = 0; k < SW_POPULATIONS; k++) {
         float cube = rarity[k] * (rarity[k] * rarity[k]);
-        cubes += weights[k] * (double)cube;
+        cubes += weights[k] * (sw_real)cube;
     }
     if (!isnan(by_clock)) {
         cubes += params->rhythm.heard * sw_cube(by_clock);
@@ -349,13 +349,13 @@ static double dendrite(const struct sw_params *params, const double weights[SW_P
 }
 
 /* Listen to every line's dendrite, and let the baselines learn; returns what the most surprised one says. */
-static double listen(const struct sw_params *params, const struct sw_view *view, bool frozen,
-                     const struct sw_room *room, struct sw_row *row, struct sw_entry *entry)
+static sw_real listen(const struct sw_params *params, const struct sw_view *view, bool frozen,
+                      const struct sw_room *room, struct sw_row *row, struct sw_entry *entry)
 {
     int64_t size = view->machine->rows.size;
-    const double *weights = size == 1 ? params->weights_alone : params->weights;
-    double weight = heard(weights), gate = frozen ? 0.0 : view->machine->condition.gate;
-    double best = 0.0, farthest = 0.0;
+    const sw_real *weights = size == 1 ? params->weights_alone : params->weights;
+    sw_real weight = heard(weights), gate = frozen ? 0.0 : view->machine->condition.gate;
+    sw_real best = 0.0, farthest = 0.0;
     for (int64_t i = 0; i < size; i++) {
         struct sw_line *line = sw_at(view, i);
         bool judged = room->place[i].judged;
@@ -365,7 +365,7 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
             forget(view, i);
         recall(view, i, rarity);
         if (judged) {
-            double sigmas = sw_absolute(line->condition.sigmas);
+            sw_real sigmas = sw_absolute(line->condition.sigmas);
             if (sigmas > farthest) {
                 farthest = sigmas;
                 row->state_cause = view->roster[i];
@@ -373,7 +373,7 @@ static double listen(const struct sw_params *params, const struct sw_view *view,
             sw_condition_learn(&params->condition, &line->condition, line->rows.age, gate,
                                sw_kind_says(&line->kind));
             if (line->rows.age > params->output.warm) {
-                double by_clock = sw_rhythm_rarity(&params->rhythm, &line->rhythm, size);
+                sw_real by_clock = sw_rhythm_rarity(&params->rhythm, &line->rhythm, size);
                 line->dendrite = dendrite(params, weights, rarity, weight, by_clock);
                 if (line->dendrite > best) {
                     best = line->dendrite;
@@ -406,11 +406,11 @@ static void allow_routine(const struct sw_params *params, const struct sw_view *
                           struct sw_entry *entry)
 {
     struct sw_machine *machine = view->machine;
-    double size = sw_most(sw_scoring_size_of_event(row->event, machine->rows.size), sw_most(row->rhythm, row->state));
+    sw_real size = sw_most(sw_scoring_size_of_event(row->event, machine->rows.size), sw_most(row->rhythm, row->state));
     if (row->accepted)
         sw_routine_accept(&machine->routine);
     bool due = size >= 1.0 && !machine->routine.lasts && is_switch_due(params, view);
-    double usual = sw_routine_step(&params->routine, &machine->routine, machine->frozen, machine->rhythm.hour,
+    sw_real usual = sw_routine_step(&params->routine, &machine->routine, machine->frozen, machine->rhythm.hour,
                                    machine->rows.time_ns, size, due);
     if (!(usual > 1.0))
         return;
@@ -427,16 +427,16 @@ static void allow_routine(const struct sw_params *params, const struct sw_view *
     }
 }
 
-void sw_judge(const struct sw_params *params, const struct sw_view *view, double elapsed, struct sw_room *room,
+void sw_judge(const struct sw_params *params, const struct sw_view *view, sw_real elapsed, struct sw_room *room,
               struct sw_row *row, struct sw_entry *entries)
 {
     struct sw_machine *machine = view->machine;
     int64_t size = machine->rows.size;
-    double oldest = machine->rows.oldest;
+    sw_real oldest = machine->rows.oldest;
     bool frozen = machine->frozen;
     if (size > 1)
         couple(params, view, frozen, room);
-    double strange = sw_condition_step(params, view, frozen, elapsed, room);
+    sw_real strange = sw_condition_step(params, view, frozen, elapsed, room);
     if (size == 1)
         remember(params, view, frozen, strange, room);
     struct suspicion suspect = expect(params, view, frozen, elapsed, room);
@@ -460,7 +460,7 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     }
 
     row->event_cause = row->state_cause = view->roster[0];
-    double best = listen(params, view, frozen, room, row, entries);
+    sw_real best = listen(params, view, frozen, room, row, entries);
     if (suspect.level > strange)
         row->state_cause = view->roster[suspect.place];
     row->rhythm = late.level;
@@ -469,7 +469,7 @@ void sw_judge(const struct sw_params *params, const struct sw_view *view, double
     row->off = suspect.level;
     row->surprise = sw_output_surprise(&params->output, best, size, oldest, params->rank.innate);
     row->event = sw_output_step(&params->output, &machine->output, elapsed, oldest, row->surprise);
-    if (size > 1 && 2.0 * machine->rows.usual_ns <= (double)SW_HOUR_NS)
+    if (size > 1 && 2.0 * machine->rows.usual_ns <= (sw_real)SW_HOUR_NS)
         allow_routine(params, view, row, entries);
 }
 

@@ -19,7 +19,7 @@ struct sw_wear_measured;
 /* Join the lines of a machine after a row: write what is said of it into `row`, and of each line with a reading into
    the next of `entries`. `room->place[place].judged` says which of these are believed. `elapsed`: usual intervals
    since the machine's previous row. */
-void sw_judge(const struct sw_params *params, const struct sw_view *view, double elapsed, struct sw_room *room,
+void sw_judge(const struct sw_params *params, const struct sw_view *view, sw_real elapsed, struct sw_room *room,
               struct sw_row *row, struct sw_entry *entries);
 
 /* Measure the ageing of the line in a place. */

@@ -8,17 +8,17 @@
 
 void sw_kind_init(struct sw_kind *line) { *line = (struct sw_kind){.wait = 1.0}; }
 
-double sw_kind_says(const struct sw_kind *line) { return line->counts ? line->pace : line->value; }
+sw_real sw_kind_says(const struct sw_kind *line) { return line->counts ? line->pace : line->value; }
 
-double sw_kind_smooth(const struct sw_kind_params *params, const struct sw_kind *line)
+sw_real sw_kind_smooth(const struct sw_kind_params *params, const struct sw_kind *line)
 {
     return line->counts ? params->waits * sw_most(line->wait, 1.0) : 1.0;
 }
 
 void sw_kind_count(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool rises,
-                   double elapsed, double value)
+                   sw_real elapsed, sw_real value)
 {
-    double gained = rises ? value - line->value : line->value - value;
+    sw_real gained = rises ? value - line->value : line->value - value;
     line->waited += elapsed;
     if (gained < 0.0) {
         line->waited = 0.0;
@@ -33,7 +33,7 @@ void sw_kind_count(const struct sw_kind_params *params, struct sw_kind *line, bo
 }
 
 /* Give the line's value a neuron, if there is room. */
-static void recruit(struct sw_kind *line, double value)
+static void recruit(struct sw_kind *line, sw_real value)
 {
     if (line->few < SW_FEW)
         line->level[line->few] = (float)value;
@@ -42,7 +42,7 @@ static void recruit(struct sw_kind *line, double value)
     line->returns = 0.0;
 }
 
-static bool is_known(const struct sw_kind *line, double value)
+static bool is_known(const struct sw_kind *line, sw_real value)
 {
     for (int64_t j = 0; j < line->few; j++)
         if (line->level[j] == (float)value)
@@ -50,7 +50,7 @@ static bool is_known(const struct sw_kind *line, double value)
     return false;
 }
 
-void sw_kind_visit(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool first, double value)
+void sw_kind_visit(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool first, sw_real value)
 {
     if (line->few > SW_FEW)
         return;

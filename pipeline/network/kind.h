@@ -20,29 +20,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum { SW_FEW = 24 }; /* values that a discrete line shows at most */
 
 struct sw_kind_params {
-    double waits;  /* usual waits that a pace is averaged over */
-    double visits; /* moves since a line's newest value after which another is unseen */
-    double stay;   /* readings that an unseen value must stay for, as a time constant */
-    double again;  /* unseen values after which the next one is learned */
+    sw_real waits;  /* usual waits that a pace is averaged over */
+    sw_real visits; /* moves since a line's newest value after which another is unseen */
+    sw_real stay;   /* readings that an unseen value must stay for, as a time constant */
+    sw_real again;  /* unseen values after which the next one is learned */
 };
 
 /* One line. */
 struct sw_kind {
-    double value;    /* newest reading, in the sensor's unit */
+    sw_real value;   /* newest reading, in the sensor's unit */
     int64_t counts;  /* it is a counter */
-    double begun;    /* readings before it began anew as another kind */
-    double pace;     /* of a counter, per usual interval */
-    double wait;     /* usual intervals from one step of a counter to the next */
-    double waited;   /* since the newest step */
+    sw_real begun;   /* readings before it began anew as another kind */
+    sw_real pace;    /* of a counter, per usual interval */
+    sw_real wait;    /* usual intervals from one step of a counter to the next */
+    sw_real waited;  /* since the newest step */
     int64_t few;     /* values that have a neuron; more than SW_FEW: it is not discrete */
-    double visits;   /* moves so far */
-    double newest;   /* of these, before the newest neuron */
-    double unseen;   /* membrane: whether recent readings were of an unseen value, 0 to 1 */
+    sw_real visits;  /* moves so far */
+    sw_real newest;  /* of these, before the newest neuron */
+    sw_real unseen;  /* membrane: whether recent readings were of an unseen value, 0 to 1 */
     int64_t odd;     /* it was unseen in the newest row */
-    double returns;  /* times that something unseen came since the newest neuron */
+    sw_real returns; /* times that something unseen came since the newest neuron */
     float level[SW_FEW];
 };
 
@@ -50,13 +52,13 @@ void sw_kind_init(struct sw_kind *line);
 
 /* Let a counter's pace take in a reading. `rises`: it counts up. */
 void sw_kind_count(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool rises,
-                   double elapsed, double value);
+                   sw_real elapsed, sw_real value);
 
 /* Let a line's levels take in a reading; `first`: there was none before. */
-void sw_kind_visit(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool first, double value);
+void sw_kind_visit(const struct sw_kind_params *params, struct sw_kind *line, bool frozen, bool first, sw_real value);
 
 /* What stands for the line: its newest reading, or its pace. */
-double sw_kind_says(const struct sw_kind *line);
+sw_real sw_kind_says(const struct sw_kind *line);
 
 /* Whether the line shows a value that it never did, though it has long shown few. */
 bool sw_kind_is_unseen(const struct sw_kind *line);
@@ -65,6 +67,6 @@ bool sw_kind_is_unseen(const struct sw_kind *line);
 void sw_kind_accept(struct sw_kind *line);
 
 /* Usual intervals over which a counter's steps are averaged; 1 for any other line. */
-double sw_kind_smooth(const struct sw_kind_params *params, const struct sw_kind *line);
+sw_real sw_kind_smooth(const struct sw_kind_params *params, const struct sw_kind *line);
 
 #endif

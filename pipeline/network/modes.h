@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_cohort;
 struct sw_room;
 struct sw_view;
@@ -21,19 +23,19 @@ enum {
 
 /* Times in rows. */
 struct sw_modes_params {
-    double begin;       /* rows of a machine before modes are told apart */
-    double vigilance;   /* mean distance, in deviations, from which a state is a new mode; where it starts */
-    double wider;       /* the limit grows by this when all neurons are taken */
-    double move;        /* least learning rate of the winner's centre */
-    double memory;      /* a neuron's use fades with this time constant */
-    double size_memory; /* of the usual sizes in a mode */
-    double shrink;      /* rows in a mode that weigh as much as the line's overall size */
+    sw_real begin;       /* rows of a machine before modes are told apart */
+    sw_real vigilance;   /* mean distance, in deviations, from which a state is a new mode; where it starts */
+    sw_real wider;       /* the limit grows by this when all neurons are taken */
+    sw_real move;        /* least learning rate of the winner's centre */
+    sw_real memory;      /* a neuron's use fades with this time constant */
+    sw_real size_memory; /* of the usual sizes in a mode */
+    sw_real shrink;      /* rows in a mode that weigh as much as the line's overall size */
 };
 
 /* One line; sizes are squared residuals, in the line's units. */
 struct sw_modes_line {
-    double place[SW_PLACE]; /* in deviations */
-    int64_t winner;         /* mode of the newest row, as the other lines see it */
+    sw_real place[SW_PLACE]; /* in deviations */
+    int64_t winner;          /* mode of the newest row, as the other lines see it */
     float centre[SW_PLACE][SW_MODES];
     float rows[SW_MODES];   /* that the sizes are made of */
     float size[SW_MODES];   /* of the residual */
@@ -41,9 +43,9 @@ struct sw_modes_line {
 };
 
 struct sw_modes_machine {
-    double use[SW_MODES]; /* faded wins */
+    sw_real use[SW_MODES]; /* faded wins */
     int64_t recruited;
-    double vigilance;
+    sw_real vigilance;
 };
 
 void sw_modes_init_line(struct sw_modes_line *line);
@@ -57,10 +59,10 @@ void sw_modes_choose(const struct sw_modes_params *params, const struct sw_view 
                      struct sw_room *room);
 
 /* Usual squared residual in a mode that was seen in so many rows, shrunk towards the overall one. */
-double sw_modes_usual(const struct sw_modes_params *params, double rows, double size, double overall);
+sw_real sw_modes_usual(const struct sw_modes_params *params, sw_real rows, sw_real size, sw_real overall);
 
 /* Let the sizes of a line's present mode take in a row; `most`: squared size one row may teach. */
-void sw_modes_learn(const struct sw_modes_params *params, struct sw_modes_line *line, double gate, double residual,
-                    double innovation, double most, double most_new);
+void sw_modes_learn(const struct sw_modes_params *params, struct sw_modes_line *line, sw_real gate, sw_real residual,
+                    sw_real innovation, sw_real most, sw_real most_new);
 
 #endif

@@ -20,7 +20,7 @@ struct course {
 static bool is_block(const void *block)
 {
     const struct sw_header *header = block;
-    return block && (uintptr_t)block % 8 == 0 && header->magic == SW_MAGIC && header->format == SW_FORMAT &&
+    return block && (uintptr_t)block % 8 == 0 && header->magic == SW_MAGIC && header->format == SW_FORMAT + SW_LAYOUT &&
            header->lines > 0 && header->context <= 1 && header->bytes == sw_block_bytes(header->lines, header->context);
 }
 

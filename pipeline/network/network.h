@@ -22,8 +22,6 @@ enum {
     SW_BAD_ROOM   /* not enough for the machine with the most lines, or not aligned */
 };
 
-#define SW_MOST_VALUE 1e100 /* of a reading: values are squared, and the squares are summed */
-
 /* Machines, and when something is to be told of them. */
 struct sw_fleet {
     void *const *block;  /* of each slot */
@@ -42,7 +40,7 @@ struct sw_batch {
     const int64_t *slot;
     const int64_t *line; /* number in the machine */
     const int64_t *time_ns;
-    const double *value;
+    const sw_real *value;
     const bool *ends;
     int64_t closings;       /* machines whose row, if it is open after all readings, is judged as it is */
     const int64_t *closing; /* slots */
@@ -78,13 +76,13 @@ struct sw_said {
 struct sw_glance {
     int64_t time_ns;   /* of the open row, else of the newest */
     int64_t closed_ns; /* of the newest closed row */
-    double usual_ns;   /* usual time between its rows */
+    sw_real usual_ns;  /* usual time between its rows */
     int64_t lines;     /* that have had a reading */
-    double readings;
-    double learned;    /* share of the warm-up that is done */
+    sw_real readings;
+    sw_real learned;   /* share of the warm-up that is done */
     int64_t severity;  /* of the last score that was due; -1 before the first */
     int64_t state;     /* of the newest score, and that score */
-    double newest;
+    sw_real newest;
     int64_t frozen;
     int64_t doubtful;  /* lines whose quality is not good, or that are masked */
     int64_t changed;   /* lines with a lasting change that nobody has confirmed, and 1 more if the machine has one */

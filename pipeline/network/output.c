@@ -4,16 +4,16 @@
 
 void sw_output_init(struct sw_output *machine) { *machine = (struct sw_output){0}; }
 
-double sw_output_surprise(const struct sw_output_params *params, double best, int64_t size, double oldest,
-                          double innate)
+sw_real sw_output_surprise(const struct sw_output_params *params, sw_real best, int64_t size, sw_real oldest,
+                           sw_real innate)
 {
-    double allowed = sw_most(best - params->lines_power * sw_log10((double)size), 0.0);
-    double reach = sw_log10(2.0 * (sw_least(oldest, 1e4) + innate));
+    sw_real allowed = sw_most(best - params->lines_power * sw_log10((sw_real)size), 0.0);
+    sw_real reach = sw_log10(2.0 * (sw_least(oldest, 1e4) + innate));
     return allowed * sw_power(4.3 / reach, params->young);
 }
 
-double sw_output_step(const struct sw_output_params *params, struct sw_output *machine, double elapsed,
-                      double oldest, double surprise)
+sw_real sw_output_step(const struct sw_output_params *params, struct sw_output *machine, sw_real elapsed,
+                       sw_real oldest, sw_real surprise)
 {
     if (machine->hold > 0.0)
         machine->hold = sw_most(machine->hold - elapsed, 0.0);

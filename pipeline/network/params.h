@@ -63,9 +63,9 @@ struct sw_params {
     struct sw_routine_params routine;
     struct sw_output_params output;
     struct sw_context_params context;
-    double weights[SW_POPULATIONS];          /* of the populations in the dendrite; one of weight 0 is not heard */
-    double weights_alone[SW_POPULATIONS];    /* the same in a machine of one line */
-    double innate[SW_POPULATIONS][SW_BINS];  /* counts a rank neuron is born with, per reading and bin */
+    sw_real weights[SW_POPULATIONS];         /* of the populations in the dendrite; one of weight 0 is not heard */
+    sw_real weights_alone[SW_POPULATIONS];   /* the same in a machine of one line */
+    sw_real innate[SW_POPULATIONS][SW_BINS]; /* counts a rank neuron is born with, per reading and bin */
 };
 
 /* Whether a dendrite hears the context population; else a block has none. */

@@ -6,14 +6,14 @@
 void sw_prior_begin(void *block) { sw_view_of(block).machine->evidence.given = SW_PRIOR_ROWS; }
 
 /* Covariance of the features of two sensors. */
-static const double *between(const struct sw_prior *prior, int64_t sensor, int64_t other)
+static const sw_real *between(const struct sw_prior *prior, int64_t sensor, int64_t other)
 {
     return prior->covariance + (sensor * prior->sensors + other) * SW_FEATURES * SW_FEATURES;
 }
 
 /* Let two lines of a cohort, by their places in it, be to each other as their sensors are. */
-static void relate(const struct sw_cohort *cohort, int64_t place, int64_t other, const double *covariance,
-                   double square)
+static void relate(const struct sw_cohort *cohort, int64_t place, int64_t other, const sw_real *covariance,
+                   sw_real square)
 {
     for (int k = 0; k < SW_FEATURES; k++)
         for (int m = 0; m < SW_FEATURES; m++) {
@@ -31,7 +31,7 @@ bool sw_prior_give(const struct sw_prior *prior, void *block, int64_t number, in
     struct sw_line *line = &view.line[number];
     struct sw_expectation *known = &line->expectation;
     struct sw_evidence_line *found = &line->evidence;
-    double variance = between(prior, sensor, sensor)[0];
+    sw_real variance = between(prior, sensor, sensor)[0];
     known->unit = sw_power_of_two_below(sw_square_root(variance));
     known->own = known->given = SW_PRIOR_ROWS;
     line->resolution.readings = line->resolution.moves = SW_PRIOR_ROWS; /* of sensors that move with every reading */
@@ -44,7 +44,7 @@ bool sw_prior_give(const struct sw_prior *prior, void *block, int64_t number, in
             relate(&cohort, number - first, i - first, between(prior, sensor, other),
                    known->unit * view.line[i].expectation.unit);
     }
-    double square = sw_square(known->unit);
+    sw_real square = sw_square(known->unit);
     known->variance = variance / square;
     found->size = prior->residual[sensor] / square;
     found->size_new = prior->innovation[sensor] / square;

@@ -10,16 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum { SW_PRIOR_ROWS = 2000 }; /* of experience that a prior counts as; by measurement */
 
 /* Of n sensors, in their units. */
 struct sw_prior {
     int64_t sensors;
-    const double *covariance; /* (n, n, SW_FEATURES, SW_FEATURES), over the features of all, sensor by sensor */
-    const double *residual;   /* (n,), mean square */
-    const double *innovation; /* (n,), mean square */
-    const double *spread;     /* (n, SW_MEMBRANES), as in evidence.h */
-    const double *energy;     /* (n,), as in evidence.h */
+    const sw_real *covariance; /* (n, n, SW_FEATURES, SW_FEATURES), over the features of all, sensor by sensor */
+    const sw_real *residual;   /* (n,), mean square */
+    const sw_real *innovation; /* (n,), mean square */
+    const sw_real *spread;     /* (n, SW_MEMBRANES), as in evidence.h */
+    const sw_real *energy;     /* (n,), as in evidence.h */
 };
 
 /* Let a machine that has seen nothing know that its kind is known. */

@@ -5,8 +5,8 @@
 
 /* What a value in one unit is in another: times the first, plus the second. */
 static const struct unit {
-    double factor;
-    double plus;
+    sw_real factor;
+    sw_real plus;
 } UNITS[SW_UNITS] = {
     {10.0, 0.0},
     {100.0, 0.0},
@@ -25,20 +25,20 @@ static const struct unit {
 void sw_quality_init(struct sw_quality *line) { *line = (struct sw_quality){0}; }
 
 /* What a value is in the line's own unit, if it is in this one. */
-static double in_unit(double value, int64_t unit)
+static sw_real in_unit(sw_real value, int64_t unit)
 {
     const struct unit *other = &UNITS[(unit > 0 ? unit : -unit) - 1];
     return unit > 0 ? (value - other->plus) / other->factor : other->factor * value + other->plus;
 }
 
 /* The unit in which a value is nearest to what is expected. */
-static int64_t nearest_unit(double value, double expected)
+static int64_t nearest_unit(sw_real value, sw_real expected)
 {
     int64_t found = 0;
-    double least = INFINITY;
+    sw_real least = INFINITY;
     for (int64_t k = 1; k <= SW_UNITS; k++)
         for (int64_t unit = k; unit >= -k; unit -= 2 * k) {
-            double off = sw_absolute(in_unit(value, unit) - expected);
+            sw_real off = sw_absolute(in_unit(value, unit) - expected);
             if (off < least) {
                 found = unit;
                 least = off;
@@ -49,8 +49,8 @@ static int64_t nearest_unit(double value, double expected)
 
 /* Whether a line reads in another unit: it is where it is expected in that, wherever that is. A value that does not
    move with what is expected of it is in some unit by chance. */
-static bool jumps(const struct sw_quality_params *params, struct sw_quality *line, double value, double expected,
-                  double usual)
+static bool jumps(const struct sw_quality_params *params, struct sw_quality *line, sw_real value, sw_real expected,
+                  sw_real usual)
 {
     bool was = line->verdict == SW_UNIT_JUMP;
     bool elsewhere = sw_absolute(value - expected) > params->far * usual; /* false where nothing is expected */
@@ -59,7 +59,7 @@ static bool jumps(const struct sw_quality_params *params, struct sw_quality *lin
         line->least = INFINITY;
         line->most = -INFINITY;
     }
-    double own = line->unit != 0 ? in_unit(value, line->unit) : INFINITY;
+    sw_real own = line->unit != 0 ? in_unit(value, line->unit) : INFINITY;
     if (elsewhere && sw_absolute(own - expected) <= params->near * usual) {
         line->least = sw_least(line->least, own);
         line->most = sw_most(line->most, own);
@@ -72,7 +72,7 @@ static bool jumps(const struct sw_quality_params *params, struct sw_quality *lin
 }
 
 /* Whether a line is at a rail again and again; widens what it has been at. */
-static bool is_railed(const struct sw_quality_params *params, struct sw_quality *line, double n, double value,
+static bool is_railed(const struct sw_quality_params *params, struct sw_quality *line, sw_real n, sw_real value,
                       bool same, bool *at_rail)
 {
     if (n == 0.0 || value < line->low || value > line->high) {
@@ -81,7 +81,7 @@ static bool is_railed(const struct sw_quality_params *params, struct sw_quality 
         line->railed = 0.0; /* a rail that gives way is none */
     }
     *at_rail = value == line->low || value == line->high;
-    double share = *at_rail ? 1.0 : 0.0;
+    sw_real share = *at_rail ? 1.0 : 0.0;
     line->railed += (share - line->railed) / params->recent;
     bool railed = line->railed > params->railed + 2.0 * line->usual + line->held;
     if (railed) {
@@ -109,12 +109,12 @@ static void end_of_hold(struct sw_quality *line)
 }
 
 int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                        double value, double expected, double usual, double moved)
+                        sw_real value, sw_real expected, sw_real usual, sw_real moved)
 {
-    double n = line->heard;
+    sw_real n = line->heard;
     line->heard = n + 1.0;
     if (n > 0.0) {
-        double pause = (double)sw_since(line->newest_ns, time_ns);
+        sw_real pause = (sw_real)sw_since(line->newest_ns, time_ns);
         line->pause_ns = sw_most(line->pause_ns * (1.0 - params->fade), pause);
     }
     line->newest_ns = time_ns;
@@ -128,7 +128,7 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
     }
     bool railed = is_railed(params, line, n, value, same, &at_rail);
     bool moves = moved > 0.0 && line->heard > params->moves && line->high > line->low;
-    double longest = value == line->rest || moved < params->often ? line->longest : line->elsewhere;
+    sw_real longest = value == line->rest || moved < params->often ? line->longest : line->elsewhere;
     bool still = line->run > params->runs * longest + params->run;
     int64_t verdict = SW_GOOD;
     if (jumps(params, line, value, expected, usual))
@@ -139,7 +139,7 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
         verdict = SW_STUCK;
     line->verdict = verdict;
     /* What ended by itself was a rest, and this may be one. */
-    double rested = params->runs * sw_most(line->rested, line->longest > params->run ? line->longest : 0.0);
+    sw_real rested = params->runs * sw_most(line->rested, line->longest > params->run ? line->longest : 0.0);
     line->sure = verdict == SW_GOOD ? SW_DOUBTFUL : SW_SURE;
     if ((verdict == SW_SATURATED && !still && line->rests <= rested) || line->heard - line->run < params->moves)
         line->sure = SW_DOUBTFUL; /* or it rests since before it was known how it moves */
@@ -150,11 +150,11 @@ int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_qualit
 }
 
 bool sw_quality_miss(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                     double usual_ns, int64_t missed)
+                     sw_real usual_ns, int64_t missed)
 {
     if (line->verdict == SW_MISSING || usual_ns <= 0.0 || missed < params->missed)
         return false;
-    double gone = (double)sw_since(line->newest_ns, time_ns);
+    sw_real gone = (sw_real)sw_since(line->newest_ns, time_ns);
     if (gone <= sw_most(params->intervals * usual_ns, params->pauses * line->pause_ns))
         return false;
     line->verdict = SW_MISSING;

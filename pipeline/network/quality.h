@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_view;
 
 /* What is the matter with a sensor. */
@@ -29,48 +31,48 @@ enum { SW_UNITS = 12 }; /* that sensors may jump between */
 
 /* In readings of the line, but for the first three. */
 struct sw_quality_params {
-    double intervals; /* usual ones without a reading that a line is missing after ... */
-    double pauses;    /* ... if they are so many of its longest pauses ... */
-    int64_t missed;   /* ... and so many rows of its machine */
-    double run;       /* equal values that are stuck ... */
-    double runs;      /* ... if they are so many times as many as ever before */
-    double often;     /* moves from which a line's longest hold says nothing of a value that it did not hold then */
-    double together;  /* share of a run by which two that began together may differ */
-    double moves;     /* readings from which a line may be said to move */
-    double recent;    /* memory of how often a line is at its rail now ... */
-    double usual;     /* ... and of how often it is in general */
-    double railed;    /* share of recent readings at a rail, above twice the usual one and that of equal ones */
-    double far;       /* usual distances from which a value may be in another unit ... */
-    double near;      /* ... if in that it is as near as so many to what is expected ... */
-    double again;     /* ... so often running, while it moves farther than chance would let it */
-    double late;      /* late readings, less the others, from which a clock is wrong */
-    double fade;      /* share of the longest pause that is forgotten with each reading */
-    double trust;     /* good readings running after which a line is believed again */
+    sw_real intervals; /* usual ones without a reading that a line is missing after ... */
+    sw_real pauses;    /* ... if they are so many of its longest pauses ... */
+    int64_t missed;    /* ... and so many rows of its machine */
+    sw_real run;       /* equal values that are stuck ... */
+    sw_real runs;      /* ... if they are so many times as many as ever before */
+    sw_real often;     /* moves from which a line's longest hold says nothing of a value that it did not hold then */
+    sw_real together;  /* share of a run by which two that began together may differ */
+    sw_real moves;     /* readings from which a line may be said to move */
+    sw_real recent;    /* memory of how often a line is at its rail now ... */
+    sw_real usual;     /* ... and of how often it is in general */
+    sw_real railed;    /* share of recent readings at a rail, above twice the usual one and that of equal ones */
+    sw_real far;       /* usual distances from which a value may be in another unit ... */
+    sw_real near;      /* ... if in that it is as near as so many to what is expected ... */
+    sw_real again;     /* ... so often running, while it moves farther than chance would let it */
+    sw_real late;      /* late readings, less the others, from which a clock is wrong */
+    sw_real fade;      /* share of the longest pause that is forgotten with each reading */
+    sw_real trust;     /* good readings running after which a line is believed again */
 };
 
 struct sw_quality {
     int64_t verdict;   /* never that the clock is wrong: that is not of a row */
     int64_t sure;      /* how much that says */
     int64_t newest_ns; /* time of the newest row with a reading */
-    double pause_ns;   /* longest one remembered between two of them */
-    double heard;      /* readings so far */
-    double value;      /* newest */
-    double run;        /* readings running that were equal to it */
-    double longest;    /* such a run before ... */
-    double rest;       /* ... which was at this value ... */
-    double elsewhere;  /* ... and the longest one at any other */
-    double low;        /* least and largest value so far */
-    double high;
-    double railed;     /* share of readings at one of them, recently */
-    double usual;      /* and in general */
-    double rests;      /* readings running that it has been there more than that */
-    double rested;     /* the most of such before */
-    double held;       /* share of readings off the rails that are equal to the one before, in general */
+    sw_real pause_ns;  /* longest one remembered between two of them */
+    sw_real heard;     /* readings so far */
+    sw_real value;     /* newest */
+    sw_real run;       /* readings running that were equal to it */
+    sw_real longest;   /* such a run before ... */
+    sw_real rest;      /* ... which was at this value ... */
+    sw_real elsewhere; /* ... and the longest one at any other */
+    sw_real low;       /* least and largest value so far */
+    sw_real high;
+    sw_real railed;    /* share of readings at one of them, recently */
+    sw_real usual;     /* and in general */
+    sw_real rests;     /* readings running that it has been there more than that */
+    sw_real rested;    /* the most of such before */
+    sw_real held;      /* share of readings off the rails that are equal to the one before, in general */
     int64_t unit;      /* it reads in, from 1; negative for its inverse; 0 for none */
-    double jumped;     /* readings running that were in it */
-    double least;      /* of these, in the line's own unit */
-    double most;
-    double doubt;      /* good readings that are wanted before it is believed again */
+    sw_real jumped;    /* readings running that were in it */
+    sw_real least;     /* of these, in the line's own unit */
+    sw_real most;
+    sw_real doubt;     /* good readings that are wanted before it is believed again */
     int64_t masked;    /* in the next row it is judged as if it had no reading */
 };
 
@@ -80,7 +82,7 @@ void sw_quality_init(struct sw_quality *line);
    far it is usually off; NaN while the line is learning. `moved`: times the line has moved;
    0 of a counter, whose highest value is no rail, and which rests with its machine. */
 int64_t sw_quality_hear(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                        double value, double expected, double usual, double moved);
+                        sw_real value, sw_real expected, sw_real usual, sw_real moved);
 
 /* A line that seems stuck or saturated may only rest with its machine: another one stands still for longer than it ever
    did, since about the same time. Then that is not sure. */
@@ -91,7 +93,7 @@ bool sw_quality_alarms(const struct sw_quality *line);
 
 /* A row had no reading of a line, the `missed`-th running; whether the line is missing since this row. */
 bool sw_quality_miss(const struct sw_quality_params *params, struct sw_quality *line, int64_t time_ns,
-                     double usual_ns, int64_t missed);
+                     sw_real usual_ns, int64_t missed);
 
 /* Count after a row for how long each line of a machine is in doubt; whether these are few enough to be masked. */
 bool sw_quality_doubt(const struct sw_quality_params *params, const struct sw_view *view);

@@ -11,27 +11,29 @@
 
 #include <stdbool.h>
 
+#include "pipeline/network/real.h"
+
 enum {
     SW_BINS = 24,            /* of ln surprise, each half a unit wide; the first and the last are open */
     SW_TAILS = SW_BINS + 1
 };
 
 struct sw_rank_params {
-    double innate;             /* weight of the innate counts, readings */
-    double fade;               /* share of its memory a neuron loses per reading */
-    double edges[SW_BINS - 1]; /* surprise at which the second bin, the third, ... begins */
+    sw_real innate;             /* weight of the innate counts, readings */
+    sw_real fade;               /* share of its memory a neuron loses per reading */
+    sw_real edges[SW_BINS - 1]; /* surprise at which the second bin, the third, ... begins */
 };
 
 /* Faded counts of one neuron, kept as tails: `tails[k]` of bin k and all above; the last is 0. Reading one is then a
    look-up, and no bin is ever subtracted. */
 
 /* Begin with how often each bin occurs per reading. */
-void sw_rank_init(const struct sw_rank_params *params, const double innate[SW_BINS], float tails[SW_TAILS]);
+void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_BINS], float tails[SW_TAILS]);
 
 /* -log10 of the share of past surprises at least this large; then counts this one, unless frozen. */
-double sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise);
+sw_real sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, sw_real surprise);
 
 /* Count a surprise that nobody asks about, unless frozen. */
-void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, double surprise);
+void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, sw_real surprise);
 
 #endif

@@ -16,23 +16,25 @@
 
 #include <stdbool.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_resolution_params {
-    double proof;  /* moves that what is not known yet weighs as much as */
-    double memory; /* of moves and of what was left at the end of holds, in moves */
-    double long_;  /* readings running that are a long hold; the word is C's own */
-    double begin;  /* moves from which a line may be a counter ... */
-    double back;   /* ... if no more of them go the other way */
+    sw_real proof;  /* moves that what is not known yet weighs as much as */
+    sw_real memory; /* of moves and of what was left at the end of holds, in moves */
+    sw_real long_;  /* readings running that are a long hold; the word is C's own */
+    sw_real begin;  /* moves from which a line may be a counter ... */
+    sw_real back;   /* ... if no more of them go the other way */
 };
 
 /* One line; values in the sensor's unit. */
 struct sw_resolution {
-    double readings; /* so far, the first not counted */
-    double moves;    /* of these, that were not equal to the one before */
-    double rises;    /* of the moves, that went up */
-    double step;     /* smallest move; 0 before one */
-    double jump;     /* mean square of the moves */
-    double off;      /* residual of the newest reading that was judged, which need not be of the newest row */
-    double left;     /* mean square of that at the end of a hold */
+    sw_real readings; /* so far, the first not counted */
+    sw_real moves;    /* of these, that were not equal to the one before */
+    sw_real rises;    /* of the moves, that went up */
+    sw_real step;     /* smallest move; 0 before one */
+    sw_real jump;     /* mean square of the moves */
+    sw_real off;      /* residual of the newest reading that was judged, which need not be of the newest row */
+    sw_real left;     /* mean square of that at the end of a hold */
 };
 
 void sw_resolution_init(struct sw_resolution *line);
@@ -40,21 +42,21 @@ void sw_resolution_init(struct sw_resolution *line);
 /* Take in a reading after one of `before`, the end of a hold if they differ. A shut line teaches no size, a frozen
    one nothing. */
 void sw_resolution_follow(const struct sw_resolution_params *params, struct sw_resolution *line, bool frozen,
-                          double before, double value, bool shut);
+                          sw_real before, sw_real value, bool shut);
 
 /* Variance of a reading from being rounded to the line's step. */
-double sw_resolution_rounding(const struct sw_resolution *line);
+sw_real sw_resolution_rounding(const struct sw_resolution *line);
 
 /* Square of how far a membrane of `tau` readings fills while the line holds a value; 0 if it holds none. */
-double sw_resolution_holds(const struct sw_resolution *line, double tau);
+sw_real sw_resolution_holds(const struct sw_resolution *line, sw_real tau);
 
 /* Mean squared residual to be expected of a line while it holds a value. */
-double sw_resolution_unexplained(const struct sw_resolution_params *params, const struct sw_resolution *line);
+sw_real sw_resolution_unexplained(const struct sw_resolution_params *params, const struct sw_resolution *line);
 
 /* Whether a line is a counter: it goes one way, but for its resets. How high it is says nothing of a machine. */
 bool sw_resolution_counts(const struct sw_resolution_params *params, const struct sw_resolution *line);
 
 /* Variance that the line's own past does not show, because it has moved so seldom; infinite for a counter. */
-double sw_resolution_unsure(const struct sw_resolution_params *params, const struct sw_resolution *line);
+sw_real sw_resolution_unsure(const struct sw_resolution_params *params, const struct sw_resolution *line);
 
 #endif

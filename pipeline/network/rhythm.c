@@ -83,26 +83,26 @@ static void look_at_clock(const struct sw_calendar *calendar, struct sw_rhythm_m
 }
 
 /* Usual distance at an hour of the day, drawn towards that of all hours. */
-static double usual(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int hour)
+static sw_real usual(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int hour)
 {
-    double visits = (double)line->visits[hour] + (double)line->visits[SW_HOURS + hour];
-    double own = sw_most(sw_least(visits, params->memory) - 1.0, 0.0);
-    return (params->shrink * (double)line->common + own * (double)line->size[hour]) / (params->shrink + own);
+    sw_real visits = (sw_real)line->visits[hour] + (sw_real)line->visits[SW_HOURS + hour];
+    sw_real own = sw_most(sw_least(visits, params->memory) - 1.0, 0.0);
+    return (params->shrink * (sw_real)line->common + own * (sw_real)line->size[hour]) / (params->shrink + own);
 }
 
 /* Let a machine learn of which kind the day of a visit is: the kind whose level is nearer. */
 static void learn_kind(const struct sw_rhythm_params *params, struct sw_rhythm_machine *machine,
-                       const struct sw_rhythm_line *line, int64_t day, int hour, double mean, int64_t lines)
+                       const struct sw_rhythm_line *line, int64_t day, int hour, sw_real mean, int64_t lines)
 {
     if (line->visits[hour] == 0 || line->visits[SW_HOURS + hour] == 0)
         return;
-    double work = sw_absolute(mean - (double)line->level[hour]);
-    double rest = sw_absolute(mean - (double)line->level[SW_HOURS + hour]);
+    sw_real work = sw_absolute(mean - (sw_real)line->level[hour]);
+    sw_real rest = sw_absolute(mean - (sw_real)line->level[SW_HOURS + hour]);
     if (!(work + rest > 0.0))
         return;
     int16_t *taste = &machine->taste[weekday(day) * SW_HOURS + hour];
-    double told = TASTE * (work - rest) / (work + rest);
-    *taste = (int16_t)((double)*taste + params->taste / (double)lines * (told - (double)*taste));
+    sw_real told = TASTE * (work - rest) / (work + rest);
+    *taste = (int16_t)((sw_real)*taste + params->taste / (sw_real)lines * (told - (sw_real)*taste));
     uint8_t bit = (uint8_t)(1 << weekday(day));
     if (*taste > SURE)
         machine->kinds[hour] |= bit;
@@ -124,38 +124,38 @@ static void forget(const struct sw_rhythm_machine *machine, struct sw_rhythm_lin
 /* Let a line know how well the visit was predicted, and whether that is a rhythm. */
 static void learn_skill(const struct sw_rhythm_params *params, struct sw_rhythm_line *line, int hour)
 {
-    double far = line->far, size = usual(params, line, hour), before = line->predicted;
+    sw_real far = line->far, size = usual(params, line, hour), before = line->predicted;
     bool young = before < DAYS;
     if (!young)
         far = sw_least(far, params->clip_size * sw_most(size, line->common));
-    double visits = (double)line->visits[hour] + (double)line->visits[SW_HOURS + hour];
-    double rate = line->size[hour] == 0.0f ? 1.0 : 1.0 / sw_least(sw_most(visits, 1.0), params->memory);
-    line->size[hour] = (float)((double)line->size[hour] + rate * (far - (double)line->size[hour]));
+    sw_real visits = (sw_real)line->visits[hour] + (sw_real)line->visits[SW_HOURS + hour];
+    sw_real rate = line->size[hour] == 0.0f ? 1.0 : 1.0 / sw_least(sw_most(visits, 1.0), params->memory);
+    line->size[hour] = (float)((sw_real)line->size[hour] + rate * (far - (sw_real)line->size[hour]));
     rate = 1.0 / sw_least(before + 1.0, DAYS * params->memory);
-    line->common = (float)((double)line->common + rate * (far - (double)line->common));
+    line->common = (float)((sw_real)line->common + rate * (far - (sw_real)line->common));
 
     rate = 1.0 / sw_least(before + 1.0, DAYS * params->memory);
-    double slowest = sw_square(line->most_slow);
+    sw_real slowest = sw_square(line->most_slow);
     if (!young)
-        slowest = sw_least(slowest, 9.0 * (double)line->wide_slow + 1.0);
-    line->wide_slow = (float)((double)line->wide_slow + rate * (slowest - (double)line->wide_slow));
-    double widest = sw_square(line->most);
+        slowest = sw_least(slowest, 9.0 * (sw_real)line->wide_slow + 1.0);
+    line->wide_slow = (float)((sw_real)line->wide_slow + rate * (slowest - (sw_real)line->wide_slow));
+    sw_real widest = sw_square(line->most);
     if (!young)
-        widest = sw_least(widest, 9.0 * (double)line->wide + 1.0);
-    line->wide = (float)((double)line->wide + rate * (widest - (double)line->wide));
+        widest = sw_least(widest, 9.0 * (sw_real)line->wide + 1.0);
+    line->wide = (float)((sw_real)line->wide + rate * (widest - (sw_real)line->wide));
     line->predicted = (float)sw_least(before + 1.0, 1e6);
     rate = 1.0 / sw_least(before + 1.0, params->proof_hours);
-    double most = young ? INFINITY : 9.0 * (double)line->off_plain;
-    double plain = sw_least(line->square_plain, most); /* what both miss says nothing of either */
-    line->off = (float)((double)line->off + rate * (sw_least(line->square, plain) - (double)line->off));
-    line->off_plain = (float)((double)line->off_plain + rate * (plain - (double)line->off_plain));
-    double limit = params->proof + params->proof_young * DAYS / (double)line->predicted;
-    double explained = 1.0 - (double)line->off / ((double)line->off_plain + 1e-300);
+    sw_real most = young ? INFINITY : 9.0 * (sw_real)line->off_plain;
+    sw_real plain = sw_least(line->square_plain, most); /* what both miss says nothing of either */
+    line->off = (float)((sw_real)line->off + rate * (sw_least(line->square, plain) - (sw_real)line->off));
+    line->off_plain = (float)((sw_real)line->off_plain + rate * (plain - (sw_real)line->off_plain));
+    sw_real limit = params->proof + params->proof_young * DAYS / (sw_real)line->predicted;
+    sw_real explained = 1.0 - (sw_real)line->off / ((sw_real)line->off_plain + SW_REAL_LEAST_DIVISOR);
     line->known = explained > limit;
     line->sure = before >= params->sure_hours && explained > (line->sure ? params->stay : params->sure);
 
-    double left = young ? (double)line->left : sw_clip(line->left, params->clip * size);
-    line->drift = (float)((double)line->drift + left / params->drift_hours);
+    sw_real left = young ? (sw_real)line->left : sw_clip(line->left, params->clip * size);
+    line->drift = (float)((sw_real)line->drift + left / params->drift_hours);
 }
 
 /* A visit is over: its phase neuron learns it. */
@@ -163,37 +163,37 @@ static void learn(const struct sw_rhythm_params *params, const struct sw_calenda
                   struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, int64_t lines)
 {
     int phase = phase_of(calendar, machine, line->hour), hour = phase % SW_HOURS;
-    double mean = (double)line->mean - (double)line->drift;
+    sw_real mean = (sw_real)line->mean - (sw_real)line->drift;
     forget(machine, line, hour);
     learn_kind(params, machine, line, whole(line->hour, SW_HOURS), hour, mean, lines);
-    double size = usual(params, line, hour), error = mean - (double)line->level[phase];
-    double visits = line->visits[phase];
+    sw_real size = usual(params, line, hour), error = mean - (sw_real)line->level[phase];
+    sw_real visits = line->visits[phase];
     if (line->judged > 0)
         learn_skill(params, line, hour);
     if (visits >= 3.0)
         error = sw_clip(error, params->clip * size);
-    double rate = visits == 0.0 ? 1.0 : 1.0 / sw_least(visits + 1.0, params->memory);
-    line->level[phase] = (float)((double)line->level[phase] + rate * error);
+    sw_real rate = visits == 0.0 ? 1.0 : 1.0 / sw_least(visits + 1.0, params->memory);
+    line->level[phase] = (float)((sw_real)line->level[phase] + rate * error);
     if (line->visits[phase] < UINT8_MAX)
         line->visits[phase]++;
-    double all = 0.0; /* the rival begins as a plain mean */
+    sw_real all = 0.0; /* the rival begins as a plain mean */
     for (int k = 0; k < SW_KINDS * SW_HOURS; k++)
         all += line->visits[k];
     rate = 1.0 / sw_least(all, params->plain_hours);
-    line->plain = (float)((double)line->plain + rate * ((double)line->mean - (double)line->plain));
+    line->plain = (float)((sw_real)line->plain + rate * ((sw_real)line->mean - (sw_real)line->plain));
 }
 
 /* `mean` with one more of `count` values. */
-static float with(float mean, double value, uint32_t count)
+static float with(float mean, sw_real value, uint32_t count)
 {
-    return (float)((double)mean + (value - (double)mean) / (double)count);
+    return (float)((sw_real)mean + (value - (sw_real)mean) / (sw_real)count);
 }
 
 /* Hold a reading against its phase. */
 static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_machine *machine,
-                  struct sw_rhythm_line *line, bool frozen, int64_t time_ns, double hours, double y)
+                  struct sw_rhythm_line *line, bool frozen, int64_t time_ns, sw_real hours, sw_real y)
 {
-    double level[SW_PHASES];
+    sw_real level[SW_PHASES];
     line->asked = 1;
     for (int k = 0; k < SW_PHASES; k++) {
         if (line->visits[machine->phase[k]] == 0) {
@@ -205,41 +205,42 @@ static void judge(const struct sw_rhythm_params *params, const struct sw_rhythm_
             line->asked = 0;
         level[k] = line->level[machine->phase[k]];
     }
-    double f = (double)sw_since(machine->middle_ns, time_ns) / (double)SW_HOUR_NS;
-    double low = INFINITY, high = -INFINITY, middle = 0.0;
+    sw_real f = (sw_real)sw_since(machine->middle_ns, time_ns) / (sw_real)SW_HOUR_NS;
+    sw_real low = INFINITY, high = -INFINITY, middle = 0.0;
     for (int k = 0; k < SW_PHASES - 1; k++) {
-        double at = level[k] + f * (level[k + 1] - level[k]);
+        sw_real at = level[k] + f * (level[k + 1] - level[k]);
         low = sw_least(low, at);
         high = sw_most(high, at);
         middle = k == 1 ? at : middle;
     }
     int hour = machine->hour - (int)whole(machine->hour, SW_HOURS) * SW_HOURS;
-    double without = y - (double)line->drift, size = usual(params, line, hour);
+    sw_real without = y - (sw_real)line->drift, size = usual(params, line, hour);
     size += LEAST_SHARE * sw_square_root(line->off_plain);
-    line->expected = (float)(middle + (double)line->drift);
+    line->expected = (float)(middle + (sw_real)line->drift);
     line->usual = (float)size;
-    double outside = sw_most(without - high, 0.0) + sw_least(without - low, 0.0);
+    sw_real outside = sw_most(without - high, 0.0) + sw_least(without - low, 0.0);
     if (line->predicted >= DAYS)
         outside = sw_clip(outside, params->cap * size);
-    line->near = (float)((double)line->near + hours / (hours + params->membrane_hours) * (outside - (double)line->near));
-    line->z = size > 0.0 ? (float)((double)line->near / size) : 0.0f;
-    double slow = size > 0.0 ? outside / size : 0.0;
-    line->slow = (float)((double)line->slow + hours / (hours + params->slow_hours) * (slow - (double)line->slow));
+    sw_real near = line->near;
+    line->near = (float)(near + hours / (hours + params->membrane_hours) * (outside - near));
+    line->z = size > 0.0 ? (float)((sw_real)line->near / size) : 0.0f;
+    sw_real slow = size > 0.0 ? outside / size : 0.0;
+    line->slow = (float)((sw_real)line->slow + hours / (hours + params->slow_hours) * (slow - (sw_real)line->slow));
     if (frozen)
         return;
     line->most_slow = (float)sw_most(line->most_slow, sw_absolute(line->slow));
     line->most = (float)sw_most(line->most, sw_absolute(line->z));
-    double left = without - middle;
+    sw_real left = without - middle;
     line->judged++;
     line->left = with(line->left, left, line->judged);
     line->square = with(line->square, left * left, line->judged);
-    line->square_plain = with(line->square_plain, sw_square(y - (double)line->plain), line->judged);
+    line->square_plain = with(line->square_plain, sw_square(y - (sw_real)line->plain), line->judged);
     line->far = with(line->far, sw_absolute(line->near), line->judged);
 }
 
 void sw_rhythm_step(const struct sw_rhythm_params *params, const struct sw_calendar *calendar,
                     struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, bool frozen, int64_t time_ns,
-                    double hours, int64_t lines, double value)
+                    sw_real hours, int64_t lines, sw_real value)
 {
     time_ns = time_ns > MOST_NS ? MOST_NS : time_ns < -MOST_NS ? -MOST_NS : time_ns;
     if (time_ns < machine->begin_ns || time_ns >= machine->end_ns)
@@ -260,22 +261,22 @@ void sw_rhythm_step(const struct sw_rhythm_params *params, const struct sw_calen
 
 /* A distance in usual ones, of those at which a line is off its rhythm: at least `limit`, and more where it is often far.
    Square roots, so that twice as far is not twice as bad. */
-static double reach(const struct sw_rhythm_params *params, double z, double limit, double square)
+static sw_real reach(const struct sw_rhythm_params *params, sw_real z, sw_real limit, sw_real square)
 {
     return sw_absolute(z) / sw_most(limit, params->wide * sw_square_root(square));
 }
 
 /* What one of many lines, and a young one, must exceed. */
-static double allowed(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+static sw_real allowed(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
 {
-    return 1.0 + params->young * DAYS / (double)line->predicted + params->lines * sw_log10((double)lines);
+    return 1.0 + params->young * DAYS / (sw_real)line->predicted + params->lines * sw_log10((sw_real)lines);
 }
 
-double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+sw_real sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
 {
     if (!line->known || !line->asked)
         return NAN;
-    double fast = reach(params, line->z, params->limit, line->wide);
+    sw_real fast = reach(params, line->z, params->limit, line->wide);
     return sw_least(params->rarity * sw_square_root(fast) / allowed(params, line, lines), params->rarest);
 }
 
@@ -285,28 +286,28 @@ void sw_rhythm_accept(struct sw_rhythm_line *line)
     line->known = line->sure = 0;
 }
 
-double sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line)
+sw_real sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line)
 {
     if (!line->known || line->common == 0.0f)
         return 0.0;
-    double low = INFINITY, high = -INFINITY;
+    sw_real low = INFINITY, high = -INFINITY;
     for (int k = 0; k < SW_PHASES; k++) {
         int phase = machine->phase[k];
         if (line->visits[phase] == 0)
             continue;
-        low = sw_least(low, (double)line->level[phase]);
-        high = sw_most(high, (double)line->level[phase]);
+        low = sw_least(low, (sw_real)line->level[phase]);
+        high = sw_most(high, (sw_real)line->level[phase]);
     }
-    return sw_most((high - low) / (double)line->common, 0.0);
+    return sw_most((high - low) / (sw_real)line->common, 0.0);
 }
 
-double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
+sw_real sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines)
 {
     if (!line->sure || !line->asked)
         return 0.0;
-    double fast = reach(params, line->z, params->limit, line->wide);
-    double slow = reach(params, line->slow, params->slow_limit, line->wide_slow);
+    sw_real fast = reach(params, line->z, params->limit, line->wide);
+    sw_real slow = reach(params, line->slow, params->slow_limit, line->wide_slow);
     /* What has lasted counts for as long as the line is still off by half as much. */
-    slow = sw_least(slow, reach(params, 2.0 * (double)line->z, params->slow_limit, line->wide_slow));
+    slow = sw_least(slow, reach(params, 2.0 * (sw_real)line->z, params->slow_limit, line->wide_slow));
     return sw_square_root(sw_most(fast, slow)) / allowed(params, line, lines);
 }

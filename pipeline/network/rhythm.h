@@ -29,6 +29,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum {
     SW_HOURS = 24,    /* of a day */
     SW_KINDS = 2,     /* of days: of work, of rest */
@@ -38,31 +40,31 @@ enum {
 
 /* Times in hours, each of which is a visit of its phase neuron; distances in usual ones. */
 struct sw_rhythm_params {
-    double memory;         /* visits that a phase neuron remembers */
-    double drift_hours;    /* memory of the level that all phases share */
-    double plain_hours;    /* memory of the rival without a clock */
-    double proof_hours;    /* memory of what both are off */
-    double proof;          /* share that a rhythm explains, to be heard in the dendrite ... */
-    double proof_young;    /* ... and more, divided by the days that were predicted */
-    double sure;           /* the same to raise a lasting alarm ... */
-    double stay;           /* ... and to go on doing so ... */
-    double sure_hours;     /* ... once so many hours were predicted */
-    double shrink;         /* visits that the usual distance at any hour weighs as much as */
-    double clip;           /* distance a visit teaches a level at most, and the drift */
-    double clip_size;      /* the same of usual distances */
-    double membrane_hours; /* of the distance ... */
-    double slow_hours;     /* ... and of the slow one */
-    double cap;            /* distance that counts at most */
-    double limit;          /* distance at which a line is off its rhythm ... */
-    double slow_limit;     /* ... and the slow one ... */
-    double wide;           /* ... or, if that is more, so many times what its largest of an hour usually are ... */
-    double lines;          /* ... and more for each decade of lines ... */
-    double young;          /* ... and more, divided by the days that were predicted */
-    double asked;          /* visits from which a phase neuron is asked */
-    double heard;          /* weight in the dendrite */
-    double rarity;         /* there, of a line that is off its rhythm by 1 ... */
-    double rarest;         /* ... and at most */
-    double taste;          /* of an hour of the week for a kind of day, learned in a visit by all lines */
+    sw_real memory;         /* visits that a phase neuron remembers */
+    sw_real drift_hours;    /* memory of the level that all phases share */
+    sw_real plain_hours;    /* memory of the rival without a clock */
+    sw_real proof_hours;    /* memory of what both are off */
+    sw_real proof;          /* share that a rhythm explains, to be heard in the dendrite ... */
+    sw_real proof_young;    /* ... and more, divided by the days that were predicted */
+    sw_real sure;           /* the same to raise a lasting alarm ... */
+    sw_real stay;           /* ... and to go on doing so ... */
+    sw_real sure_hours;     /* ... once so many hours were predicted */
+    sw_real shrink;         /* visits that the usual distance at any hour weighs as much as */
+    sw_real clip;           /* distance a visit teaches a level at most, and the drift */
+    sw_real clip_size;      /* the same of usual distances */
+    sw_real membrane_hours; /* of the distance ... */
+    sw_real slow_hours;     /* ... and of the slow one */
+    sw_real cap;            /* distance that counts at most */
+    sw_real limit;          /* distance at which a line is off its rhythm ... */
+    sw_real slow_limit;     /* ... and the slow one ... */
+    sw_real wide;           /* ... or, if that is more, so many times what its largest of an hour usually are ... */
+    sw_real lines;          /* ... and more for each decade of lines ... */
+    sw_real young;          /* ... and more, divided by the days that were predicted */
+    sw_real asked;          /* visits from which a phase neuron is asked */
+    sw_real heard;          /* weight in the dendrite */
+    sw_real rarity;         /* there, of a line that is off its rhythm by 1 ... */
+    sw_real rarest;         /* ... and at most */
+    sw_real taste;          /* of an hour of the week for a kind of day, learned in a visit by all lines */
 };
 
 /* Local time and days of rest of a machine: configuration, in the caller's memory. */
@@ -127,18 +129,18 @@ void sw_rhythm_init_machine(struct sw_rhythm_machine *machine);
    `lines`: of the machine. */
 void sw_rhythm_step(const struct sw_rhythm_params *params, const struct sw_calendar *calendar,
                     struct sw_rhythm_machine *machine, struct sw_rhythm_line *line, bool frozen, int64_t time_ns,
-                    double hours, int64_t lines, double value);
+                    sw_real hours, int64_t lines, sw_real value);
 
 /* How rare that is in the dendrite; no number where there is no rhythm. */
-double sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
+sw_real sw_rhythm_rarity(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
 
 /* What the line does now is normal for it: it has to prove anew that it has a rhythm, with what it does from now on. */
 void sw_rhythm_accept(struct sw_rhythm_line *line);
 
 /* The largest step of a known rhythm within the hours around this moment, in usual distances; 0 without a rhythm. */
-double sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line);
+sw_real sw_rhythm_largest_step(const struct sw_rhythm_machine *machine, const struct sw_rhythm_line *line);
 
 /* How far a line of a machine of so many is off its rhythm; 1 is an alarm. */
-double sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
+sw_real sw_rhythm_level(const struct sw_rhythm_params *params, const struct sw_rhythm_line *line, int64_t lines);
 
 #endif

@@ -2,15 +2,21 @@
 
 static uint64_t cohorts(int64_t lines) { return ((uint64_t)lines + SW_COHORT - 1) / SW_COHORT; }
 
+/* Features of the largest cohort of a machine of so many lines. */
+static int64_t features(int64_t lines) { return (lines < SW_COHORT ? lines : SW_COHORT) * SW_FEATURES; }
+
 uint64_t sw_room_bytes(int64_t lines)
 {
+    uint64_t square = (uint64_t)(features(lines) * features(lines)) * sizeof(sw_real);
     return sizeof(struct sw_shared_room) + cohorts(lines) * sizeof(struct sw_cohort_room) +
-           (uint64_t)lines * sizeof(struct sw_place_room);
+           (uint64_t)lines * sizeof(struct sw_place_room) + 2 * square;
 }
 
 struct sw_room sw_room_of(void *bytes, int64_t lines)
 {
     char *cohort = (char *)bytes + sizeof(struct sw_shared_room);
     char *place = cohort + cohorts(lines) * sizeof(struct sw_cohort_room);
-    return (struct sw_room){bytes, (void *)cohort, (void *)place};
+    sw_real *matrix = (void *)(place + (uint64_t)lines * sizeof(struct sw_place_room));
+    int64_t stride = features(lines);
+    return (struct sw_room){bytes, (void *)cohort, (void *)place, {matrix, matrix + stride * stride, stride}};
 }

@@ -16,24 +16,24 @@ static int64_t of_week(int64_t hour)
 static uint16_t week_of(int64_t hour) { return (uint16_t)((hour + SINCE_MONDAY - of_week(hour)) / SW_HOURS_OF_WEEK); }
 
 /* What is left of something after so many weeks, the first of which it is still whole in. */
-static double faded(const struct sw_routine_params *params, double whole, int weeks)
+static sw_real faded(const struct sw_routine_params *params, sw_real whole, int weeks)
 {
-    return whole * sw_power(params->fade, (double)(weeks - 1));
+    return whole * sw_power(params->fade, (sw_real)(weeks - 1));
 }
 
 /* Remember the alarm that has ended. */
 static void remember(const struct sw_routine_params *params, struct sw_routine *machine)
 {
-    double hours = (double)sw_since(machine->begin_ns, machine->last_ns) / (double)SW_HOUR_NS;
+    sw_real hours = (sw_real)sw_since(machine->begin_ns, machine->last_ns) / (sw_real)SW_HOUR_NS;
     if (hours > params->longest_hours)
         return;
     struct sw_routine_hour *known = &machine->week[of_week(machine->hour)];
     uint16_t week = week_of(machine->hour);
-    double size = EIGHTHS * machine->largest, lasted = hours;
+    sw_real size = EIGHTHS * machine->largest, lasted = hours;
     if (known->size > 0) {
         int weeks = (uint16_t)(week - known->week) + 1;
-        size = sw_most(size, faded(params, (double)known->size, weeks));
-        lasted = sw_most(lasted, faded(params, (double)known->hours, weeks));
+        size = sw_most(size, faded(params, (sw_real)known->size, weeks));
+        lasted = sw_most(lasted, faded(params, (sw_real)known->hours, weeks));
     }
     known->size = (uint8_t)sw_least(size, MOST);
     known->hours = (uint8_t)sw_least(lasted + 1.0, MOST);
@@ -48,24 +48,24 @@ static void begin(const struct sw_routine_params *params, struct sw_routine *mac
     machine->hour = hour;
     machine->begin_ns = time_ns;
     machine->largest = 0.0;
-    double usual = due ? params->due : 0.0, hours = due ? params->due_hours : 0.0;
+    sw_real usual = due ? params->due : 0.0, hours = due ? params->due_hours : 0.0;
     for (int64_t near = (int64_t)hour - 1; near <= (int64_t)hour + 1; near++) {
         const struct sw_routine_hour *known = &machine->week[of_week(near)];
         int weeks = (uint16_t)(week_of(near) - known->week);
         if (known->size == 0 || weeks == 0)
             continue;
-        usual = sw_most(usual, params->more * faded(params, (double)known->size / EIGHTHS, weeks));
-        hours = sw_most(hours, params->longer * faded(params, (double)known->hours, weeks) + 1.0);
+        usual = sw_most(usual, params->more * faded(params, (sw_real)known->size / EIGHTHS, weeks));
+        hours = sw_most(hours, params->longer * faded(params, (sw_real)known->hours, weeks) + 1.0);
     }
     machine->usual = usual;
-    machine->until_ns = hours * (double)SW_HOUR_NS;
+    machine->until_ns = hours * (sw_real)SW_HOUR_NS;
 }
 
-double sw_routine_step(const struct sw_routine_params *params, struct sw_routine *machine, bool frozen, int32_t hour,
-                       int64_t time_ns, double size, bool due)
+sw_real sw_routine_step(const struct sw_routine_params *params, struct sw_routine *machine, bool frozen, int32_t hour,
+                        int64_t time_ns, sw_real size, bool due)
 {
-    double apart = params->apart_hours * (double)SW_HOUR_NS;
-    if (machine->lasts && (double)sw_since(machine->last_ns, time_ns) > apart) {
+    sw_real apart = params->apart_hours * (sw_real)SW_HOUR_NS;
+    if (machine->lasts && (sw_real)sw_since(machine->last_ns, time_ns) > apart) {
         if (!frozen)
             remember(params, machine);
         machine->lasts = 0;
@@ -78,7 +78,7 @@ double sw_routine_step(const struct sw_routine_params *params, struct sw_routine
         machine->last_ns = time_ns;
         machine->largest = sw_most(machine->largest, size);
     }
-    bool early = (double)sw_since(machine->begin_ns, time_ns) <= machine->until_ns;
+    bool early = (sw_real)sw_since(machine->begin_ns, time_ns) <= machine->until_ns;
     return early ? sw_most(machine->usual, 1.0) : 1.0;
 }
 

@@ -21,17 +21,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum { SW_HOURS_OF_WEEK = 168 };
 
 struct sw_routine_params {
-    double apart_hours;   /* without alarm after which an alarm has ended */
-    double more;          /* times its remembered size that an alarm may have */
-    double longer;        /* times its remembered duration that it may last */
-    double fade;          /* share of a size and a duration that is left after a week without it */
-    double longest_hours; /* duration up to which an alarm is remembered */
-    double due;           /* size that an alarm may have where a switch is due ... */
-    double due_hours;     /* ... and for how long */
-    double steep;         /* step of a rhythm within two hours, in its usual distances, that is a switch */
+    sw_real apart_hours;   /* without alarm after which an alarm has ended */
+    sw_real more;          /* times its remembered size that an alarm may have */
+    sw_real longer;        /* times its remembered duration that it may last */
+    sw_real fade;          /* share of a size and a duration that is left after a week without it */
+    sw_real longest_hours; /* duration up to which an alarm is remembered */
+    sw_real due;           /* size that an alarm may have where a switch is due ... */
+    sw_real due_hours;     /* ... and for how long */
+    sw_real steep;         /* step of a rhythm within two hours, in its usual distances, that is a switch */
 };
 
 /* Alarm that began in an hour of the week. */
@@ -45,9 +47,9 @@ struct sw_routine_hour {
 struct sw_routine {
     int64_t begin_ns; /* of the alarm that goes on ... */
     int64_t last_ns;  /* ... and its newest row */
-    double largest;   /* its size so far */
-    double usual;     /* size that it may have; 0 where nothing is known ... */
-    double until_ns;  /* ... and for how long */
+    sw_real largest;  /* its size so far */
+    sw_real usual;    /* size that it may have; 0 where nothing is known ... */
+    sw_real until_ns; /* ... and for how long */
     int32_t hour;     /* local, since 1970, in which it began */
     int32_t lasts;    /* whether an alarm goes on */
     struct sw_routine_hour week[SW_HOURS_OF_WEEK];
@@ -55,8 +57,8 @@ struct sw_routine {
 
 /* Hear how large the alarm of a row is; at most 1 is none. `hour`: local, since 1970; `due`: whether a switch is.
    Returns what the row is to be divided by: 1 or more. */
-double sw_routine_step(const struct sw_routine_params *params, struct sw_routine *machine, bool frozen, int32_t hour,
-                       int64_t time_ns, double size, bool due);
+sw_real sw_routine_step(const struct sw_routine_params *params, struct sw_routine *machine, bool frozen, int32_t hour,
+                        int64_t time_ns, sw_real size, bool due);
 
 /* What lasts is accepted, and was no routine. */
 void sw_routine_accept(struct sw_routine *machine);

@@ -15,7 +15,7 @@ void sw_rows_init_machine(struct sw_rows_machine *machine) { *machine = (struct 
 bool sw_rows_near(const struct sw_view *view, int64_t time_ns)
 {
     const struct sw_rows_machine *machine = &view->machine->rows;
-    return !((double)sw_since(machine->time_ns, time_ns) > APART * machine->usual_ns);
+    return !((sw_real)sw_since(machine->time_ns, time_ns) > APART * machine->usual_ns);
 }
 
 bool sw_rows_complete(const struct sw_view *view)
@@ -72,7 +72,7 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
     struct sw_machine *machine = view->machine;
     struct sw_rows_machine *rows = &machine->rows;
     struct sw_line *line = &view->line[reading->line];
-    double seen = arrival->seen, elapsed = arrival->elapsed, value = sw_kind_says(&line->kind);
+    sw_real seen = arrival->seen, elapsed = arrival->elapsed, value = sw_kind_says(&line->kind);
     line->rows.ticked = 1;
     line->rows.age = seen + 1.0;
     line->rows.usual_ns = arrival->usual_ns;
@@ -82,14 +82,14 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
         view->context[reading->line].rarity[k] = (float)felt->rarity[SW_CONTEXT + k];
     if (!line->quality.masked && !line->kind.odd) {
         sw_coupling_follow(&params->coupling, &line->coupling, seen, elapsed, felt->sigmas);
-        double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
+        sw_real unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
         sw_condition_follow(&params->condition, &line->condition, seen, elapsed, value, unsure);
         sw_condition_study(&params->condition, &line->condition, machine->frozen, seen, line->expectation.value,
                            value);
     }
     sw_expectation_follow(&line->expectation, seen, elapsed, value);
     bool deaf = machine->frozen || line->quality.masked || line->kind.odd;
-    double hours = elapsed * arrival->usual_ns / (double)SW_HOUR_NS;
+    sw_real hours = elapsed * arrival->usual_ns / (sw_real)SW_HOUR_NS;
     sw_rhythm_step(&params->rhythm, calendar, &machine->rhythm, &line->rhythm, deaf, reading->time_ns, hours,
                    rows->size, sw_expectation_place(&line->expectation));
     rows->spikes += felt->spikes;
@@ -100,15 +100,15 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
 }
 
 /* The machine as a whole is where the others say that a masked line is. */
-static void follow_others(const struct sw_params *params, struct sw_line *line, double elapsed)
+static void follow_others(const struct sw_params *params, struct sw_line *line, sw_real elapsed)
 {
-    double value = sw_expectation_heard(&line->expectation);
-    double unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
+    sw_real value = sw_expectation_heard(&line->expectation);
+    sw_real unsure = sw_resolution_unsure(&params->resolution, &line->resolution);
     sw_condition_follow(&params->condition, &line->condition, line->rows.age, elapsed, value, unsure);
 }
 
 /* After a row: which lines can be believed, and what is due to be told of them. */
-static void look_at_lines(const struct sw_params *params, const struct sw_view *view, double elapsed,
+static void look_at_lines(const struct sw_params *params, const struct sw_view *view, sw_real elapsed,
                           int64_t ageing_ns, struct sw_room *room, struct sw_page *page)
 {
     struct sw_row *row = page->row;
@@ -120,7 +120,7 @@ static void look_at_lines(const struct sw_params *params, const struct sw_view *
         if (line->quality.masked || line->kind.odd)
             follow_others(params, line, elapsed);
         if (line->rows.ticked) {
-            double moved = line->kind.counts ? 0.0 : line->resolution.moves;
+            sw_real moved = line->kind.counts ? 0.0 : line->resolution.moves;
             entry->quality = sw_quality_hear(&params->quality, &line->quality, time_ns, entry->value,
                                              entry->expected, entry->usual, moved);
             sw_quality_compare(&params->quality, view, i);
@@ -164,7 +164,7 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
                 line->evidence.alarms = sw_most(line->evidence.alarms - 1.0, 0.0);
             if (line->quality.verdict != SW_MISSING && line->quality.sure != SW_DOUBTFUL)
                 take_blame(params, view, i);
-            double alarm = line->evidence.alarm; /* goes on, see judge.c */
+            sw_real alarm = line->evidence.alarm; /* goes on, see judge.c */
             sw_evidence_rest(&line->evidence);
             line->evidence.alarm = alarm;
             line->condition.trace = sw_expectation_heard(&line->expectation);
@@ -181,7 +181,7 @@ static void mask(const struct sw_params *params, const struct sw_view *view, str
     }
 }
 
-double sw_rows_experience(const struct sw_view *view)
+sw_real sw_rows_experience(const struct sw_view *view)
 {
     const struct sw_machine *machine = view->machine;
     return machine->rows.oldest + (machine->rows.size > 1 ? machine->evidence.given : 0.0);
@@ -204,8 +204,8 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
     struct sw_machine *machine = view->machine;
     struct sw_rows_machine *rows = &machine->rows;
     struct sw_row *row = page->row;
-    double step_ns = (double)sw_since(rows->closed_ns, rows->time_ns);
-    double elapsed = rows->rows > 0 ? sw_clock_intervals(&params->clock, step_ns, rows->usual_ns) : 1.0;
+    sw_real step_ns = (sw_real)sw_since(rows->closed_ns, rows->time_ns);
+    sw_real elapsed = rows->rows > 0 ? sw_clock_intervals(&params->clock, step_ns, rows->usual_ns) : 1.0;
     for (int64_t i = 0; i < rows->size; i++) {
         struct sw_line *line = sw_at(view, i);
         bool unseen = sw_kind_is_unseen(&line->kind);

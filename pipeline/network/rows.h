@@ -27,16 +27,16 @@ struct sw_view;
 
 /* One line. */
 struct sw_rows_line {
-    int64_t ticked;  /* has a reading in the open row */
-    int64_t missed;  /* rows running without one */
-    double age;      /* readings so far */
-    double usual_ns; /* sampling interval at the newest of these */
+    int64_t ticked;   /* has a reading in the open row */
+    int64_t missed;   /* rows running without one */
+    sw_real age;      /* readings so far */
+    sw_real usual_ns; /* sampling interval at the newest of these */
 };
 
 struct sw_rows_machine {
     int64_t size;      /* lines that have had a reading; their numbers are in the roster */
-    double oldest;     /* readings of the line with the most: the machine's age */
-    double usual_ns;   /* that line's usual sampling interval: the machine's pace */
+    sw_real oldest;    /* readings of the line with the most: the machine's age */
+    sw_real usual_ns;  /* that line's usual sampling interval: the machine's pace */
     int64_t open;
     int64_t time_ns;   /* of the open row, else of the newest */
     int64_t closed_ns; /* of the newest closed row */
@@ -49,15 +49,15 @@ struct sw_row {
     int64_t at;            /* order in the batch: twice the reading before which it closed, one more if after */
     int64_t slot;
     int64_t time_ns;
-    double surprise;
-    double event;          /* size of the output neuron's event, 0 for none */
-    double strange;        /* how unlike its own past the machine as a whole is; 1 is a score of 0.99 */
-    double off;            /* how far its most suspicious line is from what the others expect; 1 is a score of 0.99 */
-    double state;          /* both together */
-    double held;           /* level of a lone line that is held in alarm; 0 of one that is not, and of several */
-    double rhythm;         /* how far a line is off what is usual at this hour; 1 is a score of 0.99 */
-    double gate;           /* of the condition */
-    double age;            /* readings of the machine's oldest line, and what a prior counts as */
+    sw_real surprise;
+    sw_real event;         /* size of the output neuron's event, 0 for none */
+    sw_real strange;       /* how unlike its own past the machine as a whole is; 1 is a score of 0.99 */
+    sw_real off;           /* how far its most suspicious line is from what the others expect; 1 is a score of 0.99 */
+    sw_real state;         /* both together */
+    sw_real held;          /* level of a lone line that is held in alarm; 0 of one that is not, and of several */
+    sw_real rhythm;        /* how far a line is off what is usual at this hour; 1 is a score of 0.99 */
+    sw_real gate;          /* of the condition */
+    sw_real age;           /* readings of the machine's oldest line, and what a prior counts as */
     int64_t lines;         /* of the machine */
     int64_t event_cause;   /* line with the most surprised dendrite */
     int64_t state_cause;   /* line farthest from its expectation, or from its baseline, whichever says more */
@@ -67,11 +67,11 @@ struct sw_row {
     int64_t lost;          /* entry of the lost lines after the row's last one */
     int64_t masked;        /* lines whose readings have no part in the score from the next row on */
     int64_t changed_lines; /* with a reading in the row, whose lasting change is not confirmed */
-    double score;          /* [0, 1]; from here on see scoring.h */
-    double lasting;        /* the part of it that is no single event */
+    sw_real score;         /* [0, 1]; from here on see scoring.h */
+    sw_real lasting;       /* the part of it that is no single event */
     int64_t cause;         /* line that explains the score best */
     int64_t voice;
-    double learned;        /* share of the warm-up that is done */
+    sw_real learned;       /* share of the warm-up that is done */
     int64_t severity;
     int64_t machine_state;
     bool changed;          /* a lasting change was accepted and waits for a person to confirm it */
@@ -85,16 +85,16 @@ struct sw_row {
 /* What the network said about one reading of a row that closed. */
 struct sw_entry {
     int64_t line;
-    double value;    /* in the sensor's unit, as are the next two */
-    double expected; /* NaN while the line is learning, and of a counter */
-    double usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
-    double level;
+    sw_real value;    /* in the sensor's unit, as are the next two */
+    sw_real expected; /* NaN while the line is learning, and of a counter */
+    sw_real usual;    /* how far it is usually off, in the machine's present mode; NaN while it is learning */
+    sw_real level;
     int64_t witness; /* of the level, or what the line is held in alarm for, see evidence.h */
-    double rhythm;   /* how far the line is off its rhythm, with the sign of that; 1 is an alarm */
-    double by_clock; /* what is usual at this hour, in the sensor's unit; NaN where no rhythm is known */
-    double usual_by_clock; /* how far it is usually off that */
-    double sigmas;   /* distance from the baseline of the machine's condition */
-    double dendrite;
+    sw_real rhythm;  /* how far the line is off its rhythm, with the sign of that; 1 is an alarm */
+    sw_real by_clock; /* what is usual at this hour, in the sensor's unit; NaN where no rhythm is known */
+    sw_real usual_by_clock; /* how far it is usually off that */
+    sw_real sigmas;  /* distance from the baseline of the machine's condition */
+    sw_real dendrite;
     float rarity[SW_POPULATIONS];
     int64_t quality; /* of the line, see quality.h */
     bool aged;       /* the line's ageing is due to be written ... */
@@ -113,7 +113,7 @@ struct sw_lost {
 struct sw_reading {
     int64_t line;
     int64_t time_ns;
-    double value;
+    sw_real value;
 };
 
 /* Where a row is written: the row, the next entry of the account and the next lost line, and how many came before. */
@@ -128,7 +128,7 @@ struct sw_page {
 void sw_rows_init_machine(struct sw_rows_machine *machine);
 
 /* Readings that a machine knows about: of its oldest line, and of its kind where it has sensors to compare. */
-double sw_rows_experience(const struct sw_view *view);
+sw_real sw_rows_experience(const struct sw_view *view);
 
 /* Whether a reading at this time belongs to the open row, as far as its time says. */
 bool sw_rows_near(const struct sw_view *view, int64_t time_ns);

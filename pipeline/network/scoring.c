@@ -13,19 +13,19 @@ void sw_scoring_init(struct sw_scoring *machine)
     *machine = (struct sw_scoring){.warning = 0.99, .critical = 0.999, .severity = -1, .state = SW_LEARNING};
 }
 
-double sw_scoring_learned(double age) { return sw_least(age / WARM, 1.0); }
+sw_real sw_scoring_learned(sw_real age) { return sw_least(age / WARM, 1.0); }
 
 /* Of a level that is an alarm from 1 on. */
-static double of_level(double level) { return 1.0 - sw_power(10.0, -2.0 * level); }
+static sw_real of_level(sw_real level) { return 1.0 - sw_power(10.0, -2.0 * level); }
 
-double sw_scoring_size_of_event(double size, int64_t lines)
+sw_real sw_scoring_size_of_event(sw_real size, int64_t lines)
 {
     return size / (lines == 1 ? EVENT_UNIT : EVENT_UNIT_OF_MANY);
 }
 
-double sw_scoring_of_event(double size, int64_t lines) { return of_level(sw_scoring_size_of_event(size, lines)); }
+sw_real sw_scoring_of_event(sw_real size, int64_t lines) { return of_level(sw_scoring_size_of_event(size, lines)); }
 
-double sw_scoring_of_state(double state, int64_t lines)
+sw_real sw_scoring_of_state(sw_real state, int64_t lines)
 {
     return of_level(lines == 1 ? sw_evidence_short_of_alarm(state) : state);
 }
@@ -46,10 +46,10 @@ static int64_t state_of(const struct sw_scoring *machine, const struct sw_row *r
 void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *machine, bool frozen,
                      struct sw_row *row)
 {
-    double event = sw_scoring_of_event(row->event, row->lines);
+    sw_real event = sw_scoring_of_event(row->event, row->lines);
     /* A lone line is in alarm by its events, by what it is held for, and by its rhythm. */
-    double state = sw_most(sw_scoring_of_state(row->state, row->lines), of_level(row->held));
-    double rhythm = of_level(row->rhythm);
+    sw_real state = sw_most(sw_scoring_of_state(row->state, row->lines), of_level(row->held));
+    sw_real rhythm = of_level(row->rhythm);
     row->lasting = sw_most(state, rhythm);
     row->score = sw_most(event, row->lasting);
     bool by_others = row->lines > 1 && row->off > row->strange;
@@ -88,8 +88,8 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
     row->due_sensors = row->due_sensors || row->doubted;
 }
 
-void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const double *rhythm,
-                         const int64_t *lines, double *score)
+void sw_scoring_of_lines(int64_t count, const sw_real *dendrite, const sw_real *level, const sw_real *rhythm,
+                         const int64_t *lines, sw_real *score)
 {
     for (int64_t i = 0; i < count; i++) {
         score[i] = sw_most(sw_scoring_of_event(dendrite[i], lines[i]), of_level(sw_absolute(rhythm[i])));

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_row;
 
 enum { SW_NORMAL, SW_WARNING, SW_CRITICAL };
@@ -26,13 +28,13 @@ struct sw_scoring_params {
 
 /* One machine. */
 struct sw_scoring {
-    double warning;     /* score from which severity is a warning */
-    double critical;
+    sw_real warning;    /* score from which severity is a warning */
+    sw_real critical;
     int64_t written_ns; /* time of the last score that was due */
     int64_t sensors_ns; /* time of the last score whose sensors were due */
     int64_t severity;   /* of the last score that was due; -1 before the first */
     int64_t state;      /* of the newest score */
-    double newest;      /* score */
+    sw_real newest;     /* score */
 };
 
 void sw_scoring_init(struct sw_scoring *machine);
@@ -43,20 +45,20 @@ void sw_scoring_step(const struct sw_scoring_params *params, struct sw_scoring *
                      struct sw_row *row);
 
 /* Share of the warm-up that is done by a machine that knows about so many readings. */
-double sw_scoring_learned(double age);
+sw_real sw_scoring_learned(sw_real age);
 
 /* What an event, or a line's surprise, of this size counts, so that 1 is an alarm; given the number of lines. */
-double sw_scoring_size_of_event(double size, int64_t lines);
+sw_real sw_scoring_size_of_event(sw_real size, int64_t lines);
 
 /* Score of an event, or of a line's surprise, of this size; given the number of the machine's lines. */
-double sw_scoring_of_event(double size, int64_t lines);
+sw_real sw_scoring_of_event(sw_real size, int64_t lines);
 
 /* Score of a machine's raw state, or of a line's level: of a machine of one line it raises no alarm. */
-double sw_scoring_of_state(double state, int64_t lines);
+sw_real sw_scoring_of_state(sw_real state, int64_t lines);
 
 /* Scores of so many lines of rows: the largest of what their surprise, their rhythm and, beside others, their level
    make. */
-void sw_scoring_of_lines(int64_t count, const double *dendrite, const double *level, const double *rhythm,
-                         const int64_t *lines, double *score);
+void sw_scoring_of_lines(int64_t count, const sw_real *dendrite, const sw_real *level, const sw_real *rhythm,
+                         const int64_t *lines, sw_real *score);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 enum {
     SW_CASCADE = 5,               /* membranes behind the reconstruction itself */
     SW_LEVELS_HEARD = SW_CASCADE + 1,   /* synapses of the populations that hear the traces */
@@ -17,26 +19,26 @@ enum {
 
 /* Shares a membrane forgets in one interval, and the scaling of roughness. */
 struct sw_traces_params {
-    double step; /* of the encoder: what one spike adds to the level */
-    double forget[SW_CASCADE];
-    double forget_fast;
-    double forget_slow;
-    double rough_weight;
-    double rough_floor;
+    sw_real step; /* of the encoder: what one spike adds to the level */
+    sw_real forget[SW_CASCADE];
+    sw_real forget_fast;
+    sw_real forget_slow;
+    sw_real rough_weight;
+    sw_real rough_floor;
 };
 
 /* One line, in compressed units. */
 struct sw_traces {
-    double level; /* the reconstruction: what the spikes so far add up to */
-    double trace[SW_CASCADE];
-    double rough[2];
+    sw_real level; /* the reconstruction: what the spikes so far add up to */
+    sw_real trace[SW_CASCADE];
+    sw_real rough[2];
 };
 
 void sw_traces_init(struct sw_traces *line);
 
 /* Let a reading's spikes run down the cascade. What the populations hear goes to `spike_times`: where the signal is,
    now and on every time scale; slow level and roughness; how it moved between neighbouring time scales. */
-void sw_traces_step(const struct sw_traces_params *params, struct sw_traces *line, double seen, double elapsed,
-                    int64_t spikes, double spike_times[SW_SYNAPSES]);
+void sw_traces_step(const struct sw_traces_params *params, struct sw_traces *line, sw_real seen, sw_real elapsed,
+                    int64_t spikes, sw_real spike_times[SW_SYNAPSES]);
 
 #endif

@@ -6,17 +6,17 @@
 
 void sw_value_init(struct sw_value *line) { *line = (struct sw_value){0}; }
 
-double sw_value_deviation(double variance, double mean)
+sw_real sw_value_deviation(sw_real variance, sw_real mean)
 {
     return sw_square_root(variance) + 1e-6 * sw_absolute(mean) + 1e-12;
 }
 
-double sw_value_overflow(struct sw_value *line, bool frozen, double seen, double value)
+sw_real sw_value_overflow(struct sw_value *line, bool frozen, sw_real seen, sw_real value)
 {
     if (seen == 0.0)
         line->low = line->high = value;
-    double low = line->low, high = line->high;
-    double outside = sw_most(sw_most(value - high, low - value), 0.0);
+    sw_real low = line->low, high = line->high;
+    sw_real outside = sw_most(sw_most(value - high, low - value), 0.0);
     if (!frozen) {
         line->low = sw_least(low, value);
         line->high = sw_most(high, value);
@@ -26,17 +26,17 @@ double sw_value_overflow(struct sw_value *line, bool frozen, double seen, double
     return high > low ? OVERFLOW_SURPRISE * outside / (high - low) : OVERFLOW_SURPRISE;
 }
 
-double sw_value_distance(const struct sw_value_params *params, struct sw_value *line, bool frozen, double seen,
-                         double value)
+sw_real sw_value_distance(const struct sw_value_params *params, struct sw_value *line, bool frozen, sw_real seen,
+                          sw_real value)
 {
     if (seen == 0.0)
         line->mean = value;
-    double mean = line->mean;
-    double sigmas = (value - mean) / sw_value_deviation(line->variance, mean);
+    sw_real mean = line->mean;
+    sw_real sigmas = (value - mean) / sw_value_deviation(line->variance, mean);
     if (frozen)
         return sigmas;
-    double rate = 1.0 / sw_least(seen + 1.0, params->slow);
-    double error = value - mean;
+    sw_real rate = 1.0 / sw_least(seen + 1.0, params->slow);
+    sw_real error = value - mean;
     line->mean = mean + rate * error;
     if (seen > 0.0)
         line->variance += rate * (error * (value - line->mean) - line->variance);

@@ -6,28 +6,30 @@
 
 #include <stdbool.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_value_params {
-    double slow; /* memory of the slow mean and variance, readings */
+    sw_real slow; /* memory of the slow mean and variance, readings */
 };
 
 /* One line, in the sensor's unit. */
 struct sw_value {
-    double low;
-    double high;
-    double mean;
-    double variance;
+    sw_real low;
+    sw_real high;
+    sw_real mean;
+    sw_real variance;
 };
 
 void sw_value_init(struct sw_value *line);
 
 /* Standard deviation with a floor against rounding, so that a constant signal divides by something. */
-double sw_value_deviation(double variance, double mean);
+sw_real sw_value_deviation(sw_real variance, sw_real mean);
 
 /* How far a reading lies outside everything seen, in twentieths of that range; 0 inside. Widens the range. */
-double sw_value_overflow(struct sw_value *line, bool frozen, double seen, double value);
+sw_real sw_value_overflow(struct sw_value *line, bool frozen, sw_real seen, sw_real value);
 
 /* Signed distance from the slow mean in standard deviations; then the mean learns. */
-double sw_value_distance(const struct sw_value_params *params, struct sw_value *line, bool frozen, double seen,
-                         double value);
+sw_real sw_value_distance(const struct sw_value_params *params, struct sw_value *line, bool frozen, sw_real seen,
+                          sw_real value);
 
 #endif

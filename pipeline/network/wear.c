@@ -10,27 +10,27 @@
 
 /* What a cohort's movements have in common. */
 struct movement {
-    double rows;    /* of its oldest line */
-    double age;     /* rows since commissioning, of its oldest line */
-    double wander;  /* of its loads */
-    double lived;   /* lines that take part */
-    double squares; /* size of own movements, squared */
+    sw_real rows;    /* of its oldest line */
+    sw_real age;     /* rows since commissioning, of its oldest line */
+    sw_real wander;  /* of its loads */
+    sw_real lived;   /* lines that take part */
+    sw_real squares; /* size of own movements, squared */
     bool settled;
 };
 
 /* What the trend rests on. */
 struct trend {
-    double behind;   /* rows between the two means of late */
-    double expected; /* squared movement between them */
+    sw_real behind;   /* rows between the two means of late */
+    sw_real expected; /* squared movement between them */
     bool known;
 };
 
 void sw_wear_init(struct sw_wear *line) { *line = (struct sw_wear){0}; }
 
-void sw_wear_follow(const struct sw_drift_params *params, struct sw_wear *line, double heard)
+void sw_wear_follow(const struct sw_drift_params *params, struct sw_wear *line, sw_real heard)
 {
     line->rows += 1.0;
-    double n = line->rows - params->begin;
+    sw_real n = line->rows - params->begin;
     if (n < 1.0)
         return;
     if (line->rows <= params->known) {
@@ -42,7 +42,7 @@ void sw_wear_follow(const struct sw_drift_params *params, struct sw_wear *line, 
     }
     line->middle += (heard - line->middle) / sw_least(n, params->middle);
     if (n > params->middle) {
-        double apart = line->middle - line->now;
+        sw_real apart = line->middle - line->now;
         line->wander += (apart * apart - line->wander) / sw_least(n - params->middle, params->slow);
     }
 }
@@ -66,12 +66,12 @@ bool sw_wear_due(const struct sw_drift_params *params, struct sw_wear *line, int
 }
 
 /* Covariance of two means of those memories of the same noise of variance 1, after so many rows. */
-static double joint(double rows, double memory, double longer)
+static sw_real joint(sw_real rows, sw_real memory, sw_real longer)
 {
     if (rows <= longer)
         return 1.0 / rows;
-    double keep = (1.0 - 1.0 / memory) * (1.0 - 1.0 / longer);
-    double least = 1.0 / (memory + longer - 1.0);
+    sw_real keep = (1.0 - 1.0 / memory) * (1.0 - 1.0 / longer);
+    sw_real least = 1.0 / (memory + longer - 1.0);
     return least + (1.0 / longer - least) * sw_power(keep, rows - longer);
 }
 
@@ -82,34 +82,35 @@ static bool takes_part(const struct sw_drift_params *params, const struct sw_lin
 }
 
 /* Invert identity plus `ratio` times the cohort's covariance in deviations, which is what own movements keep. */
-static bool weigh(const struct sw_drift_params *params, const struct sw_cohort *cohort, double ratio,
-                  struct sw_shared_room *shared)
+static bool weigh(const struct sw_drift_params *params, const struct sw_cohort *cohort, sw_real ratio,
+                  struct sw_room *room)
 {
     for (int64_t p = 0; p < cohort->size; p++)
         for (int64_t q = 0; q <= p; q++) {
             const struct sw_line *one = cohort->member[p], *other = cohort->member[q];
-            shared->matrix[p][q] = p == q ? 1.0 : 0.0;
+            sw_real *own = &room->joint.matrix[p * room->joint.stride + q];
+            *own = p == q ? 1.0 : 0.0;
             if (!takes_part(params, one) || !takes_part(params, other))
                 continue;
-            double unit = sw_square_root(one->drift.variance) * sw_square_root(other->drift.variance);
-            double covariance = (double)sw_row(cohort->covariance, cohort, p, 0)[q * SW_FEATURES];
-            shared->matrix[p][q] += ratio * covariance / unit;
+            sw_real unit = sw_square_root(one->drift.variance) * sw_square_root(other->drift.variance);
+            sw_real covariance = (sw_real)sw_row(cohort->covariance, cohort, p, 0)[q * SW_FEATURES];
+            *own += ratio * covariance / unit;
         }
-    return sw_expectation_invert(shared->matrix, shared->inverse, cohort->size);
+    return sw_expectation_invert(&room->joint, cohort->size);
 }
 
 /* Most probable own movement of a line, in deviations: since commissioning, or between the two means of late. */
-static double solved(const struct sw_drift_params *params, const struct sw_cohort *cohort, int64_t place, bool lately,
-                     const struct sw_shared_room *shared)
+static sw_real solved(const struct sw_drift_params *params, const struct sw_cohort *cohort, int64_t place, bool lately,
+                      const struct sw_room *room)
 {
-    double total = 0.0;
+    sw_real total = 0.0;
     for (int64_t q = 0; q < cohort->size; q++) {
         const struct sw_line *line = cohort->member[q];
         if (!takes_part(params, line))
             continue;
         const struct sw_wear *own = &line->wear;
-        double apart = own->now - (lately ? own->before : own->then - own->carried);
-        total += shared->inverse[place][q] * apart / sw_square_root(line->drift.variance);
+        sw_real apart = own->now - (lately ? own->before : own->then - own->carried);
+        total += room->joint.inverse[place * room->joint.stride + q] * apart / sw_square_root(line->drift.variance);
     }
     return total;
 }
@@ -122,7 +123,7 @@ static struct movement gather(const struct sw_params *params, const struct sw_co
         const struct sw_line *line = cohort->member[p];
         if (!takes_part(means, line))
             continue;
-        double age = line->wear.past + line->wear.rows - 0.5 * (means->begin + means->known);
+        sw_real age = line->wear.past + line->wear.rows - 0.5 * (means->begin + means->known);
         found.rows = sw_most(found.rows, line->wear.rows - means->begin);
         found.age = sw_most(found.age, age);
         found.wander += line->wear.wander / line->expectation.variance;
@@ -136,22 +137,23 @@ static struct movement gather(const struct sw_params *params, const struct sw_co
 }
 
 /* Fit the size of own movements to what is found; leaves each line's movement and its variance in the room. */
-static void settle(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_shared_room *shared,
+static void settle(const struct sw_params *params, const struct sw_cohort *cohort, struct sw_room *room,
                    struct movement *found)
 {
     const struct sw_drift_params *means = &params->drift;
-    double usual = sw_square(params->wear.usual * found->age / params->wear.life);
+    sw_real usual = sw_square(params->wear.usual * found->age / params->wear.life);
     found->squares = usual;
     for (int pass = 0; pass < PASSES; pass++) {
-        double ratio = found->wander * sw_drift_shares(means) / found->squares;
-        found->settled = found->settled && weigh(means, cohort, ratio, shared);
-        double total = params->wear.trust * usual;
+        sw_real ratio = found->wander * sw_drift_shares(means) / found->squares;
+        found->settled = found->settled && weigh(means, cohort, ratio, room);
+        sw_real total = params->wear.trust * usual;
         for (int64_t p = 0; p < cohort->size; p++) {
             if (!found->settled || !takes_part(means, cohort->member[p]))
                 continue;
-            shared->moved[p] = solved(means, cohort, p, false, shared);
-            shared->moved_error[p] = found->squares * sw_most(1.0 - shared->inverse[p][p], 0.0);
-            total += shared->moved[p] * shared->moved[p] + shared->moved_error[p];
+            room->shared->moved[p] = solved(means, cohort, p, false, room);
+            sw_real left = 1.0 - room->joint.inverse[p * room->joint.stride + p];
+            room->shared->moved_error[p] = found->squares * sw_most(left, 0.0);
+            total += room->shared->moved[p] * room->shared->moved[p] + room->shared->moved_error[p];
         }
         found->squares = total / (params->wear.trust + found->lived);
     }
@@ -159,21 +161,21 @@ static void settle(const struct sw_params *params, const struct sw_cohort *cohor
 
 /* What a mean of late and a slower one have between them of the same noise, and how far apart they lie in time. */
 static struct trend look_at_trend(const struct sw_params *params, const struct sw_cohort *cohort,
-                                  struct sw_shared_room *shared, const struct movement *found)
+                                  struct sw_room *room, const struct movement *found)
 {
     const struct sw_drift_params *means = &params->drift;
     struct trend trend = {.behind = sw_drift_lag(found->rows, means->slow) - sw_drift_lag(found->rows, means->fast)};
-    double noise = joint(found->rows, means->fast, means->fast) + joint(found->rows, means->slow, means->slow);
+    sw_real noise = joint(found->rows, means->fast, means->fast) + joint(found->rows, means->slow, means->slow);
     noise -= 2.0 * joint(found->rows, means->fast, means->slow);
     trend.expected = found->squares * sw_square(trend.behind / found->age);
-    double ratio = found->wander * 2.0 * means->middle * noise / trend.expected;
+    sw_real ratio = found->wander * 2.0 * means->middle * noise / trend.expected;
     trend.known = found->settled && trend.behind > 0.0 && noise > 0.0;
-    trend.known = trend.known && weigh(means, cohort, ratio, shared);
+    trend.known = trend.known && weigh(means, cohort, ratio, room);
     return trend;
 }
 
 static void tell(const struct sw_params *params, const struct sw_cohort *cohort, int64_t place,
-                 const struct sw_shared_room *shared, const struct movement *found, const struct trend *trend,
+                 const struct sw_room *room, const struct movement *found, const struct trend *trend,
                  struct sw_wear_measured *out)
 {
     const struct sw_drift_params *means = &params->drift;
@@ -183,19 +185,19 @@ static void tell(const struct sw_params *params, const struct sw_cohort *cohort,
     out->known = told ? 1.0 : sw_least(line->wear.rows / means->known, 0.999);
     if (!told)
         return;
-    double moved = shared->moved[place], error = shared->moved_error[place], age = found->age;
-    double pace = moved / age;
-    double pace_error = sw_square(params->wear.bend * pace) + error / (age * age);
+    sw_real moved = room->shared->moved[place], error = room->shared->moved_error[place], age = found->age;
+    sw_real pace = moved / age;
+    sw_real pace_error = sw_square(params->wear.bend * pace) + error / (age * age);
     if (trend->known) {
-        double lately = solved(means, cohort, place, true, shared) / trend->behind;
-        double left = sw_most(1.0 - shared->inverse[place][place], 1e-12);
-        double lately_error = trend->expected * left / (trend->behind * trend->behind);
-        double precision = 1.0 / pace_error + 1.0 / lately_error;
+        sw_real lately = solved(means, cohort, place, true, room) / trend->behind;
+        sw_real left = sw_most(1.0 - room->joint.inverse[place * room->joint.stride + place], 1e-12);
+        sw_real lately_error = trend->expected * left / (trend->behind * trend->behind);
+        sw_real precision = 1.0 / pace_error + 1.0 / lately_error;
         pace = (pace / pace_error + lately / lately_error) / precision;
         pace_error = params->wear.doubt / precision;
     }
-    double unit = line->expectation.unit;
-    double deviation = unit * sw_square_root(line->drift.variance);
+    sw_real unit = line->expectation.unit;
+    sw_real deviation = unit * sw_square_root(line->drift.variance);
     out->deviation = deviation;
     out->mean = line->expectation.offset + unit * (line->wear.then - line->wear.carried);
     out->moved = deviation * moved;
@@ -209,10 +211,9 @@ static void tell(const struct sw_params *params, const struct sw_cohort *cohort,
 void sw_wear_measure(const struct sw_params *params, const struct sw_cohort *cohort, int64_t begin, int64_t end,
                      struct sw_room *room, struct sw_wear_measured *out)
 {
-    struct sw_shared_room *shared = room->shared;
     struct movement found = gather(params, cohort);
-    settle(params, cohort, shared, &found);
-    struct trend trend = look_at_trend(params, cohort, shared, &found);
+    settle(params, cohort, room, &found);
+    struct trend trend = look_at_trend(params, cohort, room, &found);
     for (int64_t p = begin; p < end; p++)
-        tell(params, cohort, p, shared, &found, &trend, &out[p - begin]);
+        tell(params, cohort, p, room, &found, &trend, &out[p - begin]);
 }

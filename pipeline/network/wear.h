@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/real.h"
+
 struct sw_cohort;
 struct sw_drift_params;
 struct sw_params;
@@ -24,44 +26,44 @@ struct sw_room;
 
 /* Times in rows, distances in deviations at commissioning. From judgement. */
 struct sw_wear_params {
-    double usual; /* a sensor moves by so much ... */
-    double life;  /* ... in so many rows, before anything is known ... */
-    double trust; /* ... and so many lines must say otherwise to be believed as much */
-    double bend;  /* share of its mean pace so far by which a sensor's pace may usually have changed */
-    double doubt; /* times the variance of the pace, as mean pace and trend rest on the same late mean; measured */
+    sw_real usual; /* a sensor moves by so much ... */
+    sw_real life;  /* ... in so many rows, before anything is known ... */
+    sw_real trust; /* ... and so many lines must say otherwise to be believed as much */
+    sw_real bend;  /* share of its mean pace so far by which a sensor's pace may usually have changed */
+    sw_real doubt; /* times the variance of the pace, as mean pace and trend rest on the same late mean; measured */
 };
 
 /* One line; what was heard, in units of the line as in expectation.h. */
 struct sw_wear {
-    double rows;     /* that were taken in since the newest commissioning began */
-    double past;     /* and before that, since the first was complete */
-    double then;     /* mean at commissioning */
-    double now;      /* mean of late */
-    double before;   /* a slower one */
-    double middle;   /* a faster one */
-    double wander;   /* mean square of the faster one about the mean of late */
-    double carried;  /* movement before the newest commissioning */
+    sw_real rows;    /* that were taken in since the newest commissioning began */
+    sw_real past;    /* and before that, since the first was complete */
+    sw_real then;    /* mean at commissioning */
+    sw_real now;     /* mean of late */
+    sw_real before;  /* a slower one */
+    sw_real middle;  /* a faster one */
+    sw_real wander;  /* mean square of the faster one about the mean of late */
+    sw_real carried; /* movement before the newest commissioning */
     int64_t told_ns; /* time of the row with which this was last told */
 };
 
 /* What `measure` says of a line. Movements in the sensor's own unit, pace per row. */
 struct sw_wear_measured {
-    double known;       /* share of commissioning that is done; before 1 the others are NaN, but `usual_ns` */
-    double deviation;   /* what the others left unexplained at commissioning */
-    double mean;        /* reading at commissioning */
-    double moved;       /* since then, as of so many rows ago: */
-    double lag;
-    double moved_error; /* one standard deviation */
-    double pace;
-    double pace_error;
-    double gain;        /* against commissioning; NaN for a sensor that nobody speaks of */
-    double usual_ns;    /* sampling interval; not for `measure` to say */
+    sw_real known;      /* share of commissioning that is done; before 1 the others are NaN, but `usual_ns` */
+    sw_real deviation;  /* what the others left unexplained at commissioning */
+    sw_real mean;       /* reading at commissioning */
+    sw_real moved;      /* since then, as of so many rows ago: */
+    sw_real lag;
+    sw_real moved_error; /* one standard deviation */
+    sw_real pace;
+    sw_real pace_error;
+    sw_real gain;       /* against commissioning; NaN for a sensor that nobody speaks of */
+    sw_real usual_ns;   /* sampling interval; not for `measure` to say */
 };
 
 void sw_wear_init(struct sw_wear *line);
 
 /* Take in what was heard of a line in a complete row. */
-void sw_wear_follow(const struct sw_drift_params *params, struct sw_wear *line, double heard);
+void sw_wear_follow(const struct sw_drift_params *params, struct sw_wear *line, sw_real heard);
 
 /* Commission a line anew; its movement goes on from what it is. */
 void sw_wear_restart(const struct sw_drift_params *params, struct sw_wear *line);
