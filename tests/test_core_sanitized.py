@@ -14,11 +14,11 @@ from inside import SINGLE
 from scenarios import scenarios
 
 import build_core
-from pipeline.device.layout import parameters_of_device
 from pipeline.engine.commands import Command
 from pipeline.network._core import ffi
 from pipeline.network.binding import Core, in_c
 from pipeline.network.block import Block
+from pipeline.network.device_block import parameters_of_device
 from pipeline.network.parameters import Params
 from pipeline.records import Readings
 

@@ -10,11 +10,12 @@ from pipeline.cli import serving  # isort: skip
 from pipeline.cli import recordings  # isort: skip
 from pipeline.cli import plant  # isort: skip
 from pipeline.cli import answering  # isort: skip
+from pipeline.cli import device  # isort: skip
 from pipeline.cli import notify  # isort: skip
 from pipeline.cli import care  # isort: skip
 from pipeline.cli.terminal import app
 
-__all__ = ["answering", "app", "care", "main", "notify", "plant", "recordings", "serving"]
+__all__ = ["answering", "app", "care", "device", "main", "notify", "plant", "recordings", "serving"]
 
 
 def main() -> None:

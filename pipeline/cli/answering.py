@@ -147,10 +147,14 @@ def tell(
 
     Example: spikewatch tell press-1 snooze 2h --config plant.yaml
     """
+    send(configured(config), machine, command, argument, by, as_json, argument)
+
+
+def send(tree: "Config", machine: str, command: str, argument: str, by: str, as_json: bool, told: str) -> None:
+    """Have the service do a command; `told`: what to call its argument."""
     from pipeline.engine.commands import Command, CommandError, checked
     from pipeline.records import Machine
 
-    tree = configured(config)
     try:
         checked(Command(command, Machine(machine), argument, by))
     except CommandError as error:
@@ -161,4 +165,4 @@ def tell(
     if as_json:
         out.print_json(json.dumps(answer))
         return
-    out.print(f"{machine}: {' '.join(filter(None, [command, argument]))}: done", markup=False)
+    out.print(f"{machine}: {' '.join(filter(None, [command, told]))}: done", markup=False)

@@ -4,6 +4,8 @@ A command is a record of its own: it is applied between two rows, kept in the jo
 written to the database as the audit of who said what and when.
 """
 
+import base64
+import zlib
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +27,14 @@ class Command(NamedTuple):
     by: str = ""  # who says it
     via: str = ""  # mqtt, http or cli
     time_ns: int = 0  # Unix time when it was accepted
+
+    @property
+    def told(self) -> str:
+        """The argument as people read it: of a block, its size and check sum."""
+        if self.verb != "import":
+            return self.argument
+        block = block_of(self)
+        return f"{len(block)} bytes, CRC-32 {zlib.crc32(block):08x}"
 
 
 class CommandError(Exception):
@@ -72,6 +82,8 @@ def checked(command: Command) -> Command:
         raise CommandError(f"a class must be a name of at most {CLASS_LENGTH} printable characters")
     if verb == "snooze":
         snooze_ns(command)
+    if verb == "import":
+        block_of(command)
     return command
 
 
@@ -83,11 +95,19 @@ def snooze_ns(command: Command) -> int:
         raise CommandError(f"snooze: {error}") from None
 
 
+def block_of(command: Command) -> bytes:
+    """The block of a device that is to be imported."""
+    try:
+        return base64.b64decode(command.argument, validate=True)
+    except ValueError:
+        raise CommandError("import: this is not a block in base64") from None
+
+
 def audit(command: Command, tags: tuple[tuple[str, str], ...]) -> Point:
     """The point that says who said what; `tags` are those of the machine."""
     fields: dict[str, float | int | str | bool] = {
         "verb": command.verb,
-        "argument": command.argument,
+        "argument": command.told,
         "by": command.by,
         "via": command.via,
     }

@@ -221,7 +221,7 @@ class Fleet:
         self._roomed.append(0)
         self._reserve(slot + 1, len(self.lines))
         self._priors.append(self._prior(machine.name))
-        self.core.keep_time(slot, self._calendar(machine.name))
+        self.core.keep_time(slot, self.calendar(slot))
         self._set_alert(slot)
         return slot
 
@@ -263,6 +263,10 @@ class Fleet:
         if slot in self._waiting or self.core.blocks[slot] is None:
             self._make_room(slot)
         return self.core.block(slot)
+
+    def calendar(self, slot: int) -> Calendar | None:
+        """Local time and days of rest of a machine; None where it has no time zone."""
+        return self._calendar(self.machines[slot].name)
 
     def roster(self, slot: int) -> Ints:
         """Lines of a machine that have had a reading, in order of its rows."""
@@ -391,6 +395,20 @@ class Fleet:
         self.kept[slot] = self.block(slot)
         self.core.replace(slot, self.kept[slot].anew(self.core.params))
         self._configure(slot)
+
+    def fits(self, slot: int, block: Block) -> None:
+        """Raises BlockError where a block that was stored elsewhere cannot be this machine's."""
+        own = len(self._own[slot])
+        if block.lines != own:
+            raise BlockError(f"the block has {block.lines} sensors, {self.machines[slot].name} has {own}")
+
+    def take_over(self, slot: int, block: Block) -> None:
+        """Let a machine go on with a block that `fits`, in its own time; what it was is kept as a baseline."""
+        now = self.block(slot)
+        self.core.replace(slot, block.back(self.core.params, now))
+        self._priors[slot], self.kept[slot] = None, now
+        self._configure(slot)
+        self._set_alert(slot)
 
     def has_baseline(self, slot: int) -> bool:
         """Whether a baseline of a machine was kept."""

@@ -7,11 +7,13 @@ Done between two rows, or not at all. `normal`, `repaired` and `rollback` end th
 import numpy as np
 
 from pipeline.engine import incidents, recognition
-from pipeline.engine.commands import Command, CommandError, audit, checked, snooze_ns
+from pipeline.engine.commands import Command, CommandError, audit, block_of, checked, snooze_ns
 from pipeline.engine.fleet import Fleet, NoBaselineError
 from pipeline.engine.points import Points
 from pipeline.engine.scores import Scores
 from pipeline.engine.tracking import Tracker
+from pipeline.network import device_block
+from pipeline.network.block import BlockError
 from pipeline.records import Point
 
 
@@ -90,6 +92,8 @@ class Operations:
                     raise CommandError(str(error)) from None
                 points = self._end_incident(slot, now_ns, command.verb)
                 points += self._points.of(self.rollback(slot))
+            case "import":
+                points = self._import(slot, block_of(command), now_ns)
             case "freeze":
                 self.freeze(slot)
             case "resume":
@@ -101,6 +105,18 @@ class Operations:
             case "label":
                 points = self._label(slot, command.argument, now_ns)
         return [*points, audit(command, self._fleet.tags[slot])]
+
+    def _import(self, slot: int, stored: bytes, now_ns: int) -> list[Point]:
+        """Let a machine go on with what a device has learned; what it knew is kept for `rollback`."""
+        try:
+            block = device_block.of_device(self._fleet.core.params, stored)
+            self._fleet.fits(slot, block)
+        except BlockError as error:
+            raise CommandError(f"import: {error}") from None
+        points = self._end_incident(slot, now_ns, "import")
+        points += self._points.of(self._tracker.close(slot))
+        self._fleet.take_over(slot, block)
+        return points
 
     def _acknowledge(self, slot: int, now_ns: int, until_ns: int = 0) -> Point:
         """Someone works on the open incident; `until_ns`: when it is to be said again, 0 for never."""

@@ -9,5 +9,10 @@ VERBS = {
     "ack": "acknowledge the open incident: someone is working on it",
     "snooze": "acknowledge for a limited time: snooze 2h",
     "label": "name what the incident was: label bearing",
+    "import": "go on with what a microcontroller has learned; what is known here is kept, as for repaired",
 }
-ARGUMENTS = {"snooze": "a duration, such as 2h", "label": "the class, such as bearing"}
+ARGUMENTS = {
+    "snooze": "a duration, such as 2h",
+    "label": "the class, such as bearing",
+    "import": "the device's block in base64; `spikewatch import` sends a file",
+}

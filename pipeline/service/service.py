@@ -212,7 +212,7 @@ class Service:
         points = self.engine.apply(command)
         log.info(
             "command verb=%s machine=%s argument=%s by=%s via=%s",
-            *(command.verb, command.machine.name, command.argument, command.by, command.via),
+            *(command.verb, command.machine.name, command.told, command.by, command.via),
         )
         if not self._commit(None, points, stop, seen, arrived_ns, command):
             self._beyond = True
