@@ -13,7 +13,7 @@ WORKERS ?= 3
 TOGETHER := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 
-.PHONY: run test lint docs explore bench faults quality ablations golden wheels sbom lock clean
+.PHONY: run test lint docs explore bench faults quality ablations device golden wheels sbom lock clean
 
 run: $(VENV)/.run ## play recorded machines through the whole service, with a live table
 	@$(BIN)/spikewatch demo
@@ -61,6 +61,11 @@ quality: $(VENV)/.run ## detection: every figure of the scoreboard; benchmarks/q
 
 ablations: $(VENV)/.run ## what each population is worth, by the same scoreboard
 	@$(BIN)/python benchmarks/ablations.py --data $(QUALITY_DATA)
+
+device: $(VENV)/.dev ## a machine on emulated Cortex-M3, M4F and M33
+	@tests/install_servers.sh
+	SPIKEWATCH_ALL_DEVICES=1 $(BIN)/python -m pytest -q -s tests/test_device_program.py
+	$(BIN)/python benchmarks/device.py
 
 golden: $(VENV)/.run ## what the network says, bit by bit, against tests/golden
 	@$(BIN)/python tests/golden/vectors.py check

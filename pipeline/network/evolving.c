@@ -37,6 +37,33 @@ static struct shares shares_of(const struct sw_evolving_params *params, int64_t 
     return (struct shares){(float)((1.0 - params->worst) / (sw_real)synapses), (float)params->worst};
 }
 
+#ifdef SW_SINGLE
+
+/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. Without wide registers one neuron is heard
+   after the other, and only until it is later than the first so far: the same numbers, in half of the operations. */
+static sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times, const float *delays,
+                           int64_t neurons, int64_t *winner)
+{
+    float first = INFINITY;
+    *winner = -1;
+    for (int32_t j = 0; j < (int32_t)neurons; j++) {
+        float total = 0.0f, latest = 0.0f, late = 0.0f;
+        for (int k = 0; k < synapses && late < first; k++) {
+            float own = fabsf(spike_times[k] - delays[k * SW_NEURONS + j]);
+            total += own;
+            latest = own > latest ? own : latest;
+            late = shares.mean * total + shares.worst * latest;
+        }
+        if (late < first) {
+            first = late;
+            *winner = j;
+        }
+    }
+    return *winner >= 0 ? first : 0.0f;
+}
+
+#else
+
 /* Lateness of so many neurons, for a number of synapses that the compiler knows. */
 static inline void hear_all(int synapses, struct shares shares, const sw_real *spike_times, const float *delays,
                             int64_t neurons, float *lateness)
@@ -54,6 +81,8 @@ static inline void hear_all(int synapses, struct shares shares, const sw_real *s
         lateness[j] = shares.mean * total + shares.worst * latest;
     }
 }
+
+#endif
 
 /* The next whole number of lanes. */
 static int64_t in_lanes(int64_t neurons) { return (neurons + SW_LANES - 1) / SW_LANES * SW_LANES; }
@@ -81,6 +110,25 @@ static SW_INSIDE sw_real first_of(float *lateness, int64_t neurons, int64_t *win
     *winner = number < neurons ? number : -1;
     return number < neurons ? (sw_real)lateness[number] : 0.0;
 }
+
+#ifndef SW_SINGLE
+
+/* The same, for a number of synapses that the compiler need not know. */
+static SW_INSIDE sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times,
+                                     const float *delays, int64_t neurons, int64_t *winner)
+{
+    float late_by[SW_NEURONS];
+    int64_t vectors = in_lanes(neurons); /* neurons beyond are not looked at */
+    if (synapses == SW_LEVELS_HEARD)
+        hear_all(SW_LEVELS_HEARD, shares, spike_times, delays, vectors, late_by);
+    else if (synapses == SW_PATTERN_HEARD)
+        hear_all(SW_PATTERN_HEARD, shares, spike_times, delays, vectors, late_by);
+    else
+        hear_all(SW_CHANGES_HEARD, shares, spike_times, delays, vectors, late_by);
+    return first_of(late_by, neurons, winner);
+}
+
+#endif
 
 SW_WIDE sw_real sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
                         struct sw_evolving_room *room, int64_t *winner)
@@ -134,18 +182,8 @@ SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct
     sw_real cycle = seen - params->start + 1.0;
     if (cycle < 1.0)
         return NAN;
-    float late_by[SW_NEURONS];
-    struct shares shares = shares_of(params, synapses);
-    int64_t recruited = population->recruited;
-    int64_t vectors = in_lanes(recruited); /* neurons beyond are not looked at */
-    if (synapses == SW_LEVELS_HEARD)
-        hear_all(SW_LEVELS_HEARD, shares, spike_times, delays, vectors, late_by);
-    else if (synapses == SW_PATTERN_HEARD)
-        hear_all(SW_PATTERN_HEARD, shares, spike_times, delays, vectors, late_by);
-    else
-        hear_all(SW_CHANGES_HEARD, shares, spike_times, delays, vectors, late_by);
-    int64_t winner;
-    sw_real late = first_of(late_by, recruited, &winner);
+    int64_t recruited = population->recruited, winner;
+    sw_real late = first_heard(synapses, shares_of(params, synapses), spike_times, delays, recruited, &winner);
     sw_real lateness = cycle >= ASKED_FROM ? late : NAN;
     if (frozen)
         return lateness;

@@ -17,8 +17,13 @@ static int bin_of(const struct sw_rank_params *params, sw_real surprise)
 {
     sw_real felt = surprise + 1e-9;
     int own = 0;
+#ifdef SW_SINGLE /* without wide registers */
+    while (own < SW_BINS - 1 && felt >= params->edges[own])
+        own++;
+#else
     for (int k = 0; k < SW_BINS - 1; k++)
         own += felt >= params->edges[k];
+#endif
     return own;
 }
 

@@ -12,6 +12,8 @@ enum {
     ENTRIES = 2 * MACHINE_LINES
 };
 
+#define AGEING_NS (24 * SW_HOUR_NS) /* of the data, between two measurements of a sensor's ageing */
+
 /* As large as `sw_room_bytes` says. */
 static struct {
     struct sw_shared_room shared;
@@ -55,7 +57,7 @@ const void *device_save(void)
 static int step(const struct sw_batch *batch, bool *late, struct sw_row said[2])
 {
     static const struct sw_calendar *const calendar[1] = {&machine_calendar};
-    const struct sw_fleet fleet = {.block = &block, .calendar = calendar, .slots = 1};
+    const struct sw_fleet fleet = {.block = &block, .calendar = calendar, .slots = 1, .ageing_ns = AGEING_NS};
     struct sw_said out = {
         .row = said,
         .entry = entry,
