@@ -78,6 +78,9 @@ def test_topics_of_words_among_topics_of_numbers_are_states():
         {"energy_wh": 12_000, "energy_kwh": 3},
         {"pulses": 1_500_000_000},
         {"pressure_bar": 5.0, "flow_psi": 72.5},
+        {"power_kw": 0.0, "power_w": 0},
+        {"power_kw": 0.0, "power_w": 30},
+        {"inlet_bar": 0.0, "inlet_mbar": 12.5},
         {"running_hours": 41_000, "signal": 4.2},
     ],
 )
@@ -93,6 +96,17 @@ def test_only_what_always_is_in_the_other_unit_is_left_to_one_of_the_two():
 
     assert dict(only(propose(said("shed/a1", payload))).reasons) == {
         "oil_psi": "the same as oil_bar, in another unit"
+    }
+
+
+def test_of_two_units_the_one_with_the_finer_steps_stays():
+    def payload(at):
+        watts = 20 + 37 * (at // SECOND % 11)
+        return {"power_kw": round(watts / 1000, 1), "power_w": watts, "flow_bar": 0.25, "flow_mbar": 250}
+
+    assert dict(only(propose(said("shed/a1", payload, count=11))).reasons) == {
+        "flow_mbar": "the same as flow_bar, in another unit",
+        "power_kw": "the same as power_w, in another unit",
     }
 
 

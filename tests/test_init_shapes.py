@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from heard import NOW, SECOND, first, iso, of_all, only, propose, said, understood
 
+from pipeline.config.settings import GOOD
 from pipeline.records import Message
 
 SYSTEMS = sorted((Path(__file__).parent / "payloads").glob("system-*"))
@@ -37,6 +38,23 @@ def test_qualities_other_than_the_usual_are_noticed_and_asked_about():
     assert any("q is 0 most often" in note for note in only(found).notes)
     assert only(found).ignored == {"bad_quality": 4}
     assert understood(found, heard)[:2] == [("dryer4", "Dryer.Temp", 71.5, 0.0), ("dryer4", "Dryer.Flow", 3.5, 0.0)]
+
+
+@pytest.mark.parametrize("bad", ["Bad", "BadNoCommunication", "uncertain", False, 0x80310000])
+def test_a_quality_that_says_bad_is_never_taken_as_the_good_one(bad):
+    heard = said("kepware/press-1", json.dumps({"values": [{"id": name, "v": 1.5, "q": bad} for name in "ab"]}))
+    found = propose(heard)
+    one = only(found)
+    assert (one.source.sensor, one.source.quality, one.source.good) == ("id", "q", GOOD)
+    assert one.notes[-1].startswith(f"no sample had a good quality: q was {bad!r}")
+    assert one.ignored == {"bad_quality": 8}
+    assert understood(found, heard) == []
+
+
+def test_among_qualities_that_say_bad_the_other_one_is_taken_as_good():
+    items = [("temp", "Bad"), ("flow", "Bad"), ("load", "OK")]
+    payload = {"values": [{"id": name, "v": 1.5, "q": quality} for name, quality in items]}
+    assert only(propose(said("kepware/press-1", json.dumps(payload)))).source.good == ("OK",)
 
 
 def test_keys_that_name_sensors_with_a_quality_are_noticed():

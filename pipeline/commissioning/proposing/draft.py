@@ -142,7 +142,8 @@ def _completed(found: Timed, before: tuple[str, ...], members: Sequence[Topic]) 
     if len(complete.states) > MANY_STATES and len({*words.values()}) == 1:
         complete = replace(complete, states={"*": next(iter(words.values()))})
     sifted = replace(complete, ignore=tuple(patterns))
-    if not tried(sifted, messages).readings and source.payload != "sparkplug":
+    known = tried(sifted, messages)
+    if not known.readings and not known.bad and source.payload != "sparkplug":
         if trial.readings or words:
             return Draft(source, (), {}, f"nothing in it is a measurement: {told(ignored)}")
         return Draft(source, found.notes, {}, NO_READING)

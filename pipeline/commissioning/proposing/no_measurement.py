@@ -6,6 +6,7 @@ otherwise; where nothing says what a sensor is, it is a measurement.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import TypeVar
 
@@ -58,6 +59,7 @@ SECOND: Sequence[tuple[str, str, float, float]] = (
     ("mm", "inch", 1 / 25.4, 0.0),
 )  # fmt: skip
 SECRETS = frozenset(("password", "passwd", "pass", "pwd", "token", "secret", "key", "pin", "auth"))
+COARSE = 4.0  # from here on a step is so much larger that what it hides is worth more than the usual unit
 EARLIER = frozenset(("raw", "pre", "prev", "previous"))  # what a value was made of, or was before
 
 
@@ -123,24 +125,49 @@ def _twice(sensors: set[str], rows: Sequence[Mapping[str, float]]) -> dict[str, 
         for last, sensor in known.items():
             for other_last, other in known.items():
                 both = [(row[other], row[sensor]) for row in rows if other in row and sensor in row]
-                if both and other != sensor and _say_the_same(other_last, last, both):
-                    unit = "" if last in EARLIER else ", in another unit"
-                    found[sensor] = f"{TWICE} {other.rsplit('.', 1)[-1]}{unit}"
+                if not both or other == sensor:
+                    continue
+                if last in EARLIER:
+                    if other_last == "value" and all(one == same for one, same in both):
+                        found[sensor] = f"{TWICE} {_short(other)}"
+                    continue
+                coarser = _coarser(UNITS.get(other_last), UNITS.get(last), both)
+                if coarser is not None:
+                    said, same = (other, sensor) if coarser == 0 else (sensor, other)
+                    found[said] = f"{TWICE} {_short(same)}, in another unit"
     return found
 
 
-def _say_the_same(first: str, second: str, both: Sequence[tuple[float, float]]) -> bool:
-    """Whether the sensor with the second last word says what the one with the first says; `both`: their values."""
-    if second in EARLIER:
-        return first == "value" and all(one == other for one, other in both)
-    units = UNITS.get(first), UNITS.get(second)
-    ways = [(factor, shift) for one, other, factor, shift in SECOND if (one, other) == units]
-    return any(all(_same(*pair, factor, shift) for pair in both) for factor, shift in ways)
+def _short(sensor: str) -> str:
+    return sensor.rsplit(".", 1)[-1]
 
 
-def _same(first: float, second: float, factor: float, shift: float) -> bool:
-    """Whether the second is the first in another unit, where either may be rounded."""
-    return abs(first * factor + shift - second) <= 0.06 * (1 + factor) + 0.002 * abs(second)
+def _coarser(first: str | None, second: str | None, both: Sequence[tuple[float, float]]) -> int | None:
+    """Which of two sensors can be left out, 0 or 1, as they say the same in these units; None: neither.
+
+    `both`: their values in the same rows. Zero alone is no evidence.
+    """
+    if not any(one and other for one, other in both):
+        return None
+    for one, other, factor, shift in SECOND:
+        if (one, other) != (first, second):
+            continue
+        digits = max(_decimals(value) for _, value in both)
+        if all(round(value * factor + shift, digits) == said for value, said in both):
+            return 1  # nothing in it that the first does not say
+        steps = factor * 10.0 ** -max(_decimals(value) for value, _ in both), 10.0**-digits
+        if all(abs(value * factor + shift - said) <= 0.55 * sum(steps) + 0.002 * abs(said) for value, said in both):
+            return 0 if steps[0] > COARSE * steps[1] else 1
+    return None
+
+
+def _decimals(value: float) -> int:
+    """How many decimals a value was sent with.
+
+    >>> _decimals(21.25), _decimals(3.0), _decimals(1e-7)
+    (2, 0, 7)
+    """
+    return max(0, -int(Decimal(repr(value)).normalize().as_tuple().exponent))
 
 
 def patterns(known: Mapping[str, T], sensors: set[str], in_topic: bool) -> dict[str, T]:

@@ -127,10 +127,11 @@ def _use(kept: Sequence[_Drafted], messages: Mapping[str, Sequence[Message]]) ->
 
 
 def _gives(one: _Drafted, use: _Use) -> bool:
-    """Whether a source gives readings, or will when its conversation has begun."""
+    """Whether a source gives readings, or will when their quality is good or its conversation has begun."""
     source = one.draft.source
     _, sensors, refused, noted = use.sources.get(source.topic, (0, set(), Counter(), 0))
-    return bool(sensors) or (source.payload == "sparkplug" and bool(noted or refused[Cause.NO_BIRTH]))
+    begins = source.payload == "sparkplug" and bool(noted or refused[Cause.NO_BIRTH])
+    return bool(sensors or refused[Cause.BAD_QUALITY]) or begins
 
 
 def _proposal(one: _Drafted, use: _Use) -> Proposal:

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from pipeline.commissioning.proposing.envelopes import in_envelope
 from pipeline.commissioning.proposing.heard import Topic
 from pipeline.commissioning.proposing.walk import as_path, is_key, met
-from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS
-from pipeline.config.settings import GOOD, Scalar, Source
+from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS, tokens
+from pipeline.config.settings import GOOD, Source
+from pipeline.payloads.layout import quality_of
 
 NAMES = (
     "id", "name", "n", "sensor", "metric", "tag", "path", "key", "dataPointId", "datapoint", "parameter", "entity_id",
@@ -27,6 +28,12 @@ NAMES = (
 )  # fmt: skip
 VALUES = ("v", "val", "value", "Value", "data", "state", "reading")
 QUALITIES = ("q", "quality", "Quality", "qc", "qualityCode", "StatusCode", "statusCode", "code")
+USUAL = frozenset(quality_of(one) for one in GOOD)
+BAD = frozenset(
+    ("bad", "uncertain", "invalid", "error", "err", "fault", "faulty", "fail", "failed", "failure", "stale", "not",
+     "no", "false", "questionable", "suspect", "doubtful", "unreliable", "unknown", "timeout", "offline")
+)  # fmt: skip
+UNCERTAIN = 0x4000_0000  # from here on a status code of OPC UA is uncertain or bad
 BESIDE = frozenset(("value", "unit", "quality", *TIME_FIELDS))  # of a single value
 
 
@@ -121,18 +128,24 @@ def _with_quality(source: Source, objects: Sequence[dict[str, Any]]) -> Shape:
         found = [one[key] for one in objects if isinstance(one.get(key), bool | int | str)]
         if 2 * len(found) <= len(objects) or key in (source.sensor, source.value):
             continue
-        if any(_is_good(one) for one in found):
+        if any(quality_of(one) in USUAL for one in found):
             return Shape(replace(source, quality=key))
         count = Counter((type(one).__name__, one) for one in found)
-        _, good = max(sorted(count, key=repr), key=lambda one: count[one])
+        ranked = sorted(sorted(count, key=repr), key=lambda one: -count[one])
+        good = next((one for _, one in ranked if not _says_bad(one)), None)
+        if good is None:
+            note = f"no sample had a good quality: {key} was {ranked[0][1]!r} (good lists the good ones)"
+            return Shape(replace(source, quality=key), (note,))
         note = f"the quality {key} is {good!r} most often, and that is taken as the good one"
         return Shape(replace(source, quality=key, good=(good,)), (note,))
     return Shape(source)
 
 
-def _is_good(quality: Scalar) -> bool:
-    """Whether this is a quality of readings, as sources take it; 1 is not true."""
-    return any(type(quality) is type(one) and quality == one for one in GOOD)
+def _says_bad(quality: bool | int | str) -> bool:
+    """Whether this cannot be a good quality, whatever system it is of; the two highest bits are OPC UA's severity."""
+    if isinstance(quality, str):
+        return bool(BAD & {*tokens(quality)})
+    return quality is False or quality >= UNCERTAIN
 
 
 def _named_by_key(source: Source, trees: Sequence[Any]) -> Iterator[Shape]:

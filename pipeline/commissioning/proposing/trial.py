@@ -16,7 +16,7 @@ ENOUGH = 200  # messages that a way is tried on
 class Fit(NamedTuple):
     """How well a source reads messages; the larger, the better."""
 
-    unique: bool  # there are readings, and no sensor has two of one time in one message
+    unique: bool  # there are readings, also of a bad quality, and no sensor has two of one time in one message
     readings: int  # also those of a bad quality
     understood: int  # parts that were not refused, as a negative number of those that were
 
@@ -29,11 +29,15 @@ class Trial(NamedTuple):
     repeated: str  # a sensor that had two readings of one time in one message; empty where none had
 
     @property
+    def bad(self) -> int:
+        """How many samples were read, and refused for their quality only."""
+        return sum(cause == Cause.BAD_QUALITY for cause, _ in self.refused)
+
+    @property
     def fit(self) -> Fit:
         """How well that is."""
-        unsure = sum(cause == Cause.BAD_QUALITY for cause, _ in self.refused)  # read, and not believed
-        found = len(self.readings) + unsure
-        return Fit(not self.repeated and bool(self.readings), found, unsure - len(self.refused))
+        found = len(self.readings) + self.bad
+        return Fit(not self.repeated and bool(found), found, self.bad - len(self.refused))
 
     @property
     def causes(self) -> Mapping[str, int]:
