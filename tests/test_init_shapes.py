@@ -89,6 +89,43 @@ def test_machines_that_are_named_in_one_message_are_kept_apart():
     assert len(first(found, heard)) == 4
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        lambda machine, second: {"name": f"operator-{machine}"},  # one for each topic: the topic says it
+        lambda machine, second: {"id": f"message-{second}"},
+        lambda machine, second: {"unit": ("degC", "m3/h")[second % 2]},
+    ],
+)
+def test_machines_stay_those_of_the_topic_where_a_name_in_the_messages_is_that_of_something_else(fields):
+    heard = of_all(
+        *(said(f"hall/{m}", lambda at, m=m: {"temp": 2.5, **fields(m, at // SECOND)}) for m in ("p1", "p2"))
+    )
+    found = propose(heard)
+    assert (only(found).source.topic, only(found).source.machine) == ("hall/{machine}", None)
+    assert {machine for machine, *_ in understood(found, heard)} == {"p1", "p2"}
+
+
+def gateway(name, devices):
+    return said(f"hall/{name}", lambda at: [{"device": device, "temp": 2.5} for device in devices])
+
+
+def test_it_asks_where_machines_are_named_in_the_messages_instead_of_the_topic():
+    heard = of_all(gateway("gw1", ("r1", "r2")), gateway("gw2", ("r3", "r4")))
+    assert (only(propose(heard)).source.topic, only(propose(heard)).machines) == ("hall/+", 4)
+    question = "machines are named by device in the messages (r1, r2, r3, r4), not by the topic: is that right?"
+    assert question in only(propose(heard)).notes
+    rows = said("line", "device;temp\nr1;2.5\nr2;3.5\n")
+    assert only(propose(rows)).notes == (
+        "machines are named by device in the messages (r1, r2), not by the topic: is that right?",
+    )
+
+
+def test_machines_of_the_same_name_below_two_gateways_are_two():
+    found = propose(of_all(gateway("gw1", ("r1", "r2")), gateway("gw2", ("r1", "r2"))))
+    assert (only(found).source.topic, only(found).machines) == ("hall/{gateway}", 4)
+
+
 def test_sensors_of_machines_that_are_both_named_in_samples_are_kept_apart():
     items = [{"device": m, "metric": s, "val": 1.5} for m in ("r1", "r2") for s in ("temp", "load")]
     heard = said("cell", lambda at: {"ts": at // SECOND, "items": items})

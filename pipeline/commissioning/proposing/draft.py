@@ -147,7 +147,16 @@ def _completed(found: Timed, before: tuple[str, ...], members: Sequence[Topic]) 
         if trial.readings or words:
             return Draft(source, (), {}, f"nothing in it is a measurement: {told(ignored)}")
         return Draft(source, found.notes, {}, NO_READING)
-    return Draft(sifted, (*notes, *_questions(words)), patterns)
+    return Draft(sifted, (*notes, *_who(sifted, known), *_questions(words)), patterns)
+
+
+def _who(source: Source, trial: Trial) -> list[str]:
+    """The question whether machines are what the messages say, where the topic does not name them."""
+    if "{machine}" in source.topic or source.payload == "sparkplug":
+        return []
+    by = "by a key of" if source.machine is None else f"by {source.machine} in"
+    names = {reading.machine.name for reading in trial.readings}
+    return [f"machines are named {by} the messages ({told(names)}), not by the topic: is that right?"]
 
 
 def _text_is_number(source: Source, trial: Trial, other: Said, messages: Sequence[Message]) -> bool:

@@ -10,7 +10,7 @@ from pipeline.commissioning.proposing.clocks import Stamp, Timed, with_clock
 from pipeline.commissioning.proposing.heard import Topic
 from pipeline.commissioning.proposing.kinds import is_cell
 from pipeline.commissioning.proposing.stamps import ISO, formats_of
-from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS
+from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS, may_name_machines
 from pipeline.config.settings import Source
 from pipeline.payloads.csv_rows import TAB
 from pipeline.records import Message
@@ -93,7 +93,7 @@ def _with_machine(source: Source, literal: str, names: Sequence[str], body: Sequ
     """The source with the column that names machines, where one does."""
     for column, name in enumerate(names):
         cells = {row[column] for row in body}
-        if name.casefold() in MACHINE_FIELDS and len(cells) > 1 and not any(map(is_cell, cells)):
+        if name.casefold() in MACHINE_FIELDS and may_name_machines(name, cells) and not any(map(is_cell, cells)):
             return replace(source, topic=literal, machine=name)
     return source
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pipeline.commissioning.proposing.envelopes import in_envelope
 from pipeline.commissioning.proposing.heard import Topic
 from pipeline.commissioning.proposing.walk import as_path, is_key, met
-from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS, tokens
+from pipeline.commissioning.proposing.words import MACHINE_FIELDS, TIME_FIELDS, may_name_machines, tokens
 from pipeline.config.settings import GOOD, Source
 from pipeline.payloads.layout import quality_of
 
@@ -92,7 +92,7 @@ def shapes(source: Source, literal: str, members: Sequence[Topic], single: bool)
     if "{machine}" in source.topic:
         sensors = {one.source.sensor for one in found}
         machines = [name for name in MACHINE_FIELDS if name not in sensors]
-        found += [other for one in found for other in _machines_inside(one, literal, machines, objects)]
+        found += [other for one in found for other in _machines_inside(one, literal, machines, members)]
         if trees and all(map(_is_gateway, trees)):
             found.append(Shape(replace(source, topic=literal, samples="{machine}.values")))
     return found
@@ -199,14 +199,25 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(cell, str) for cell in value)
 
 
-def _machines_inside(
-    shape: Shape, literal: str, fields: Sequence[str], objects: Sequence[dict[str, Any]]
-) -> Iterator[Shape]:
-    """Machines that one of these fields of the samples names."""
+def _machines_inside(shape: Shape, literal: str, fields: Sequence[str], members: Sequence[Topic]) -> Iterator[Shape]:
+    """Machines that one of these fields of the samples names, where a topic holds several of them."""
     for name in fields:
-        names = [one.get(name) for one in objects]
-        if len(set(map(str, names))) > 1 and all(isinstance(one, str) for one in names):
-            yield shape._replace(source=replace(shape.source, topic=literal, machine=name))
+        by_topic = []
+        for topic in members:
+            samples = [one.sample for tree in topic.trees for one in met(tree, shape.source.samples)]
+            by_topic.append([one.get(name) for one in samples if isinstance(one, dict)])
+        pairs = list(zip(by_topic, members, strict=True))
+        every = [one for texts in by_topic for one in texts]
+        names = {one for one in every if isinstance(one, str)}
+        if not all(isinstance(one, str) for one in every) or not may_name_machines(name, names):
+            continue
+        if all(len({*texts}) < 2 for texts in by_topic):
+            continue  # the topic says the same
+        if any(1 < len(texts) == len({*texts}) == len(topic.trees) for texts, topic in pairs):
+            continue  # another one in every message: it names messages
+        again = sum(len({*texts}) for texts in by_topic) > len(names)  # the same name on several topics
+        place = shape.source.topic.replace("{machine}", "{gateway}") if again else literal
+        yield shape._replace(source=replace(shape.source, topic=place, machine=name))
 
 
 def _is_gateway(tree: Any) -> bool:
@@ -233,6 +244,6 @@ def machine_field(members: Sequence[Topic]) -> str | None:
         if isinstance(one, dict)
     ]
     for name in MACHINE_FIELDS:
-        if len({one[name] for one in items if isinstance(one.get(name), str)}) > 1:
+        if may_name_machines(name, {one[name] for one in items if isinstance(one.get(name), str)}):
             return name
     return None

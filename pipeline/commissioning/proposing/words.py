@@ -38,6 +38,18 @@ def tokens(name: str) -> tuple[str, ...]:
     return tuple(found.casefold() for found in _TOKEN.findall(re.sub(r"%[0-9A-F]{2}", " ", name)))
 
 
+def may_name_machines(field: str, texts: set[str]) -> bool:
+    """Whether these texts of one of MACHINE_FIELDS may be machines; what looks like a unit of measurement is none.
+
+    >>> may_name_machines("unit", {"bar", "m3/h"}), may_name_machines("unit", {"unit-1", "unit-2"})
+    (False, True)
+    """
+    of_machines = field.casefold() != "unit" or all(
+        len(one) > 3 and has_digit(one) and "/" not in one for one in texts
+    )
+    return len(texts) > 1 and of_machines
+
+
 def has_digit(name: str) -> bool:
     """Whether a number is part of a name, as of one of several."""
     return any(sign.isdigit() for sign in name)
