@@ -15,6 +15,7 @@ from pipeline.config.file import load, parsed
 from pipeline.config.settings import Config, Mqtt, Secret
 from pipeline.mqtt import Broker, Publisher
 from pipeline.mqtt.announcements import Announcer
+from pipeline.mqtt.upstream import Selection, announcement_of
 from pipeline.payloads import Decoder
 from pipeline.records import Machine, Message, Point
 from pipeline.service.connections import status_of
@@ -172,12 +173,25 @@ def test_what_any_spikewatch_says_itself_is_never_proposed():
         announced.append(announcer.answer(Machine("press-1", (("site", "north"),)), "repaired", ""))
         assert len(announced) == 4
         said += [(one.topic, one.payload) for one in announced]
-        if client_id != "gone":
-            status = status_of(Config(mqtt=Mqtt(client_id=client_id)), since)
+        selection = Selection(client_id, ["scores"], 0)
+        scores = [
+            announcement_of(point) for _, one in selection.choose(points, lambda machine: None) for point in one
+        ]
+        assert [one.topic for one in scores] == [f"{client_id}/north/press-1/score"]
+        said += [(one.topic, one.payload) for one in scores]
+        status = status_of(Config(mqtt=Mqtt(client_id=client_id)), since)
+        if client_id == "gone":
+            said.append((status.topic, status.offline))
+        else:
             said += [(status.topic, status.online), (f"{client_id}/doctor", b"12")]
     found = proposed(*said, *TELEMETRY)
     assert [one.source.topic for one in found.proposals] == ["line/{machine}/telemetry"]
     assert set(found.left_out) == {topic for topic, _ in said}
+
+
+def test_readings_beside_a_device_that_says_offline_are_proposed():
+    offline = ("line/status", b'{"state": "offline"}')
+    assert [one["topic"] for one in sources(offline, *TELEMETRY)] == ["line/{machine}/telemetry"]
 
 
 def test_a_device_that_says_status_or_state_in_other_words_is_proposed():

@@ -25,6 +25,7 @@ def test_each_topic_without_a_reading_has_its_causes_and_counts():
         said("plant/m1/load", "nan"),
         said("other/m1", '{"note": "none", "error": null}'),
         said("zigbee2mqtt/bridge/info", "{}", count=2),
+        said("zigbee2mqtt/lamp/set", '{"brightness": 20}', count=1),
         said("x/y/z", "words of a sort", count=3),
     )
     found = propose(heard)
@@ -35,7 +36,9 @@ def test_each_topic_without_a_reading_has_its_causes_and_counts():
         "plant/m1/level": "no reading in it: 4 x empty",
         "plant/m1/load": "no reading in it: 4 x nan",
         "x/y/z": "neither a number nor JSON",
-        "zigbee2mqtt/bridge/info": "not of a machine",
+        "zigbee2mqtt/bridge/info": "of a bridge, not of a machine",
+        "zigbee2mqtt/lamp/set": "a command to a device, as its topic ends in /set; if these are readings, write a"
+        " source for it",
     }
     assert found.causes == {
         "other/m1": {"null": 4, "text": 4},
@@ -44,6 +47,7 @@ def test_each_topic_without_a_reading_has_its_causes_and_counts():
         "plant/m1/load": {"nan": 4},
         "x/y/z": {"unreadable": 3},
         "zigbee2mqtt/bridge/info": {"not_of_a_machine": 2},
+        "zigbee2mqtt/lamp/set": {"not_of_a_machine": 1},
     }
 
 

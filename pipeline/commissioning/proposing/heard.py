@@ -1,6 +1,6 @@
 """The topics that were heard, each with its messages and what kind of payload they have. Pure.
 
-What a Spikewatch says itself, what is said to machines, and what cannot be read is told apart, with the reason.
+What a Spikewatch publishes itself, commands to machines, and what cannot be read are left out, with the reason.
 """
 
 from collections import Counter
@@ -14,17 +14,24 @@ from pipeline.records import Message
 
 ENOUGH = 10_000  # messages of one topic that are counted, the newest
 READ = 200  # those of them whose payload is looked at
-NOT_OURS = frozenset(("$SYS", "homeassistant"))  # first levels that hold no readings
-NO_MACHINE = frozenset(("bridge", "availability"))  # second or later ones
-TO_MACHINES = frozenset(
-    ("set", "get", "cmd", "cmnd", "command", "config")
-)  # last ones: said to machines, not by them
-# What any Spikewatch says (`pipeline.mqtt.announcements`, `pipeline.service.connections`): never to be read back.
-STATUS, STATUS_KEYS = "/status", {"state", "version", "since"}
+NO_READINGS = {
+    "$SYS": "figures of the broker",
+    "homeassistant": "descriptions of devices for Home Assistant",
+}  # first
+NO_MACHINE = {
+    "bridge": "of a bridge, not of a machine",
+    "availability": "whether a device can be reached",
+}  # later ones
+TO_MACHINES = frozenset(("set", "get", "cmd", "cmnd", "command", "config"))  # last ones
+COMMAND = "a command to a device, as its topic ends in /{}; if these are readings, write a source for it"
+SELF = "published by Spikewatch itself"
+# What any Spikewatch publishes (`pipeline.mqtt`, `pipeline.service.connections`): never to be read back.
+STATUS, ONLINE_KEYS, OFFLINE = "/status", {"state", "version", "since"}, {"state": "offline"}
 SAID: Mapping[str, set[str]] = {
     "state": {"state", "incident", "time_ns"},
     "incident": {"phase", "id", "time_ns"},
     "ageing": {"time_ns"},  # of every sensor
+    "score": {"level", "score", "severity", "state", "time_ns"},
     "answer": {"command", "ok", "reason"},
 }
 AGEING = {
@@ -70,8 +77,7 @@ def hear(messages: Iterable[Message], client_id: str) -> Heard:
     by_topic: dict[str, list[Message]] = {}
     for message in messages:
         by_topic.setdefault(message.topic, []).append(message)
-    statuses = {name for name, said in by_topic.items() if any(map(_is_status, said))}
-    own = tuple({f"{client_id}/"} | {f"{name[: -len(STATUS)]}/" for name in statuses})
+    own = (f"{client_id}/", *_others(by_topic))
     topics, left_out, kept = [], {}, {}
     for name, said in sorted(by_topic.items(), key=lambda one: one[0].split("/")):
         levels = tuple(name.split("/"))
@@ -92,9 +98,12 @@ def hear(messages: Iterable[Message], client_id: str) -> Heard:
 def _why_not(name: str, levels: tuple[str, ...], said: Sequence[Message], own: tuple[str, ...]) -> str:
     """Why a topic is none of a machine; empty where it may be one."""
     if name.startswith(own) or all(map(_is_said, said)):
-        return "what a Spikewatch says itself"
-    if levels[0] in NOT_OURS or NO_MACHINE & {*levels[1:]} or levels[-1] in TO_MACHINES:
-        return "not of a machine"
+        return SELF
+    reasons = [NO_READINGS.get(levels[0], ""), *(NO_MACHINE.get(level, "") for level in levels[1:])]
+    if any(reasons):
+        return next(filter(None, reasons))
+    if levels[-1] in TO_MACHINES:
+        return COMMAND.format(levels[-1])
     named = levels[1:] if len(levels) > 1 else levels  # the first is empty where a topic begins with a slash
     if any(not level for level in named) or any(
         any(sign in level for sign in "{}+#") or not level.isprintable() for level in levels
@@ -117,16 +126,29 @@ def _topic(levels: tuple[str, ...], said: Sequence[Message]) -> Topic | None:
     return Topic(levels, payload, wrapping, [kind.tree for kind, _ in same], [message for _, message in same])
 
 
-def _is_status(message: Message) -> bool:
-    """Whether a Spikewatch says here that it is there; all that it says is below the same levels."""
-    if not message.topic.endswith(STATUS):
-        return False
-    found = _object(message.payload)
-    return found.get("state") == "online" and found.keys() == STATUS_KEYS
+def _others(by_topic: Mapping[str, Sequence[Message]]) -> list[str]:
+    """The levels below which another Spikewatch publishes: its status is there.
+
+    Many devices say offline in the same words: that is a Spikewatch's only where all that is beside it is too.
+    """
+    found = []
+    for name in [name for name in by_topic if name.endswith(STATUS)]:
+        below = name.removesuffix("status")
+        statuses = [_object(message.payload) for message in by_topic[name]]
+        online = any(one.get("state") == "online" and one.keys() == ONLINE_KEYS for one in statuses)
+        if online or (OFFLINE in statuses and _all_said(below, name, by_topic)):
+            found.append(below)
+    return found
+
+
+def _all_said(below: str, status: str, by_topic: Mapping[str, Sequence[Message]]) -> bool:
+    """Whether there is something beside a status, and all of it is what a Spikewatch publishes."""
+    beside = [said for name, said in by_topic.items() if name.startswith(below) and name != status]
+    return bool(beside) and all(_is_said(message) for said in beside for message in said)
 
 
 def _is_said(message: Message) -> bool:
-    """Whether this is what a Spikewatch says of a machine, also one that is away and has left it with the broker."""
+    """Whether this is what a Spikewatch publishes of a machine, also one that is away and has left it there."""
     keys = SAID.get(message.topic.rpartition("/")[2])
     if keys is None:
         return False
