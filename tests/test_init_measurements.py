@@ -74,6 +74,7 @@ def test_topics_of_words_among_topics_of_numbers_are_states():
         {"speed": 1450, "position": 12, "width": 3.5, "grid": 50.0, "valid": 7, "humidity": 40},
         {"battery": 81, "speed": 1.5},
         {"update_rate": 25, "cycle_time": 31, "total": 1781000, "counter": 12, "identity_error": 0.2},
+        {"wifi_temp": 48.5, "wifi.power_w": 1.5, "wlan_voltage": 3.3},
         {"c": 20.0, "f": 49.5},
         {"energy_wh": 12_000, "energy_kwh": 3},
         {"pulses": 1_500_000_000},

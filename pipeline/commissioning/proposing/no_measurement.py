@@ -44,6 +44,10 @@ TOGETHER: Mapping[tuple[str, str], str] = {
     ("temp", "unit"): UNIT,
 }
 NOT_OF_SOFTWARE = frozenset(("rate", "interval", "period", "time", "cycle"))  # beside `update`: it is measured
+# Beside `wifi` and the like: measured, at the radio.
+NOT_OF_RADIO = frozenset(
+    ("temp", "temperature", "tempc", "tempf", "voltage", "volt", "volts", "current", "power", "humidity", "pressure")
+)
 CLOCKS = frozenset(("ts", "time", "timestamp", "stamp", "date", "epoch", "clock", "datetime"))
 # Units by the last word of a name. Second unit: of what it is a multiple of the first, how many times, and shifted.
 UNITS: Mapping[str, str] = {
@@ -74,8 +78,10 @@ def by_name(sensor: str) -> str:
         if pair in pairs:
             return reason
     for word in words:
-        if word in ANYWHERE and not (word == "update" and NOT_OF_SOFTWARE & {*words}):
-            return ANYWHERE[word]
+        reason = ANYWHERE.get(word, "")
+        measured = (word == "update" and NOT_OF_SOFTWARE & {*words}) or (reason == SIGNAL and NOT_OF_RADIO & {*words})
+        if reason and not measured:
+            return reason
     return LAST.get(last[-1], "")
 
 
