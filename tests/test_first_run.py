@@ -80,6 +80,25 @@ def test_a_typed_password_that_works_is_kept_in_a_file_of_ours_and_never_in_the_
 
 
 @pytest.mark.servers
+def test_a_mere_test_overwrites_no_password_that_a_configuration_may_name(wizard, closed_broker, tmp_path):
+    before = tmp_path / "data" / "mqtt-password"
+    before.parent.mkdir()
+    before.write_text("of another plant\n")
+    before.chmod(0o600)
+    (tmp_path / "data" / "mqtt-password-2").symlink_to(tmp_path / "elsewhere")
+    asked = said(url=closed_broker.url, username="anna", typed=PASSWORD)
+    kept = Secret(file=str(tmp_path / "data" / "mqtt-password-3"))
+    assert [wizard.broker(asked)["password"] for _ in range(2)] == [kept, kept]
+    assert before.read_text() == "of another plant\n"
+    assert not (tmp_path / "elsewhere").exists()
+    for number in range(4, 21):
+        (tmp_path / "data" / f"mqtt-password-{number}").touch()
+    (tmp_path / "data" / "mqtt-password-3").write_text("changed by hand\n")
+    with pytest.raises(OSError, match="20 files mqtt-password"):
+        wizard.broker(asked)
+
+
+@pytest.mark.servers
 def test_what_is_heard_is_shown_as_sources_and_as_readings_of_machines(wizard, mosquitto):
     with pytest.raises(ConfigError, match="nothing is listened to"):
         wizard.heard()

@@ -33,7 +33,7 @@ def test_what_is_no_measurement_is_ignored_and_says_why():
         "tempF": "the same as tempC, in another unit",
         "unit": "a unit",
         "uptime_s": "how long the device has been on",
-        "wifi.RSSI": "how well a radio is heard",
+        "wifi.RSSI": "radio signal strength",
     }
     assert one.source.ignore == tuple(one.reasons)
     assert one.ignored == {}
@@ -148,7 +148,7 @@ def test_bits_and_texts_by_the_hundred_make_no_endless_list():
 def test_a_battery_is_ignored_of_what_has_a_radio():
     assert dict(only(propose(plug(battery=81, linkquality=77, temp=4.5))).reasons) == {
         "battery": "the battery of the radio sensor",
-        "linkquality": "how well a radio is heard",
+        "linkquality": "radio signal strength",
     }
 
 

@@ -95,7 +95,7 @@ def test_what_is_ignored_is_told_by_init_and_tap(mosquitto: Mosquitto, tmp_path:
         stop.set()
         thread.join()
     assert made.exit_code == 0, made.output
-    assert "ignored: rssi (how well a radio is heard)" in made.stdout
+    assert "ignored: rssi (radio signal strength)" in made.stdout
     assert tapped.stdout.splitlines() == [
         "shed/a1 -> machine=a1: load=212.5, relay=1",
         "shed/a1 -> ignored (rssi): no measurement, as ignore of its source says",

@@ -16,7 +16,7 @@ from pipeline.payloads.stamps import unix_time
 from pipeline.records import Reading
 
 T = TypeVar("T")
-IDENTIFIER, VERSION, SIGNAL = "an identifier", "versions and updates of software", "how well a radio is heard"
+IDENTIFIER, VERSION, SIGNAL = "an identifier", "versions and updates of software", "radio signal strength"
 UPTIME, NUMBERED, CLOCK = "how long the device has been on", "the number of a message", "a time, not a measurement"
 UNIT, ARRAY, TEXT = "a unit", "an array whose values have no times", "text"
 BATTERY = "the battery of the radio sensor"

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from pipeline.commissioning.setup.draft import BrokerDraft, DatabaseDraft, Draft
 from pipeline.commissioning.setup.listening import Listening
 from pipeline.config.checks import CHECKS
 from pipeline.config.settings import Config, ConfigError, InfluxDB, Mqtt, Problem, Secret
-from pipeline.files import make_folder, open_private
+from pipeline.files import make_folder, open_private, open_to_others, read_bounded
 from pipeline.mqtt import Broker, greet
 from pipeline.service.connections import broker_of, open_sink
 
 CLIENT_ID = "spikewatch-setup"  # not that of the service, whose session another one may have
 TYPED = "SPIKEWATCH_TYPED_SECRET"  # under this name what was typed is looked up, while it is tried
 LONGEST_S = 300.0
+MOST_KEPT = 20  # files of one kind of secret
 
 
 class ListenDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,15 +112,32 @@ class Wizard:
         return Secret(env=TYPED), {**self._environ, TYPED: typed}
 
     def _kept(self, typed: str | None, known: Secret | None, name: str) -> Secret | None:
-        """Where a secret is from now on: what was typed is in a file that only our account may read."""
+        """Where a secret is from now on: what was typed is in a file that only our account may read.
+
+        A file with another secret stays as it is, as a configuration may name it; the next free name is taken.
+        """
         if not typed:
             return known
         make_folder(self._data)
-        path = self._data.resolve() / name
-        with os.fdopen(open_private(path, os.O_WRONLY | os.O_TRUNC), "w") as file:
-            os.fchmod(file.fileno(), 0o600)  # also where it was there before
-            file.write(typed + "\n")
-        return Secret(file=str(path))
+        content = f"{typed}\n".encode()
+        for number in range(1, MOST_KEPT + 1):
+            path = self._data.resolve() / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                with os.fdopen(open_private(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
+                    file.write(content)
+                return Secret(file=str(path))
+            if _holds(path, content):
+                return Secret(file=str(path))
+        raise OSError(f"{self._data}: {MOST_KEPT} files {name}* hold other secrets; remove those that nothing needs")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file of ours, for our account only, has this content."""
+    try:
+        ours = not path.is_symlink() and not open_to_others(path)
+        return ours and read_bounded(path, len(content)) == content
+    except OSError:
+        return False
 
 
 def _check(kind: type, settings: object, name: str, environ: Mapping[str, str]) -> None:
