@@ -25,6 +25,13 @@ def said(**fields: object) -> bytes:
     return json.dumps(fields).encode()
 
 
+def heard_sources():
+    """Sources that were proposed from some traffic, and all of them chosen as they are."""
+    heard = [Message(f"hall/press-{at % 2}/temp", b"41.5", at * 1_000_000_000) for at in range(20)]
+    proposals = propose(heard).proposals
+    return proposals, tuple(SourceDraft(one.source.topic, one.source.topic) for one in proposals)
+
+
 @pytest.fixture
 def wizard(tmp_path):
     made = Wizard(tmp_path / "data", {}, "UTC")
@@ -74,7 +81,9 @@ def test_a_typed_password_that_works_is_kept_in_a_file_of_ours_and_never_in_the_
     assert found["password"] == Secret(file=str(file))
     broker = {"url": closed_broker.url, "username": "anna", "password": {"file": str(file)}}
     assert wizard.broker(said(**broker))["password"] == Secret(file=str(file))
-    text = wizard.draft(said(broker={**broker, "typed": PASSWORD}))["text"]
+    proposals, sources = heard_sources()
+    draft = Draft(BrokerDraft(closed_broker.url, "anna", Secret(file=str(file)), PASSWORD), sources)
+    text = text_of(draft, proposals)
     assert PASSWORD not in text
     assert parsed(text, "plant.yaml", {}).mqtt.password == Secret(file=str(file))
 
@@ -145,11 +154,10 @@ def test_a_database_is_tried_with_a_point(wizard, influxdb: InfluxDB):
 def test_the_text_of_everything_that_was_said_is_a_configuration_without_mistakes(tmp_path):
     secret = tmp_path / "token"
     secret.write_text("a token")
-    heard = [Message(f"hall/press-{at % 2}/temp", b"41.5", at * 1_000_000_000) for at in range(20)]
-    proposals = propose(heard).proposals
+    proposals, sources = heard_sources()
     draft = Draft(
         BrokerDraft("mqtt://127.0.0.1", 'an"na: #', Secret(env="PW"), PASSWORD),
-        tuple(SourceDraft(one.source.topic, one.source.topic) for one in proposals),
+        sources,
         {"temp": SensorDraft("°C", 90.0), "odd: #": SensorDraft(ignore=True), "plain": SensorDraft()},
         DatabaseDraft("http://127.0.0.1:8086", "machines", "plant", secret=Secret(file=str(secret)), typed=PASSWORD),
     )
@@ -162,6 +170,15 @@ def test_the_text_of_everything_that_was_said_is_a_configuration_without_mistake
         *("machines", "plant", Secret(file=str(secret))),
     )
     assert tree.console.port == 8381
+
+
+def test_a_source_that_is_not_proposed_any_more_is_an_error_and_not_left_out():
+    proposals, sources = heard_sources()
+    broker = BrokerDraft("mqtt://127.0.0.1")
+    with pytest.raises(ConfigError, match=r"yard/\{machine\}: not among the sources heard last"):
+        text_of(Draft(broker, (*sources, SourceDraft("yard/{machine}", "yard/{machine}"))), proposals)
+    with pytest.raises(ConfigError, match="no source is chosen"):
+        text_of(Draft(broker), proposals)
 
 
 def test_without_a_broker_the_embedded_one_is_configured():

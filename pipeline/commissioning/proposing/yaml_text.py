@@ -17,6 +17,13 @@ KEYS = (
 CHOICES = ("compression", "time_unit", "time_missing")  # one of few words
 COMMENTS: Mapping[str, str] = {"time_missing": "a sample without that field gets the time of its arrival"}
 DEFAULTS = Source("")
+SOURCES = (
+    "  # {machine} and {sensor} name them, every other {capture} becomes a tag; the first match counts.",
+    "  sources:",
+)
+NO_SOURCES = (
+    "  # No sources: those by default, plant/{machine}/{sensor} (a number) and plant/{machine} (a JSON object).",
+)
 MACHINES = (
     "# What is known about machines beforehand; all of it optional.",
     "#machines:",
@@ -59,10 +66,7 @@ def as_yaml(
         lines.append(f"  password: {secret(password)}  # never the password itself")
     if insecure_password:
         lines.append("  insecure_password: true  # the password is sent unencrypted; mqtts:// is better")
-    lines += [
-        "  # {machine} and {sensor} name them, every other {capture} becomes a tag; the first match counts.",
-        "  sources:",
-    ]
+    lines += SOURCES if proposed.proposals else NO_SOURCES
     for one in proposed.proposals:
         lines += _source(one)
     lines += [

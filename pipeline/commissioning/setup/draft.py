@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from pipeline.commissioning.proposing import Proposal, Proposed, as_yaml
 from pipeline.commissioning.proposing.yaml_text import DATABASE, MACHINES, scalar, secret
-from pipeline.config.settings import InfluxDB, Mqtt, Secret
+from pipeline.config.settings import ConfigError, InfluxDB, Mqtt, Secret
 
 WRITER = "the setup page"
 
@@ -80,9 +80,15 @@ class Draft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def text_of(draft: Draft, proposals: Sequence[Proposal], port: int | None = None) -> str:
     """The configuration, with comments. What was typed and is in no file is left out.
 
-    `port`: of the console, where that is not the usual one.
+    `port`: of the console, where that is not the usual one. Raises ConfigError where a source is not proposed any
+    more, or a broker has none: the default ones would take its place.
     """
     topics = {one.proposed: one.topic for one in draft.sources}
+    gone = topics.keys() - {one.source.topic for one in proposals}
+    if gone:
+        raise ConfigError([f"{topic}: not among the sources heard last; listen again" for topic in sorted(gone)])
+    if draft.broker.url is not None and not topics:
+        raise ConfigError(["no source is chosen: choose one, or listen again"])
     chosen = tuple(
         one._replace(source=replace(one.source, topic=topics[one.source.topic]))
         for one in proposals
