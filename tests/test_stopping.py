@@ -94,7 +94,7 @@ def test_a_demonstration_that_is_stopped_while_it_plays_leaves_nothing_behind(tm
 @pytest.mark.parametrize("signals", [ONCE, TWICE])
 def test_a_demonstration_that_is_stopped_while_it_begins_leaves_nothing_behind(tmp_path, signals):
     with program(tmp_path / "a", "demo") as one:
-        one.says("Playing 3 machines")
+        one.says("Playing recordings of 3 machines over MQTT in 75 s, once, as there is no terminal")
         assert one.end(signals) in ({0} if signals == ONCE else {130, 143}), one.said
         tidy(one)
 
@@ -138,6 +138,7 @@ def terminal(tmp_path):
 def test_in_a_terminal_a_demonstration_plays_again_until_ctrl_c(terminal):
     # The recording lasts two minutes: a time beyond them is of the second pass.
     until(lambda: "2025-03-01 00:02:" in terminal.said, "it plays again", 90)
+    assert "Playing recordings of 1 machine over MQTT in 2 s, again and again until Ctrl-C" in terminal.said
     terminal.process.send_signal(signal.SIGINT)
     until(terminal.ended, "it ends", END_S)
     assert terminal.process.returncode == 0, terminal.said

@@ -102,7 +102,12 @@ def demo(
 ) -> None:
     """Show the whole service on recorded machines: embedded broker, MQTT, networks that learn, a live table.
 
+    In a terminal the recordings are played again and again until Ctrl-C, elsewhere once. A recording of your own is a
+    file with a row per time and a column per sensor, as for `score`; each file is one machine.
+
     Example: spikewatch demo --seconds 60
+
+    Example: spikewatch demo press-1.csv press-2.csv
     """
     with until_stopped() as stop:
         from pipeline.commissioning.demo import DemoError, play_demo

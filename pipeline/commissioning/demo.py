@@ -213,13 +213,16 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
             store=msgspec.structs.replace(Config().store, keep="5000w"),
         )
         logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
+        watched = watching(console)
+        how_often = "again and again until Ctrl-C" if watched() else "once, as there is no terminal"
         console.print(
-            f"Playing {len(chosen)} machines in {seconds:.0f} s over MQTT, again and again; Ctrl-C ends it.\n"
+            f"Playing recordings of {len(chosen)} machine{'s' * (len(chosen) > 1)} over MQTT in {seconds:g} s,"
+            f" {how_often}.\n"
             f"Console token (for sending commands): {folder}/console.token",
             markup=False,
             soft_wrap=True,
         )
-        demo = Demo(console, chosen, seconds, stop, watching(console))
+        demo = Demo(console, chosen, seconds, stop, watched)
         live = Live(demo, console=console, refresh_per_second=4) if console.is_terminal else nullcontext()  # type: ignore[arg-type]
         try:
             with live:
