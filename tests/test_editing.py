@@ -1,7 +1,9 @@
 """Changing the configuration over HTTP: checked, compared, saved with the earlier file kept, and taken over."""
 
 import json
+import socket
 import stat
+from pathlib import Path
 
 import pytest
 import yaml
@@ -150,6 +152,18 @@ def test_after_a_restart_the_same_process_runs_with_the_saved_file(tmp_path):
         status, said = asked(plant, "restart")
         assert (status, said["error"].partition(":")[0]) == (409, "not restarted")
         plant.stop()
+
+
+@pytest.mark.servers
+def test_below_systemd_a_restart_ends_the_process_with_the_exit_code_that_is_documented(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with Plant(tmp_path / "plant") as plant:
+            assert asked(plant, "restart") == (200, {"restarting": True})
+            code = plant.process.wait(60)
+    rows = (Path(__file__).parent.parent / "docs" / "operation.md").read_text().splitlines()
+    assert [row for row in rows if row.startswith(f"| {code} | *Restart now* on the page")]
 
 
 @pytest.mark.servers
