@@ -141,7 +141,10 @@ def test_the_command_sends_a_test_to_each_channel_or_one(tmp_path: Path, receive
     code, said = run("--test", "--json")
     assert (code, json.loads(said[said.index("{") :])["channels"]["hook"]) == (1, None)
     assert run("--test", "--channel", "nobody") == (2, "--channel: there are hook, away\n")
-    assert run()[0] == 2
+    sent = len(receiver.got)
+    nothing = "nothing sent: add --test to send a test message; `run` sends the others, see docs/notifications.md\n"
+    assert run() == (2, nothing)
+    assert len(receiver.got) == sent
 
 
 def test_check_finds_an_address_that_no_service_has_without_showing_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.cli.terminal import AsJson, ConfigPath, app, configured, err, fail
 @app.command()
 def notify(
     test: Annotated[
-        bool, typer.Option("--test", help="Send a test message; there is nothing else to do here.")
+        bool, typer.Option("--test", help="Send a test message; required, so that none is sent by mistake.")
     ] = False,
     channel: Annotated[str, typer.Option(help="Name of the only channel to send to; default: all.")] = "",
     config: ConfigPath = None,
@@ -28,7 +28,7 @@ def notify(
     from pipeline.notify.setup import send_tests, style_of
 
     if not test:
-        fail("say --test to send a test message; who is told of what is configured: see docs/notifications.md")
+        fail("nothing sent: add --test to send a test message; `run` sends the others, see docs/notifications.md")
     tree = configured(config)
     chosen = [one for one in tree.notify if channel in ("", one.name)]
     if not chosen:

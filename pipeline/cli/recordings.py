@@ -486,7 +486,9 @@ def replay(
     topic: Annotated[str, typer.Option(help="Topic; {machine} is the file's stem.")] = "plant/{machine}",
     speed: Annotated[float, typer.Option(help="Multiple of real time; inf: as fast as possible.")] = math.inf,
     within: Annotated[float, typer.Option(help="Instead of --speed: seconds in which each file is played.")] = 0.0,
-    after: Annotated[int, typer.Option(help="Times go on as after so many replays of the same files.", min=0)] = 0,
+    after: Annotated[
+        int, typer.Option(help="Shift the times by so many lengths of the file: the same again as newer data.", min=0)
+    ] = 0,
     reading: "Choices" = SAID,
 ) -> None:
     """Publish recorded files over MQTT as JSON, a message per row, with their recorded times.
