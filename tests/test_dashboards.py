@@ -217,29 +217,52 @@ def test_every_alert_goes_to_a_contact_point_that_is_there():
 
 @pytest.mark.servers
 def test_alert_rules_fire_for_a_machine_with_a_fault_and_for_no_other(plant: tuple[int, int], influxdb: InfluxDB):
-    def firing(uid: str, since_ns: int) -> set[str | None]:
+    def firing(uid: str, since_ns: int, until_ns: int = plant[1]) -> set[str | None]:
         """Machines of the series above the threshold, as reduced; the last columns of a row are its tags."""
         rule = rules()[uid]
         query = rule["data"][0]["model"]["query"].replace("$$", "$")
         above = rule["data"][2]["model"]["conditions"][0]["evaluator"]["params"][0]
-        rows = influxdb.query(filled_in(query, "1m", since_ns, plant[1]), "machines")
+        rows = influxdb.query(filled_in(query, "1m", since_ns, until_ns), "machines")
         figures = [(row.get("machine"), [value for key, value in row.items() if key not in NAMED]) for row in rows]
         return {machine for machine, (value,) in figures if value is not None and float(value) > above}
 
-    assert firing("spikewatch-critical", plant[0]) == {"press-01"}
-    assert firing("spikewatch-warning", plant[0]) >= {"press-01"}
-    assert firing("spikewatch-silent", plant[0]) == set()
+    def now(measurement: str, machine: str, tags: dict[str, str], **fields: object) -> None:
+        nonlocal now_ns
+        now_ns += 1_000_000
+        named = {"machine": machine, **tags} if machine else tags
+        influx.write([Point(measurement, tuple(sorted(named.items())), fields, now_ns)])
+
+    influx, now_ns = InfluxV1(influxdb.url, "machines"), plant[1] - 10**9
+    for uid in ("critical", "warning", "silent", "dropped"):
+        assert firing(f"spikewatch-{uid}", plant[0]) == set(), "all incidents are closed, and all machines send"
     assert firing("spikewatch-limit", plant[0]) == set(), "30 days are left"
     assert firing("spikewatch-stopped", plant[0]) == set(), "it wrote its counters"
-    assert firing("spikewatch-dropped", plant[0]) == set()
-    influx = InfluxV1(influxdb.url, "machines")
-    tags, now_ns = (("machine", "press-03"),), plant[1] - 1
-    influx.write([Point("machine", tags, {"state": "silent"}, now_ns)])
-    influx.write([Point("ageing", (*tags, ("sensor", "oil")), {"days_earliest": 3.0}, now_ns)])
-    influx.write([Point("service", (("host", "h"),), {"dropped": 9, "buried": 0}, now_ns)])
-    influx.write([Point("service", (("host", "h"),), {"dropped": 0, "buried": 0}, now_ns - 1)])
+
+    [opened, *_] = influxdb.query('SELECT "severity" FROM "incident" WHERE "machine" = \'press-01\'', "machines")
+    uid = {1: "spikewatch-warning", 2: "spikewatch-critical"}[opened["severity"]]
+    assert firing(uid, plant[0], opened["time"]) == {"press-01"}, "while the incident was open"
+
+    begun = now_ns
+    now("incident", "press-03", {"id": "7"}, phase="open", severity=1, peak_level=6.5, ended=0)
+    assert (firing("spikewatch-warning", plant[0]), firing("spikewatch-critical", plant[0])) == ({"press-03"}, set())
+    now("incident", "press-03", {"id": "7"}, phase="update", severity=2, peak_level=9.5, ended=0)
+    assert (firing("spikewatch-warning", plant[0]), firing("spikewatch-critical", plant[0])) == (set(), {"press-03"})
+    now("incident", "press-03", {"id": "7"}, phase="close", severity=2, peak_level=9.5, ended=begun)
+    now("incident", "press-03", {"id": "7"}, phase="update", unconfirmed=False, reason="normal")
+    assert firing("spikewatch-critical", plant[0]) == set(), "an answer to a closed incident does not open it"
+
+    now("machine", "press-03", {}, state="silent")
+    now("machine", "press-02", {"site": "south"}, state="ready", level=0.5)
     assert firing("spikewatch-silent", plant[0]) == {"press-03"}
+    now("machine", "press-03", {}, state="ready", level=0.5)
+    assert firing("spikewatch-silent", plant[0]) == set(), "it sends again"
+
+    now("ageing", "press-03", {"sensor": "oil"}, days_earliest=3.0)
     assert firing("spikewatch-limit", plant[0]) == {"press-03"}
+    now("service", "", {"host": "h"}, dropped=9, buried=4)
+    now("service", "", {"host": "h"}, dropped=0, buried=0)
+    assert firing("spikewatch-dropped", plant[0]) == set(), "a restart"
+    now("service", "", {"host": "h"}, dropped=0, buried=2)
     assert firing("spikewatch-dropped", plant[0]) == {None}
 
 

@@ -33,47 +33,72 @@ class Alert(NamedTuple):
 
 
 BY_MACHINE = 'GROUP BY "machine", "site"'
+DAY_S = 86_400
+
+
+def open_incidents(severity: int) -> str:
+    """The highest level of each open incident of this severity; the newest point of a machine says how it stands."""
+    newest = (
+        'SELECT last("severity") AS "severity", last("ended") AS "ended", last("peak_level") AS "peak_level"'
+        f' FROM "incident" WHERE $timeFilter {BY_MACHINE}'
+    )
+    return f'SELECT "peak_level" FROM ({newest}) WHERE "ended" = 0 AND "severity" = {severity} {BY_MACHINE}'
+
+
+def newest_state(state: str) -> str:
+    """1 for each machine that is in this state."""
+    newest = f'SELECT last("state") AS "state" FROM "machine" WHERE $timeFilter {BY_MACHINE}'
+    return f'SELECT count("state") FROM ({newest}) WHERE "state" = \'{state}\' {BY_MACHINE}'
+
+
+def grown(*counters: str) -> str:
+    """By how much counters have grown together; a restart, which begins them at 0, is no growth."""
+    steps = ", ".join(f'non_negative_difference("{one}") AS "{one}"' for one in counters)
+    total = " + ".join(f'sum("{one}")' for one in counters)
+    return f'SELECT {total} FROM (SELECT {steps} FROM "service" WHERE $timeFilter GROUP BY "host") GROUP BY "host"'
+
+
 ALERTS = (
     Alert(
         "spikewatch-critical",
         "Machine critical",
         "critical",
-        f'SELECT max("level") FROM "machine" WHERE $timeFilter {BY_MACHINE}',
-        300,
-        "max",
-        7.995,
-        "{{ $labels.machine }} {{ $labels.site }}: anomaly level {{ $values.B.Value }}",
-        "The anomaly level was 8 or more within the last 5 minutes: check the sensor named in the incident.",
+        open_incidents(2),
+        30 * DAY_S,
+        "last",
+        0,
+        "{{ $labels.machine }} {{ $labels.site }}: critical, anomaly level up to {{ $values.B.Value }}",
+        "A critical incident is open: check the sensor that it names. The alert ends when the incident is closed.",
     ),
     Alert(
         "spikewatch-warning",
         "Machine warning",
         "warning",
-        f'SELECT max("level") FROM "machine" WHERE $timeFilter {BY_MACHINE}',
-        120,
-        "max",
-        4.995,
-        "{{ $labels.machine }} {{ $labels.site }}: anomaly level {{ $values.B.Value }}",
-        "The anomaly level has been at 5 or more for 5 minutes.",
+        open_incidents(1),
+        30 * DAY_S,
+        "last",
+        0,
+        "{{ $labels.machine }} {{ $labels.site }}: warning, anomaly level up to {{ $values.B.Value }}",
+        "An incident has been open for 5 minutes: check the sensor that it names.",
         for_="5m",
     ),
     Alert(
         "spikewatch-silent",
         "Machine has stopped sending",
         "warning",
-        f'SELECT count("state") FROM "machine" WHERE "state" = \'silent\' AND $timeFilter {BY_MACHINE}',
-        900,
-        "max",
+        newest_state("silent"),
+        7 * DAY_S,
+        "last",
         0,
         "{{ $labels.machine }} {{ $labels.site }} has stopped sending",
-        "It fell silent within the last 15 minutes: check its power and network.",
+        "Check its power and network. The alert ends when it sends again, and after 7 days.",
     ),
     Alert(
         "spikewatch-limit",
         "Sensor reaches its limit soon",
         "warning",
         'SELECT 14 - last("days_earliest") FROM "ageing" WHERE $timeFilter GROUP BY "machine", "site", "sensor"',
-        86_400,
+        DAY_S,
         "last",
         0,
         "{{ $labels.machine }} {{ $labels.site }}: {{ $labels.sensor }} may reach its limit within 14 days",
@@ -95,7 +120,7 @@ ALERTS = (
         "spikewatch-dropped",
         "Spikewatch drops points",
         "critical",
-        'SELECT spread("dropped") + spread("buried") FROM "service" WHERE $timeFilter GROUP BY "host"',
+        grown("dropped", "buried"),
         600,
         "max",
         0,
