@@ -1,5 +1,6 @@
 """Let in, kept out, thrown out: what a real broker refuses is said once, and cured without a restart."""
 
+import json
 import logging
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 from servers import Mosquitto, program, until
 
+from pipeline.commissioning.setup import Wizard
 from pipeline.config.settings import Config, Mqtt, Secret, Source, Tls
 from pipeline.mqtt import Broker, Receiver
 from pipeline.service.connections import broker_now
@@ -241,6 +243,16 @@ def test_a_broker_that_says_we_were_taken_over_is_believed_at_once(receive, capl
         until(lambda: receiver._retry_s >= 0.5, "it waits longer and longer")
     assert caplog.text.count("mqtt.taken_over") == 1
     assert 'client_id=spikewatch reason="closed by the broker: Session taken over"' in caplog.text
+
+
+def test_the_setup_page_trusts_the_authority_that_ssl_cert_file_names(authority, tls_broker, tmp_path, monkeypatch):
+    server = tls_broker(authority.issue("broker"), authority.ca)
+    wizard = Wizard(tmp_path / "data", {}, "UTC")
+    asked = json.dumps({"url": f"mqtts://127.0.0.1:{server.port}"}).encode()
+    with pytest.raises(OSError, match="certificate"):
+        wizard.broker(asked)
+    monkeypatch.setenv("SSL_CERT_FILE", authority.ca)
+    assert wizard.broker(asked)["took_ms"] >= 0
 
 
 def test_no_log_holds_a_password_whatever_is_refused(tmp_path, authority, tls_broker, receive, caplog):
