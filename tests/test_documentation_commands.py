@@ -123,3 +123,37 @@ def test_the_commands_of_getting_started_lead_from_a_brokers_address_to_machines
         done(tmp_path, check)
         with running(tmp_path, run):
             until(lambda: learned(tmp_path, "--config", "plant.yaml"), "six presses are known", 60)
+
+
+def test_a_backup_by_the_page_is_for_its_owner_only_and_restores_folder_and_configuration_as_they_were(
+    tmp_path: Path,
+):
+    section = (DOCS / "operation.md").read_text().split("\n## Backup\n")[1].split("\n## ")[0]
+    backup, restore = ("\n".join(typed(part)) for part in section.split("To restore"))
+    root = tmp_path / "root"
+    wanted = {
+        "var/lib/private/spikewatch/spikewatch-data/journal.sqlite": b"j",
+        "etc/spikewatch/spikewatch.yaml": b"c",
+    }
+    for name, content in wanted.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(content)
+        (root / name).chmod(0o600)
+    (root / "var" / "backups").mkdir()
+    (tmp_path / "systemctl").write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/said"\n')
+    (tmp_path / "systemctl").chmod(0o755)
+
+    def typed_in(lines: str) -> None:
+        here = re.sub(r"(?<= )/(?=var|\s|$)", f"{root}/", lines, flags=re.MULTILINE)
+        path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(["sh", "-euc", f"umask 022\n{here}"], env=path, check=True)
+
+    typed_in(backup)
+    assert (root / "var/backups/spikewatch.tar.gz").stat().st_mode & 0o777 == 0o600
+    for name in wanted:
+        (root / name).write_bytes(b"newer")
+    typed_in(restore)
+    assert {name: (root / name).read_bytes() for name in wanted} == wanted
+    assert {(root / name).stat().st_mode & 0o777 for name in wanted} == {0o600}
+    assert (root / "var/lib/private/spikewatch.before/spikewatch-data/journal.sqlite").read_bytes() == b"newer"
+    assert (tmp_path / "said").read_text().split() == ["stop", "spikewatch", "start", "spikewatch"] * 2
