@@ -78,7 +78,8 @@ WITHIN = {
     "pipeline.payloads.mapping": {
         "pipeline.payloads.decoded", "pipeline.payloads.layout", "pipeline.payloads.walk",
     },
-    "pipeline.config.waveforms": {"pipeline.config.settings", "pipeline.config.paths"},
+    "pipeline.config.extras": set(),
+    "pipeline.config.waveforms": {"pipeline.config.settings", "pipeline.config.paths", "pipeline.config.extras"},
     "pipeline.waveforms.refusals": set(),
     "pipeline.waveforms.samples": {"pipeline.waveforms.refusals"},
     "pipeline.waveforms.statistics": set(),

@@ -53,7 +53,7 @@ def test_a_target_of_make_that_a_page_names_is_in_the_makefile(words: str):
 
 def test_every_extra_that_a_page_names_can_be_installed():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {name for page in ALL for name in re.findall(r"'(?:\.|spikewatch)\[(\w+)\]'", page.read_text())}
+    named = {name for page in ALL for name in re.findall(r"'\.\[(\w+)\]'", page.read_text())}
     assert {"files", "waveform", "demo"} <= named <= set(extras)
 
 

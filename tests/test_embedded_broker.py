@@ -70,7 +70,7 @@ def test_where_it_is_not_installed_that_is_said_with_what_to_do(command, tmp_pat
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1
     assert "mqtt.url is not set" in ended.stderr
-    assert "pip install 'spikewatch[demo]'" in ended.stderr
+    assert "pip install '.[demo]'" in ended.stderr
 
 
 def test_a_service_with_a_broker_of_its_own_never_loads_it():

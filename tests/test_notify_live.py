@@ -164,4 +164,4 @@ def test_an_address_without_its_extra_says_what_to_install(tmp_path: Path, monke
     for command in (["check"], ["notify", "--test"], ["run"]):
         found = CliRunner().invoke(app, [*command, "--config", str(path)])
         assert found.exit_code == 2
-        assert "notify fitters: url needs the extra notify: pip install 'spikewatch[notify]'" in found.output
+        assert "notify fitters: url needs the extra notify: pip install '.[notify]'" in found.output

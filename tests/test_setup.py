@@ -119,7 +119,7 @@ def test_a_command_whose_extra_is_not_installed_names_it(
     ended = CliRunner().invoke(app, arguments)
     assert ended.exit_code == 2
     assert len(ended.stderr.splitlines()) == 1
-    assert f"pip install 'spikewatch[{extra}]'" in ended.stderr
+    assert f"pip install '.[{extra}]'" in ended.stderr
 
 
 @pytest.fixture

@@ -188,4 +188,4 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     text = f"mqtt: {{sources: [{{topic: '{LINE}', payload: waveform, waveform: {{rate: 100}}}}]}}"
     (found,) = problems(text)
-    assert "pip install 'spikewatch[waveform]'" in found
+    assert "pip install '.[waveform]'" in found

@@ -4,6 +4,7 @@ import importlib.util
 import math
 from collections.abc import Iterator
 
+from pipeline.config.extras import install
 from pipeline.config.paths import parse_path
 from pipeline.config.settings import Bearing, Source, Waveform, WaveformFile, duration_ns, unix_ns
 from pipeline.topics import Template
@@ -17,7 +18,7 @@ MOST_CHANNELS = 64
 MOST_BANDS = 64
 MAX_SAMPLES = 1 << 20  # of a block, all channels together: 10 s at 100 kHz; measuring them takes some 0.1 s
 MAX_SPEED = 1e9  # 1/min
-NEEDS_SCIPY = "needs scipy, which is not installed: pip install 'spikewatch[waveform]'"
+NEEDS_SCIPY = f"needs scipy, which is not installed: {install('waveform')}"
 
 
 def velocity_band(settings: Waveform) -> tuple[float, float] | None:

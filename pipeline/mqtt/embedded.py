@@ -14,6 +14,8 @@ import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
+from pipeline.config.extras import install
+
 if TYPE_CHECKING:
     from amqtt.broker import Broker
 
@@ -33,7 +35,7 @@ def need() -> None:
     if importlib.util.find_spec("amqtt") is None:
         raise NotInstalled(
             "mqtt.url is not set, and the embedded broker, for trying out, is not installed: "
-            "set mqtt.url to that of your broker (mqtt.url: mqtt://HOST:1883), or run: pip install 'spikewatch[demo]'"
+            f"set mqtt.url to that of your broker (mqtt.url: mqtt://HOST:1883), or run: {install('demo')}"
         )
 
 

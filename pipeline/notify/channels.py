@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from pipeline.config.extras import install
 from pipeline.config.settings import Channel, ConfigError, Hidden, read_secret
 from pipeline.sinks.http import Http
 
@@ -40,7 +41,7 @@ class Missing(ConfigError):
     """A channel needs the package apprise, which is not installed."""
 
     def __init__(self, channel: str) -> None:
-        super().__init__([f"notify {channel}: url needs the extra notify: pip install 'spikewatch[notify]'"])
+        super().__init__([f"notify {channel}: url needs the extra notify: {install('notify')}"])
 
 
 def clean(text: str, address: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.config.extras import install
 from pipeline.files import open_regular
 from pipeline.recordings.reading.choices import Choices, Found, TableError
 from pipeline.recordings.reading.source import Opener, head, unpacked
@@ -37,7 +38,7 @@ class Table(NamedTuple):
 def need(package: str) -> None:
     """Raises TableError, with what to do, where a package of the extra `files` is missing."""
     if importlib.util.find_spec(package) is None:
-        raise TableError(f"this needs {package}, which is not installed: pip install 'spikewatch[files]'")
+        raise TableError(f"this needs {package}, which is not installed: {install('files')}")
 
 
 def stem(path: Path) -> str:
