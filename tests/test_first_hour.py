@@ -1,16 +1,18 @@
-"""A stranger's first hour, with the commands a stranger types: from live traffic to an answered alarm."""
+"""A stranger's first hour, by commands or in a browser: from live traffic to an alarm that was answered."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
+from receivers import Receiver
 from servers import InfluxDB, Mosquitto, free_port, program, until
 
 
@@ -47,11 +49,15 @@ class Background:
             self._process.wait(10)
 
 
+PLANT = ("simulate", "--machines", "3", "--sensors", "4", "--rate", "40")
+BROKEN = ("--fault", "bearing", "--machine", "press-02", "--after", "15s")
+
+
 @pytest.mark.servers
 def test_from_live_traffic_to_an_alarm_that_was_answered(
     tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB, page
 ):
-    plant = ("simulate", "--url", mosquitto.url, "--machines", "3", "--sensors", "4", "--rate", "40")
+    plant = (*PLANT, "--url", mosquitto.url)
     with Background(*plant, folder=tmp_path, name="plant"):
         # init: from what is heard to a configuration that check accepts.
         told = spikewatch("init", "--url", mosquitto.url, "--seconds", "4", folder=tmp_path)
@@ -73,7 +79,6 @@ def test_from_live_traffic_to_an_alarm_that_was_answered(
     path.write_text(yaml.safe_dump(tree))
     assert spikewatch("check", "--config", "plant.yaml", folder=tmp_path).returncode == 0
 
-    broken = (*plant, "--fault", "bearing", "--machine", "press-02", "--after", "15s")
     with (
         Background("run", "--config", "plant.yaml", folder=tmp_path, name="run") as service,
         subprocess.Popen(
@@ -83,7 +88,7 @@ def test_from_live_traffic_to_an_alarm_that_was_answered(
         ) as ears,
     ):
         until(lambda: "mqtt.connected" in service.log, "the service is subscribed", 120)
-        with Background(*broken, folder=tmp_path, name="broken") as machine:
+        with Background(*plant, *BROKEN, folder=tmp_path, name="broken") as machine:
             until(lambda: incidents_of(influxdb, "press-02"), "the incident is in InfluxDB", 90)
             page.goto(f"http://127.0.0.1:{port}/")
             expect(page.get_by_text("press-02").first).to_be_visible(timeout=10_000)
@@ -115,3 +120,105 @@ def incidents_of(influxdb: InfluxDB, machine: str) -> list[dict[str, object]]:
 def attended(influxdb: InfluxDB, machine: str) -> bool:
     rows = influxdb.query(f"SELECT acknowledged, phase FROM incident WHERE machine = '{machine}'", "machines")
     return any(row["acknowledged"] for row in rows)
+
+
+class Stranger:
+    """Somebody at a browser, whose clicks and fields are counted; how long each step took is told."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.clicks = self.fields = 0
+        self._since = time.monotonic()
+
+    def click(self, what: Locator) -> None:
+        what.click()
+        self.clicks += 1
+
+    def fill(self, what: Locator, text: str) -> None:
+        what.fill(text)
+        self.fields += 1
+
+    def choose(self, what: Locator, value: str) -> None:
+        what.select_option(value)
+        self.fields += 1
+
+    def unlock(self, token: str) -> None:
+        self.fill(self.page.get_by_label("Token"), token)
+        self.click(self.page.get_by_role("dialog").get_by_role("button", name="Unlock"))
+
+    def done(self, step: str) -> None:
+        now = time.monotonic()
+        print(f"{step}: {now - self._since:.1f} s; {self.clicks} clicks, {self.fields} fields")  # noqa: T201
+        self._since = now
+
+
+@pytest.mark.servers
+def test_in_the_browser_from_no_configuration_to_an_alarm_that_was_told_and_answered(
+    tmp_path: Path, mosquitto: Mosquitto, influxdb: InfluxDB, receiver: Receiver, page: Page
+):
+    plant = (*PLANT, "--url", mosquitto.url)
+    somebody = Stranger(page)
+    with Background("run", folder=tmp_path, name="run") as service:
+        with Background(*plant, folder=tmp_path, name="plant"):
+            until(lambda: "setup url=" in service.log, "the page is served", 60)
+            url = service.log.partition("setup url=")[2].split()[0]
+            page.goto(url)
+            somebody.click(page.locator("#begin"))
+            somebody.unlock((tmp_path / "spikewatch-data" / "console.token").read_text().strip())
+            somebody.fill(page.get_by_label("Address").first, mosquitto.url)
+            somebody.click(page.locator("#test-broker"))
+            expect(page.locator("#step-broker .said")).to_contain_text("Connected", timeout=20_000)
+            somebody.done("broker")
+
+            somebody.click(page.locator("#listen"))
+            expect(page.locator("#heard-machines tbody tr")).to_have_count(3, timeout=30_000)
+            expect(page.locator("#heard-machines")).to_contain_text("vibration = ")
+            somebody.done("preview")
+
+            somebody.choose(page.locator("[name=database-kind]"), "database")
+            somebody.fill(page.locator("[name=database-url]"), influxdb.url)
+            somebody.click(page.locator("#test-database"))
+            expect(page.locator("#step-database .said")).to_contain_text("accepts a point", timeout=20_000)
+            somebody.done("database")
+
+            somebody.click(page.locator("#review"))
+            expect(page.locator("#verdict")).to_have_text("● Valid")
+            somebody.click(page.locator("#save"))
+            expect(page.locator("#machines .machine")).to_have_count(3, timeout=60_000)
+            somebody.done("saved and started")
+
+            somebody.click(page.get_by_role("link", name="Configuration"))
+            somebody.click(page.get_by_role("link", name="Edit"))
+            text = page.locator("#text")
+            channel = f"notify:\n  - name: fitters\n    webhook: {receiver.url}\n"
+            somebody.fill(text, text.input_value() + channel)
+            somebody.click(page.locator("#save"))
+            expect(page.locator("#after")).to_contain_text("Saved")
+            somebody.click(page.locator("#restart"))
+            expect(page.locator("#machines .machine")).to_have_count(3, timeout=60_000)
+            somebody.done("told whom to notify, and restarted")
+
+        with Background(*plant, *BROKEN, folder=tmp_path, name="broken"):
+            until(lambda: [one for one in receiver.titles if "press-02" in one], "somebody is notified", 120)
+            [(_, told)] = [one for one in receiver.got if "press-02" in one[1]["title"]][:1]
+            assert told["news"][0]["event"] == "opening"
+            assert incidents_of(influxdb, "press-02")
+            somebody.done("first incident, with its notification")
+
+            somebody.click(page.get_by_role("link", name="Machines"))
+            somebody.click(page.get_by_role("link", name="press-02"))
+            somebody.click(page.get_by_role("button", name="Acknowledge"))
+            somebody.click(page.get_by_role("button", name="Label …"))
+            somebody.fill(page.get_by_label("Fault class"), "bearing")
+            somebody.click(page.get_by_role("dialog").get_by_role("button", name="Label"))
+            expect(page.locator("#incident")).to_contain_text("bearing, confidence 100 %")
+            until(lambda: attended(influxdb, "press-02"), "that it is acknowledged is in InfluxDB")
+            somebody.done("answered")
+        assert service.stop() == 0
+    audit = influxdb.query("SELECT verb, argument, via FROM command WHERE machine = 'press-02'", "machines")
+    assert [(row["verb"], row["argument"], row["via"]) for row in audit] == [
+        ("ack", "", "http"),
+        ("label", "bearing", "http"),
+    ]
+    assert somebody.clicks <= 16
+    assert somebody.fields <= 6
