@@ -248,7 +248,7 @@ data: 5
         ("upstream: {url: 'mqtt://me:hunter2@broker'}", "1: upstream.url: holds a user or password"),
         (
             "upstream:\n  url: mqtt://broker\n  password: {env: UPSTREAM_PASSWORD}",
-            "3: upstream.password: would go over a clear connection (use mqtts://",
+            "3: upstream.password: would be sent unencrypted (use mqtts://",
         ),
         ("upstream: {url: 'mqtt://broker', tls: {ca: none.pem}}", "upstream.tls: needs an mqtts:// url"),
         ("upstream: {url: 'mqtt://broker', client_id: ''}", "upstream.client_id: must not be empty"),
@@ -321,11 +321,11 @@ data: 5
         ("mqtt: {password: {file: /no/where}}", "mqtt.password.file: the file /no/where cannot be read: No such"),
         (
             "mqtt:\n  url: mqtt://broker\n  password: {env: MQTT_PASSWORD}",
-            "3: mqtt.password: would go over a clear connection (use mqtts://, or say insecure_password: true)",
+            "3: mqtt.password: would be sent unencrypted (use mqtts://, or say insecure_password: true)",
         ),
         (
             "influxdb: {url: 'http://db:8086', bucket: b, token: {env: INFLUX_TOKEN}}",
-            "1: influxdb.token: would go over a clear connection (use https://, or say insecure_password: true)",
+            "1: influxdb.token: would be sent unencrypted (use https://, or say insecure_password: true)",
         ),
         (
             "mqtt: {url: 'mqtts://broker', tls: {ca: /no/where}}",
@@ -342,7 +342,7 @@ data: 5
         ("notify: [{name: a, url: {env: NOT_SET}}]", "1: notify[0].url.env: the environment variable NOT_SET is not"),
         ("notify: [{name: a, webhook: 'http://x?key=hunter7'}]", "1: notify[0].webhook: holds ? or #"),
         ("notify: [{name: a, webhook: 'ftp://x'}]", "1: notify[0].webhook: is not a URL of the kind"),
-        ("notify: [{name: a, webhook: 'http://x', token: {env: CMMS_TOKEN}}]", "1: notify[0].token: would go over a"),
+        ("notify: [{name: a, webhook: 'http://x', token: {env: CMMS_TOKEN}}]", "1: notify[0].token: would be sent"),
         (
             "notify: [{name: a, url: {env: CMMS_TOKEN}, token: {env: CMMS_TOKEN}}]",
             "1: notify[0].token: goes with web",

@@ -38,8 +38,8 @@ def run(config: ConfigPath = None) -> None:
     one: it tries the broker, shows what is understood of the traffic, and starts the service when it is saved. With
     an empty file an embedded broker listens on loopback, and scores go to the embedded store. The console is at the
     same address; with mistakes in the configuration it shows them, and nothing else runs. With
-    `upstream` in the configuration a second broker is told states, incidents, ageing and thinned scores. Ends with 2
-    where there is no such file.
+    `upstream` in the configuration a second broker is sent states, incidents, ageing and the highest score of each
+    interval. Ends with 2 where there is no such file.
 
     Example: spikewatch run --config plant.yaml
     """
@@ -167,7 +167,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
         return
     out.print(f"{config or 'defaults'}: fine", markup=False)
     for key, value in facts.items():
-        out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value) or 'nobody'}", markup=False)
+        out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value) or 'none'}", markup=False)
 
 
 @app.command()

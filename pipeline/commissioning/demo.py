@@ -212,7 +212,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
             data=folder,
             store=msgspec.structs.replace(Config().store, keep="5000w"),
         )
-        logging.getLogger("spikewatch").setLevel(logging.ERROR)  # the table is the voice here
+        logging.getLogger("spikewatch").setLevel(logging.ERROR)  # no lines between those of the table
         watched = watching(console)
         how_often = "again and again until Ctrl-C" if watched() else "once, as there is no terminal"
         console.print(

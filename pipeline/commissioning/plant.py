@@ -1,4 +1,4 @@
-"""A plant that exists in numbers only: machines that age, change their mode, and break when they are told to.
+"""A simulated plant: machines that age, change their mode, and break on request.
 
 For trying out and for tests; the recordings in `sample_data` are what is real. A machine's sensors follow its load,
 each with its own lag, and share what varies in the process; so each can be told from the others, as in reality. All

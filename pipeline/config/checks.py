@@ -368,7 +368,7 @@ def _check_duration(key: str, text: str, positive: bool = False) -> Problems:
         yield key, "must be longer than nothing"
 
 
-_CLEAR = "would go over a clear connection (use {}, or say insecure_password: true)"
+_CLEAR = "would be sent unencrypted (use {}, or say insecure_password: true)"
 
 
 def _split_url(

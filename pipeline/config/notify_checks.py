@@ -69,7 +69,7 @@ def _webhook(channel: Channel) -> Problems:
         yield "webhook", str(error)
         return
     if channel.token is not None and url.scheme == "http" and not channel.insecure_token and not is_loopback(url):
-        yield "token", "would go over a clear connection (use https://, or say insecure_token: true)"
+        yield "token", "would be sent unencrypted (use https://, or say insecure_token: true)"
 
 
 def channels_problems(config: Config) -> Problems:

@@ -144,7 +144,7 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None  # mqtt://host:1883 or mqtts://host:8883
     username: str | None = None  # at the broker
     password: Secret | None = None  # at the broker
-    insecure_password: bool = False  # allow a password over a clear connection to another host
+    insecure_password: bool = False  # allow a password over an unencrypted connection to another host
     tls: Tls = Tls()
     client_id: str = "spikewatch"  # under which the broker queues for us, and we publish; no two may have the same
     session_expiry: str = "7d"  # how long the broker queues for us while we are away
@@ -159,16 +159,16 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A second broker, the plant's or the company's. It is told of machines; no reading goes there, nor is taken."""
+    """A second broker, the plant's or the company's. It receives states and incidents of machines; no readings."""
 
     url: str  # mqtt://host:1883 or mqtts://host:8883
     username: str | None = None  # at that broker
     password: Secret | None = None  # at that broker
-    insecure_password: bool = False  # allow a password over a clear connection to another host
+    insecure_password: bool = False  # allow a password over an unencrypted connection to another host
     tls: Tls = Tls()
     client_id: str | None = None  # default: mqtt.client_id with `-upstream` after it
     prefix: str | None = None  # that topics begin with; default: mqtt.client_id
-    # What it is told.
+    # What is sent there.
     what: tuple[Literal["states", "incidents", "ageing", "scores"], ...] = ("states", "incidents", "ageing", "scores")
     every: str = "60s"  # in the time of the data: one score of each machine, the highest; `0s`: every score
     outbox_bytes: int = 268_435_456  # on disk: what is not yet delivered; scores go first when full, incidents last
@@ -197,7 +197,7 @@ class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold: str = "0s"  # how long an alarm lasts before it is an incident
     clear: float = 0.97  # score below which a machine is calm again; 999 of 1,000 healthy rows are
     close: str = "10m"  # how long it is calm before its incident closes; at least 20 sampling intervals
-    escalate: str = "8h"  # after which a warning that nobody acknowledged is critical; `0s` never
+    escalate: str = "8h"  # after which an unacknowledged warning becomes critical; `0s` never
     # How long an alarm lasts until it counts as a change (state `changed`) that is not yet confirmed; `0s` never.
     # Default: 8 h or 2,000 rows, whichever is longer, at most a week, and less while a machine is young.
     accept_after: str | None = None
@@ -248,7 +248,7 @@ class Emit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which time stamps are believed."""
+    """Which time stamps are accepted."""
 
     oldest: str = "2000-01-01"  # older stamps come from a clock that was never set
     future: str = "10m"  # how far a stamp may lie ahead of its arrival
@@ -284,46 +284,48 @@ class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str | None = None  # how people reach the page, for links in notifications: https://spikewatch.plant
 
 
-Happening = Literal["opening", "rising", "closing", "silence", "service"]  # what a channel may be told of
+Happening = Literal["opening", "rising", "closing", "silence", "service"]  # what a channel may be notified of
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class Quiet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from", "except_": "except"}):
-    """Hours in which a channel is told nothing; what happens in them is told in one message at their end."""
+    """Hours in which nothing is sent to a channel; what happens in them is sent in one message at their end."""
 
     from_: str  # 22:00
     to: str  # 06:00, of the next day where it is not after `from`
     days: tuple[Day, ...] = WEEK  # on which they begin
     time_zone: str | None = None  # IANA name; without one that of the plant
-    except_: Literal["critical", "none"] = "critical"  # what is told all the same
+    except_: Literal["critical", "none"] = "critical"  # what is sent all the same
 
 
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """When what happens to several machines is one message."""
 
-    wait: str = "60s"  # for more to happen, before anything is told
+    wait: str = "60s"  # for more to happen, before anything is sent
     from_: int = 5  # machines from which on there is one message and not one for each
 
 
 class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody who is told: by a service that Apprise knows (`url`), or by JSON over HTTP (`webhook`)."""
+    """A recipient of notifications: by a service of Apprise (`url`), or by JSON over HTTP (`webhook`)."""
 
     name: str  # of the channel, no two the same
     url: Secret | None = None  # of Apprise, such as mailto://...; it holds secrets, so it is named and not written
     webhook: str | None = None  # http:// or https://
     token: Secret | None = None  # of the webhook, sent as `Authorization: Bearer`
     insecure_token: bool = False  # allow a token over http:// to another host
-    severity: Literal["warning", "critical"] = "warning"  # the least that is told
-    # What it is told.
+    severity: Literal["warning", "critical"] = "warning"  # the lowest that is sent
+    # What is sent to it.
     events: tuple[Happening, ...] = ("opening", "rising", "closing", "silence", "service")
     machines: str = "*"  # shell pattern over the machine's name
     captures: dict[str, str] = {}  # capture of a topic, such as `site`: shell pattern over its value
     quiet: Quiet | None = None
-    cooldown: str = "30m"  # for which a machine that was told of is not told of again, unless it is more severe
+    cooldown: str = (
+        "30m"  # for which nothing more is sent of a machine after a message, unless it becomes more severe
+    )
     digest: Digest = Digest()
-    reminder: str | None = None  # how often an open incident that nobody acknowledged is told again; default: never
-    service_after: str = "5m"  # how long the service's own trouble lasts before it is told
+    reminder: str | None = None  # how often an open, unacknowledged incident is sent again; default: never
+    service_after: str = "5m"  # how long the service's own trouble lasts before it is sent
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""What a second broker is told of machines: states, incidents and ageing as on the first, and thinned scores.
+"""What a second broker is sent: states, incidents, ageing as on the first, and the highest score of each interval.
 
 Pure: points in, points out, whose fields are topic and payload of a message. A state is told on change, a score once
 per interval, both by the time of the data.
