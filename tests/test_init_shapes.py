@@ -57,6 +57,14 @@ def test_among_qualities_that_say_bad_the_other_one_is_taken_as_good():
     assert only(propose(said("kepware/press-1", json.dumps(payload)))).source.good == ("OK",)
 
 
+@pytest.mark.parametrize(("quality", "good"), [(192, GOOD), (0, (0,))])
+def test_a_quality_that_is_a_number_is_no_sensor_where_each_message_has_one_sample(quality, good):
+    heard = said("kepware/press-1", lambda at: {"values": [{"id": "temp", "v": 1.5, "q": quality, "t": at // 10**6}]})
+    found = propose(heard)
+    assert (only(found).source.quality, only(found).source.good) == ("q", good)
+    assert first(found, heard) == {("press-1", "temp"): 1.5}
+
+
 def test_keys_that_name_sensors_with_a_quality_are_noticed():
     heard = said("io/m1", lambda at: {"at": iso(at), "ports": {
         "/port1/temp": {"val": 41.5, "code": 200}, "/port2/flow": {"val": 2.5, "code": 200}}})  # fmt: skip

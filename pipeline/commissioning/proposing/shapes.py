@@ -79,10 +79,10 @@ def shapes(source: Source, literal: str, members: Sequence[Topic], single: bool)
             return [Shape(source)]
     else:
         source = replace(source, samples=_samples_field(trees))
-    found = [Shape(source)]
     samples = [one.sample for tree in trees for one in met(tree, source.samples)]
     objects = [one for one in samples if isinstance(one, dict)]
-    found += _named_in_samples(source, objects)
+    named = list(_named_in_samples(source, objects))
+    found = named if any(_is_all(one, objects) for one in named) else [Shape(source), *named]
     found += _rows(source, samples, trees)
     if known is None:
         by_key = list(_named_by_key(source, trees))
@@ -120,6 +120,16 @@ def _named_in_samples(source: Source, objects: Sequence[dict[str, Any]]) -> Iter
             if 2 * len(having) <= len(objects) or (numbered and len({one[name] for one in objects}) < 2):
                 continue
             yield _with_quality(replace(source, sensor=name, value=value), objects)
+
+
+def _is_all(shape: Shape, objects: Sequence[dict[str, Any]]) -> bool:
+    """Whether samples hold no number but a value, its quality and its time; else the quality would be a sensor."""
+    read = {shape.source.value, shape.source.quality}
+    return shape.source.quality is not None and all(
+        key in read or key.casefold() in TIME_FIELDS or not isinstance(value, int | float)
+        for one in objects
+        for key, value in one.items()
+    )
 
 
 def _with_quality(source: Source, objects: Sequence[dict[str, Any]]) -> Shape:
