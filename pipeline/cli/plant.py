@@ -136,8 +136,11 @@ def tap(
     config: ConfigPath = None,
     url: Annotated[str | None, typer.Option(help="Broker, mqtt://host:port; default: the configuration's.")] = None,
     topic: Annotated[str, typer.Option(help="Topic filter to listen to, with + and #.")] = "#",
-    seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = math.inf,
-    count: Annotated[int, typer.Option(min=1, help="End after this many messages.")] = 2**63 - 1,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long to listen.", show_default="until Ctrl-C")
+    ] = math.inf,
+    count: Annotated[int, typer.Option(min=1, help="End after this many messages.", show_default="no limit")] = 2**63
+    - 1,
     as_json: AsJson = False,
 ) -> None:
     """Show how each live message is parsed: its machine and sensors, and what is ignored and why.
