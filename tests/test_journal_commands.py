@@ -30,9 +30,9 @@ def called(folders: Path, *words: str, name: str = "pristine-0"):
     return CliRunner().invoke(app, ["journal", *words, "--config", str(folders / f"{name}.yaml")])
 
 
-def test_a_whole_folder_is_fine_and_a_damaged_one_is_named_down_to_the_row(folders):
-    fine = called(folders, "fsck")
-    assert (fine.exit_code, "fine" in fine.stdout) == (0, True)
+def test_an_undamaged_folder_is_said_to_be_and_a_damaged_one_is_named_down_to_the_row(folders):
+    clean = called(folders, "fsck")
+    assert (clean.exit_code, "no damage found" in clean.stdout) == (0, True)
     path = folders / "pristine-1" / "journal.sqlite"
     whole = path.read_bytes()
     assert called(folders, "fsck", name="pristine-1").exit_code == 0

@@ -212,7 +212,7 @@ def test_a_prior_of_recordings_and_of_the_service_s_machines_is_the_same_and_sco
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "press.prior.json").read_bytes()
 
     plant.write_text(f"machines: [{{match: press-*, prior: {tmp_path / 'press.prior.json'}}}]\n")
-    assert "fine" in said("check", "--config", plant)
+    assert "valid" in said("check", "--config", plant)
     said("score", tmp_path / "press-2.csv", "--config", plant, "--out", tmp_path / "scores")
     scores = [float(line.split(",")[1]) for line in (tmp_path / "scores" / "press-2.csv").read_text().split()[1:]]
     assert next(t for t, score in enumerate(scores) if score >= 0.99) < 100

@@ -68,7 +68,7 @@ def doctor(
             for finding in steps:
                 found.append(finding)
                 if not as_json:
-                    mark = "[red]change[/]" if finding.fix else "[green]fine[/]  "
+                    mark = "[red]change[/]" if finding.fix else "[green]ok[/]    "
                     out.print(f"{mark} {finding.subject}: {escape(finding.found)}", soft_wrap=True)
                     if finding.fix:
                         out.print(f"       -> {finding.fix}", markup=False, soft_wrap=True)
@@ -133,7 +133,8 @@ def fsck(config: ConfigPath = None, as_json: AsJson = False) -> None:
     else:
         for text in found:
             out.print(text, markup=False, soft_wrap=True)
-        out.print(f"{folder}: {len(found)} findings" if found else f"{folder}: fine", markup=False, soft_wrap=True)
+        verdict = f"{len(found)} findings" if found else "no damage found"
+        out.print(f"{folder}: {verdict}", markup=False, soft_wrap=True)
     if found:
         raise typer.Exit(1)
 

@@ -165,7 +165,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     if as_json:
         out.print_json(json.dumps({**facts, "problems": []}))
         return
-    out.print(f"{config or 'defaults'}: fine", markup=False)
+    out.print(f"{config or 'defaults'}: valid", markup=False)
     for key, value in facts.items():
         out.print(f"  {key}: {value if isinstance(value, str) else ', '.join(value) or 'none'}", markup=False)
 
