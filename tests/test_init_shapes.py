@@ -40,7 +40,7 @@ def test_qualities_other_than_the_usual_are_noticed_and_asked_about():
     assert understood(found, heard)[:2] == [("dryer4", "Dryer.Temp", 71.5, 0.0), ("dryer4", "Dryer.Flow", 3.5, 0.0)]
 
 
-@pytest.mark.parametrize("bad", ["Bad", "BadNoCommunication", "uncertain", False, 0x80310000])
+@pytest.mark.parametrize("bad", ["Bad", "BadNoCommunication", "uncertain", False, 0x80310000, -2144337920])
 def test_a_quality_that_says_bad_is_never_taken_as_the_good_one(bad):
     heard = said("kepware/press-1", json.dumps({"values": [{"id": name, "v": 1.5, "q": bad} for name in "ab"]}))
     found = propose(heard)
@@ -127,6 +127,11 @@ def test_it_asks_where_machines_are_named_in_the_messages_instead_of_the_topic()
     assert only(propose(rows)).notes == (
         "machines are named by device in the messages (r1, r2), not by the topic: is that right?",
     )
+
+
+def test_devices_that_send_once_each_through_one_topic_are_machines():
+    found = propose(said("line/gw", lambda at: {"data": [{"device": f"r{at // SECOND % 4}", "temp": 2.5}]}))
+    assert (only(found).source.machine, only(found).machines) == ("device", 4)
 
 
 def test_machines_of_the_same_name_below_two_gateways_are_two():

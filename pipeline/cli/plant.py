@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -139,8 +140,9 @@ def tap(
     seconds: Annotated[
         float, typer.Option(min=0.1, help="How long to listen.", show_default="until Ctrl-C")
     ] = math.inf,
-    count: Annotated[int, typer.Option(min=1, help="End after this many messages.", show_default="no limit")] = 2**63
-    - 1,
+    count: Annotated[
+        int, typer.Option(min=1, help="End after this many messages.", show_default="no limit")
+    ] = sys.maxsize,
     as_json: AsJson = False,
 ) -> None:
     """Show how each live message is parsed: its machine and sensors, and what is ignored and why.

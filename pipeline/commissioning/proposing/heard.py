@@ -14,15 +14,10 @@ from pipeline.records import Message
 
 ENOUGH = 10_000  # messages of one topic that are counted, the newest
 READ = 200  # those of them whose payload is looked at
-NO_READINGS = {
-    "$SYS": "figures of the broker",
-    "homeassistant": "descriptions of devices for Home Assistant",
-}  # first
-NO_MACHINE = {
-    "bridge": "of a bridge, not of a machine",
-    "availability": "whether a device can be reached",
-}  # later ones
-TO_MACHINES = frozenset(("set", "get", "cmd", "cmnd", "command", "config"))  # last ones
+# First levels below which there are no readings; later levels that are no machine's; last levels of commands.
+NO_READINGS = {"$SYS": "figures of the broker", "homeassistant": "descriptions of devices for Home Assistant"}
+NO_MACHINE = {"bridge": "of a bridge, not of a machine", "availability": "whether a device can be reached"}
+TO_MACHINES = frozenset(("set", "get", "cmd", "cmnd", "command", "config"))
 COMMAND = "a command to a device, as its topic ends in /{}; if these are readings, write a source for it"
 SELF = "published by Spikewatch itself"
 # What any Spikewatch publishes (`pipeline.mqtt`, `pipeline.service.connections`): never to be read back.

@@ -155,7 +155,7 @@ def _says_bad(quality: bool | int | str) -> bool:
     """Whether this cannot be a good quality, whatever system it is of; the two highest bits are OPC UA's severity."""
     if isinstance(quality, str):
         return bool(BAD & {*tokens(quality)})
-    return quality is False or quality >= UNCERTAIN
+    return quality is False or not 0 <= quality < UNCERTAIN
 
 
 def _named_by_key(source: Source, trees: Sequence[Any]) -> Iterator[Shape]:
@@ -223,7 +223,8 @@ def _machines_inside(shape: Shape, literal: str, fields: Sequence[str], members:
             continue
         if all(len({*texts}) < 2 for texts in by_topic):
             continue  # the topic says the same
-        if any(1 < len(texts) == len({*texts}) == len(topic.trees) for texts, topic in pairs):
+        in_each = any(1 < len(texts) == len({*texts}) == len(topic.trees) for texts, topic in pairs)
+        if in_each and name in ("id", "name"):
             continue  # another one in every message: it names messages
         again = sum(len({*texts}) for texts in by_topic) > len(names)  # the same name on several topics
         place = shape.source.topic.replace("{machine}", "{gateway}") if again else literal
