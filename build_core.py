@@ -70,8 +70,8 @@ def declarations() -> str:
     text = "\n".join((ROOT / header).read_text() for header in HEADERS)
     common = (ROOT / MATHEMATICS).read_text().split("#ifdef SW_SINGLE")[0]
     mathematics = re.findall(r"^sw_real \w+\([^)]*\);", common, re.MULTILINE)
-    real = "typedef double sw_real;\n"  # of real.h, without its other case
-    return real + re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
+    numbers = "typedef double sw_real;\ntypedef float sw_delay;\n"  # of real.h and delay.h, without their other cases
+    return numbers + re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
 
 
 def files(ending: str) -> list[str]:

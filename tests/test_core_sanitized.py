@@ -139,6 +139,15 @@ def test_hostile_readings_do_nothing_undefined_on_a_device(program_in_floats, tm
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_hostile_readings_do_nothing_undefined_to_delays_of_few_bits(tmp_path, bits):
+    lines, readings = hostile(bits, 20_000)
+    program = driver(tmp_path, options=(*SANITIZERS, *WARNINGS, f"-DSW_DELAY_BITS={bits}"))
+    written(tmp_path / "hostile", Params(), lines, readings)
+    ended = subprocess.run([program, tmp_path / "hostile"], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def main(readings):
     """So many hostile readings, a million at a time, of doubles and of floats."""
     folder = build_core.ROOT / "build"

@@ -33,17 +33,17 @@ struct sw_header {
 /* The three evolving populations of a line; delays in compressed units. */
 struct sw_levels {
     struct sw_evolving common;
-    float delays[SW_LEVELS_HEARD][SW_NEURONS];
+    sw_delay delays[SW_LEVELS_HEARD][SW_NEURONS];
 };
 
 struct sw_pattern {
     struct sw_evolving common;
-    float delays[SW_PATTERN_HEARD][SW_NEURONS];
+    sw_delay delays[SW_PATTERN_HEARD][SW_NEURONS];
 };
 
 struct sw_changes {
     struct sw_evolving common;
-    float delays[SW_CHANGES_HEARD][SW_NEURONS];
+    sw_delay delays[SW_CHANGES_HEARD][SW_NEURONS];
 };
 
 /* The rank neurons of a line, one per population that every line has. */

@@ -106,8 +106,8 @@ static sw_real step_population(const struct sw_params *params, const struct sw_v
     if (novel)
         machine->born[neuron] = cycle;
     for (int64_t i = 0; i < size; i++) {
-        float *delay = &sw_at(view, i)->condition.delays[neuron];
-        *delay = sw_evolving_moved(*delay, room->place[i].spike_time, rate, novel);
+        sw_delay *delay = &sw_at(view, i)->condition.delays[neuron];
+        *delay = sw_evolving_moved(*delay, room->place[i].spike_time, rate, novel, sw_evolving_dice(cycle, i));
     }
     return mature;
 }

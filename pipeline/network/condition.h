@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/delay.h"
 #include "pipeline/network/real.h"
 
 struct sw_view;
@@ -73,7 +74,7 @@ struct sw_condition_line {
     sw_real side;                       /* 1 above, -1 below, 0 before the first */
     sw_real worth;                      /* independent readings that the line's past is worth */
     sw_real apart;                      /* of the trace, what the other lines do not let expect */
-    float delays[SW_CONDITION_NEURONS]; /* this line's synapse on the machine's population */
+    sw_delay delays[SW_CONDITION_NEURONS]; /* this line's synapse on the machine's population */
 };
 
 struct sw_condition_machine {

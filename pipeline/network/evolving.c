@@ -16,11 +16,12 @@ void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolvin
     *population = (struct sw_evolving){.vigilance = params->vigilance};
 }
 
-SW_WIDE void sw_evolving_hear(sw_real spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room)
+SW_WIDE void sw_evolving_hear(sw_real spike_time, const sw_delay *delays, int64_t neurons,
+                              struct sw_evolving_room *room)
 {
     float time = (float)spike_time;
     for (int64_t j = 0; j < neurons; j++) {
-        float late = fabsf(time - delays[j]);
+        float late = fabsf(time - sw_delay_time(delays[j]));
         room->total[j] += late;
         room->latest[j] = late > room->latest[j] ? late : room->latest[j];
     }
@@ -39,33 +40,45 @@ static struct shares shares_of(const struct sw_evolving_params *params, int64_t 
 
 #ifdef SW_SINGLE
 
-/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. Without wide registers one neuron is heard
-   after the other, and only until it is later than the first so far: the same numbers, in half of the operations. */
-static sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times, const float *delays,
-                           int64_t neurons, int64_t *winner)
+/* Lateness of a neuron; or, as soon as that is more than `most`, something more than that. */
+static inline float lateness_of(int synapses, struct shares shares, const sw_real *spike_times, const sw_delay *delay,
+                                float most)
 {
-    float first = INFINITY;
+    float total = 0.0f, latest = 0.0f, late = 0.0f;
+    for (int k = 0; k < synapses && late <= most; k++, delay += SW_NEURONS) {
+        float own = fabsf(spike_times[k] - sw_delay_time(*delay));
+        total += own;
+        latest = own > latest ? own : latest;
+        late = shares.mean * total + shares.worst * latest;
+    }
+    return late;
+}
+
+/* Lateness and number of the first neuron to fire, 0 and -1 if there is none. Without wide registers one neuron is
+   heard after the other, the likely one first, and only until it is later than the first so far. */
+static sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times, const sw_delay *delays,
+                           int32_t neurons, int32_t likely, int64_t *winner)
+{
     *winner = -1;
-    for (int32_t j = 0; j < (int32_t)neurons; j++) {
-        float total = 0.0f, latest = 0.0f, late = 0.0f;
-        for (int k = 0; k < synapses && late < first; k++) {
-            float own = fabsf(spike_times[k] - delays[k * SW_NEURONS + j]);
-            total += own;
-            latest = own > latest ? own : latest;
-            late = shares.mean * total + shares.worst * latest;
-        }
-        if (late < first) {
+    if (neurons == 0)
+        return 0.0f;
+    float first = lateness_of(synapses, shares, spike_times, delays + likely, INFINITY);
+    int32_t number = likely;
+    for (int32_t j = 0; j < neurons; j++) {
+        float late = lateness_of(synapses, shares, spike_times, delays + j, first);
+        if (late < first || (late == first && j < number)) {
             first = late;
-            *winner = j;
+            number = j;
         }
     }
-    return *winner >= 0 ? first : 0.0f;
+    *winner = number;
+    return first;
 }
 
 #else
 
 /* Lateness of so many neurons, for a number of synapses that the compiler knows. */
-static inline void hear_all(int synapses, struct shares shares, const sw_real *spike_times, const float *delays,
+static inline void hear_all(int synapses, struct shares shares, const sw_real *spike_times, const sw_delay *delays,
                             int64_t neurons, float *lateness)
 {
     float time[SW_LEVELS_HEARD];
@@ -74,7 +87,7 @@ static inline void hear_all(int synapses, struct shares shares, const sw_real *s
     for (int64_t j = 0; j < neurons; j++) {
         float total = 0.0f, latest = 0.0f;
         for (int k = 0; k < synapses; k++) {
-            float late = fabsf(time[k] - delays[k * SW_NEURONS + j]);
+            float late = fabsf(time[k] - sw_delay_time(delays[k * SW_NEURONS + j]));
             total += late;
             latest = late > latest ? late : latest;
         }
@@ -115,8 +128,9 @@ static SW_INSIDE sw_real first_of(float *lateness, int64_t neurons, int64_t *win
 
 /* The same, for a number of synapses that the compiler need not know. */
 static SW_INSIDE sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times,
-                                     const float *delays, int64_t neurons, int64_t *winner)
+                                     const sw_delay *delays, int32_t neurons, int32_t likely, int64_t *winner)
 {
+    (void)likely; /* all are compared side by side */
     float late_by[SW_NEURONS];
     int64_t vectors = in_lanes(neurons); /* neurons beyond are not looked at */
     if (synapses == SW_LEVELS_HEARD)
@@ -171,19 +185,28 @@ int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *stren
     return neuron;
 }
 
-float sw_evolving_moved(float delay, sw_real spike_time, sw_real rate, bool novel)
+uint32_t sw_evolving_dice(sw_real cycle, int64_t synapse)
 {
-    return novel ? (float)spike_time : (float)((sw_real)delay + rate * (spike_time - (sw_real)delay));
+    return (uint32_t)(int64_t)cycle * 64u + (uint32_t)synapse;
 }
 
-SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
-                        int synapses, bool frozen, sw_real seen, const sw_real *spike_times)
+sw_delay sw_evolving_moved(sw_delay delay, sw_real spike_time, sw_real rate, bool novel, uint32_t dice)
+{
+    sw_real before = (sw_real)sw_delay_time(delay);
+    return sw_delay_of(novel ? spike_time : before + rate * (spike_time - before), dice);
+}
+
+SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population,
+                                 sw_delay *delays, int synapses, bool frozen, sw_real seen,
+                                 const sw_real *spike_times)
 {
     sw_real cycle = seen - params->start + 1.0;
     if (cycle < 1.0)
         return NAN;
-    int64_t recruited = population->recruited, winner;
-    sw_real late = first_heard(synapses, shares_of(params, synapses), spike_times, delays, recruited, &winner);
+    int32_t recruited = population->recruited;
+    int64_t winner;
+    sw_real late = first_heard(synapses, shares_of(params, synapses), spike_times, delays, recruited,
+                               population->winner, &winner);
     sw_real lateness = cycle >= ASKED_FROM ? late : NAN;
     if (frozen)
         return lateness;
@@ -194,9 +217,11 @@ SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct
         sw_evolving_settle(params, population->strength, SW_NEURONS, recruited, winner, novel, cycle, &rate);
     if (neuron == recruited)
         population->recruited = recruited + 1;
+    population->winner = (int32_t)neuron;
     for (int k = 0; k < synapses; k++) {
-        float *delay = &delays[k * SW_NEURONS + neuron];
-        *delay = sw_evolving_moved(*delay, spike_times[k], rate, novel);
+        sw_delay *delay = &delays[k * SW_NEURONS + neuron];
+        uint32_t dice = sw_evolving_dice(cycle, synapses * 8 + k);
+        *delay = sw_evolving_moved(*delay, spike_times[k], rate, novel, dice);
     }
     return lateness;
 }

@@ -11,13 +11,15 @@
    Maciag et al., OeSNN-UAD (2021). Vigilance: adaptive resonance, Carpenter and Grossberg (1987).
 
    Three populations of each line work this way, and the machine's condition uses the same pieces over all lines.
-   Delays and what is compared with them are floats; every step that learns is done in doubles and then rounded. */
+   Delays and what is compared with them are floats; every step that learns is done in doubles and then rounded. Delays
+   may have fewer bits, see delay.h. */
 #ifndef SW_EVOLVING_H
 #define SW_EVOLVING_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/delay.h"
 #include "pipeline/network/traces.h"
 
 enum {
@@ -38,7 +40,8 @@ struct sw_evolving_params {
 /* A population but for its delays. */
 struct sw_evolving {
     float strength[SW_NEURONS]; /* ln(faded wins) + last win / memory: order needs no fading */
-    int64_t recruited;
+    int32_t recruited;
+    int32_t winner; /* of the newest cycle that was learned from: the next one's, more often than not */
     sw_real vigilance;
 };
 
@@ -51,7 +54,7 @@ struct sw_evolving_room {
 void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolving *population);
 
 /* Add the mismatch of one synapse of every neuron to the total, and keep the largest. */
-void sw_evolving_hear(sw_real spike_time, const float *delays, int64_t neurons, struct sw_evolving_room *room);
+void sw_evolving_hear(sw_real spike_time, const sw_delay *delays, int64_t neurons, struct sw_evolving_room *room);
 
 /* Lateness and number of the first neuron to fire, 0 and -1 if there is none; leaves lateness in the total. */
 sw_real sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
@@ -64,13 +67,16 @@ sw_real sw_evolving_surprise_limit(const struct sw_evolving_params *params, sw_r
 int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *strength, int64_t neurons,
                            int64_t recruited, int64_t winner, bool novel, sw_real cycle, sw_real *rate);
 
-/* A delay after an input: moved towards it, or made for it. */
-float sw_evolving_moved(float delay, sw_real spike_time, sw_real rate, bool novel);
+/* By which a delay is rounded in a cycle: another number for each synapse of a winner. */
+uint32_t sw_evolving_dice(sw_real cycle, int64_t synapse);
+
+/* A delay after an input: moved towards it, or made for it; `dice` as of `sw_evolving_dice`. */
+sw_delay sw_evolving_moved(sw_delay delay, sw_real spike_time, sw_real rate, bool novel, uint32_t dice);
 
 /* One cycle of a line's population: lateness of the first neuron to fire; then somebody learns, unless the line is
    frozen. `delays` (synapses, SW_NEURONS), of 3, 4 or 6 synapses. NaN while the population is too young to be
    asked. */
-sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, float *delays,
+sw_real sw_evolving_step(const struct sw_evolving_params *params, struct sw_evolving *population, sw_delay *delays,
                          int synapses, bool frozen, sw_real seen, const sw_real *spike_times);
 
 #endif
