@@ -1,6 +1,7 @@
 """Notifications as they arrive: a real receiver of webhooks, a real mail server, the real service, and kills."""
 
 import logging
+import resource
 import sqlite3
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -21,6 +22,7 @@ from pipeline.notify.notifier import Clock, Notifier
 from pipeline.notify.policy import Rules
 from pipeline.notify.text import Style
 from pipeline.records import Point
+from pipeline.service.troubles import _set_aside
 from pipeline.sinks import Unreachable
 
 STYLE = Style(BERLIN, "https://spikewatch.plant/")
@@ -232,6 +234,51 @@ def test_a_damaged_memory_is_set_aside_by_name(tmp_path: Path, receiver: Receive
     plant.later(2 * MINUTE)
     assert (tmp_path / "notify.sqlite.corrupt-1").exists()
     assert receiver.titles[-1] == "Critical: press-2 (site north)"
+
+
+def test_a_single_damaged_notice_sets_the_memory_aside_at_the_start_too(tmp_path: Path, receiver: Receiver) -> None:
+    plant = Plant(tmp_path, Channel("hook", webhook=receiver.url))
+    plant.notifier.write(plant.notifier.choose([point()]))  # and killed before it was looked at
+    plant.notifier._memory.close()
+    with sqlite3.connect(tmp_path / "notify.sqlite") as database:
+        database.execute("UPDATE inbox SET content = replace(content, 'press-1', 'press-9')")
+    database.close()
+    plant.start()
+    plant.commit(point("press-2"))
+    plant.later(2 * MINUTE)
+    assert (tmp_path / "notify.sqlite.corrupt-1").exists()
+    assert receiver.titles == ["Critical: press-2 (site north)"]
+
+
+def test_a_folder_and_a_memory_that_cannot_be_opened_now_end_nothing(
+    tmp_path: Path, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(tmp_path, Channel("hook", webhook=receiver.url))
+    plant.troubles = [Trouble("data", NOON, "", 1)]
+    plant.later(10 * MINUTE)
+    (tmp_path / "data").mkdir()
+    plant.notifier._memory._path = tmp_path / "data" / "nowhere" / "notify.sqlite"
+    plant.notifier._memory.close()
+
+    def none_left() -> Iterator[Trouble]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            yield from _set_aside(tmp_path)  # type: ignore[misc]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    plant.notifier.troubles = none_left
+    with pytest.raises(Unreachable):
+        plant.commit(point())
+    plant.later(10 * MINUTE)
+    assert receiver.titles == ["Spikewatch: data trouble"]  # and not that it is over
+    assert caplog.text.count("notify.memory reason=") == 1
+    plant.notifier.troubles = lambda: plant.troubles
+    (tmp_path / "data" / "nowhere").mkdir()
+    plant.deliver()
+    plant.later(2 * MINUTE)
+    assert receiver.titles == ["Spikewatch: data trouble", "Critical: press-1 (site north)"]
 
 
 def test_the_inbox_forgets_what_was_taken_long_ago(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ class Remembered(msgspec.Struct):
     standings: dict[str, dict[Key, Standing]] = {}  # by channel
     unsent: dict[str, list[Message]] = {}
     service: dict[str, News] = {}
+    waiting: list[News] = []  # in the inbox
 
 
 class Memory:
@@ -61,9 +62,13 @@ class Memory:
         self._database: sqlite3.Connection | None = None
 
     def load(self) -> Remembered:
-        """What is remembered; nothing, where the file is damaged. Raises sqlite3.Error where it cannot be used."""
+        """What is remembered; nothing, where the file is damaged.
+
+        Raises sqlite3.Error or OSError where it cannot be used.
+        """
         found = Remembered()
         try:
+            found.waiting = [notice.news for notice in self.inbox(KNOWN)]
             for kind, channel, key, content in self._rows():
                 if kind == STANDING:
                     known = found.standings.setdefault(channel, {})
@@ -79,12 +84,16 @@ class Memory:
         return found
 
     def set_aside(self, error: Exception) -> bool:
-        """Begin a new file where an error says that this one is damaged; whether it does."""
-        if isinstance(error, sqlite3.Error) and not is_damage(error, self._path):
+        """Begin a new file where an error says that this one is damaged; whether that was possible."""
+        if isinstance(error, OSError) or (isinstance(error, sqlite3.Error) and not is_damage(error, self._path)):
             return False
-        self.close()
-        name = aside(self._path)
-        move(self._path, name)
+        try:
+            with self._lock:  # nobody else opens it meanwhile
+                self._close()
+                name = aside(self._path)
+                move(self._path, name)
+        except OSError:  # of the folder
+            return False
         note = "what was about to be told is lost, and what is open may be told again"
         log.error('notify.corrupt set_aside=%s reason="%s" note="%s"', name, error, note)
         return True
@@ -115,7 +124,8 @@ class Memory:
                 database.execute("PRAGMA synchronous = FULL")
                 for statement in SCHEMA:
                     database.execute(statement)
-                database.execute(f"PRAGMA user_version = {VERSION}")
+                if version != VERSION:  # which needs room on the disk
+                    database.execute(f"PRAGMA user_version = {VERSION}")
             except BaseException:
                 database.close()
                 raise
@@ -205,6 +215,9 @@ class Memory:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ import msgspec
 
 from pipeline.notify import text
 from pipeline.notify.channels import NotSent, Opened
-from pipeline.notify.memory import KNOWN, Memory, Notice
+from pipeline.notify.memory import Memory, Notice
 from pipeline.notify.news import News, Trouble, changes, notices, read
 from pipeline.notify.policy import Message, Policy, Rules
 from pipeline.records import Machine, Point
@@ -96,7 +96,7 @@ class Notifier:
             self.policies[name] = Policy(policy.rules, known.standings.get(name), known.unsent.get(name, ()))
             self.policies[name].wake(self._clock.wall_ns())
         self._service = known.service
-        self._silent = self._silent_of(notice.news for notice in self._memory.inbox(KNOWN))
+        self._silent = self._silent_of(known.waiting)
         self._number = self._memory.newest()
         for point in pending:
             self._number = max(self._number, int(point.fields[NUMBER]))
@@ -128,7 +128,7 @@ class Notifier:
         found = [Notice(int(one.fields[NUMBER]), str(one.fields[LIFE]), read(one)) for one in points]
         try:
             self._memory.put(found)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unreachable(f"notify.sqlite: {error}") from None
 
     def close(self) -> None:
@@ -152,7 +152,8 @@ class Notifier:
         news = self._taken_news()
         if now_s - self._look_s >= LOOK_S:
             self._look_s = now_s
-            news += changes(self._service, tuple(self.troubles()), now_ns)
+            with suppress(OSError):  # no file can be opened now: the next look tells how things stand
+                news += changes(self._service, tuple(self.troubles()), now_ns)
         elif not news:
             return
         for policy in self.policies.values():
@@ -186,7 +187,7 @@ class Notifier:
         """Around every use of the memory. Where it cannot be used, messages are sent all the same, and kept later."""
         try:
             yield
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+        except (sqlite3.Error, msgspec.MsgspecError, OSError) as error:
             if self._memory.set_aside(error):
                 for policy in self.policies.values():
                     policy.changed |= policy.standings.keys()
