@@ -97,10 +97,14 @@ def test_a_password_may_hold_any_character_and_a_token_those_of_tokens(tmp_path:
         sink.write([POINT])
     sink.close()
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({"influxdb": {"url": echo, "bucket": "b", "token": {"env": "I"}}}))
-    with pytest.raises(ConfigError, match=r"influxdb\.token: holds a character that no token has") as caught:
-        load(path, {"I": "töken"})
-    assert "töken" not in str(caught.value)
+    for place, content in (
+        ("influxdb", {"influxdb": {"url": echo, "bucket": "b", "token": {"env": "I"}}}),
+        (r"notify\[0\]", {"notify": [{"name": "hook", "webhook": echo, "token": {"env": "I"}}]}),
+    ):
+        path.write_text(yaml.safe_dump(content))
+        with pytest.raises(ConfigError, match=rf"{place}\.token: holds a character that no token has") as caught:
+            load(path, {"I": "töken€"})
+        assert "töken" not in str(caught.value)
 
 
 # Everything every library has to say, and at the end a crash with a traceback.

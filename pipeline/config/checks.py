@@ -40,6 +40,7 @@ from pipeline.config.settings import (
     Waveform,
     WaveformFile,
     duration_ns,
+    no_token,
     read_secret,
     unix_ns,
 )
@@ -196,12 +197,8 @@ def _check_influxdb(influxdb: InfluxDB, environ: Mapping[str, str]) -> Problems:
     else:
         if influxdb.token is not None:
             yield "token", "goes with bucket; a database takes username and password"
-    if influxdb.token is not None:
-        try:
-            if not read_secret(influxdb.token, environ).isascii():
-                yield "token", "holds a character that no token has"
-        except ConfigError:
-            pass  # already told
+    if unsendable := no_token(influxdb.token, environ):
+        yield "token", unsendable
     if url is not None and url.scheme == "http" and not influxdb.insecure_password and not is_loopback(url):
         for key in ("token", "password"):
             if getattr(influxdb, key) is not None:

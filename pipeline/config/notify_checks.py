@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.config.addresses import address, is_loopback
-from pipeline.config.settings import Channel, Config, Digest, Quiet, duration_ns
+from pipeline.config.settings import Channel, Config, Digest, Quiet, duration_ns, no_token
 from pipeline.topics import parse
 
 Problems = Iterator[tuple[str, str]]
@@ -44,7 +44,7 @@ def channel_problems(channel: Channel, environ: Mapping[str, str]) -> Problems:
         yield "name", "must be 1 to 40 letters, digits and . _ -"
     if (channel.url is None) == (channel.webhook is None):
         yield "", "needs either url (of Apprise) or webhook"
-    yield from _webhook(channel)
+    yield from _webhook(channel, environ)
     if not channel.events:
         yield "events", "is empty: the channel would be told of nothing"
     if not channel.machines:
@@ -58,7 +58,7 @@ def channel_problems(channel: Channel, environ: Mapping[str, str]) -> Problems:
             yield "reminder", "is shorter than a minute"
 
 
-def _webhook(channel: Channel) -> Problems:
+def _webhook(channel: Channel, environ: Mapping[str, str]) -> Problems:
     if channel.webhook is None:
         if channel.token is not None:
             yield "token", "goes with webhook; a url of Apprise holds its own"
@@ -70,6 +70,8 @@ def _webhook(channel: Channel) -> Problems:
         return
     if channel.token is not None and url.scheme == "http" and not channel.insecure_token and not is_loopback(url):
         yield "token", "would be sent unencrypted (use https://, or say insecure_token: true)"
+    if wrong := no_token(channel.token, environ):
+        yield "token", wrong
 
 
 def channels_problems(config: Config) -> Problems:

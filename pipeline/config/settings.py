@@ -388,6 +388,15 @@ def read_secret(secret: Secret, environ: Mapping[str, str]) -> Hidden:
     return Hidden(text)
 
 
+def no_token(secret: Secret | None, environ: Mapping[str, str]) -> str:
+    """Why a secret cannot be sent in a header of HTTP; empty where it can. A missing one is told elsewhere."""
+    try:
+        sendable = secret is None or read_secret(secret, environ).isascii()
+    except ConfigError:
+        return ""
+    return "" if sendable else "holds a character that no token has"
+
+
 def match_rule(rules: Sequence[MachineRule], machine: str) -> MachineRule:
     """The first rule whose pattern matches the machine's name; the defaults where none does."""
     for rule in rules:
