@@ -2,7 +2,10 @@
 
 import json
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from test_service import Running
 from pipeline.config.file import load as load_config
 from pipeline.config.settings import ConfigError
 from pipeline.mqtt import Broker, Publisher, Receiver
-from pipeline.mqtt.host_state import state_topic
+from pipeline.mqtt.host_state import HostState, state_topic
 
 
 class Listener:
@@ -92,6 +95,60 @@ def test_what_somebody_else_says_of_us_is_put_right_at_once(
         other.drain()
     until(lambda: listener.last() and len(listener.said) >= before + 2, "it was heard and answered")
     assert [one["online"] for one in listener.said[before:]] == [False, True]
+
+
+@pytest.mark.parametrize("last", [bytes([0xE0, 2, 0x8E, 0]), bytes([0x90, 3, 0, 1, 0x55]), b""], ids=bytes.hex)
+def test_whatever_the_last_packet_of_a_connection_is_another_one_is_made(
+    last: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.mqtt.host_state.RETRY_S", 0.1)
+    connections: list[bytes] = []
+
+    def broker() -> None:
+        while True:
+            connection, _ = server.accept()
+            with connection, suppress(ConnectionError):
+                connections.append(connection.recv(1000))
+                if not connections[-1]:
+                    return
+                connection.sendall(bytes([0x20, 3, 0, 0, 0]))  # you are let in
+                connection.recv(1000)
+                connection.sendall(last)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=broker)
+        thread.start()
+        host = HostState(lambda: Broker("127.0.0.1", server.getsockname()[1]), "hall-3", lambda: True)
+        host.start()
+        until(lambda: len(connections) > 2, "it connects again")
+        host.stop()
+        socket.create_connection(server.getsockname()).close()
+        thread.join()
+
+
+@pytest.mark.servers
+def test_a_broker_that_does_not_let_us_in_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "nobody").touch()
+    broker = Mosquitto(tmp_path, listener=f"allow_anonymous false\npassword_file {tmp_path / 'nobody'}")
+    broker.start()
+    host = HostState(lambda: Broker.of(broker.url, client_id="ours-host"), "hall-3", lambda: True)
+    host.start()
+    until(lambda: "mqtt.host_state_away" in caplog.text, "it is told")
+    host.stop()
+    broker.stop()
+    assert 'topic=spBv1.0/STATE/hall-3 reason="refused by the broker: Not authorized"' in caplog.text
+
+
+@pytest.mark.servers
+def test_after_a_clock_was_set_back_a_birth_is_still_newer_than_the_one_before(
+    mosquitto: Mosquitto, listener: Listener
+):
+    host = HostState(lambda: Broker.of(mosquitto.url, client_id="ours-host"), "hall-3", lambda: True)
+    host._time_ms = 4_000_000_000_000  # of a connection before the clock was set back
+    host.start()
+    until(listener.online, "the host is online")
+    host.stop()
+    assert listener.last()["timestamp"] == 4_000_000_000_001
 
 
 def load(tmp_path: Path, host: str, payload: str) -> str:

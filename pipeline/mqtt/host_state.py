@@ -11,9 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from pipeline.mqtt.broker import Broker
 from pipeline.mqtt.client import reason_of
@@ -59,20 +62,25 @@ class HostState:
             try:
                 self._serve()
             except (OSError, ValueError) as error:
-                reason = reason_of(error)
-                if reason not in self._complaints:
-                    self._complaints.add(reason)
-                    log.warning('mqtt.host_state_away topic=%s reason="%s" note="trying again"', self._topic, reason)
+                self._complain(reason_of(error))
             self._stop.wait(RETRY_S)
+
+    def _complain(self, reason: str) -> None:
+        """One warning per cause, not one per attempt."""
+        if reason not in self._complaints:
+            self._complaints.add(reason)
+            log.warning('mqtt.host_state_away topic=%s reason="%s" note="trying again"', self._topic, reason)
 
     def _serve(self) -> None:
         """One connection, from connect to its end."""
         broker = self._broker()
         client = broker.client(clean=True, manual_ack=False)
-        self._time_ms = time.time_ns() // 1_000_000
+        # Never back, whatever the clock does: who has heard of a later birth takes no earlier one.
+        self._time_ms = max(time.time_ns() // 1_000_000, self._time_ms + 1)
         self._said = None
         client.will_set(self._topic, self._state(False), 1, True)
-        client.on_connect = lambda client, *_: client.subscribe(self._topic, 1)
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
         client.on_subscribe = lambda *_: self._complaints.clear()
         client.on_message = self._heard
         broker.connect(client, clean=True)
@@ -82,10 +90,25 @@ class HostState:
         if client.is_connected():
             farewell = self._say(client, False)
             deadline = time.monotonic() + FAREWELL_S
-            while not farewell.is_published() and time.monotonic() < deadline:
-                client.loop(LOOK_S)
+            with suppress(RuntimeError):  # the connection is gone: the broker says it for us
+                while not farewell.is_published() and time.monotonic() < deadline:
+                    client.loop(LOOK_S)
             client.disconnect()
             client.loop(LOOK_S)
+
+    def _on_connect(
+        self, client: Client, data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._complain(f"refused by the broker: {reason}")
+        else:
+            client.subscribe(self._topic, 1)
+
+    def _on_publish(
+        self, client: Client, data: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._complain(f"refused by the broker: {reason}")
 
     def _say(self, client: Client, online: bool) -> MQTTMessageInfo:
         self._said = online
