@@ -17,12 +17,15 @@ from servers import Mosquitto, free_port, passwords, until
 from test_service import Running, expected_points, publish, recording, run  # noqa: F401
 from test_storage import SECOND, START, readings
 
+from pipeline.config.settings import Config
+from pipeline.config.settings import Upstream as UpstreamSettings
 from pipeline.engine.incidents import Incident, Severity
 from pipeline.mqtt import Broker, ConfirmedPublisher, PublishError, Receiver, Status
 from pipeline.mqtt.announcements import Announcer
 from pipeline.mqtt.upstream import Selection, Thinning, announcement_of
 from pipeline.records import Announcement, Machine, Point
-from pipeline.service.upstream import UpstreamSink
+from pipeline.service.destinations import Deliveries
+from pipeline.service.upstream import UpstreamSink, destinations_of
 from pipeline.sinks import Unreachable
 from pipeline.sinks.delivery import Delivery
 from pipeline.sinks.embedded import Embedded
@@ -137,6 +140,54 @@ def test_a_state_is_told_on_change_and_only_what_is_wanted_is_told():
     batches = [[of_machine("press-1", START + n * SECOND, 0.5, state)] for n, state in enumerate(states)]
     messages = told(Selection("hall", ["states"], MINUTE), [*batches, [incident("press-1", 1, "open", START)]])
     assert [payload(one)["state"] for one in messages] == ["learning", "ready", "fault", "ready"]
+
+
+def test_a_state_that_follows_a_silence_is_newer_than_it_also_where_its_rows_go_on_from_before():
+    selection = Selection("hall", ["states"], MINUTE)
+    said = told(selection, [[silent("press-1", START + 5 * MINUTE)], [of_machine("press-1", START + SECOND, 0.5)]])
+    assert [(payload(one)["state"], payload(one)["time_ns"]) for one in said] == [
+        ("silent", START + 5 * MINUTE),
+        ("ready", START + SECOND),
+    ]
+    assert said[0].time_ns <= said[1].time_ns, "the newest of a retained topic stays"
+
+
+@pytest.mark.servers
+def test_states_that_were_dropped_while_the_broker_was_away_are_told_once_it_is_back(tmp_path):
+    broker = Mosquitto(tmp_path)
+    upstream = UpstreamSettings(broker.url, prefix="hall", outbox_bytes=1_000)
+    destinations = destinations_of(Config(upstream=upstream), {})
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path, others={name: one.bound for name, one in destinations.items()})
+    store = Embedded(tmp_path / "store.sqlite")
+    deliveries = Deliveries(path, store, destinations, lambda reason, point: None, 1_000.0)
+    delivery = deliveries.others["upstream"]
+
+    def commit(name: str, state: str, number: int) -> None:
+        point = of_machine(name, START + number * SECOND, 0.5, state)
+        chosen = deliveries.choose([point], nothing_open, journal.outboxes)
+        with deliveries.settling(chosen) as (progress, others):
+            journal.commit(None, progress=progress, others=others, arrived_ns=START + number * SECOND)
+
+    for number in range(20):  # of the oldest, nothing is left
+        commit(f"press-{number}", "fault", number)
+        if number == 10:
+            assert delivery.step() > 0.0, "the broker is away"
+    assert journal.outboxes["upstream"].figures.dropped > 0
+    broker.start()
+    company = Company(broker)
+    for number in (30, 31, 32):
+        while delivery.step() == 0.0:
+            pass
+        commit("press-0", "fault", number)
+    while delivery.step() == 0.0:
+        pass
+    until(lambda: company.take() >= 0 and "hall/north/press-0/state" in dict(company.received), "it is told")
+    assert [topic for topic, _ in company.received].count("hall/north/press-0/state") == 1
+    company.leave()
+    delivery.close()
+    journal.close()
+    broker.stop()
 
 
 class Company:

@@ -94,7 +94,7 @@ class Selection:
         self._prefix = prefix
         self._what = {TOLD[name] for name in what}
         self.thinning = Thinning(every_ns)
-        self._states: dict[Machine, object] = {}  # what was told last
+        self._states: dict[Machine, tuple[object, int]] = {}  # what was told last, and of which time
         self._ageing: dict[Machine, dict[str, dict[str, Any]]] = {}
 
     def choose(
@@ -133,11 +133,18 @@ class Selection:
             point.fields.get("severity"),
             incident and (incident.number, incident.severity, incident.acknowledged, incident.label),
         )
-        if self._states.get(machine) == news:
+        before, then_ns = self._states.get(machine, (None, 0))
+        if before == news:
             return None
-        self._states[machine] = news
+        # A silence lies ahead of its machine's rows; what is told after it must not seem to be older than it.
+        time_ns = max(point.time_ns, then_ns)
+        self._states[machine] = news, time_ns
         told = {**point.fields, "incident": incident_fields(incident), "time_ns": point.time_ns}
-        return self._message(machine, "state", told, point.time_ns)
+        return self._message(machine, "state", told, time_ns)
+
+    def repeat(self) -> None:
+        """Tell every state once more, as what was told may not have arrived."""
+        self._states = {machine: (None, time_ns) for machine, (_, time_ns) in self._states.items()}
 
     def _message(self, machine: Machine, what: str, told: Mapping[str, Any], time_ns: int) -> Point:
         topic = topic_of(self._prefix, machine, what)

@@ -38,6 +38,7 @@ class Destination(NamedTuple):
     # where a key is to be forgotten; and what takes it back, which raises ValueError for what it does not know.
     changed: Callable[[], Mapping[str, bytes]] = dict
     restore: Callable[[bytes], None] = _nothing
+    repeat: Callable[[], None] = lambda: None  # have `choose` say again what holds, where some of it was dropped
     counters: Callable[[], Mapping[str, int]] = dict  # of its sink, by name
 
 
@@ -61,6 +62,7 @@ class Deliveries:
         }
         self._all = {DATABASE_OUTBOX: self.database, **self.others}
         self._settled = {name: one.progress for name, one in self._all.items()}  # what the journal knows of them
+        self._dropped = dict.fromkeys(self.others, 0)  # of what each outbox has dropped, what was made good
         self._threads: list[threading.Thread] = []
 
     def start(self, stop: threading.Event) -> None:
@@ -76,8 +78,16 @@ class Deliveries:
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
 
-    def choose(self, points: Sequence[Point], incident: IncidentOf) -> dict[str, Sequence[Ranked]]:
+    def choose(
+        self, points: Sequence[Point], incident: IncidentOf, outboxes: Mapping[str, OutboxWriter]
+    ) -> dict[str, Sequence[Ranked]]:
         """What goes where of the points of a batch; to be asked once for each."""
+        for name, one in self._destinations.items():
+            dropped = outboxes[name].figures.dropped
+            # Not before it is back: until then more may go.
+            if dropped != self._dropped[name] and self.others[name].away is None:
+                self._dropped[name] = dropped
+                one.repeat()
         return {name: one.choose(points, incident) for name, one in self._destinations.items()}
 
     def changed(self) -> dict[str, bytes]:

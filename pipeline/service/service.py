@@ -461,7 +461,7 @@ class Service:
         fleet = self.engine.fleet
         machines = list(enumerate(fleet.machines))[self._machines :] if len(fleet.machines) > self._machines else []
         lines = [(n, *fleet.lines[n]) for n in range(self._lines, len(fleet.lines))]
-        chosen = self.deliveries.choose(points, self._incident)
+        chosen = self.deliveries.choose(points, self._incident, self._journal.outboxes)
         self._kept |= self.deliveries.changed()
         complained = False
         while True:

@@ -80,6 +80,7 @@ def destinations_of(config: Config, environ: Mapping[str, str]) -> dict[str, Des
             in_order=True,
             changed=selection.thinning.changed,
             restore=selection.thinning.restore,
+            repeat=selection.repeat,
             counters=lambda: sink.counters,
         )
     }
