@@ -1,8 +1,10 @@
 """The data folder: which snapshot counts where one cannot be read, and that it is for one account only."""
 
 import os
+import sqlite3
 import stat
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.settings import Config
 from pipeline.console.door import make_token
-from pipeline.records import Machine, Readings
+from pipeline.payloads.decoded import Decoded
+from pipeline.records import Announcement, Machine, Message, Reading, Readings
 from pipeline.service.service import Service
 from pipeline.sinks.embedded import Embedded
 from pipeline.storage.data_folder import DataFolderBusy, claim
@@ -276,3 +279,64 @@ def test_a_lock_that_others_could_read_is_closed_to_them_and_what_it_points_to_i
     journal.close()
     assert victim.read_text() == "mine"
     assert not (tmp_path / "nowhere").exists()
+
+
+class Nothing:
+    """A source of no messages."""
+
+    def take(self, max_messages: int, timeout_s: float) -> list[Message]:
+        return []
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def publish(self, announcement: Announcement) -> None:
+        pass
+
+    def counters(self) -> dict[str, int]:
+        return {}
+
+
+def locked(service: Service) -> sqlite3.Connection:
+    """Somebody who keeps the service from writing to its journal until the answer rolls back."""
+    service._journal._database.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(service._journal.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    return other
+
+
+def test_what_decoding_keeps_of_a_batch_that_could_not_be_committed_is_not_committed_at_the_end(tmp_path: Path):
+    service, stop = service_in(tmp_path), threading.Event()
+    service._kept = {"a": b"1"}
+    assert service._commit(None, [], stop)
+    other = locked(service)
+    stop.set()
+    service._kept = {"a": b"2"}
+    assert not service._commit(None, [], stop)
+    other.execute("ROLLBACK")
+    other.close()
+    assert service._commit(None, [], stop), "as at the end, for what was delivered"
+    assert service._journal.kept() == {"a": b"1"}
+    service._close()
+
+
+def test_readings_that_were_held_and_could_not_be_committed_are_in_no_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.service.service.HEALTH_EVERY_S", 0.0)
+    service, stop, others = service_in(tmp_path), threading.Event(), []
+    reading = Reading(Machine("press-1"), "t", START, 1.0)
+    assert service._take([("", b"", Decoded([reading], ()))], stop, b"", START)
+
+    def overdue(now_ns: int) -> Decoded:
+        """The last moment before the end, and nothing can be written."""
+        others.append(locked(service))
+        stop.set()
+        return Decoded([reading._replace(time_ns=START + SECOND)], ())
+
+    monkeypatch.setattr(service._decoder, "overdue", overdue)
+    service.run(Nothing(), stop)
+    for other in others:
+        other.close()
+    assert others
+    assert snapshots(tmp_path) == []

@@ -299,8 +299,8 @@ class Service:
                         self._commit(None, [self._health(source), *silent], stop)
                         self._announce(silent)
                         overdue = self._decoder.overdue(time.time_ns())
-                        if any(overdue):
-                            self._take([("", b"", overdue)], stop, b"", 0)
+                        if any(overdue) and not self._take([("", b"", overdue)], stop, b"", 0):
+                            return  # the networks are beyond the last commit
                         self._tell_of_senders()
                         self._tidy()
                     self._keep_snapshots(now)
@@ -489,6 +489,7 @@ class Service:
                 if stop.wait(DISK_RETRY_S):
                     for letter in dead:  # the last commit, if there is one, takes them
                         self._dead.put(letter)
+                    self._kept = {}  # of what is not committed, and will be decoded again
                     return False
         if complained:
             log.warning("journal.back dropped=%d", self._journal.dropped)
