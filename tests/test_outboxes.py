@@ -143,6 +143,22 @@ def test_an_outbox_that_is_not_configured_any_more_waits_is_named_and_goes_befor
     again.close()
 
 
+def test_a_full_disk_takes_nothing_of_a_small_outbox_while_a_large_one_can_give(tmp_path):
+    journal = journal_at(tmp_path)
+    for number in range(3):
+        journal.commit(None, others={"upstream": Posting([(2, points(1, number))])})
+    for number in range(50):
+        journal.commit(None, points=points(100, 100 * number))
+    for _ in range(5):
+        assert journal.make_room(0, Progress(), [], {"upstream": Posting()})
+    assert journal.dropped > 0
+    assert upstream_of(journal).dropped == 0
+    offered = Progress(offered=((0, 50),))  # it may be stored already, so nobody could say what is missing
+    assert journal.make_room(0, offered, [], {"upstream": Posting()})
+    assert upstream_of(journal).dropped == 1
+    journal.close()
+
+
 def test_a_damaged_file_takes_no_outbox_with_it(tmp_path):
     journal = journal_at(tmp_path)
     for number in range(4):

@@ -379,7 +379,7 @@ class Journal:
         self, covered: int, progress: Progress, dead: Sequence[Dead], others: Mapping[str, Posting] = NO_OTHERS
     ) -> bool:
         """The disk is full: give up the reserve and what is done with; then what is in an outbox that is not
-        configured; only then the oldest tenth of every outbox.
+        configured; only then the oldest tenth of every outbox, of small ones only where the large ones give nothing.
 
         Done with are points that are delivered according to `progress`, and to that of `others`, with their `dead`
         letters, and readings up to batch `covered`, which the newest snapshot holds. False where nothing was left to
@@ -400,10 +400,14 @@ class Journal:
                 for outbox in self.outboxes.values():
                     if outbox.bound is None:
                         outbox.clear()
-            if not gave and before == self._held_bytes():
+            most = max(outbox.figures.waiting_bytes for outbox in self.outboxes.values())
+            for least in (most // SHED, 0):  # a small one makes hardly any room, and may hold what matters most
+                if gave or before != self._held_bytes():
+                    break
                 for name, known in _progress_of_all(progress, others).items():
                     waiting_bytes = self.outboxes[name].figures.waiting_bytes
-                    self.outboxes[name].shed(waiting_bytes - waiting_bytes // SHED - 1, known.offered)
+                    if waiting_bytes >= least:
+                        self.outboxes[name].shed(waiting_bytes - waiting_bytes // SHED - 1, known.offered)
         return gave or before > self._held_bytes()
 
     def _held_bytes(self) -> int:

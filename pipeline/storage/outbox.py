@@ -29,7 +29,7 @@ from pipeline.storage.sqlite_files import Damaged
 
 log = logging.getLogger("spikewatch.journal")
 
-SHED = 10  # where the disk is full, the oldest tenth of every outbox goes
+SHED = 10  # where the disk is full, the oldest tenth goes of every outbox that is a tenth of the largest
 ROW_POINTS = 2_000  # of one batch of an outbox
 ROW_BYTES = 256  # as small a batch is never divided: a point by itself takes a hundred
 NOTHING = Progress()
