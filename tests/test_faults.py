@@ -1,14 +1,20 @@
 """The experiments of `benchmarks/faults` in short: each asserts the promises that its long run proves."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import broker
+import disk_full
 import fuzz
 import fuzz_files
 import kills
 import pytest
 import soak
 from victims import DURABLE
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.servers
@@ -32,6 +38,14 @@ def test_a_service_whose_connection_is_cut_again_and_again_scores_every_reading_
 
 def test_networks_that_are_saved_and_restored_after_every_row_are_those_that_never_were(tmp_path: Path):
     assert soak.cycle(tmp_path, cycles=40, seed=1, machines=3, most_growth=1.0) == []
+
+
+def test_a_disk_that_is_really_full_ends_nothing_and_what_had_to_go_is_counted():
+    command = [sys.executable, disk_full.__file__, "--megabytes", "12", "--batches", "40"]
+    ran = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-3_000:]
 
 
 def test_mutants_of_valid_and_nasty_messages_give_readings_or_refusals(capsys):

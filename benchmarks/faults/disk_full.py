@@ -1,8 +1,8 @@
 """A full disk: the service keeps scoring, sheds by policy, says so, and recovers without a restart.
 
 On a small file system (a tmpfs of our own: needs root, or user namespaces), with every score written out:
-1. the database is away until the outbox has filled the disk many times over;
-2. somebody else's file fills what is left of the disk;
+1. the database is away, and the outbox grows;
+2. somebody else's file fills what is left of the disk, until a fifth of all points had to go;
 3. the file goes, the database comes back.
 Afterwards: every message was acknowledged, what was learned equals to the bit what a twin without trouble learned,
 and points accepted = points in the database + points that the counter says were dropped.
@@ -30,6 +30,10 @@ from pipeline.sinks.embedded import Embedded
 from pipeline.sinks.errors import Unreachable
 
 BATCH = 100  # seconds of both machines' readings
+RESERVE_BYTES = 4 << 20
+MOST = 20  # times as many batches as in the first act: the disk is never full
+SHARE = 0.2  # of all points, that have to go
+MEASUREMENTS = ("machine", "sensor", "ageing", "incident", "service")  # of the points of a plant without commands
 
 
 class Gate:
@@ -49,21 +53,25 @@ class Gate:
 
 
 class Plant:
-    """A source of so many batches that does something before some of them, and stops when nothing waits any more."""
+    """A source of batches that goes from act to act, each when it is due, and stops when nothing waits any more."""
 
-    def __init__(self, batches: int, acts: dict[int, Callable[[], None]], stop: threading.Event) -> None:
-        self._batches, self._acts, self._stop = batches, acts, stop
+    def __init__(self, acts: list[tuple[Callable[[], bool], Callable[[], None]]], stop: threading.Event) -> None:
+        self._acts, self._stop = acts, stop
         self.service: Service | None = None
+        self.since = 0  # batches that were taken before the last act
         self.taken = 0
         self.acknowledged = 0
 
     def take(self, max_messages: int, timeout_s: float) -> list[Message]:
-        if self.taken == self._batches:
+        if self._acts and self._acts[0][0]():
+            _, act = self._acts.pop(0)
+            act()
+            self.since = self.taken
+        if not self._acts:
             if self.service is not None and self.service._journal.waiting == 0:
                 self._stop.set()
             time.sleep(timeout_s)  # the delivery's turn
             return []
-        self._acts.get(self.taken, lambda: None)()
         self.taken += 1
         return rows((self.taken - 1) * BATCH, self.taken * BATCH)
 
@@ -80,7 +88,7 @@ class Plant:
 def experiment(data: Path, store: Path, batches: int) -> list[str]:
     """Run on a small file system at `data`; prints what happens and returns the promises that were broken."""
     everything = Emit(every="0s", sensors="0s")
-    limits = Limits(disk_reserve_bytes=8 << 20, backlog_rate=1_000_000)
+    limits = Limits(disk_reserve_bytes=RESERVE_BYTES, backlog_rate=1_000_000)
     gate, stop, foreign = (
         Gate(Embedded(store, keep_ns=100 * 365 * 86400 * 10**9)),
         threading.Event(),
@@ -110,31 +118,38 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
         foreign.unlink()
         gate.away = False
 
-    plant = Plant(batches, {batches // 3: fill, 2 * batches // 3: free}, stop)
+    def shed() -> bool:
+        journal = plant.service._journal if plant.service else None
+        return plant.taken >= MOST * batches or (journal is not None and journal.dropped > SHARE * journal.accepted)
+
+    def later() -> bool:
+        return plant.taken - plant.since >= batches
+
+    plant = Plant([(later, fill), (shed, free), (later, lambda: tell("no more messages"))], stop)
     service = Service(Config(data=str(data), emit=everything, limits=limits, snapshot_every="2s"), gate)
     plant.service = service
     service.run(plant, stop)
     plant.service = None
     journal, twin = service._journal, Service(Config(data=str(store.parent / "twin"), emit=everything), gate)
-    for number in range(batches):
+    for number in range(plant.taken):
         twin._process(rows(number * BATCH, (number + 1) * BATCH), stop)
     twin._journal.close()
     twin._lock.close()
     shown = Embedded(store)
-    stored = sum(shown.count(measurement) for measurement in ("machine", "sensor", "service"))
+    stored = sum(shown.count(measurement) for measurement in MEASUREMENTS)
     shown.close()
     print(
-        f"messages {plant.acknowledged} of {batches * BATCH * 2} acknowledged; points accepted {journal.accepted},"
-        f" stored {stored}, dropped {journal.dropped}; state equals the twin's: "
+        f"messages {plant.acknowledged} of {plant.taken * BATCH * 2} acknowledged;"
+        f" points accepted {journal.accepted}, stored {stored}, dropped {journal.dropped}; state equals the twin's: "
         f"{state_of(service.engine.fleet) == state_of(twin.engine.fleet)}"
     )
     broken = []
-    if plant.acknowledged != batches * BATCH * 2:
+    if plant.acknowledged != plant.taken * BATCH * 2:
         broken.append("not every message was acknowledged")
     if journal.accepted != stored + journal.dropped:
         broken.append("the counter of dropped points is not what is missing")
     if not journal.dropped:
-        broken.append("the disk was never full: use fewer megabytes or more batches")
+        broken.append("the disk was never full: use fewer megabytes")
     if state_of(service.engine.fleet) != state_of(twin.engine.fleet):
         broken.append("what was learned differs from a twin's")
     return broken
@@ -143,8 +158,8 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
 def main() -> None:
     """Mount, run, and end with 1 where a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=int, default=24)
-    parser.add_argument("--batches", type=int, default=600)
+    parser.add_argument("--megabytes", type=int, default=24, help="of the disk")
+    parser.add_argument("--batches", type=int, default=200, help="of an act that has no other end")
     parser.add_argument("--mounted", help=argparse.SUPPRESS)  # we are inside our own mount namespace
     options = parser.parse_args()
     if options.mounted is None:

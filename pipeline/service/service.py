@@ -532,8 +532,8 @@ class Service:
     def _tidy(self) -> None:
         """Keep the reserve, and give disk and memory back after an outage; none of it matters today."""
         give_back()
-        self._journal.refill()
         try:
+            self._journal.refill()
             self._journal.shrink()
         except sqlite3.DatabaseError as error:
             if is_damage(error, self._journal.path):

@@ -57,6 +57,8 @@ DEAD_LETTERS = 10_000
 DEAD_BYTES = 4_096  # of one
 SEEN_OF_ONE = 6
 SEEN_BYTES = SEEN_OF_ONE * 65_535  # of recent messages, which may come again
+MOST_PAGES = 2**32 - 2  # of a file, by SQLite
+LEAST_FREE_BYTES = 1 << 20  # half of what has to be free for the file to grow again, where no reserve is configured
 CHECKED_BYTES = 64 << 20  # a larger file is not read whole at every start; its rows are checked when they are used
 NOTHING_KEPT: Mapping[str, bytes] = {}
 NO_OTHERS: Mapping[str, Posting] = {}
@@ -389,12 +391,14 @@ class Journal:
         self._reserve.unlink(missing_ok=True)
         before = self._held_bytes()
         # The log may hold pages that the file has no room for; taken in, it is written again from its beginning and
-        # needs no new room. That is what the reserve is for.
+        # needs no new room. That is what the reserve is for. From then on the file must not grow, or the log would
+        # again hold what nobody can take in, and there is no second reserve.
         with suppress(sqlite3.OperationalError):
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        [(pages,)] = self._database.execute("PRAGMA page_count")
+        self._database.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         with self._transaction():
             self._settle(progress, others)
-            self._bury(dead)
             self._forget(covered)
             if not gave and before == self._held_bytes():
                 for outbox in self.outboxes.values():
@@ -408,6 +412,7 @@ class Journal:
                     waiting_bytes = self.outboxes[name].figures.waiting_bytes
                     if waiting_bytes >= least:
                         self.outboxes[name].shed(waiting_bytes - waiting_bytes // SHED - 1, known.offered)
+            self._bury(dead)  # which needs room itself
         return gave or before > self._held_bytes()
 
     def _held_bytes(self) -> int:
@@ -420,9 +425,10 @@ class Journal:
 
     def refill(self) -> None:
         """Set disk aside again for the moment when there is no other, where there is twice as much."""
-        if not self._reserve_bytes or self._reserve.exists():
+        if self._reserve.exists() or self._free() <= 2 * max(self._reserve_bytes, LEAST_FREE_BYTES):
             return
-        if self._free() > 2 * self._reserve_bytes:
+        self._database.execute(f"PRAGMA max_page_count = {MOST_PAGES}").fetchall()  # see `make_room`
+        if self._reserve_bytes:
             try:
                 self._reserve.unlink(missing_ok=True)  # a link to nowhere, which does not exist either
                 with os.fdopen(open_private(self._reserve, os.O_WRONLY), "wb") as file:
