@@ -14,13 +14,10 @@ proportion to its size; the process hardly larger at the end than at half-time; 
 met, so that the fuzzer is known to get about.
 """
 
-import argparse
 import gzip
-import json
 import math
 import random
 import re
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -29,8 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import psutil
+from workers import judge, reports_of
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -427,25 +424,9 @@ GROWTH_BYTES = 8 << 20  # of the process, from half-time to the end
 
 def main() -> None:
     """Fuzz on all cores, then weigh the large messages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--executions", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=psutil.cpu_count() or 1)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        print(json.dumps(fuzz(options.executions, options.seed)))
-        return
-    share = -(-options.executions // options.processes)
-    command = [sys.executable, __file__, "--worker", "--executions", str(share), "--seed"]
-    seeds = [options.seed * 1_000 + number for number in range(options.processes)]
-    workers = [subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE) for seed in seeds]
-    reports = [msgspec.json.decode(worker.communicate()[0], type=Report) for worker in workers]
-
+    reports = reports_of(fuzz, Report, __doc__, 1_000_000)
     problems = [report.failure for report in reports if report.failure]
-    executions, seconds = sum(report.executions for report in reports), max(report.seconds for report in reports)
-    rate = f"{executions / seconds:,.0f}/s on {options.processes} processes"
-    print(f"executions {executions:,} in {seconds:.0f} s: {rate}")
+    executions = sum(report.executions for report in reports)
     for name in ("accepted", "partly", "refused"):
         count = sum(getattr(report, name) for report in reports)
         print(f"  messages {name:9} {count:12,} ({count / executions:.1%})")
@@ -478,10 +459,7 @@ def main() -> None:
             problems.append(f"too slow: {cost}")
         if cost.peak > PEAK_PER_BYTE * cost.size:
             problems.append(f"too much memory: {cost}")
-    for problem in problems:
-        print("  " + problem[:2_000])
-    print("BROKEN" if problems else "all promises kept")
-    sys.exit(bool(problems))
+    judge(problems)
 
 
 if __name__ == "__main__":

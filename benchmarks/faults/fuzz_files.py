@@ -8,12 +8,10 @@ with the size of the file and no faster, in memory that is given back; and of ev
 their own, every reading is finite and of every row at least the arrays agree.
 """
 
-import argparse
 import gc
 import io
 import json
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -21,9 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import psutil
+from workers import judge, reports_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -228,24 +226,8 @@ def fuzz(executions: int, seed: int) -> Report:
 
 def main() -> None:
     """Fuzz on all cores."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--executions", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--processes", type=int, default=psutil.cpu_count() or 1)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        print(json.dumps(fuzz(options.executions, options.seed)))
-        return
-    share = -(-options.executions // options.processes)
-    command = [sys.executable, __file__, "--worker", "--executions", str(share), "--seed"]
-    seeds = [options.seed * 1_000 + number for number in range(options.processes)]
-    workers = [subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE) for seed in seeds]
-    reports = [msgspec.json.decode(worker.communicate()[0], type=Report) for worker in workers]
+    reports = reports_of(fuzz, Report, __doc__, 100_000)
     problems = [report.failure for report in reports if report.failure]
-    executions, seconds = sum(report.executions for report in reports), max(report.seconds for report in reports)
-    rate = f"{executions / seconds:,.0f}/s on {options.processes} processes"
-    print(f"executions {executions:,} in {seconds:.0f} s: {rate}")
     tables, readings = sum(report.tables for report in reports), sum(report.readings for report in reports)
     errors: Counter[str] = Counter()
     for report in reports:
@@ -265,10 +247,7 @@ def main() -> None:
             f" {report.rss_early / 1e6:.1f} MB at half-time, {report.rss_late / 1e6:.1f} MB at the end;"
             f" {report.parents:,} parents"
         )
-    for problem in problems:
-        print("  " + problem[:3_000])
-    print("BROKEN" if problems else "all promises kept")
-    sys.exit(bool(problems))
+    judge(problems)
 
 
 if __name__ == "__main__":
