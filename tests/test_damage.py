@@ -101,7 +101,7 @@ def test_version_0_of_journal_and_snapshot_can_still_be_read(tmp_path):
     assert fleet.lines == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
     assert not list((tmp_path / "data").glob("*corrupt*"))
     journal = Journal(tmp_path / "data" / "journal.sqlite")
-    assert journal.waiting == 121
+    assert journal.figures.waiting == 121
     assert len(outbox_of(journal.path)) == 121
     assert [(number, len(rows.line)) for number, rows in journal.replay(0)] == [(n, 200) for n in range(4, 9)]
     [(reason, what, _)] = journal.dead()
@@ -156,7 +156,7 @@ def test_damage_that_shows_while_the_service_runs_is_mended_while_it_runs(tmp_pa
     journal.commit(readings(61), points=[point(61)])
     assert [p for _, batch in outbox.peek(0, 100) for p in batch] == [point(number) for number in range(1, 62)]
     assert journal.last == 62
-    assert journal.waiting == 61
+    assert journal.figures.waiting == 61
     outbox.close()
     journal.close()
 
@@ -213,7 +213,7 @@ def test_what_is_whole_of_a_damaged_file_of_version_0_is_kept_too(tmp_path, capl
     assert [machine.name for machine in journal.machines().values()] == ["press-1", "press-2"]
     found = [number for number, _ in journal.replay(3)]
     assert found == ([4, 6, 7, 8] if damage == "a row" else [4, 5, 6, 7, 8])
-    assert journal.waiting == (121 if damage == "a row" else 0)
+    assert journal.figures.waiting == (121 if damage == "a row" else 0)
     assert "journal.corrupt" in caplog.text
     assert (tmp_path / "journal.sqlite.corrupt-1").exists()
     journal.close()

@@ -102,8 +102,8 @@ class Plant:
 
     def end(self):
         """As after a kill, unless `commit` went before."""
-        self.accepted += self.journal.accepted
-        self.dropped += self.journal.dropped
+        self.accepted += self.journal.figures.accepted
+        self.dropped += self.journal.figures.dropped
         self.delivery.close()
         self.journal.close()
 
@@ -128,14 +128,16 @@ class Plant:
         for _ in range(200):
             self.step()
             self.commit()
-            if not self.journal.waiting:
+            if not self.journal.figures.waiting:
                 return
-        raise AssertionError(f"{self.journal.waiting} still wait: {self.delivery._todo} {self.delivery.trouble}")
+        raise AssertionError(
+            f"{self.journal.figures.waiting} still wait: {self.delivery._todo} {self.delivery.trouble}"
+        )
 
     def missing(self):
-        accepted = self.accepted + self.journal.accepted
+        accepted = self.accepted + self.journal.figures.accepted
         gone = set(self.database.stored) | set(self.buried)
-        return accepted - len(gone) - self.journal.waiting
+        return accepted - len(gone) - self.journal.figures.waiting
 
 
 MOODS = ["ok", "away", "stores and says nothing", "wrong", "turns wrong", "machine", "breaks off"]
@@ -182,7 +184,7 @@ def test_the_counter_of_dropped_points_is_what_is_missing_in_every_order_of_even
             plant.end()
             plant.start()
     plant.empty()
-    assert plant.missing() == plant.dropped + plant.journal.dropped
+    assert plant.missing() == plant.dropped + plant.journal.figures.dropped
     plant.end()
 
 
@@ -192,11 +194,11 @@ def test_points_on_their_way_are_not_evicted_and_nothing_is_counted_twice(tmp_pa
     plant.commit(first)
     plant.database.meanwhile = plant.evict
     plant.step()
-    assert plant.journal.dropped > 0
+    assert plant.journal.figures.dropped > 0
     assert {("machine", point.time_ns) for point in first} <= set(plant.database.stored)
     plant.empty()
-    assert plant.missing() == plant.journal.dropped
-    assert plant.delivery.delivered == plant.journal.accepted - plant.journal.dropped
+    assert plant.missing() == plant.journal.figures.dropped
+    assert plant.delivery.delivered == plant.journal.figures.accepted - plant.journal.figures.dropped
     plant.end()
 
 
@@ -211,8 +213,8 @@ def test_where_every_point_of_the_first_batch_is_refused_the_target_is_wrong_and
     assert sum("delivery.away" in record.message for record in caplog.records) == 1
     plant.empty()
     assert plant.delivery.trouble is None
-    assert len(plant.database.stored) == plant.journal.accepted
-    assert (plant.delivery.buried, plant.journal.dropped) == (0, 0)
+    assert len(plant.database.stored) == plant.journal.figures.accepted
+    assert (plant.delivery.buried, plant.journal.figures.dropped) == (0, 0)
     plant.end()
 
 
@@ -227,7 +229,7 @@ def test_a_target_that_becomes_a_wrong_one_buries_nothing_also_in_the_middle_of_
     assert plant.buried == {}
     plant.empty()
     assert list(plant.buried) == [("machine", START + 150 * SECOND)]
-    assert len(plant.database.stored) == plant.journal.accepted - 1
+    assert len(plant.database.stored) == plant.journal.figures.accepted - 1
     plant.end()
 
 
@@ -250,14 +252,14 @@ def test_a_kind_of_which_no_point_is_taken_waits_and_holds_up_no_other(tmp_path,
         plant.commit()
     assert sum(kind == "sensor" for kind, _ in plant.database.stored) == 150
     assert sum(kind == "machine" for kind, _ in plant.database.stored) == 0
-    assert plant.journal.waiting == 600
+    assert plant.journal.figures.waiting == 600
     assert plant.buried == {}
     assert "conflict" in plant.delivery.trouble
     assert sum("delivery.held" in record.message for record in caplog.records) == 1
     assert len(plant.delivery._todo) <= MOST_RANGES
     plant.empty()
     assert plant.delivery.trouble is None
-    assert len(plant.database.stored) == plant.journal.accepted == plant.delivery.delivered
+    assert len(plant.database.stored) == plant.journal.figures.accepted == plant.delivery.delivered
     plant.end()
 
 
@@ -282,7 +284,7 @@ def test_a_limit_never_ratchets_down_where_the_disk_has_less_than_its_reserve(tm
     monkeypatch.setattr(Journal, "_free", lambda self: 1 << 19)  # little, but the disk takes what is written
     for _ in range(50):
         plant.commit(plant.points(20))
-    assert (plant.journal.waiting, plant.journal.dropped) == (1_000, 0)
+    assert (plant.journal.figures.waiting, plant.journal.figures.dropped) == (1_000, 0)
     plant.empty()
     plant.end()
 
@@ -291,10 +293,10 @@ def test_a_small_batch_never_evicts_a_large_one(tmp_path):
     plant = Plant(tmp_path, outbox_bytes=20_000)
     for _ in range(2):
         plant.commit(plant.points(1_000))
-    assert plant.journal.waiting_bytes <= 20_000
-    before = plant.journal.waiting
+    assert plant.journal.figures.waiting_bytes <= 20_000
+    before = plant.journal.figures.waiting
     plant.commit(plant.points(1))
-    assert plant.journal.waiting > 0.85 * before > 0.0
+    assert plant.journal.figures.waiting > 0.85 * before > 0.0
     plant.end()
 
 
@@ -303,11 +305,11 @@ def test_a_full_disk_takes_the_reserve_alone_before_any_point(tmp_path):
     for _ in range(100):
         plant.commit(plant.points(10))
     plant.make_room()
-    assert plant.journal.dropped == 0
+    assert plant.journal.figures.dropped == 0
     assert not (tmp_path / "journal.sqlite.reserve").exists()
     for share in (0.9, 0.81, 0.729):
         plant.make_room()
-        assert plant.journal.waiting / 1_000 == pytest.approx(share, abs=0.02)
+        assert plant.journal.figures.waiting / 1_000 == pytest.approx(share, abs=0.02)
     plant.end()
 
 

@@ -45,7 +45,7 @@ def test_what_is_posted_to_two_outboxes_is_in_both_or_in_none(tmp_path):
     journal.commit(readings(), points=points(), others=also)
     with pytest.raises(sqlite3.IntegrityError):
         journal.commit(readings(), [], [(0, 0, "a"), (0, 0, "again")], points(5, 10), others=also)
-    assert (journal.waiting, upstream_of(journal).waiting, upstream_of(journal).accepted) == (3, 2, 2)
+    assert (journal.figures.waiting, upstream_of(journal).waiting, upstream_of(journal).accepted) == (3, 2, 2)
     journal.close()
     assert waiting(tmp_path, "outbox") == points()
     assert waiting(tmp_path, "upstream") == points(2, 50)
@@ -72,7 +72,7 @@ def test_a_journal_of_version_3_is_brought_to_this_one_without_loss(tmp_path):
     assert [number for number, _ in journal.replay(0)] == [1]
     assert (journal.seen(), journal.arrived_ns(), journal.kept()) == ([b"seen"], START, {"key": b"known"})
     assert journal.dead() == [Dead("bad", "machine", b"{}")]
-    assert (journal.waiting, upstream_of(journal).waiting) == (3, 0)
+    assert (journal.figures.waiting, upstream_of(journal).waiting) == (3, 0)
     journal.commit(readings(1), points=points(1, 9), others={"upstream": Posting([(0, points(1))])})
     journal.close()
     assert waiting(tmp_path, "outbox") == points() + points(1, 9)
@@ -92,7 +92,7 @@ def test_a_full_outbox_sheds_its_lowest_rank_first_and_no_other_outbox(tmp_path)
     low = [point.time_ns for point in left if ("machine", "low") in point.tags]
     assert low == times(points(40)[-len(low) :]), "the newest are there"
     assert 0 < upstream_of(journal).dropped == upstream_of(journal).accepted - len(left)
-    assert (journal.waiting, journal.dropped) == (40, 0)
+    assert (journal.figures.waiting, journal.figures.dropped) == (40, 0)
     for number in range(40, 80):  # where there is nothing else, the oldest of the next rank
         journal.commit(None, others={"upstream": Posting([(1, points(1, number, "high"))])})
     left = waiting(tmp_path, "upstream")
@@ -135,7 +135,7 @@ def test_an_outbox_that_is_not_configured_any_more_waits_is_named_and_goes_befor
     without.salvage("to see whether it comes along")
     assert stats(tmp_path, 0).other_outboxes["upstream"][::2] == (4, START)
     assert without.make_room(0, Progress(), [])
-    assert (without.dropped, without.waiting) == (0, 10)
+    assert (without.figures.dropped, without.figures.waiting) == (0, 10)
     assert "upstream.dropped points=4" in caplog.text
     without.close()
     again = journal_at(tmp_path)
@@ -151,7 +151,7 @@ def test_a_full_disk_takes_nothing_of_a_small_outbox_while_a_large_one_can_give(
         journal.commit(None, points=points(100, 100 * number))
     for _ in range(5):
         assert journal.make_room(0, Progress(), [], {"upstream": Posting()})
-    assert journal.dropped > 0
+    assert journal.figures.dropped > 0
     assert upstream_of(journal).dropped == 0
     offered = Progress(offered=((0, 50),))  # it may be stored already, so nobody could say what is missing
     assert journal.make_room(0, offered, [], {"upstream": Posting()})
@@ -167,7 +167,7 @@ def test_a_damaged_file_takes_no_outbox_with_it(tmp_path):
     posting = Posting(progress=Progress(done=((0, 1),), points=2))
     journal.salvage("a row fails its checksum", others={"upstream": posting})
     assert waiting(tmp_path, "upstream") == points(2, 1) + points(2, 3)
-    assert (upstream_of(journal).waiting, upstream_of(journal).dropped, journal.waiting) == (4, 2, 4)
+    assert (upstream_of(journal).waiting, upstream_of(journal).dropped, journal.figures.waiting) == (4, 2, 4)
     journal.commit(None, others={"upstream": Posting([(1, points(1, 9))])})
     assert waiting(tmp_path, "upstream")[-1:] == points(1, 9)
     journal.close()
@@ -204,7 +204,7 @@ def test_each_outbox_has_a_delivery_of_its_own_and_waits_for_no_other(tmp_path):
         assert second.step() > 0.0
     journal.commit(None, progress=first.progress, others={"upstream": Posting(progress=second.progress)})
     assert times(database.stored) == times(points(10))
-    assert (journal.waiting, upstream_of(journal).waiting) == (0, 5)
+    assert (journal.figures.waiting, upstream_of(journal).waiting) == (0, 5)
     first.close()
     second.close()
     upstream.away = False

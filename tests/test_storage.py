@@ -110,7 +110,7 @@ def test_a_commit_that_fails_leaves_nothing_of_its_batch(tmp_path):
         journal.commit(readings(), [], [(0, 0, "a"), (0, 0, "again")], points(2, 10))
     assert len(list(journal.replay(0))) == 1
     assert journal.lines() == {}
-    assert journal.waiting == 3
+    assert journal.figures.waiting == 3
     journal.close()
 
 
@@ -141,7 +141,7 @@ def test_killed_in_the_middle_of_writing_only_whole_batches_are_there(tmp_path):
     waiting = outbox.peek(0, 10**9)
     assert len(batches) == len(journal.lines()) == len(waiting) >= committed + 1
     assert all(len(rows.line) == 50 for _, rows in batches)
-    assert journal.waiting == 20 * len(batches)
+    assert journal.figures.waiting == 20 * len(batches)
     outbox.close()
     journal.close()
 
@@ -150,13 +150,13 @@ def test_a_full_outbox_drops_its_oldest_batches_and_counts_them(tmp_path):
     journal = journal_at(tmp_path, outbox_bytes=500)
     for number in range(20):
         journal.commit(None, points=points(4, number * 4))
-        assert journal.waiting_bytes <= 500
-    assert journal.waiting + journal.dropped == 80
-    assert 8 <= journal.waiting < 40
+        assert journal.figures.waiting_bytes <= 500
+    assert journal.figures.waiting + journal.figures.dropped == 80
+    assert 8 <= journal.figures.waiting < 40
     outbox = Outbox(tmp_path / "journal.sqlite")
     kept = [point for _, batch in outbox.peek(0, 100) for point in batch]
     assert [point.time_ns for point in kept] == [point.time_ns for point in points(80)[-len(kept) :]]
-    assert len(kept) == journal.waiting
+    assert len(kept) == journal.figures.waiting
     outbox.close()
     journal.close()
 
@@ -180,13 +180,13 @@ def test_a_full_disk_takes_the_reserve_and_the_oldest_points_and_counts_them(tmp
     assert journal.make_room(50, Progress(), [])
     assert not (tmp_path / "journal.sqlite.reserve").exists()
     assert next(journal.replay(50))[0] == 51
-    assert journal.dropped == 0, "first what a snapshot covers"
+    assert journal.figures.dropped == 0, "first what a snapshot covers"
     assert journal.make_room(50, Progress(), [])
     fill(5)
-    assert 0 < journal.dropped < 20
-    assert journal.accepted == journal.dropped + journal.waiting
+    assert 0 < journal.figures.dropped < 20
+    assert journal.figures.accepted == journal.figures.dropped + journal.figures.waiting
     outbox = Outbox(journal.path)
-    assert len(outbox.peek(0, 1_000)) == journal.waiting
+    assert len(outbox.peek(0, 1_000)) == journal.figures.waiting
     outbox.close()
     journal.close()
 
@@ -197,10 +197,10 @@ def test_a_full_disk_takes_what_is_delivered_before_what_is_not(tmp_path):
         journal.commit(None, points=points(3, 3 * number))
     refused = Dead("bad", "machine", b"{}")
     assert journal.make_room(0, Progress(((0, 15),)), [refused])
-    assert (journal.dropped, journal.waiting) == (0, 15)
+    assert (journal.figures.dropped, journal.figures.waiting) == (0, 15)
     assert journal.dead() == [refused]
     assert journal.make_room(0, Progress(((0, 15),)), [])
-    assert 0 < journal.dropped < 15
+    assert 0 < journal.figures.dropped < 15
     everything = Progress(((0, 20),))
     assert not (journal.make_room(0, everything, []) and journal.make_room(0, everything, []))
     journal.close()
@@ -233,9 +233,9 @@ def test_delivered_points_leave_the_outbox_with_the_next_commit(tmp_path):
     journal.commit(None, points=points(2))
     journal.commit(None, points=points(3))
     journal.commit(None, progress=Progress(((0, 1),)))
-    assert journal.waiting == 3
+    assert journal.figures.waiting == 3
     journal.commit(None, progress=Progress(((0, 2),)))
-    assert journal.waiting == 0
+    assert journal.figures.waiting == 0
     journal.close()
 
 
@@ -366,7 +366,7 @@ def test_every_point_is_delivered_and_settled_whatever_comes_between(tmp_path_fa
         delivery.step()
         journal.commit(None, progress=delivery.progress)
     assert {point.time_ns for point in sink.stored} == {point.time_ns for point in committed}
-    assert journal.waiting == journal.waiting_bytes == 0
+    assert journal.figures.waiting == journal.figures.waiting_bytes == 0
     delivery.close()
     journal.close()
 

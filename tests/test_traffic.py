@@ -96,7 +96,7 @@ def test_bytes_of_points_are_those_before_compression_however_the_batch_is_divid
     for outbox_bytes in (3_000, 1 << 30):
         journal = Journal(tmp_path / f"{outbox_bytes}.sqlite", outbox_bytes)
         journal.commit(None, points=points)
-        sizes.append(journal.accepted_bytes)
+        sizes.append(journal.figures.accepted_bytes)
         journal.close()
     divided, whole = sizes
     assert whole == pack_points(points)[1]

@@ -68,7 +68,7 @@ class Plant:
             act()
             self.since = self.taken
         if not self._acts:
-            if self.service is not None and self.service._journal.waiting == 0:
+            if self.service is not None and self.service._journal.figures.waiting == 0:
                 self._stop.set()
             time.sleep(timeout_s)  # the delivery's turn
             return []
@@ -99,8 +99,8 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
         journal = plant.service._journal if plant.service else None
         disk = os.statvfs(data)
         print(
-            f"batch {plant.taken:4}: {what}; acknowledged {plant.acknowledged}, waiting {journal.waiting},"
-            f" dropped {journal.dropped}, free {disk.f_bavail * disk.f_frsize >> 10} KiB",
+            f"batch {plant.taken:4}: {what}; acknowledged {plant.acknowledged}, waiting {journal.figures.waiting},"
+            f" dropped {journal.figures.dropped}, free {disk.f_bavail * disk.f_frsize >> 10} KiB",
             flush=True,
         )
 
@@ -120,7 +120,9 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
 
     def shed() -> bool:
         journal = plant.service._journal if plant.service else None
-        return plant.taken >= MOST * batches or (journal is not None and journal.dropped > SHARE * journal.accepted)
+        return plant.taken >= MOST * batches or (
+            journal is not None and journal.figures.dropped > SHARE * journal.figures.accepted
+        )
 
     def later() -> bool:
         return plant.taken - plant.since >= batches
@@ -140,15 +142,16 @@ def experiment(data: Path, store: Path, batches: int) -> list[str]:
     shown.close()
     print(
         f"messages {plant.acknowledged} of {plant.taken * BATCH * 2} acknowledged;"
-        f" points accepted {journal.accepted}, stored {stored}, dropped {journal.dropped}; state equals the twin's: "
+        f" points accepted {journal.figures.accepted}, stored {stored}, dropped {journal.figures.dropped};"
+        f" state equals the twin's: "
         f"{state_of(service.engine.fleet) == state_of(twin.engine.fleet)}"
     )
     broken = []
     if plant.acknowledged != plant.taken * BATCH * 2:
         broken.append("not every message was acknowledged")
-    if journal.accepted != stored + journal.dropped:
+    if journal.figures.accepted != stored + journal.figures.dropped:
         broken.append("the counter of dropped points is not what is missing")
-    if not journal.dropped:
+    if not journal.figures.dropped:
         broken.append("the disk was never full: use fewer megabytes")
     if state_of(service.engine.fleet) != state_of(twin.engine.fleet):
         broken.append("what was learned differs from a twin's")

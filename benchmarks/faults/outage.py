@@ -72,8 +72,11 @@ def outage(folder: Path, commits: list[list[Point]], hours: int, outbox_bytes: i
         for points in moved(commits, hour):
             journal.commit(None, points=points)
         if hour % 12 == 11:
-            print(f"  {hour + 1} h: {journal.waiting:,} points wait, {journal.waiting_bytes >> 20} MiB", flush=True)
-    return journal.accepted, journal
+            print(
+                f"  {hour + 1} h: {journal.figures.waiting:,} points wait, {journal.figures.waiting_bytes >> 20} MiB",
+                flush=True,
+            )
+    return journal.figures.accepted, journal
 
 
 def delivered(journal: Journal, server: InfluxDB) -> int:
@@ -85,7 +88,7 @@ def delivered(journal: Journal, server: InfluxDB) -> int:
         journal.path, InfluxV1(server.url, "machines"), lambda reason, point: dead.append(point), backlog_rate=1e9
     )
     began = time.monotonic()
-    while journal.waiting:
+    while journal.figures.waiting:
         delivery.step()
         journal.commit(None, progress=delivery.progress)
         delivery.settled(delivery.progress)
@@ -116,9 +119,10 @@ def main() -> None:
                 print(f"bound {name}: {limit >> 20} MiB", flush=True)
                 (folder / "data").mkdir()
                 accepted, journal = outage(folder / "data", commits, options.hours, limit)
-                dropped, used = journal.dropped, journal.waiting_bytes
+                dropped, used = journal.figures.dropped, journal.figures.waiting_bytes
                 print(
-                    f"  {used / journal.waiting:.0f} bytes a point, file {journal.path.stat().st_size >> 20} MiB",
+                    f"  {used / journal.figures.waiting:.0f} bytes a point,"
+                    f" file {journal.path.stat().st_size >> 20} MiB",
                     flush=True,
                 )
                 stored = delivered(journal, server)

@@ -492,7 +492,7 @@ class Service:
                     self._kept = {}  # of what is not committed, and will be decoded again
                     return False
         if complained:
-            log.warning("journal.back dropped=%d", self._journal.dropped)
+            log.warning("journal.back dropped=%d", self._journal.figures.dropped)
             self.disk_trouble = None
         self._machines, self._lines, self._kept = len(fleet.machines), len(fleet.lines), {}
         self._sequence = sequence or self._sequence
@@ -548,17 +548,17 @@ class Service:
             "late": self.engine.late,
             "redelivered": self._redelivery.redelivered,
             "refused": self.refused.total(),
-            "points": self._journal.accepted,
-            "outbox": self._journal.waiting,
-            "outbox_bytes": self._journal.waiting_bytes,
+            "points": self._journal.figures.accepted,
+            "outbox": self._journal.figures.waiting,
+            "outbox_bytes": self._journal.figures.waiting_bytes,
             "journal_bytes": self._journal.readings_bytes,
-            "dropped": self._journal.dropped,
+            "dropped": self._journal.figures.dropped,
             "delivered": self.delivery.delivered,
             "buried": self.delivery.buried,
             "lag_s": self._lag_s,
         }
         fields |= self.deliveries.figures(self._journal.outboxes)
-        fields |= self.volume.figures(self._journal.accepted_bytes)
+        fields |= self.volume.figures(self._journal.figures.accepted_bytes)
         fields |= figures(self._folder)
         fields |= source.counters()
         fields |= self.further_figures()

@@ -251,32 +251,8 @@ class Journal:
         self.readings_bytes = size
 
     @property
-    def accepted(self) -> int:
-        """Points put into the database's outbox."""
-        return self._own.accepted
-
-    @property
-    def accepted_bytes(self) -> int:
-        """Of these, before they were compressed."""
-        return self._own.accepted_bytes
-
-    @property
-    def dropped(self) -> int:
-        """Points that left the database's outbox undelivered."""
-        return self._own.dropped
-
-    @property
-    def waiting(self) -> int:
-        """Points in the database's outbox."""
-        return self._own.waiting
-
-    @property
-    def waiting_bytes(self) -> int:
-        """What these take."""
-        return self._own.waiting_bytes
-
-    @property
-    def _own(self) -> Figures:
+    def figures(self) -> Figures:
+        """Counters of the database's outbox."""
         return self.outboxes[DATABASE_OUTBOX].figures
 
     @contextmanager
