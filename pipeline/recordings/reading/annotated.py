@@ -7,7 +7,7 @@ an empty line or a new annotation, and may have other columns.
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from pipeline.recordings.reading.delimited import Columns
 from pipeline.recordings.reading.encoding import known
 from pipeline.recordings.reading.roles import MACHINE_NAMES, plain
 from pipeline.recordings.reading.source import Opener
-
-if TYPE_CHECKING:
-    pass
 
 MARKS = ("#datatype", "#group", "#default")
 NUMBERS = ("long", "double", "unsignedLong", "boolean")
