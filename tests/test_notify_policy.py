@@ -271,10 +271,46 @@ def test_a_clock_that_is_set_back_holds_nothing() -> None:
 def test_a_message_that_did_not_arrive_for_a_day_is_given_up() -> None:
     policy = Policy(RULES)
     policy.take(incident(), NOON)
+    policy.take(incident(over=True), NOON)
     policy.form(NOON + MINUTE)
     assert policy.give_up(NOON + 23 * HOUR) == []
     assert len(policy.give_up(NOON + 25 * HOUR)) == 1
-    assert policy.counts == {"events": 1, "given_up": 1}
+    assert policy.counts == {"events": 2, "given_up": 2}
+
+
+def test_a_channel_that_is_back_after_days_is_told_what_is_still_open() -> None:
+    policy = Policy(RULES)
+    policy.take(incident("press-1"), NOON)
+    policy.take(incident("press-2"), NOON)
+    now = NOON
+    for _ in range(80):
+        now += HOUR
+        policy.give_up(now)
+        policy.form(now)
+        if now == NOON + 10 * HOUR:
+            policy.take(incident("press-2", over=True), now)
+    [message] = policy.unsent
+    assert [(item.news.name, item.first) for item in message.items] == [("press-1", "opening")]
+    policy.sent(message)
+    policy.form(now + HOUR)
+    assert policy.unsent == []
+    assert policy.counts == {"events": 3, "given_up": 2, "messages": 1, "told": 1}
+
+
+def test_a_message_that_is_never_taken_holds_up_the_others_once() -> None:
+    policy, now, arrived = Policy(RULES), NOON, []
+    for name in ("press-1", "press-2", "press-3"):
+        policy.take(incident(name), NOON)
+    for _ in range(80):
+        now += HOUR
+        policy.give_up(now)
+        policy.form(now)
+        while policy.unsent and policy.unsent[0].items[0].news.name != "press-1":  # in order, until one is not taken
+            arrived.append((policy.unsent[0].items[0].news.name, now - NOON))
+            policy.sent(policy.unsent[0])
+    assert sorted(name for name, _ in arrived) == ["press-2", "press-3"]
+    assert all(after < 27 * HOUR for _, after in arrived)
+    assert policy.counts["given_up"] == 1
 
 
 def test_a_machine_that_flaps_for_days_takes_no_more_room() -> None:

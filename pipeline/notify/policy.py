@@ -99,6 +99,7 @@ class Policy:
         self.kept = list(self.unsent)  # as is the next: what of it somebody has written down
         self.changed: set[Key] = set()  # of `standings`, what nobody has written down yet
         self.counts: Counter[str] = Counter()
+        self._arrived = False  # whether one has, since those that are unsent were made
         self._waiting = {key: None for key, one in self.standings.items() if one.items}  # a set that keeps its order
         self._lasting = {key for key, one in self.standings.items() if one.told and not one.news.over}
 
@@ -204,6 +205,7 @@ class Policy:
         first_ns = min((item.since_ns for key in ready for item in self.standings[key].items), default=now_ns)
         if not ready or within(now_ns, first_ns, self.rules.wait_ns):
             return
+        self._arrived = False
         after_quiet = [key for key in ready if any(item.held == "quiet" for item in self.standings[key].items)]
         if after_quiet:
             self._message("summary", after_quiet, now_ns)
@@ -266,16 +268,34 @@ class Policy:
     def sent(self, message: Message) -> None:
         """A message has arrived."""
         self.unsent.remove(message)
+        self._arrived = True
         self.counts["messages"] += 1
         self.counts["told" if message.kind == "single" else "digested"] += message.events
 
     def give_up(self, now_ns: int) -> list[Message]:
-        """The messages that have been tried for too long; they are tried no more."""
+        """The messages that have been tried for too long; they are tried no more.
+
+        Where others have arrived meanwhile, it is the message that is not taken. Else nobody is reached, and what is
+        still open waits once more, for whoever is reached in the end has to hear of it; what was tried first comes
+        last, so that a message that is never taken holds up the others once.
+        """
         old = [message for message in self.unsent if now_ns - message.formed_ns >= GIVE_UP_NS]
-        for message in old:
+        for message in reversed(old):
             self.unsent.remove(message)
-            self.counts["given_up"] += message.events
+            again = 0 if self._arrived else sum(self._again(item, now_ns) for item in message.items)
+            self.counts["given_up"] += message.events - again
         return old
+
+    def _again(self, item: Item, now_ns: int) -> int:
+        """Have what is told of a matter wait once more, if it is open; how many happenings that are."""
+        known = self.standings.get(item.news.key)
+        if known is None or known.items or not known.told or known.news.instance != item.news.instance:
+            return 0  # what waits tells it
+        if known.news.over or known.news.acknowledged:
+            return 0
+        item = msgspec.structs.replace(item, news=known.news, since_ns=now_ns, held="")
+        self._put(known.news.key, Standing(known.news, items=(item,)))
+        return item.events
 
     def _put(self, key: Key, standing: Standing) -> None:
         if key not in self.standings and len(self.standings) >= MOST_STANDING:
