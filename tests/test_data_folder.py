@@ -340,3 +340,19 @@ def test_readings_that_were_held_and_could_not_be_committed_are_in_no_snapshot(
         other.close()
     assert others
     assert snapshots(tmp_path) == []
+
+
+def test_what_is_kept_for_a_destination_that_is_gone_is_forgotten_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    never = threading.Event()
+    service = service_in(tmp_path)
+    service._kept = {f"upstream:/press-{number:02}/": b"x" for number in range(50)}
+    for count in (50, 0):
+        assert service._commit(None, [], never)
+        service._close()
+        caplog.clear()
+        service = service_in(tmp_path)
+        said = [text.split(" reason=")[0] for text in caplog.messages if "kept." in text]
+        assert said == [f"kept.forgotten count={count} first=upstream:/press-00/"][: bool(count)]
+    service._close()

@@ -38,6 +38,9 @@ def remember(decoder: Decoder, kept: Mapping[str, bytes]) -> dict[str, bytes]:
         try:
             decoder.restore(key, content)
         except ValueError as error:
-            log.warning('kept.forgotten key=%s reason="%s"', key[:200], error)
+            if not forgotten:
+                first = f'first={key[:200]} reason="{error}"'
             forgotten[key] = b""
+    if forgotten:  # after a change of the configuration that may be one of every machine
+        log.warning("kept.forgotten count=%d %s", len(forgotten), first)
     return forgotten
