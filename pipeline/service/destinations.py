@@ -62,7 +62,8 @@ class Deliveries:
         }
         self._all = {DATABASE_OUTBOX: self.database, **self.others}
         self._settled = {name: one.progress for name, one in self._all.items()}  # what the journal knows of them
-        self._dropped = dict.fromkeys(self.others, 0)  # of what each outbox has dropped, what was made good
+        self._absent: set[str] = set()  # those that were away when `choose` was last asked
+        self._dropped = dict.fromkeys(self.others, 0)  # what each outbox had dropped when it was last back
         self._threads: list[threading.Thread] = []
 
     def start(self, stop: threading.Event) -> None:
@@ -83,11 +84,13 @@ class Deliveries:
     ) -> dict[str, Sequence[Ranked]]:
         """What goes where of the points of a batch; to be asked once for each."""
         for name, one in self._destinations.items():
-            dropped = outboxes[name].figures.dropped
-            # Not before it is back: until then more may go.
-            if dropped != self._dropped[name] and self.others[name].away is None:
-                self._dropped[name] = dropped
-                one.repeat()
+            if self.others[name].away is not None:
+                self._absent.add(name)
+            elif name in self._absent:  # it is back, and once is enough
+                self._absent.discard(name)
+                before, self._dropped[name] = self._dropped[name], outboxes[name].figures.dropped
+                if self._dropped[name] != before:
+                    one.repeat()
         return {name: one.choose(points, incident) for name, one in self._destinations.items()}
 
     def changed(self) -> dict[str, bytes]:
