@@ -416,6 +416,39 @@ def test_a_token_is_tried_when_it_is_given_and_an_old_one_is_forgotten(demo, pag
 
 
 @pytest.mark.servers
+def test_pages_opened_before_their_machine_or_incident_exists_show_it_once_it_does(tmp_path, tabs):
+    with Plant(tmp_path / "plant") as plant:
+        machine, incident = tabs(), tabs()
+        machine.goto(f"{plant.url}/#/machines/press-1;site=a")
+        incident.goto(f"{plant.url}/#/incidents/press-1;site=a/2")
+        for page in (machine, incident):
+            expect(page.locator("main")).to_contain_text("There is no such machine (yet).")
+        plant.send("press-1", press(HEALTHY_ROWS + 150, 2, fault=8.0))
+        expect(machine.locator("#charts canvas").first).to_be_visible()
+        expect(machine.locator("#incident")).to_contain_text("Incident 2: critical")
+        expect(incident.get_by_role("heading", name="press-1, incident 2")).to_be_visible()
+        for page in (machine, incident):
+            expect(page.locator("#banner")).to_be_hidden()
+
+
+@pytest.mark.servers
+def test_rows_that_several_questions_bring_at_once_are_shown_once(plant, page: Page):
+    page.goto(f"{plant.url}/#/machines/press-1;site=a")
+    charts = page.locator("#charts")
+    expect(charts).to_have_attribute("data-rows", re.compile(r"^\d+$"))
+    before = int(charts.get_attribute("data-rows"))
+    page.context.set_offline(True)
+    expect(page.locator("#live")).to_have_text("not connected")
+    go_on(plant, 40)
+    newest = plant.machine("press-1")["newest_s"]
+    page.context.set_offline(False)
+    spikes = page.get_by_role("button", name="spikes of s1")
+    spikes.evaluate("button => { for (let times = 0; times < 5; times += 1) button.click(); }")
+    expect(charts).to_have_attribute("data-newest", f"{newest:.0f}")
+    assert int(charts.get_attribute("data-rows")) == before + 40
+
+
+@pytest.mark.servers
 def test_before_the_first_reading_the_page_says_what_to_publish(tmp_path, page: Page):
     with Plant(tmp_path / "plant") as plant:
         page.goto(plant.url)

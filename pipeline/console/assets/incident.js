@@ -67,6 +67,7 @@ export function incident(place, path, query) {
     show();
     past?.redraw();
   });
+  const card = h("section", { class: "card incident", id: "incident" }, why, hint, answers, older);
   const chartPlace = h("div", {});
   let one = null;
   let past = null;
@@ -75,7 +76,7 @@ export function incident(place, path, query) {
   place.replaceChildren(
     h("p", { class: "crumb" }, h("a", { href: "#/incidents" }, "← Incidents"), " · ", h("a", { href: pageOf(id), class: "machine-link" }, "Machine")),
     h("div", { class: "bar machine-bar" }, h("div", { class: "title" }, title, tags), status, h("dl", { class: "facts" }, ...Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), value)))),
-    h("section", { class: "card incident", id: "incident" }, why, hint, answers, older),
+    card,
     h("div", { class: "bar tools" }, h("h2", {}, "Before, during and after"), h("div", { class: "choices" }, zonePlace, save("Export incident (CSV)", () => download(`${incidentName(one)}.csv`, "text/csv", tableOf(one))), save("Export incident (JSON)", () => download(`${incidentName(one)}.json`, "application/json", JSON.stringify(one, null, 2))))),
     chartPlace,
     h("section", { class: "card table" }, h("h2", {}, "Sensors to blame"), blamed.element),
@@ -106,7 +107,7 @@ export function incident(place, path, query) {
     text(why, one.why || one.sensors);
     attribute(hint, "hidden", one.unconfirmed ? null : "");
     text(hint, toConfirm(false));
-    document.getElementById("incident").className = `card incident ${one.unconfirmed && one.state !== "open" ? "changed" : one.severity}`;
+    card.className = `card incident ${one.unconfirmed && one.state !== "open" ? "changed" : one.severity}`;
     answers.update({ answers: one.state === "open" && one.acknowledged ? one.answers.filter((verb) => verb !== "ack") : one.answers });
     attribute(answers, "hidden", one.answers.length ? null : "");
     attribute(older, "hidden", one.answers.length ? "" : null);

@@ -118,6 +118,7 @@ export function machine(place, id, query) {
   const past = pastView(id, view, { changed: () => look({}), sensors: () => chosen ?? [] });
   const heading = h("h2", {}, "Live");
   const grey = h("p", { class: "muted small", id: "grey" });
+  const liveTools = h("div", { class: "bar tools" }, grey, h("div", { class: "choices" }, reset, spans));
   let newest_s = 0;
   let all = null;
   let zoom = null; // from when to when the charts show, and the rows as they were when that was chosen
@@ -137,7 +138,7 @@ export function machine(place, id, query) {
     incident,
     unconfirmed,
     h("div", { class: "bar tools" }, heading, h("div", { class: "choices" }, zonePlace, choices)),
-    h("div", { class: "bar tools live" }, grey, h("div", { class: "choices" }, reset, spans)),
+    liveTools,
     charts,
     past.element,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Level", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
@@ -172,7 +173,7 @@ export function machine(place, id, query) {
     choices.update(isLive() ? "" : view.span || "own");
     zonePlace.update(view.utc ? "utc" : "local");
     text(heading, isLive() ? "Live" : "History");
-    for (const one of [charts, place.querySelector(".live")]) attribute(one, "hidden", isLive() ? null : "");
+    for (const one of [charts, liveTools]) attribute(one, "hidden", isLive() ? null : "");
     attribute(past.element, "hidden", isLive() ? "" : null);
     if (isLive()) draw();
   }
@@ -277,7 +278,9 @@ export function machine(place, id, query) {
 
   async function rows() {
     const query = new URLSearchParams([...(cursor ? [["cursor", cursor]] : []), ...(chosen ?? []).map((sensor) => ["sensor", sensor])]);
+    const [from, wanted] = [cursor, chosen];
     const more = await read(`${address}/rows?${query}`);
+    if (from !== cursor || wanted !== chosen) return; // another answer was joined, or other sensors were chosen, meanwhile
     all = more.goes_on && all ? joined(all, more) : more;
     if (zoom && !more.goes_on && more.time_s[0] <= zoom.min) zoom.rows = more; // with other sensors
     cursor = more.cursor;
