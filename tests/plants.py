@@ -140,3 +140,14 @@ def press(rows: int, seed: int, fault: float = 0.0) -> Any:
     table = machine_with_modes(rows, 4, seed)
     table[HEALTHY_ROWS:, 1] += fault
     return table
+
+
+def late_history(delay_ms: int) -> str:
+    """A script for a page, to which the database seems slow: real answers about the past, asked for later."""
+    return f"""{{
+      const ask = window.fetch;
+      window.fetch = async (path, options) => {{
+        if (path.includes("/history?")) await new Promise((resolve) => setTimeout(resolve, {delay_ms}));
+        return ask(path, options);
+      }};
+    }}"""

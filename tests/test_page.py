@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from machines import machine_with_modes
-from plants import HEALTHY_ROWS, Plant, press
+from plants import HEALTHY_ROWS, Plant, late_history, press
 from playwright.sync_api import Page, expect
 from servers import free_port, until
 
@@ -345,6 +345,30 @@ def test_the_page_says_since_when_nothing_is_known_and_never_that_all_is_well(tm
             expect(page.locator("#skeleton")).to_be_visible()
             expect(banner).to_contain_text("Nothing is known at present.")
             assert page.locator("main").inner_text() == "", "no empty state before an answer"
+
+
+@pytest.mark.servers
+def test_an_error_of_the_page_is_told_as_one_and_not_as_a_lost_connection(demo, chromium):
+    context = chromium.new_context()  # without the watch for errors, since there is one
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.route("**/api/incidents?*", lambda route: route.fulfill(json={}))
+    page.goto(f"{demo}/#/incidents")
+    expect(page.locator("#live")).to_have_text("page error")
+    expect(page.locator("#banner")).to_have_text(re.compile(r"^This page has an error \(Cannot read prop.*\) since"))
+    assert errors
+    page.unroute_all(behavior="ignoreErrors")
+    expect(page.locator("#banner")).to_be_hidden()
+    context.close()
+
+
+@pytest.mark.servers
+def test_the_history_is_shown_though_the_database_takes_longer_than_new_readings_to_come(demo, page: Page):
+    page.add_init_script(late_history(3_500))
+    page.goto(f"{demo}/#/machines/hydraulic-rig?range=1h")
+    expect(page.locator("#past-says")).to_contain_text("scores in buckets of", timeout=20_000)
+    expect(page.locator("#past-charts canvas").first).to_be_visible()
 
 
 @pytest.mark.servers

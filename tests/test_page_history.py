@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from machines import START
 from pasts import COLD, DAY, FRIDAY, HOT, HOUR, MONDAY, NAMES, SECOND, SENSORS, fill, on_monday
-from plants import HEALTHY_ROWS, Plant, press
+from plants import HEALTHY_ROWS, Plant, late_history, press
 from playwright.sync_api import Page, expect
 
 HOT_ONE = "press-07;site=a"
@@ -194,6 +194,17 @@ def test_an_incident_has_a_page_with_what_happened_who_is_to_blame_and_others_li
     expect(page.get_by_role("heading", name="press-10, incident 2")).to_be_visible()
     page.goto(f"{plant.url}/#/incidents/press-07;site=a/99")
     expect(page.get_by_text("There is no such incident (any more).")).to_be_visible()
+
+
+@pytest.mark.servers
+def test_an_incident_is_read_while_a_slow_database_is_asked_for_its_charts(plant, page: Page):
+    page.add_init_script(late_history(7_000))
+    banners = "window.banners = []; new MutationObserver(() => banners.push(banner.textContent)).observe(banner, "
+    page.goto(f"{plant.url}/#/incidents/{HOT_ONE}/4")
+    page.evaluate(f"const banner = document.getElementById('banner'); {banners}{{ childList: true }})")
+    expect(page.locator("#blamed tr").first).to_contain_text("s1")
+    expect(page.locator("#past-charts canvas").first).to_be_visible(timeout=20_000)
+    assert page.evaluate("window.banners") == [], "the connection is never called lost"
 
 
 @pytest.mark.servers

@@ -47,5 +47,5 @@ export function ageing(place, query) {
     });
     place.dataset.ready = "true";
   }
-  return { refresh, close() {} };
+  return { refresh, close() {}, patience_ms: WAIT_MS };
 }

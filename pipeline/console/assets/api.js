@@ -11,6 +11,9 @@ const kept = (name) => sessionStorage.getItem(name) ?? "";
 export const unlocked = () => kept(TOKEN) !== "";
 export const by = () => kept(BY);
 
+export const LATE = "no answer in time";
+
+// An answer that is none of those wanted. `status`: as in HTTP; 0 where no whole answer came.
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -31,9 +34,12 @@ function keep(path, tag, content) {
 async function call(path, options = {}, wait_ms = WAIT_MS) {
   const before = options.method ? null : answers.get(path);
   const headers = { ...(before && { "if-none-match": before.tag }), ...(unlocked() && { authorization: `Bearer ${kept(TOKEN)}` }), ...options.headers };
-  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(wait_ms) });
+  const none = (error) => {
+    throw new Refused(0, error.name === "TimeoutError" ? LATE : "no connection to Spikewatch");
+  };
+  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(wait_ms) }).catch(none);
   if (answer.status === 304 && before) return before.content;
-  const content = await answer.json().catch(() => ({ error: answer.statusText }));
+  const content = await answer.json().catch(answer.ok ? none : () => ({ error: answer.statusText }));
   if (!answer.ok) throw new Refused(answer.status, content.error ?? answer.statusText);
   const tag = answer.headers.get("etag");
   if (tag && !options.method) keep(path, tag, content);
@@ -55,7 +61,7 @@ async function wrongToken(token) {
     return "";
   } catch (error) {
     if (error.status === 401) return "This is not the token.";
-    return error.status ? error.message : "The token could not be checked: no answer from the service.";
+    return error.status ? error.message : `The token could not be checked: ${error.message}.`;
   }
 }
 

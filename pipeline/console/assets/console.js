@@ -1,12 +1,12 @@
 // The page: which part is shown, and that it is looked at once a second while somebody can see it.
 import { placeOf } from "./address.js";
-import { by, checkKept, lock, read, unlock, unlocked } from "./api.js";
-import { attribute, h, text } from "./dom.js";
+import { by, checkKept, lock, read, Refused, unlock, unlocked } from "./api.js";
+import { attribute, h, text, toast } from "./dom.js";
 import { moment } from "./format.js";
 import { machines } from "./machines.js";
 
 const EVERY_MS = 1000;
-const LATE_MS = 5000; // after which a service that does not answer is not reached
+const LATE_MS = 5000; // after which a service that does not answer is not reached, unless a page states `patience_ms`
 let library = null; // a promise once it is asked for
 function chartLibrary() {
   library ??= new Promise((resolve, reject) => {
@@ -100,8 +100,15 @@ async function look() {
   if (mine === turn) timer = setTimeout(look, EVERY_MS);
 }
 
+// An error of the page itself: told as one, and left for the browser's console.
+function broken(error) {
+  unknown("page error", `This page has an error (${error.message})`);
+  reportError(error);
+}
+
 async function failed(error) {
-  if (!error.status) lost();
+  if (!(error instanceof Refused)) broken(error);
+  else if (!error.status) lost();
   else if (error.status === 401) {
     unknown("locked", "");
     asked = 0;
@@ -141,17 +148,19 @@ async function show() {
   }
   scrollTo(0, 0);
   const mine = turn;
-  try {
-    const make = await (id && name in ONE ? ONE[name] : PAGES[known])();
-    if (mine !== turn) return;
-    page = id && name in ONE ? make(main, id, query) : make(main, query);
-  } catch {
-    if (mine !== turn) return;
+  const make = await (id && name in ONE ? ONE[name] : PAGES[known])().catch(() => null);
+  if (mine !== turn) return;
+  if (!make) {
     lost();
     timer = setTimeout(show, EVERY_MS);
     return;
   }
-  look();
+  try {
+    page = id && name in ONE ? make(main, id, query) : make(main, query);
+    look();
+  } catch (error) {
+    broken(error);
+  }
 }
 
 function fetchOthers() {
@@ -169,8 +178,13 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 document.addEventListener("visibilitychange", () => !document.hidden && look());
-setInterval(() => asked && !document.hidden && Date.now() - asked > LATE_MS && lost(), EVERY_MS);
+setInterval(() => asked && !document.hidden && Date.now() - asked > (page?.patience_ms ?? LATE_MS) && lost(), EVERY_MS);
 addEventListener("hashchange", show);
+// That the service does not answer is told by the next look.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Refused) event.preventDefault();
+  else toast(`This page has an error: ${event.reason?.message ?? event.reason}`, true);
+});
 name();
 checkKept();
 show();

@@ -149,7 +149,7 @@ export function incident(place, path, query) {
     place.dataset.ready = "true";
     show();
     chart();
-    await past.refresh(one.state === "open" ? one.time_s : (one.ended_s ?? one.time_s));
+    past.refresh(one.state === "open" ? one.time_s : (one.ended_s ?? one.time_s));
   }
 
   const scheme = matchMedia("(prefers-color-scheme: dark)");

@@ -212,7 +212,7 @@ export function machineTable(order) {
     frame ||= requestAnimationFrame(() => {
       frame = 0;
       const items = draw();
-      if (items?.some((item) => !item.group && !item.machine)) one.onscroll().catch(() => {}); // said by the page
+      if (items?.some((item) => !item.group && !item.machine)) one.onscroll();
     });
   }
   addEventListener("scroll", scrolled, { passive: true });

@@ -98,7 +98,7 @@ export function machines(place, query) {
       asking = null;
       if (!again) return;
       again = false;
-      refresh().catch(() => {}); // the page says by itself that the service does not answer
+      refresh();
     });
     return asking;
   }

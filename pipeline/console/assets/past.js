@@ -2,7 +2,7 @@
 // What is shown is in `view` (see times.js) and stays, whatever comes in meanwhile; only a span that ends with the
 // newest reading moves on with it.
 import { apiOf, incidentPageOf } from "./address.js";
-import { read } from "./api.js";
+import { LATE, read, Refused } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
 import { count, pill } from "./format.js";
 import { courseTable, download, iso } from "./files.js";
@@ -42,6 +42,7 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
   let drawn = { key: "", list: [] };
   let asked = { key: "", newest_s: 0 };
   let turn = 0;
+  let waiting = false; // for the answer to what was asked last
   let base = null; // a time of one's own, before it was zoomed
 
   const bounds = (newest_s) => (view.from === null ? { from: newest_s + 1 - SPANS[view.span][0], to: newest_s + 1 } : { from: view.from, to: view.to });
@@ -83,11 +84,13 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
     const names = sensors();
     const key = JSON.stringify([view.span, view.from, view.to, names]);
     const goesOn = newest_s - asked.newest_s >= Math.max(LEAST_S, (state.course?.bucket_s ?? 0) / 2) && to > asked.newest_s;
-    if (!newest_s || (key === asked.key && !goesOn)) {
+    // One question at a time: a database slower than the looks would never be heard to the end.
+    if (!newest_s || (key === asked.key && (waiting || !goesOn))) {
       if (!drawn.list.length) draw();
       return;
     }
     asked = { key, newest_s };
+    waiting = true;
     turn += 1;
     const mine = turn;
     const query = new URLSearchParams([["from", from.toFixed(3)], ["to", to.toFixed(3)], ...names.map((name) => ["sensor", name])]);
@@ -95,14 +98,17 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
     try {
       const course = await read(`${apiOf(id)}/history?${query}`, WAIT_MS);
       if (mine !== turn) return;
+      waiting = false;
       state.course = course;
       text(wrong, "");
       draw();
     } catch (error) {
       if (mine !== turn) return;
+      waiting = false;
       asked = { key: "", newest_s }; // again with the next look
+      if (!(error instanceof Refused)) throw error;
       state.course = null;
-      text(wrong, error.status ? `The past cannot be shown: ${error.message}.` : "The past cannot be shown: no answer in time. Choose a shorter time.");
+      text(wrong, `The past cannot be shown: ${error.message}.${error.message === LATE ? " Choose a shorter time." : ""}`);
     }
     element.removeAttribute("aria-busy");
     attribute(wrong, "hidden", wrong.textContent ? null : "");
