@@ -509,10 +509,11 @@ def test_a_source_of_which_nothing_can_be_read_is_an_error_on_every_page_with_an
 
 
 @pytest.mark.servers
-def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_notices_when_it_is_mended(tmp_path, page: Page):
+def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_all_pages_once_it_is_fixed(tmp_path, page: Page):
     port, path = free_port(), tmp_path / "plant.yaml"
     path.write_text(f"console: {{port: {port}}}\ndata: {tmp_path}/data\nlimits: {{machins: 3}}\n")
-    process = subprocess.Popen([sys.executable, "-m", "pipeline", "run", "--config", str(path)])
+    command = [sys.executable, "-m", "pipeline", "run", "--config", str(path)]
+    process = subprocess.Popen(command)
     try:
         plant = Plant(tmp_path / "unused")
         plant.port = port
@@ -528,12 +529,20 @@ def test_in_safe_mode_the_page_shows_the_mistake_in_its_line_and_notices_when_it
         expect(page.locator("main").get_by_role("alert")).to_contain_text("Safe mode: 1 problem")
         expect(page.locator("#live")).to_have_text("safe mode")
         expect(page.locator("#banner, #broker, #database").filter(visible=True)).to_have_count(0)
+        expect(page.locator("#pages a").filter(visible=True)).to_have_text(["Configuration"])
         expect(page.locator("#line-3")).to_contain_text("limits.machins: unknown key (did you mean machines?)")
         path.write_text(f"console: {{port: {port}}}\ndata: {tmp_path}/data\n")
         expect(page.locator("#configuration")).to_contain_text("Restart the service")
-    finally:
         process.terminate()
         assert process.wait(30) == 2
+        page.evaluate("location.hash = '#/'")  # where the editor goes once the service is there again
+        process = subprocess.Popen(command)
+        expect(page.locator("#live")).to_have_text("live", timeout=60_000)
+        expect(page.locator("#pages a").filter(visible=True)).to_have_count(5)
+        expect(page.locator("#broker")).to_have_text("broker")
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.mark.servers

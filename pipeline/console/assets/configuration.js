@@ -53,7 +53,6 @@ export function configuration(place) {
   async function refresh() {
     const found = await read("/api/config");
     document.title = found.problems.length ? `Configuration (${found.problems.length})` : "Configuration";
-    document.body.classList.toggle("safe-mode", !found.running);
     only(body, JSON.stringify(found), () => page(found));
     place.dataset.ready = "true";
   }

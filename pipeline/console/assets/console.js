@@ -57,6 +57,8 @@ function warn(kind, words) {
 // What is known of the service, its broker and its database.
 function connected(health) {
   fresh = Date.now();
+  document.body.classList.toggle("safe-mode", health.safe_mode && !health.setup);
+  document.body.classList.toggle("setup-mode", health.safe_mode && health.setup);
   if (health.safe_mode) {
     sign("live", "off", health.setup ? "not set up" : "safe mode");
     warn("", "");

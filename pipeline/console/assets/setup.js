@@ -42,8 +42,6 @@ export function setup(place) {
     const [found, health] = await Promise.all([read("/api/config"), read("/api/health")]);
     title.textContent = health.setup ? "Set up Spikewatch" : "Edit the configuration";
     document.title = title.textContent;
-    document.body.classList.toggle("safe-mode", !found.running && !health.setup);
-    document.body.classList.toggle("setup-mode", Boolean(health.setup));
     if (!found.editable) body.replaceChildren(h("p", { class: "empty" }, found.file ? NO_TOKEN : "The service runs without a configuration file."));
     else if (editing) editing.seen(found.tag);
     else if (!unlocked() && !steps) locked(health.token_file);
@@ -51,5 +49,5 @@ export function setup(place) {
     else open();
     place.dataset.ready = "true";
   }
-  return { refresh, close: () => document.body.classList.remove("setup-mode") };
+  return { refresh, close() {} };
 }
