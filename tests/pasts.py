@@ -2,7 +2,7 @@
 
 Machines write every five minutes, press-07 every minute. All is quiet but on Saturday night: at 23:40 a dip in the
 supply makes twelve machines of site b alarm within minutes, and at 02:13 the bearing of press-07 begins to run hot.
-Anna acknowledges that at 02:20, and labels it in the morning.
+Anna acknowledges that at 02:20, and labels it in the morning. Of one of press-40 on Friday no end is written.
 """
 
 from collections.abc import Iterator
@@ -61,6 +61,7 @@ def happened() -> list[Point]:
         *incident("press-07", 3, EARLIER, EARLIER + HOUR, 1, (Part("s1", 0.9, "high"), Part("s0", 0.1, ""))),
         *incident("press-07", 4, HOT, COLD, 2, hot),
         *incident("press-10", 2, EARLIER, EARLIER + 2 * HOUR, 2, (Part("s1", 0.7, "high"), Part("s3", 0.3, "low"))),
+        *incident("press-40", 1, EARLIER + 3 * HOUR, EARLIER + 4 * HOUR, 1, (Part("s2", 1.0, "high"),))[:-1],
         command("press-07", HOT + 7 * MINUTE, "ack"),
         command("press-07", COLD + 4 * HOUR, "label", "bearing"),
     ]

@@ -98,6 +98,14 @@ def test_saturday_night_is_found_zoomed_read_at_the_cursor_and_exported(plant, p
 
 
 @pytest.mark.servers
+def test_an_incident_whose_end_was_not_written_is_not_called_open(plant, page: Page):
+    page.goto(f"{plant.url}/#/machines/press-40;site=a?range=7d")
+    expect(page.locator("#past-marks li")).to_contain_text("incident 1: s2 100 % high, its end is not recorded")
+    page.locator("#past-marks").get_by_role("link").click()
+    expect(page.locator(".facts").first).to_contain_text("its end is not recorded")
+
+
+@pytest.mark.servers
 def test_a_link_shows_the_same_time_in_the_readers_zone_and_stays_while_live_data_comes_in(plant, page: Page):
     page.goto(f"{plant.url}/#/machines/{HOT_ONE}?from={NIGHT[0]}&to={NIGHT[1]}")
     expect(page.locator("#past-says")).to_contain_text("Sat, 18 Nov 2023, 21:00:00 – Sun, 19 Nov 2023, 07:00:00")
@@ -211,10 +219,11 @@ def test_an_incident_is_read_while_a_slow_database_is_asked_for_its_charts(plant
 def test_incidents_are_found_by_what_they_are_and_those_that_began_together_are_one_group(plant, page: Page):
     page.goto(f"{plant.url}/#/incidents")
     rows = page.locator("section", has_text="Past incidents").locator("tbody tr")
-    expect(rows).to_have_count(15)
+    expect(rows).to_have_count(16)
     expect(page.locator("#groups li")).to_have_text(
         re.compile(r"Group 1: 12 incidents on 12 machines \(site b\) began within 2 min")
     )
+    expect(rows.filter(has_text="press-40")).to_contain_text(re.compile("–.*its end is not recorded", re.DOTALL))
     page.get_by_label("Severity").select_option("critical")
     expect(rows).to_have_count(2)
     expect(page.locator("#groups li")).to_have_count(0)
@@ -229,7 +238,7 @@ def test_incidents_are_found_by_what_they_are_and_those_that_began_together_are_
     page.get_by_label("State").select_option("open")
     expect(page.get_by_text("No open incident fits the filter.")).to_be_visible()
     page.get_by_role("button", name="Clear filter").click()
-    expect(rows).to_have_count(15)
+    expect(rows).to_have_count(16)
     assert page.url.endswith("#/incidents")
 
 

@@ -214,7 +214,7 @@ class Past:
 def listed(known: Known, found: list[Record], wanted: Filter, offset: int, limit: int) -> dict[str, Any]:
     """A page of past incidents that are wanted, the groups among them, and what can be chosen."""
     taken = [one for one in found if wanted.takes(one)]
-    past = [one for one in taken if one["state"] == "closed"]
+    past = [one for one in taken if one["state"] != "open"]
     shown = past[offset : offset + limit]
     said = sorted((one for one in known.points if one.measurement == "command"), key=lambda one: -one.time_ns)
     return {

@@ -117,6 +117,13 @@ export function calm(incident, newest_s) {
   return seconds >= 60 ? `no alarm for ${duration(seconds)}` : "";
 }
 
+// Of an incident that is not open, and of which no end was written.
+export const NO_END = "its end is not recorded";
+
+// What closed an incident; a command, where it has no other name.
+const CLOSED = { calm: "alarm cleared" };
+export const closedBy = (one) => (one.state === "unknown" ? NO_END : (CLOSED[one.reason] ?? one.reason));
+
 // What else is to be known of a machine beside what it needs.
 export const flags = (one) => {
   const snoozed = one.snoozed ? (one.incident?.snoozed_until_s ? `snoozed until ${moment(one.incident.snoozed_until_s)}` : "snoozed") : "";

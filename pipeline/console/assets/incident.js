@@ -4,13 +4,12 @@ import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
 import { csv, download, iso } from "./files.js";
-import { captures, duration, number, percent, pill, showLevel, toConfirm } from "./format.js";
+import { captures, closedBy, duration, number, percent, pill, showLevel, toConfirm } from "./format.js";
 import { pastView } from "./past.js";
 import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
 const AROUND = [1800, 7 * 86_400]; // seconds that are shown before and after, at least and at most
 const AGAIN_MS = { open: 2000, closed: 10_000, unknown: 10_000 }; // after which an incident is asked for again
-const CLOSED = { calm: "alarm cleared" };
 const SAYS = { ack: "acknowledged", label: "named it", normal: "said that this is normal", repaired: "said that it is repaired", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
 
 const incidentName = (one) => `${one.machine}, incident ${one.number}`;
@@ -98,7 +97,7 @@ export function incident(place, path, query) {
     text(tags, captures(one.tags));
     document.title = incidentName(one);
     status.update(one.severity);
-    text(facts.status, one.state === "open" ? (one.acknowledged ? "open, acknowledged" : "open, unacknowledged") : [one.state === "unknown" ? "its end is not recorded" : `closed${one.reason ? `: ${CLOSED[one.reason] ?? one.reason}` : ""}`, one.unconfirmed && "unconfirmed"].filter(Boolean).join(", "));
+    text(facts.status, one.state === "open" ? (one.acknowledged ? "open, acknowledged" : "open, unacknowledged") : [[one.state === "unknown" ? "" : "closed", closedBy(one)].filter(Boolean).join(": "), one.unconfirmed && "unconfirmed"].filter(Boolean).join(", "));
     text(facts.start, `${stamp(one.started_s, view.utc)} ${zone(view.utc)}`);
     text(facts.end, one.ended_s ? stamp(one.ended_s, view.utc) : "–");
     text(facts.duration, duration(until - one.started_s));

@@ -3,7 +3,7 @@ import { incidentPageOf, pageOf, remember } from "./address.js";
 import { read, tell } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
-import { blame, captures, changes, duration, level, moment, percent, pill, toConfirm } from "./format.js";
+import { blame, captures, changes, closedBy, duration, level, moment, percent, pill, toConfirm } from "./format.js";
 import { incidentFilter } from "./incident_filter.js";
 import { zone } from "./times.js";
 
@@ -45,15 +45,12 @@ function unconfirmedRow(item, refresh) {
   const element = h("li", { class: "card incident changed" }, h("div", { class: "bar" }, pill("changed"), link(item.id, item.machine), h("span", { class: "muted small" }, captures(item.tags)), when), h("p", {}, which, " ", why), what, answers);
   element.update = ({ past, another, ...one }) => {
     text(which, changes(one));
-    text(when, [`incident ${one.unconfirmed}`, past && `start ${moment(past.started_s)}, duration ${duration(past.ended_s - past.started_s)}, highest level ${level(past.peak_level)}`].filter(Boolean).join(", "));
+    text(when, [`incident ${one.unconfirmed}`, past && `start ${moment(past.started_s)}, duration ${duration((past.ended_s ?? past.time_s) - past.started_s)}, highest level ${level(past.peak_level)}`].filter(Boolean).join(", "));
     text(why, past ? past.why : "");
     text(what, toConfirm(another));
   };
   return element;
 }
-
-// What closed an incident, where no command did.
-const CLOSED = { calm: "alarm cleared" };
 
 function tableOf(title, words) {
   const body = h("tbody", {});
@@ -179,7 +176,7 @@ export function incidents(place, query) {
     list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
       const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 9);
       row.children[1].append(h("a", { href: incidentPageOf(one.id, one.number), "aria-label": `incident ${one.number} of ${one.machine}` }, one.number));
-      row.update = (now) => row.fill([now.number, moment(now.started_s), duration(now.ended_s - now.started_s), now.severity, level(now.peak_level), now.sensors, now.class || "–", CLOSED[now.reason] ?? (now.reason || "–"), now.group ? String(now.group) : "–"]);
+      row.update = (now) => row.fill([now.number, moment(now.started_s), now.ended_s ? duration(now.ended_s - now.started_s) : "–", now.severity, level(now.peak_level), now.sensors, now.class || "–", closedBy(now) || "–", now.group ? String(now.group) : "–"]);
       return row;
     });
     list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {

@@ -4,7 +4,7 @@
 import { apiOf, incidentPageOf } from "./address.js";
 import { LATE, read, Refused } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
-import { count, pill } from "./format.js";
+import { count, NO_END, pill } from "./format.js";
 import { courseTable, download, iso } from "./files.js";
 import { pastLevel, pastSensor } from "./past_charts.js";
 import { SPANS, stamp, width, zone } from "./times.js";
@@ -154,7 +154,7 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
       const row = h("li", {}, time, one.incident ? pill(one.incident.severity) : h("span", { class: "pill command" }, "▼ command"), what);
       row.update = ({ at, incident, command }) => {
         text(time, stamp(at, view.utc));
-        const words = incident ? `incident ${incident.number}: ${incident.sensors}, ${incident.ended_s ? `until ${stamp(incident.ended_s, view.utc)}` : "open"}` : `${command.verb} ${command.argument}`.trim() + (command.by ? `, by ${command.by}` : "");
+        const words = incident ? `incident ${incident.number}: ${incident.sensors}, ${incident.state === "open" ? "open" : incident.ended_s ? `until ${stamp(incident.ended_s, view.utc)}` : NO_END}` : `${command.verb} ${command.argument}`.trim() + (command.by ? `, by ${command.by}` : "");
         if (what.textContent !== words) what.replaceChildren(incident ? h("a", { href: incidentPageOf(incident.id, incident.number) }, words) : words);
       };
       return row;
