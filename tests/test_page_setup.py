@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +15,13 @@ from plants import Plant
 from playwright.sync_api import Page, expect
 from servers import Mosquitto, free_port, until
 
+from pipeline.mqtt import Broker, Publisher
 
-def unlocked(page: Page, token: str) -> None:
+
+def unlocked(page: Page, token: str, button: str = "#begin") -> None:
     """The page after somebody has given this token."""
-    page.locator("#begin").click()
-    page.get_by_label("Token").fill(token)
+    page.locator(button).click()
+    page.get_by_role("dialog").get_by_label("Token").fill(token)
     page.get_by_role("dialog").get_by_role("button", name="Unlock").click()
 
 
@@ -152,3 +156,79 @@ def test_a_stranger_sets_up_a_plant_from_live_traffic_and_sees_its_machines(tmp_
     finally:
         traffic.kill()
         traffic.wait()
+
+
+@pytest.mark.servers
+def test_the_steps_say_what_is_true_now_and_keep_what_was_typed(tmp_path, mosquitto, tabs):
+    page, over = tabs(), threading.Event()
+
+    def publish():
+        with Publisher(Broker.of(mosquitto.url, client_id="hall")) as publisher:
+            for value in count():
+                publisher.publish("hall/press-1/temp", str(20 + value % 7).encode())
+                publisher.publish("hall/press-1/vibration", str(value % 5 / 10).encode())
+                publisher.drain()
+                if over.wait(0.2):
+                    return
+
+    traffic = threading.Thread(target=publish)
+    traffic.start()
+    try:
+        with FirstRun(tmp_path, mosquitto) as first:
+            page.goto(first.plant.url)
+            unlocked(page, first.token)
+            said = page.locator("#step-broker .said")
+            page.get_by_label("Address").first.fill(mosquitto.url)
+            page.locator("#unlock").click()  # locks
+            page.locator("#test-broker").click()
+            expect(said).to_have_text("▲ this needs the token: press Unlock above")
+            unlocked(page, first.token, "#unlock")
+            page.locator("#test-broker").click()
+            expect(said).to_contain_text("Connected")
+            page.get_by_label("Address").first.fill("mqtt://127.0.0.1:1")
+            expect(said).to_have_text("")
+            expect(page.locator("#step-traffic")).to_be_hidden()
+            page.get_by_label("Address").first.fill(mosquitto.url)
+            page.locator("#test-broker").click()
+            expect(said).to_contain_text("Connected")
+
+            heard = page.locator("#step-traffic .said")
+            page.get_by_label("Seconds").fill("2")
+            for topic in ("hall/#", "hall/+/temp", "hall/#"):
+                page.get_by_label("Topics", exact=False).first.fill(topic)
+                page.locator("#listen").click()
+                expect(heard).to_contain_text("Listening")
+                expect(heard).to_contain_text("messages heard", timeout=20_000)
+                expect(page.locator("#sensors tbody tr")).to_have_count(1 if "temp" in topic else 2)
+                unit = page.get_by_label("Unit of vibration")
+                if topic == "hall/#" and not unit.input_value():
+                    unit.fill("mm/s")
+            expect(unit).to_have_value("mm/s")
+
+            page.locator("#listen").click()
+            expect(heard).to_contain_text("Listening")
+            said_by_a_new_start = {"error": "nothing is listened to yet"}
+            page.route("**/api/setup/heard", lambda route: route.fulfill(status=409, json=said_by_a_new_start))
+            expect(heard).to_have_text("▲ nothing is listened to yet: press Listen again.")
+            page.unroute_all(behavior="ignoreErrors")
+            expect(page.locator("#live")).to_have_text("not set up")
+    finally:
+        over.set()
+        traffic.join()
+
+
+@pytest.mark.servers
+def test_a_file_that_cannot_be_opened_is_told_once_and_opened_as_soon_as_it_can_be(tmp_path, tabs):
+    with Plant(tmp_path / "plant") as plant:
+        page, text = tabs(), plant.path.read_bytes()
+        plant.path.write_bytes(b"# \xff")
+        page.goto(f"{plant.url}/#/setup")
+        unlocked(page, plant.token)
+        told = page.locator("#setup").get_by_role("alert")
+        expect(told).to_contain_text("The file cannot be opened")
+        with page.expect_response("**/api/setup/open"):
+            pass
+        expect(told).to_have_count(1)
+        expect(page.locator("#toasts *")).to_have_count(0)
+        plant.path.write_bytes(text)
+        expect(page.locator("#text")).to_have_value(text.decode())

@@ -98,7 +98,8 @@ export async function unlock(why = "") {
 // Change something of the configuration; asks for the token where there is none, or it is wrong. What was answered, or
 // null where it was not done: then a toast says why. `quiet`: a failure is thrown, and nobody is asked.
 export async function change(what, body, { quiet = false, wait_ms = WAIT_MS } = {}) {
-  if (!unlocked() && (quiet || !(await unlock()))) return null;
+  if (!unlocked() && quiet) throw new Refused(401, "this needs the token: press Unlock above");
+  if (!unlocked() && !(await unlock())) return null;
   for (;;) {
     try {
       return await call(`/api/setup/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, wait_ms);

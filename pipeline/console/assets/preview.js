@@ -72,9 +72,14 @@ function sensorRow({ name }) {
 
 export function sensorTable() {
   const rows = h("tbody", {});
+  const known = new Map(); // rows of sensors that were not heard this time keep what was typed
+  const rowOf = (one) => {
+    if (!known.has(one.name)) known.set(one.name, sensorRow(one));
+    return known.get(one.name);
+  };
   return {
     element: h("div", { class: "scroll" }, h("table", { id: "sensors" }, h("thead", {}, h("tr", {}, h("th", {}, "Sensor"), h("th", {}, "Unit"), h("th", {}, "Limit"), h("th", {}, "Ignore"))), rows)),
-    update: (names) => list(rows, names.map((name) => ({ name })), (one) => one.name, sensorRow),
+    update: (names) => list(rows, names.map((name) => ({ name })), (one) => one.name, rowOf),
     value: () => Object.fromEntries([...rows.children].map((row) => [row.itemKey, row.said()])),
   };
 }

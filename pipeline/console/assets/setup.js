@@ -1,5 +1,5 @@
 // Changing the configuration: its text; where there is none yet, the steps of a first one.
-import { change, read, unlock, unlocked } from "./api.js";
+import { change, lock, read, unlock, unlocked } from "./api.js";
 import { h } from "./dom.js";
 import { editor } from "./editor.js";
 import { wizard } from "./wizard.js";
@@ -21,11 +21,15 @@ export function setup(place) {
   }
 
   async function open() {
-    if (asking || editing) return;
+    if (asking) return;
     asking = true;
-    const opened = await change("open", {});
+    const opened = await change("open", {}, { quiet: true }).catch((error) => ({ error }));
     asking = false;
-    if (!opened) return;
+    if (opened.error?.status === 401) lock();
+    if (opened.error) {
+      body.replaceChildren(h("p", { class: "empty bad-text", role: "alert" }, `The file cannot be opened: ${opened.error.message}.`));
+      return;
+    }
     editing = editor(opened);
     body.replaceChildren(h("p", { class: "muted" }, h("code", {}, opened.file)), editing.element);
   }

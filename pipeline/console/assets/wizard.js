@@ -1,5 +1,5 @@
 // A first configuration, step by step: broker, traffic, sensors, database, and the text that comes of it.
-import { change } from "./api.js";
+import { change, unlocked } from "./api.js";
 import { attribute, h, text, toast } from "./dom.js";
 import { editor } from "./editor.js";
 import { preview, sensorTable } from "./preview.js";
@@ -42,26 +42,35 @@ function secretField(label, name) {
   };
 }
 
-// A button, and what came of it below.
-function tried(words, work) {
+// A button, and what came of it below. `ask()` gives the answer, which `take(answer)` makes use of and puts into words.
+function tried(words, ask, take) {
   const said = h("p", { role: "status", class: "said" });
+  let turn = 0;
+  const say = (kind, what) => {
+    said.className = `said ${kind}`;
+    text(said, what);
+  };
   const button = h("button", {
     type: "button",
     onclick: async () => {
+      const mine = (turn += 1);
       button.disabled = true;
-      said.className = "said";
-      text(said, "Trying …");
+      say("", "Trying …");
       try {
-        text(said, `● ${await work()}`);
-        said.className = "said good-text";
+        const answer = await ask();
+        if (mine === turn) say("good-text", `● ${take(answer)}`);
       } catch (error) {
-        text(said, `▲ ${error.message}`);
-        said.className = "said bad-text";
+        if (mine === turn) say("bad-text", `▲ ${error.message}`);
       }
       button.disabled = false;
     },
   }, words);
-  return { button, said };
+  // What was tried is no longer what is written there; an answer that is still to come is of no use.
+  const forget = (what = "") => {
+    turn += 1;
+    say("", what);
+  };
+  return { button, said, say, forget };
 }
 
 const asked = (what, body) => change(what, body, { quiet: true, wait_ms: TEST_MS });
@@ -75,11 +84,9 @@ function brokerStep(state, done) {
     const { known, typed } = password.value();
     return { url: given(url.value), username: given(user.value), password: known, typed, insecure_password: insecure.checked };
   };
-  const test = tried("Test the connection", async () => {
-    const wanted = broker();
-    const found = await asked("broker", wanted);
+  const test = tried("Test the connection", () => asked("broker", broker()), (found) => {
     password.keep(found.password);
-    state.broker = { ...wanted, password: found.password, typed: null };
+    state.broker = { ...broker(), password: found.password, typed: null };
     done(true);
     return `Connected in ${found.took_ms} ms${found.version ? `: ${found.version}` : ""}.`;
   });
@@ -88,11 +95,14 @@ function brokerStep(state, done) {
   const without = h("button", { type: "button", class: "link", id: "embedded", onclick: () => {
     state.broker = {};
     done(false);
-    test.said.className = "said";
-    text(test.said, "An embedded broker will listen on this computer, for trying out. Machines publish to plant/{machine} or plant/{machine}/{sensor}.");
+    test.forget("An embedded broker will listen on this computer, for trying out. Machines publish to plant/{machine} or plant/{machine}/{sensor}.");
   } }, "Try it without a broker of your own");
   const form = h("div", { class: "fields" }, field("Address", url, "mqtt://host:1883, or mqtts://host:8883 with TLS"), field("User name", user, "empty: none"), password.element, h("label", { class: "check" }, insecure, "Allow the password to be sent unencrypted (mqtt://) to another host"));
-  form.addEventListener("input", () => done(null)); // what was tried is no longer what is written here
+  form.addEventListener("input", () => {
+    test.forget();
+    state.broker = null;
+    done(null);
+  });
   return h("section", { class: "card step", id: "step-broker" }, h("h2", {}, "1. Broker"), form, h("div", { class: "buttons" }, test.button, without), test.said);
 }
 
@@ -100,9 +110,9 @@ function trafficStep(state, done) {
   const topic = input("topic", { value: "#" });
   const seconds = input("seconds", { value: "20", inputmode: "numeric", type: "number", min: "1", max: "300" });
   const shown = preview(state);
-  const start = tried("Listen", async () => {
+  const start = tried("Listen", () => asked("listen", { broker: state.broker, topic: topic.value.trim() || "#", seconds: Number(seconds.value) || 20 }), (found) => {
     shown.forget();
-    shown.update(await asked("listen", { broker: state.broker, topic: topic.value.trim() || "#", seconds: Number(seconds.value) || 20 }));
+    shown.update(found);
     state.listening = true;
     return "Listening. What is understood so far appears below; nothing is written.";
   });
@@ -110,12 +120,17 @@ function trafficStep(state, done) {
   start.button.id = "listen";
   const element = h("section", { class: "card step", id: "step-traffic", hidden: true }, h("h2", {}, "2. Traffic"), h("div", { class: "fields" }, field("Topics", topic, "a filter with + and #"), field("Seconds", seconds, "longer than the slowest machine's interval")), h("div", { class: "buttons" }, start.button), start.said, shown.element);
   element.refresh = async () => {
-    if (!state.listening) return;
-    const found = await asked("heard", {});
+    if (!state.listening || !state.broker?.url || !unlocked()) return;
+    const found = await asked("heard", {}).catch((error) => {
+      if (error.status !== 409) throw error;
+      state.listening = false; // the service has started anew since
+      start.say("bad-text", `▲ ${error.message}: press Listen again.`);
+    });
     if (!found) return;
     state.listening = found.listening;
     shown.update(found);
-    if (!found.listening) text(start.said, found.error ? `▲ ${found.error}` : `● ${found.messages} messages heard${found.full ? ", which is enough" : ""}.`);
+    if (!found.listening && found.error) start.say("bad-text", `▲ ${found.error}`);
+    else if (!found.listening) start.say("good-text", `● ${found.messages} messages heard${found.full ? ", which is enough" : ""}.`);
     if (found.sources.length) done(found);
   };
   return element;
@@ -129,14 +144,15 @@ function databaseStep(state) {
   const user = input("database-user");
   const secret = secretField("Token or password", "database-secret");
   const insecure = h("input", { name: "database-insecure", type: "checkbox" });
-  const test = tried("Test the database", async () => {
+  const wanted = () => {
     const { known, typed } = secret.value();
     const byBucket = kind.value === "bucket";
     const name = { [byBucket ? "bucket" : "database"]: given(bucket.value) };
-    const wanted = { url: url.value.trim(), ...name, ...(byBucket ? { org: org.value.trim() } : { username: given(user.value) }), secret: known, typed, insecure_password: insecure.checked };
-    const found = await asked("database", wanted);
+    return { url: url.value.trim(), ...name, ...(byBucket ? { org: org.value.trim() } : { username: given(user.value) }), secret: known, typed, insecure_password: insecure.checked };
+  };
+  const test = tried("Test the database", () => asked("database", wanted()), (found) => {
     secret.keep(found.secret);
-    state.database = { ...wanted, secret: found.secret, typed: null };
+    state.database = { ...wanted(), secret: found.secret, typed: null };
     return `It ${found.found}.`;
   });
   test.button.id = "test-database";
@@ -144,11 +160,13 @@ function databaseStep(state) {
   const person = field("User name", user, "empty: none");
   const influx = h("div", { hidden: true }, h("div", { class: "fields" }, field("Address", url), field("Bucket or database", bucket), organisation, person, secret.element, h("label", { class: "check" }, insecure, "Allow it to be sent unencrypted to another host")), h("div", { class: "buttons" }, test.button), test.said);
   state.untested = () => kind.value !== "embedded" && !state.database;
-  influx.addEventListener("input", () => (state.database = null));
+  influx.addEventListener("input", () => {
+    state.database = null;
+    test.forget();
+  });
   kind.addEventListener("change", () => {
     state.database = null;
-    text(test.said, kind.value === "embedded" ? "" : "It is used once the test has succeeded.");
-    test.said.className = "said";
+    test.forget(kind.value === "embedded" ? "" : "It is used once the test has succeeded.");
     attribute(influx, "hidden", kind.value === "embedded" ? "" : null);
     attribute(organisation, "hidden", kind.value === "bucket" ? null : "");
     attribute(person, "hidden", kind.value === "database" ? null : "");
