@@ -11,6 +11,7 @@ import pytest
 from machines import machine_with_modes
 from plants import HEALTHY_ROWS, Plant, late_history, press
 from playwright.sync_api import Page, expect
+from receivers import Receiver
 from servers import free_port, until
 
 from pipeline.mqtt import Broker, Publisher
@@ -506,6 +507,31 @@ def test_a_source_of_which_nothing_can_be_read_is_an_error_on_every_page_with_an
         publisher.publish("hall/mill", b'{"name": "oil", "value": 3}')
         expect(page.locator("#banner")).to_be_hidden()
         expect(page.locator("#senders")).to_be_hidden()
+
+
+@pytest.mark.servers
+def test_a_test_is_sent_to_one_channel_of_notifications_or_to_all_and_its_outcome_is_shown(tmp_path, receiver, page):
+    with Receiver() as other:
+        other.status = 500
+        channels = [{"name": name, "webhook": one.url} for name, one in (("shift", receiver), ("office", other))]
+        with Plant(tmp_path / "plant", notify=channels) as plant:
+            page.goto(f"{plant.url}/#/service")
+            shift, office = (page.locator("#channels li", has_text=name) for name in ("shift", "office"))
+            expect(shift).to_contain_text("nothing sent yet")
+            shift.get_by_role("button", name="Send a test to shift").click()
+            page.get_by_label("Token").fill(plant.token)
+            page.locator("dialog").get_by_role("button", name="Unlock").click()
+            expect(shift.get_by_role("status")).to_have_text("● The test arrived.")
+            expect(office.get_by_role("status")).to_have_text("")
+            [(_, content)] = receiver.got
+            assert content["kind"] == "test"
+            page.get_by_role("button", name="Send a test to all").click()
+            expect(office.get_by_role("status")).to_contain_text(re.compile("^▲ The test did not arrive: .*500"))
+            assert len(receiver.got) == 2
+            other.status = 200
+            office.get_by_role("button").click()
+            expect(office.get_by_role("status")).to_have_text("● The test arrived.")
+            assert (len(receiver.got), len(other.got)) == (2, 1)
 
 
 @pytest.mark.servers

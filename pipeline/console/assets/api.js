@@ -5,6 +5,7 @@ import { ask, h, toast } from "./dom.js";
 const TOKEN = "spikewatch.token";
 const BY = "spikewatch.by";
 const WAIT_MS = 8000;
+export const TEST_MS = 35_000; // for a test of something else, which the service gives up before
 
 // Kept for this tab only: whoever sits down later has to know the token too.
 const kept = (name) => sessionStorage.getItem(name) ?? "";
@@ -47,6 +48,20 @@ async function call(path, options = {}, wait_ms = WAIT_MS) {
 }
 
 export const read = (path, wait_ms = WAIT_MS) => call(path, {}, wait_ms);
+
+const MOST = 500; // of a list in one answer
+const keyOf = (one) => `${one.id}#${one.sensor ?? ""}`;
+
+// A list from its beginning: the first answer, with as much of `name` as is wanted from further ones.
+export async function readList(path, query, name, limit, wait_ms = WAIT_MS) {
+  const part = (offset) => read(`${path}?${new URLSearchParams({ ...query, offset, limit: Math.min(limit - offset, MOST) })}`, wait_ms);
+  const found = await part(0);
+  const all = new Map(found[name].map((one) => [keyOf(one), one])); // what moved meanwhile may come twice
+  for (let offset = MOST; offset < Math.min(limit, found.found); offset += MOST) {
+    for (const one of (await part(offset))[name]) all.set(keyOf(one), one);
+  }
+  return { ...found, [name]: [...all.values()] };
+}
 
 export function lock() {
   sessionStorage.removeItem(TOKEN);
@@ -95,18 +110,17 @@ export async function unlock(why = "") {
   return true;
 }
 
-// Change something of the configuration; asks for the token where there is none, or it is wrong. What was answered, or
-// null where it was not done: then a toast says why. `quiet`: a failure is thrown, and nobody is asked.
-export async function change(what, body, { quiet = false, wait_ms = WAIT_MS } = {}) {
-  if (!unlocked() && quiet) throw new Refused(401, "this needs the token: press Unlock above");
+// Does what needs the token, and asks for it where there is none, or it is wrong. What was answered, or null where it was
+// not done: then `wrong(words)` gives the toast that says why.
+async function allowed(work, wrong) {
   if (!unlocked() && !(await unlock())) return null;
   for (;;) {
     try {
-      return await call(`/api/setup/${what}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, wait_ms);
+      return await work();
     } catch (error) {
-      if (quiet) throw error;
+      if (!(error instanceof Refused)) throw error;
       if (error.status !== 401) {
-        toast(error.message, true);
+        toast(wrong(error.message), true);
         return null;
       }
       lock();
@@ -115,25 +129,26 @@ export async function change(what, body, { quiet = false, wait_ms = WAIT_MS } = 
   }
 }
 
-// Say something to a machine; asks for the token where there is none, or it is wrong. True where it was done.
+const posted = (path, body, wait_ms) => call(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, wait_ms);
+
+// Change something of the configuration. `quiet`: a failure is thrown, and nobody is asked.
+export async function change(what, body, { quiet = false, wait_ms = WAIT_MS } = {}) {
+  const work = () => posted(`/api/setup/${what}`, body, wait_ms);
+  if (!quiet) return allowed(work, (words) => words);
+  if (!unlocked()) throw new Refused(401, "this needs the token: press Unlock above");
+  return work();
+}
+
+// Say something to a machine. True where it was done.
 export async function tell(id, verb, argument = "") {
-  if (!unlocked() && !(await unlock())) return false;
-  for (;;) {
-    try {
-      await call(`${apiOf(id)}/command`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ verb, argument, by: by() }),
-      });
-      toast(`${verb}${argument ? ` ${argument}` : ""}: done`);
-      return true;
-    } catch (error) {
-      if (error.status !== 401) {
-        toast(`${verb}: ${error.message}`, true);
-        return false;
-      }
-      lock();
-      if (!(await unlock("The token is no longer valid."))) return false;
-    }
-  }
+  const done = await allowed(() => posted(`${apiOf(id)}/command`, { verb, argument, by: by() }), (words) => `${verb}: ${words}`);
+  if (done) toast(`${verb}${argument ? ` ${argument}` : ""}: done`);
+  return Boolean(done);
+}
+
+// Send a test to a channel of notifications: `why` it did not arrive, null where it did; null where none was sent.
+export async function notifyTest(channel) {
+  const path = `/api/notify/test?${new URLSearchParams({ channel })}`;
+  const done = await allowed(() => posted(path, {}, TEST_MS), (words) => `${channel}: ${words}`);
+  return done && { why: done.channels[channel] };
 }

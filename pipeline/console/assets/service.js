@@ -1,5 +1,5 @@
 // State of the service itself.
-import { read } from "./api.js";
+import { notifyTest, read } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
 import { bytes, count, duration, moment, number } from "./format.js";
 
@@ -76,10 +76,57 @@ function behind(one) {
   return [`clock ${one.machine}`, `Readings of ${one.machine} arrive ${duration(one.behind_s)} after the time they carry: check its clock, or time_zone of the source.`];
 }
 
+// The channels of notifications, and what became of the last test of each.
+function notifications() {
+  const channels = h("ul", { class: "causes", id: "channels" });
+  const all = h("button", { type: "button", onclick: () => test([...channels.children]) }, "Send a test to all");
+  const element = h("section", { class: "card", id: "notifications", hidden: true }, h("h2", {}, "Notifications"), channels, h("div", { class: "buttons" }, all));
+
+  // One after the other, since each may take its time.
+  async function test(rows) {
+    const buttons = element.querySelectorAll("button");
+    for (const one of buttons) one.disabled = true;
+    for (const row of rows) {
+      row.say("", "Sending …");
+      const answer = await notifyTest(row.itemKey);
+      if (!answer) row.say("", "");
+      else if (answer.why) row.say("bad-text", `▲ The test did not arrive: ${answer.why}`);
+      else row.say("good-text", "● The test arrived.");
+      if (!answer) break; // a toast says why
+    }
+    for (const one of buttons) one.disabled = false;
+  }
+
+  function row({ name }) {
+    const state = h("span", {});
+    const said = h("span", { role: "status" });
+    const button = h("button", { type: "button", class: "quiet", "aria-label": `Send a test to ${name}`, onclick: () => test([one]) }, "Send a test");
+    const one = h("li", { class: "channel" }, h("b", {}, name), state, button, said);
+    one.say = (kind, words) => {
+      said.className = kind;
+      text(said, words);
+    };
+    one.update = (now) => {
+      const sent = now.trouble ? `▲ ${now.trouble}, since ${moment(now.since_s)}` : now.sent_s ? `last sent ${moment(now.sent_s)}` : "nothing sent yet";
+      text(state, now.unsent ? `${sent}; ${count(now.unsent)} waiting` : sent);
+      state.className = now.trouble ? "bad-text" : "muted";
+    };
+    return one;
+  }
+
+  element.update = (now) => {
+    attribute(element, "hidden", now.length ? null : "");
+    attribute(all, "hidden", now.length > 1 ? null : "");
+    list(channels, now, (one) => one.name, row);
+  };
+  return element;
+}
+
 export function service(place) {
   const broker = connection("Broker");
   const database = connection("Database");
   const upstream = connection("Second broker");
+  const notified = notifications();
   const tiles = h("dl", { class: "tiles", id: "figures" });
   const causes = h("ul", { class: "causes" });
   const sources = h("ul", { class: "causes", id: "sources" });
@@ -91,6 +138,7 @@ export function service(place) {
     h("h1", {}, "Service"),
     h("div", { class: "grid two" }, broker, database, upstream),
     wrong,
+    notified,
     tiles,
     h("section", { class: "card" }, h("h2", {}, "Received, by source"), sources),
     h("section", { class: "card" }, h("h2", {}, "Rejected, by cause"), none, causes),
@@ -107,6 +155,7 @@ export function service(place) {
     broker.update(found.broker_reached, found.broker, `disconnected since ${moment(found.broker_since_s)}`, "retrying; QoS 1 messages are kept by the broker");
     const words = (since) => since === null ? "rejects data" : `not reached since ${moment(since)}`;
     database.update(found.database_away === null, found.database, words(found.database_since_s), `${found.database_away}; retrying, points are kept on disk`);
+    notified.update(found.notify);
     attribute(upstream, "hidden", found.upstream === null ? "" : null);
     const why = found.upstream_away;
     upstream.update(

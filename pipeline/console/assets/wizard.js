@@ -1,10 +1,9 @@
 // A first configuration, step by step: broker, traffic, sensors, database, and the text that comes of it.
-import { change, unlocked } from "./api.js";
+import { change, TEST_MS, unlocked } from "./api.js";
 import { attribute, h, text, toast } from "./dom.js";
 import { editor } from "./editor.js";
 import { preview, sensorTable } from "./preview.js";
 
-const TEST_MS = 30_000; // a broker or database that does not answer is given up by the service before
 const SECRETS = { none: "none", typed: "type it here", env: "from an environment variable", file: "from a file" };
 
 const field = (label, input, hint = null) => h("label", { class: "field" }, label, input, hint ? h("span", { class: "muted small" }, hint) : null);
