@@ -1,6 +1,6 @@
 // Sensors of all machines that age, those first that reach their limit soonest.
 import { pageOf, remember } from "./address.js";
-import { read } from "./api.js";
+import { readList } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
 import { captures, count, number, peersOf, reached, signed } from "./format.js";
 
@@ -28,7 +28,7 @@ export function ageing(place, query) {
   async function refresh() {
     if (Date.now() < again) return;
     const wanted = search;
-    const found = await read(`/api/ageing?${new URLSearchParams({ limit, search })}`, WAIT_MS);
+    const found = await readList("/api/ageing", { search }, "sensors", limit, WAIT_MS);
     if (wanted !== search) return;
     again = Date.now() + AGAIN_MS;
     document.title = "Ageing";

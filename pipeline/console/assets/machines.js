@@ -1,7 +1,7 @@
 // All machines, those first that need attention: a short list in full, a long one as a table or as a heat map. What is
 // shown and looked for is in the address, so that it can be sent.
 import { remember } from "./address.js";
-import { read } from "./api.js";
+import { read, readList } from "./api.js";
 import { attribute, h, list, only, segments, text } from "./dom.js";
 import { machineTable } from "./machine_table.js";
 import { ATTENTION, LEVEL_MEANS, MEANS, moment } from "./format.js";
@@ -104,9 +104,10 @@ export function machines(place, query) {
   }
 
   async function ask() {
-    const part = shown() === "list" ? { limit } : { ...table.wanted(), view: shown() ? "brief" : "auto", cells: span };
     const wanted = JSON.stringify([filter(), view]);
-    const found = await read(`/api/machines?${new URLSearchParams({ ...part, ...filter() })}`);
+    const found = await (shown() === "list"
+      ? readList("/api/machines", filter(), "machines", limit)
+      : read(`/api/machines?${new URLSearchParams({ ...table.wanted(), view: shown() ? "brief" : "auto", cells: span, ...filter() })}`));
     if (wanted !== JSON.stringify([filter(), view])) {
       again = true;
       return;
