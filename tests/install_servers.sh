@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the real servers the tests talk to, and the browser (Debian packages), if they are not there yet. No service is started.
-# And what plays a Sparkplug edge node, from npm.
+# And from npm what plays a Sparkplug edge node, and the checks of accessibility.
 set -eu
 export PATH="$PATH:/usr/sbin:/sbin"
 missing=""
@@ -20,13 +20,15 @@ command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 
-edge_node() { # a Sparkplug edge node of somebody else's making
-    folder="$(dirname "$0")/edge_node"
-    [ -d "$folder/node_modules" ] || (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+from_npm() {
+    for name in edge_node axe; do
+        folder="$(dirname "$0")/$name"
+        [ -d "$folder/node_modules" ] || (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+    done
 }
 
 if [ -z "$missing" ]; then
-    edge_node
+    from_npm
     exit 0
 fi
 command -v apt-get >/dev/null || { echo "please install$missing: the tests talk to real servers" >&2; exit 1; }
@@ -42,4 +44,4 @@ fi
 "$(dirname "$0")/apt.sh" update -qq
 # shellcheck disable=SC2086  # several packages
 "$(dirname "$0")/apt.sh" install -y -qq --no-install-recommends $missing
-edge_node
+from_npm

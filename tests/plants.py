@@ -132,6 +132,32 @@ class Plant:
         return status, content
 
 
+class FirstRun:
+    """`spikewatch run` in an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plant = Plant(folder / "unused")
+        self.log = folder / "run.log"
+        with self.log.open("wb") as output:
+            command = [sys.executable, "-m", "pipeline", "run"]
+            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, env=environment)
+        until(lambda: "setup url=" in self.log.read_text(), "the page is served", 60)
+        self.plant.port = int(self.log.read_text().partition("setup url=http://127.0.0.1:")[2].split()[0])
+
+    @property
+    def token(self) -> str:
+        return (self.folder / "spikewatch-data" / "console.token").read_text().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
 HEALTHY_ROWS = 1500
 
 

@@ -307,7 +307,7 @@ ROUTES = (
 )
 ERRORS: Mapping[str, str] = {
     "400": "the request is not as described here",
-    "404": "there is no such machine",
+    "404": "there is no such machine, or nothing else of this name or number",
     "503": "the service is starting, busy or in safe mode",
 }
 WRITE_ERRORS: Mapping[str, str] = {

@@ -3,6 +3,7 @@ import { pageOf, remember } from "./address.js";
 import { readList } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
 import { captures, count, number, peersOf, reached, signed } from "./format.js";
+import { row, table } from "./tables.js";
 
 const PAGE = 100;
 const AGAIN_MS = 30_000;
@@ -14,7 +15,7 @@ export function ageing(place, query) {
   let limit = PAGE;
   let again = 0;
   const says = h("p", { class: "muted", id: "ageing-says" });
-  const body = h("tbody", { id: "ageing-rows" });
+  const { body, element } = table("Ageing of sensors", WORDS, "ageing-rows");
   const more = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => { limit += PAGE; again = 0; refresh(); } }, "Show more");
   const find = h("input", { type: "search", placeholder: "Find a machine or sensor", "aria-label": "Find a machine, sensor or kind", value: search, oninput: (event) => {
     search = event.target.value;
@@ -22,8 +23,7 @@ export function ageing(place, query) {
     again = 0;
     refresh();
   } });
-  const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...WORDS.map((word) => h("th", { scope: "col" }, word)))), body));
-  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Ageing"), find), h("section", { class: "card table" }, says, table, more));
+  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Ageing"), find), h("section", { class: "card table" }, says, element, more));
 
   async function refresh() {
     if (Date.now() < again) return;
@@ -34,16 +34,15 @@ export function ageing(place, query) {
     document.title = "Ageing";
     const learning = found.learning ? ` Of ${count(found.learning)} sensors it is not known yet: it needs about 3,000 rows of each.` : "";
     text(says, `${found.total ? `Since commissioning or the last repair; ${count(found.found)} of ${count(found.total)} sensors, by days left.` : "Nothing is known yet."}${learning}`);
-    attribute(table, "hidden", found.sensors.length ? null : "");
+    attribute(element, "hidden", found.sensors.length ? null : "");
     attribute(more, "hidden", found.found > found.sensors.length ? null : "");
     list(body, found.sensors, (one) => `${one.id}#${one.sensor}`, (one) => {
-      const cells = Array.from({ length: WORDS.length - 1 }, () => h("td", { class: "number" }));
-      const row = h("tr", {}, h("th", { scope: "row" }, h("a", { class: "name", href: pageOf(one.id) }, one.label), " ", h("span", { class: "muted small" }, captures(one.tags))), ...cells);
-      row.update = (now) => {
+      const its = row(h("th", { scope: "row" }, h("a", { class: "name", href: pageOf(one.id) }, one.label), " ", h("span", { class: "muted small" }, captures(one.tags))), WORDS.length - 1);
+      its.update = (now) => {
         const days = now.forecast?.days ?? null;
-        [now.unit ? `${now.name} (${now.unit})` : now.name, days === null ? "–" : number(days, 2), reached(now.forecast), `${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, peersOf(now)].forEach((words, at) => text(cells[at], words));
+        its.fill([now.unit ? `${now.name} (${now.unit})` : now.name, days === null ? "–" : number(days, 2), reached(now.forecast), `${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, peersOf(now)]);
       };
-      return row;
+      return its;
     });
     place.dataset.ready = "true";
   }

@@ -20,7 +20,7 @@ const TIMES = [
 
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function axes(values, splits, more = {}) {
+function axes(values, splits, more = {}) {
   const common = { stroke: colour("--muted"), font: "11px system-ui, sans-serif", grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false } };
   return [
     { ...common, size: 38, space: 70, values: TIMES },
@@ -70,7 +70,7 @@ export function make(place, state, options, data) {
   return chart;
 }
 
-export function dashed(chart, level, stroke) {
+function dashed(chart, level, stroke) {
   const y = Math.round(chart.valToPos(level, "y", true)) + 0.5;
   const { left, width } = chart.bbox;
   const draw = chart.ctx;
@@ -114,6 +114,10 @@ function behind(chart, state) {
   }
   tint(chart, state.incident);
 }
+
+// Of every chart of a sensor: what is shown, with a margin.
+export const sensorScale = (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.06, high + (high - low) * 0.06]);
+export const sensorAxes = () => axes((_, splits) => splits.map((value) => number(value, 5)));
 
 // Of every chart of levels: the whole scale, so that pictures of machines can be compared.
 const TICKS = [0, 2, 4, 6, 8, TOP];
@@ -167,8 +171,8 @@ export function sensorChart(place, sensor, state) {
     state,
     {
       height: 150,
-      scales: { x: { time: true }, y: { range: (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.06, high + (high - low) * 0.06]) } },
-      axes: axes((_, splits) => splits.map((value) => number(value, 5))),
+      scales: { x: { time: true }, y: { range: sensorScale } },
+      axes: sensorAxes(),
       series: [
         {},
         hidden,

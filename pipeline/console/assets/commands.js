@@ -2,7 +2,7 @@
 import { tell } from "./api.js";
 import { ask, attribute, h } from "./dom.js";
 
-export const VERBS = {
+const VERBS = {
   ack: ["Acknowledge", "Someone is working on it. The incident stays open but no longer comes first."],
   snooze: ["Snooze …", "Acknowledged for a set time; then it is shown as not acknowledged again."],
   normal: ["Normal", "The present behaviour is normal: the alarm and its incident end, and the machine is judged by this from now on."],

@@ -1,6 +1,8 @@
 // The configuration file and what is wrong with it; in safe mode, all there is.
 import { read } from "./api.js";
 import { h, only } from "./dom.js";
+import { many } from "./format.js";
+import { scrolling } from "./tables.js";
 
 const YAML = `# plant.yaml
 mqtt:
@@ -11,9 +13,9 @@ influxdb:
 
 function lines(found) {
   const wrong = new Map(found.problems.map((one) => [one.line, one]));
-  return h(
+  return scrolling(h(
     "ol",
-    { class: "code" },
+    { class: "code", "aria-label": found.file },
     ...found.text.split("\n").map((line, at) => {
       const problem = wrong.get(at + 1);
       return h(
@@ -23,20 +25,20 @@ function lines(found) {
         problem ? h("span", { class: "note" }, `▲ ${problem.key ? `${problem.key}: ` : ""}${problem.what}`) : null,
       );
     }),
-  );
+  ));
 }
 
 function page(found) {
-  const many = found.problems.length;
+  const wrong = found.problems.length;
   const file = h("code", {}, found.file ?? "no file");
   let verdict;
   if (!found.file) {
-    verdict = h("div", { class: "card" }, h("p", {}, "No configuration was given, so everything has its default: an embedded broker and an embedded store, both for trying out. For a plant:"), h("pre", {}, YAML), h("pre", {}, "spikewatch check --config plant.yaml\nspikewatch run --config plant.yaml"));
-  } else if (many) {
+    verdict = h("div", { class: "card" }, h("p", {}, "No configuration was given, so everything has its default: an embedded broker and an embedded store, both for testing only. For a plant:"), scrolling(h("pre", {}, YAML)), scrolling(h("pre", {}, "spikewatch check --config plant.yaml\nspikewatch run --config plant.yaml")));
+  } else if (wrong) {
     verdict = h(
       "div",
       { class: "card incident critical", role: "alert" },
-      h("h2", {}, found.running ? `${file.textContent} would not start again: ${many} problem${many === 1 ? "" : "s"}` : `Safe mode: ${many} problem${many === 1 ? "" : "s"} in ${file.textContent}`),
+      h("h2", {}, found.running ? `Spikewatch would not start again with ${file.textContent}: ${many(wrong, "problem")}` : `Safe mode: ${many(wrong, "problem")} in ${file.textContent}`),
       h("p", {}, found.running ? "The service keeps running with the configuration it read at startup." : "Nothing else runs until you fix the file and restart the service. This page checks the file again by itself. The broker keeps QoS 1 messages meanwhile, up to its own limits."),
       h("ul", { class: "problems" }, ...found.problems.map((one) => h("li", {}, one.line ? h("a", { href: `#line-${one.line}`, onclick: (event) => { event.preventDefault(); document.getElementById(`line-${one.line}`)?.scrollIntoView({ block: "center" }); } }, `line ${one.line}`) : h("span", {}, "–"), one.key ? h("code", {}, one.key) : h("span", {}), h("span", {}, one.what)))),
     );

@@ -115,7 +115,10 @@ async function failed(error) {
     unknown("locked", "");
     asked = 0;
     if (!document.getElementById("dialog").open) await unlock("Reading from here needs the token.");
-  } else if (error.status === 404 || error.status === 400) cover(h("p", { class: "empty" }, /^there is no such incident/.test(error.message) ? "There is no such incident (any more). " : "There is no such machine (yet). ", h("a", { href: "#/" }, "All machines")));
+  } else if (error.status === 404 || error.status === 400) {
+    const words = /^there is no such incident/.test(error.message) ? "There is no such incident (any more)." : "There is no such machine (yet).";
+    cover(h("div", { class: "empty" }, h("h1", {}, words), h("p", {}, h("a", { href: "#/" }, "All machines"))));
+  }
   else {
     unknown("waiting", main.dataset.ready ? "Spikewatch is starting or busy, and has not answered" : "");
     if (error.status === 503) await starting(error);
@@ -132,7 +135,7 @@ async function starting(error) {
   const health = await read("/api/health").catch(() => null);
   if (health?.setup) location.hash = "#/setup";
   else if (health?.safe_mode && !["#/configuration", "#/setup"].includes(location.hash)) location.hash = "#/configuration";
-  else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h2", {}, "Starting"), h("p", {}, `${error.message}.`)));
+  else if (!main.dataset.ready) cover(h("div", { class: "empty" }, h("h1", {}, "Starting"), h("p", {}, `${error.message}.`)));
 }
 
 async function show() {

@@ -1,12 +1,12 @@
 // A configuration as text: checked as it is typed, compared with the file, saved, and taken over by a new start.
 import { change, read } from "./api.js";
 import { attribute, h, text, toast } from "./dom.js";
+import { many } from "./format.js";
+import { scrolling } from "./tables.js";
 
 const TYPING_MS = 400; // without a key, until the text is checked
 const START_MS = 60_000; // in which a new start is waited for
 const SIGNS = { "+": ["added", "added"], "-": ["removed", "removed"], "@": ["left-out", ""], " ": ["", ""] };
-
-const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
 // The line is marked and moved into sight.
 function goTo(area, line) {
@@ -61,7 +61,7 @@ export function editor(opened, draft = opened.text, first = false) {
   area.value = draft;
   const verdict = h("p", { id: "verdict", role: "status" }, "Checking …");
   const problems = h("ul", { class: "problems", id: "problems" });
-  const changes = h("ol", { class: "code changes", id: "changes" });
+  const changes = scrolling(h("ol", { class: "code changes", id: "changes" }));
   const compared = h("section", { class: "card", hidden: true }, h("h2", {}, "Changes to the file"), changes);
   const save = h("button", { type: "button", class: "primary", id: "save", disabled: true, onclick: saved }, first ? "Save and start" : "Save");
   const after = h("div", { id: "after", role: "status" });
@@ -82,7 +82,7 @@ export function editor(opened, draft = opened.text, first = false) {
     save.disabled = !sound;
     attribute(area, "aria-invalid", wrong ? "true" : null);
     verdict.className = wrong ? "bad-text strong" : "strong";
-    text(verdict, wrong ? `▲ ${many(wrong, "problem")}. Nothing can be saved until ${wrong === 1 ? "it is" : "they are"} mended.` : found.changes.length ? "● Valid" : "● Valid, and the same as the file");
+    text(verdict, wrong ? `▲ ${many(wrong, "problem")}. Nothing can be saved until ${wrong === 1 ? "it is" : "they are"} fixed.` : found.changes.length ? "● Valid" : "● Valid, and the same as the file");
     problems.replaceChildren(...found.problems.map((one) => problemItem(area, one)));
     const cut = found.changes_cut ? [h("li", { class: "left-out" }, `and ${many(found.changes_cut, "more line")}`)] : [];
     changes.replaceChildren(...found.changes.map(changedLine), ...cut);

@@ -80,7 +80,6 @@ export const score = (value) => {
   return (value >= 0.99995 ? Math.min(value, 0.999999).toFixed(6) : value.toFixed(4));
 };
 export const TOP = 10; // highest anomaly level
-export const CALM = 1; // level below which a machine is as usual
 // Cut off, not rounded: none is 5 or 8 before its score is.
 export const level = (value) => (typeof value === "number" ? (Math.floor(value * 10 + 1e-6) / 10).toFixed(1) : "–");
 export const LEVEL_MEANS = "Anomaly level, 0 to 10: up to 1 is usual; usually 5 is a warning and 8 is critical";
@@ -99,6 +98,7 @@ export function number(value, digits = 4) {
 }
 
 export const count = (value) => Math.round(value).toLocaleString("en-GB");
+export const many = (value, what) => `${count(value)} ${what}${value === 1 ? "" : "s"}`;
 
 export function bytes(value) {
   const units = ["B", "kB", "MB", "GB", "TB"];

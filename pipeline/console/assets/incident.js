@@ -6,6 +6,7 @@ import { attribute, h, list, text } from "./dom.js";
 import { csv, download, iso } from "./files.js";
 import { captures, closedBy, duration, number, percent, pill, showLevel, toConfirm } from "./format.js";
 import { pastView } from "./past.js";
+import { row, table } from "./tables.js";
 import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
 const AROUND = [1800, 7 * 86_400]; // seconds that are shown before and after, at least and at most
@@ -13,18 +14,6 @@ const AGAIN_MS = { open: 2000, closed: 10_000, unknown: 10_000 }; // after which
 const SAYS = { ack: "acknowledged", label: "named it", normal: "said that this is normal", repaired: "said that it is repaired", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
 
 const incidentName = (one) => `${one.machine}, incident ${one.number}`;
-
-function table(words, id) {
-  const body = h("tbody", { id });
-  return { body, element: h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body)) };
-}
-
-function cellsOf(first, many) {
-  const cells = Array.from({ length: many }, () => h("td", { class: "number" }));
-  const row = h("tr", {}, first, ...cells);
-  row.fill = (words) => words.forEach((word, at) => text(cells[at], word));
-  return row;
-}
 
 // As one table, for a spreadsheet.
 function tableOf(one) {
@@ -53,9 +42,9 @@ export function incident(place, path, query) {
     refresh();
   });
   const older = h("p", { class: "muted" }, "Commands go to the machine and are about its open or newest incident, which this is not.");
-  const blamed = table(["Sensor", "Share", "Direction", "Worst reading", "Expected", "Expected band", "At"], "blamed");
+  const blamed = table("Sensors to blame", ["Sensor", "Share", "Direction", "Worst reading", "Expected", "Expected band", "At"], "blamed");
   const steps = h("ol", { class: "marks", id: "timeline" });
-  const similar = table(["Incident", "Start", "Duration", "Severity", "Sensors", "Class", "Alike"], "similar");
+  const similar = table("Similar incidents", ["Incident", "Start", "Duration", "Severity", "Sensors", "Class", "Alike"], "similar");
   const noneSimilar = h("p", { class: "muted" }, "None that is known.");
   const kind = h("span", { class: "muted" });
   const save = (words, act) => h("button", { type: "button", onclick: act }, words);
@@ -73,7 +62,7 @@ export function incident(place, path, query) {
   let again = 0;
 
   place.replaceChildren(
-    h("p", { class: "crumb" }, h("a", { href: "#/incidents" }, "← Incidents"), " · ", h("a", { href: pageOf(id), class: "machine-link" }, "Machine")),
+    h("p", { class: "crumb" }, h("a", { href: "#/incidents" }, "← Incidents"), " · ", h("a", { href: pageOf(id) }, "Machine")),
     h("div", { class: "bar machine-bar" }, h("div", { class: "title" }, title, tags), status, h("dl", { class: "facts" }, ...Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), value)))),
     card,
     h("div", { class: "bar tools" }, h("h2", {}, "Before, during and after"), h("div", { class: "choices" }, zonePlace, save("Export incident (CSV)", () => download(`${incidentName(one)}.csv`, "text/csv", tableOf(one))), save("Export incident (JSON)", () => download(`${incidentName(one)}.json`, "application/json", JSON.stringify(one, null, 2))))),
@@ -111,9 +100,9 @@ export function incident(place, path, query) {
     attribute(answers, "hidden", one.answers.length ? null : "");
     attribute(older, "hidden", one.answers.length ? "" : null);
     list(blamed.body, one.blamed, (part) => part.sensor, (part) => {
-      const row = cellsOf(h("th", { scope: "row" }, part.sensor), 6);
-      row.update = (now) => row.fill([percent(now.share), now.direction || "–", number(now.value), number(now.expected), now.low === null ? "–" : `${number(now.low)} … ${number(now.high)}`, stamp(now.time_s, view.utc)]);
-      return row;
+      const its = row(h("th", { scope: "row" }, part.sensor), 6);
+      its.update = (now) => its.fill([percent(now.share), now.direction || "–", number(now.value), number(now.expected), now.low === null ? "–" : `${number(now.low)} … ${number(now.high)}`, stamp(now.time_s, view.utc)]);
+      return its;
     });
     list(steps, one.timeline, (step) => `${step.kind}${step.time_s}${step.verb ?? step.says}`, (step) => {
       const time = h("span", { class: "number muted" });
@@ -125,9 +114,9 @@ export function incident(place, path, query) {
     attribute(noneSimilar, "hidden", one.similar.length ? "" : null);
     attribute(similar.element, "hidden", one.similar.length ? null : "");
     list(similar.body, one.similar, (other) => `${other.id}#${other.number}`, (other) => {
-      const row = cellsOf(h("th", { scope: "row" }, h("a", { class: "name", href: incidentPageOf(other.id, other.number) }, incidentName(other))), 6);
-      row.update = (now) => row.fill([stamp(now.started_s, view.utc), now.ended_s ? duration(now.ended_s - now.started_s) : "–", now.severity, now.sensors, now.class || "–", percent(now.alike)]);
-      return row;
+      const its = row(h("th", { scope: "row" }, h("a", { class: "name", href: incidentPageOf(other.id, other.number) }, incidentName(other))), 6);
+      its.update = (now) => its.fill([stamp(now.started_s, view.utc), now.ended_s ? duration(now.ended_s - now.started_s) : "–", now.severity, now.sensors, now.class || "–", percent(now.alike)]);
+      return its;
     });
   }
 

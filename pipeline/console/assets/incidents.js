@@ -5,6 +5,7 @@ import { buttons, learnClasses } from "./commands.js";
 import { attribute, h, list, text } from "./dom.js";
 import { blame, captures, changes, closedBy, duration, level, moment, percent, pill, toConfirm } from "./format.js";
 import { incidentFilter } from "./incident_filter.js";
+import { row, table } from "./tables.js";
 import { zone } from "./times.js";
 
 const PAGE = 50;
@@ -52,19 +53,10 @@ function unconfirmedRow(item, refresh) {
   return element;
 }
 
-function tableOf(title, words) {
-  const body = h("tbody", {});
+function titled(title, words) {
   const none = h("p", { class: "muted" });
-  const table = h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body);
-  const element = h("section", { class: "card table" }, h("h2", {}, title), none, h("div", { class: "scroll" }, table));
-  return { element, body, none, table };
-}
-
-function cells(first, many) {
-  const all = Array.from({ length: many }, () => h("td", { class: "number" }));
-  const element = h("tr", {}, first, ...all);
-  element.fill = (words) => words.forEach((word, at) => text(all[at], word));
-  return element;
+  const its = table(title, words);
+  return { ...its, none, section: h("section", { class: "card table" }, h("h2", {}, title), none, its.element) };
 }
 
 // The open incidents that were chosen to be acknowledged at once.
@@ -128,16 +120,16 @@ export function incidents(place, query) {
   const waiting = h("ul", { class: "incidents", id: "unconfirmed" });
   const groups = h("ul", { class: "incidents", id: "groups" });
   const calm = h("p", { class: "empty" }, "No open incident. Machines in alarm appear here with the cause and the commands.");
-  const past = tableOf("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Highest level", "Sensors", "Class", "Closed by", "Group"]);
-  const said = tableOf("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
+  const past = titled("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Highest level", "Sensors", "Class", "Closed by", "Group"]);
+  const said = titled("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
   const incomplete = h("p", { class: "bad-text", role: "status", hidden: true });
   const newer = h("button", { type: "button", onclick: () => turnTo(offset - PAGE) }, "← Newer");
   const older = h("button", { type: "button", onclick: () => turnTo(offset + PAGE) }, "Older →");
   const which = h("span", { class: "muted number" });
   const pages = h("div", { class: "buttons", role: "group", "aria-label": "Pages of past incidents" }, newer, which, older);
-  past.element.append(pages);
+  past.section.append(pages);
   text(said.none, "No commands yet.");
-  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Incidents"), h("span", { class: "muted small" }, `Times in ${zone(false)}`)), filter.element, incomplete, groups, picked.element, open, calm, waiting, past.element, said.element);
+  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Incidents"), h("span", { class: "muted small" }, `Times in ${zone(false)}`)), filter.element, incomplete, groups, picked.element, open, calm, waiting, past.section, said.section);
 
   function turnTo(at) {
     offset = Math.max(at, 0);
@@ -162,27 +154,27 @@ export function incidents(place, query) {
     const alarmed = new Set(found.open.map((one) => one.id));
     const closed = found.unconfirmed.filter((one) => !still.has(key(one)));
     list(waiting, closed.map((one) => ({ ...one, past: known.get(key(one)), another: alarmed.has(one.id) })), key, (one) => unconfirmedRow(one, refresh));
-    text(calm, filter.query().length ? "No open incident fits the filter." : "No open incident. Machines in alarm appear here with the cause and the commands.");
+    text(calm, filter.query().length ? "No open incident matches the filter." : "No open incident. Machines in alarm appear here with the cause and the commands.");
     attribute(calm, "hidden", found.open.length ? "" : null);
-    text(past.none, filter.query().length ? "None fits the filter." : "None yet.");
+    text(past.none, filter.query().length ? "None matches the filter." : "None yet.");
     attribute(past.none, "hidden", found.past.length ? "" : null);
-    attribute(past.table, "hidden", found.past.length ? null : "");
+    attribute(past.element, "hidden", found.past.length ? null : "");
     attribute(said.none, "hidden", found.said.length ? "" : null);
-    attribute(said.table, "hidden", found.said.length ? null : "");
+    attribute(said.element, "hidden", found.said.length ? null : "");
     attribute(pages, "hidden", found.found > PAGE || offset ? null : "");
     newer.disabled = !offset;
     older.disabled = offset + PAGE >= found.found;
     text(which, `${Math.min(offset + 1, found.found)} to ${Math.min(offset + PAGE, found.found)} of ${found.found}`);
     list(past.body, found.past, (one) => `${one.id}#${one.number}`, (one) => {
-      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 9);
-      row.children[1].append(h("a", { href: incidentPageOf(one.id, one.number), "aria-label": `incident ${one.number} of ${one.machine}` }, one.number));
-      row.update = (now) => row.fill([now.number, moment(now.started_s), now.ended_s ? duration(now.ended_s - now.started_s) : "–", now.severity, level(now.peak_level), now.sensors, now.class || "–", closedBy(now) || "–", now.group ? String(now.group) : "–"]);
-      return row;
+      const its = row(h("th", { scope: "row" }, link(one.id, one.machine)), 9);
+      its.children[1].append(h("a", { href: incidentPageOf(one.id, one.number), "aria-label": `incident ${one.number} of ${one.machine}` }, one.number));
+      its.update = (now) => its.fill([now.number, moment(now.started_s), now.ended_s ? duration(now.ended_s - now.started_s) : "–", now.severity, level(now.peak_level), now.sensors, now.class || "–", closedBy(now) || "–", now.group ? String(now.group) : "–"]);
+      return its;
     });
     list(said.body, found.said, (one) => `${one.id}#${one.time_s}#${one.verb}`, (one) => {
-      const row = cells(h("th", { scope: "row" }, link(one.id, one.machine)), 4);
-      row.update = (now) => row.fill([moment(now.time_s), `${now.verb} ${now.argument}`.trim(), now.by || "–", now.via]);
-      return row;
+      const its = row(h("th", { scope: "row" }, link(one.id, one.machine)), 4);
+      its.update = (now) => its.fill([moment(now.time_s), `${now.verb} ${now.argument}`.trim(), now.by || "–", now.via]);
+      return its;
     });
     place.dataset.ready = "true";
   }

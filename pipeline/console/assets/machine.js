@@ -7,6 +7,7 @@ import { attribute, h, list, only, segments, text } from "./dom.js";
 import { blame, calm, captures, changes, count, doubts, duration, isBad, MEANS, moment, number, offsetOf, peersOf, percent, pill, reached, showLevel, signed, toConfirm, trust } from "./format.js";
 import { pastView } from "./past.js";
 import { joined, newest, sparse } from "./rows.js";
+import { row, table as tableOf } from "./tables.js";
 import { askTimes, queryOf, SPANS as TIMES, stamp, viewOf, width, zones } from "./times.js";
 
 const SPANS = { 150: "150 rows", 400: "400 rows", 1600: "all" };
@@ -70,10 +71,8 @@ function unconfirmedCard() {
 }
 
 function ageingTable() {
-  const body = h("tbody", {});
   const none = h("p", { class: "muted" });
-  const words = ["Sensor", "Shift", "In its unit", "Per day", "Offset and gain", "Limit reached", "Rank among its kind"];
-  const table = h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...words.map((word) => h("th", { scope: "col" }, word)))), body));
+  const { body, element: table } = tableOf("Ageing", ["Sensor", "Shift", "In its unit", "Per day", "Offset and gain", "Limit reached", "Rank among its kind"]);
   const element = h("section", { class: "card table", id: "ageing" }, h("h2", {}, "Ageing since commissioning or the last repair"), none, table);
   element.update = (sensors) => {
     const known = sensors.filter((one) => one.shift !== null);
@@ -82,12 +81,9 @@ function ageingTable() {
     attribute(none, "hidden", known.length < sensors.length ? null : "");
     attribute(table, "hidden", known.length ? null : "");
     list(body, known, (one) => one.sensor, (one) => {
-      const cells = Array.from({ length: 6 }, () => h("td", { class: "number" }));
-      const row = h("tr", {}, h("th", { scope: "row" }, one.sensor), ...cells);
-      row.update = (now) => {
-        [`${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, offsetOf(now), reached(now.forecast), peersOf(now)].forEach((words, at) => text(cells[at], words));
-      };
-      return row;
+      const its = row(h("th", { scope: "row" }, one.sensor), 6);
+      its.update = (now) => its.fill([`${signed(now.shift, 2)} σ`, `${signed(now.moved)} ± ${number(now.error, 2)}`, `${signed(now.per_day, 2)} σ`, offsetOf(now), reached(now.forecast), peersOf(now)]);
+      return its;
     });
   };
   return element;
@@ -101,13 +97,13 @@ export function machine(place, id, query) {
   const means = h("p", { class: "muted means" });
   const facts = { level: fact("level"), sensors: fact("sensors"), readings: fact("readings"), newest: fact("newest reading") };
   const answers = buttons(id, () => refresh());
-  const incident = h("div", { class: "incident-place" });
+  const incident = h("div", {});
   const unconfirmed = h("div", {});
-  const charts = h("div", { class: "charts", id: "charts" });
-  const levelPlace = h("section", { class: "card chart wide" });
-  const rasterPlace = h("section", { class: "card chart wide" });
+  const charts = h("div", { id: "charts" });
+  const levelPlace = h("section", { class: "card chart" });
+  const rasterPlace = h("section", { class: "card chart" });
   const sensorPlaces = h("div", { class: "grid" });
-  const table = h("tbody", {});
+  const { body: table, element: sensorTable } = tableOf("Sensors", ["Sensor", "Value", "Expected", "Level", "Share", "Quality", "Chart"]);
   const ageing = ageingTable();
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
@@ -141,7 +137,7 @@ export function machine(place, id, query) {
     liveTools,
     charts,
     past.element,
-    h("section", { class: "card table" }, h("h2", {}, "Sensors"), h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, ...["Sensor", "Value", "Expected", "Level", "Share", "Quality", "Chart"].map((word) => h("th", { scope: "col" }, word)))), table))),
+    h("section", { class: "card table" }, h("h2", {}, "Sensors"), sensorTable),
     ageing,
   );
   charts.append(levelPlace, rasterPlace, sensorPlaces);

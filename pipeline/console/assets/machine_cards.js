@@ -1,7 +1,7 @@
 // A machine of a short list: what it needs, why, and the course of its level.
 import { pageOf } from "./address.js";
 import { attribute, h, text } from "./dom.js";
-import { blame, calm, captures, changes, doubts, duration, flags, level, MEANS, moment, pill, showLevel, TOP } from "./format.js";
+import { blame, calm, captures, changes, doubts, duration, flags, level, many, MEANS, moment, pill, showLevel, TOP } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -66,7 +66,7 @@ export function row(machine) {
     const says = incident ? `${label}${incident.why}.` : one.attention === "ready" || (one.attention === "silent" && one.quiet) ? "" : `${MEANS[one.attention]}.`;
     text(why, [says, incident && change && `${change}.`, doubts(one.bad)].filter(Boolean).join(" "));
     showLevel(peak, incident ? incident.peak_level : one.level, incident ? incident.peak : one.score);
-    text(peakSays, incident ? `highest; now ${level(one.level)}` : `${one.sensors} sensor${one.sensors === 1 ? "" : "s"}`);
+    text(peakSays, incident ? `highest; now ${level(one.level)}` : many(one.sensors, "sensor"));
     course.update(one);
     text(newest, moment(one.newest_s));
   };

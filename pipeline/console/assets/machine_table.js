@@ -2,11 +2,17 @@
 // do. Beside what a machine needs each row has a strip of cells, the highest level in each stretch of the last hours.
 import { pageOf } from "./address.js";
 import { attribute, h, list, text } from "./dom.js";
-import { ATTENTION, blame, captures, count, duration, flags, level, LEVEL_MEANS, MEANS, moment, pill, showLevel } from "./format.js";
+import { ATTENTION, blame, captures, duration, flags, LEVEL_MEANS, many, MEANS, moment, pill, showLevel } from "./format.js";
 
 const MARGIN = 12; // rows above and below those in sight
 const MOST = 150; // rows that are asked for at a time
 const COLUMNS = [["attention", "Status"], ["name", "Machine"], ["level", "Level"], ["since", "Since"], ["", "Cause"], ["newest", "Newest reading"], ["", ""]];
+// In which order a column is: by attention in none of its own, names from A on, all else from the highest or newest on.
+function directionOf(name, sort) {
+  if (name === "attention") return sort ? "none" : "other";
+  if (![name, `-${name}`].includes(sort)) return "none";
+  return (name === "name") === (name === sort) ? "ascending" : "descending";
+}
 const MARKS = "-0123456789A"; // nothing known, levels 0 to 10
 const clock = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 
@@ -60,7 +66,7 @@ function machineRow(item) {
   const tags = h("span", { class: "muted small" });
   const its = h("span", { class: "number strong" });
   const since = h("span", { class: "number" });
-  const cause = h("span", { class: "ellipsis" });
+  const cause = h("span", {});
   const newest = h("span", { class: "number muted" });
   const cells = strip();
   const cell = (...content) => h("div", { role: "cell" }, ...content);
@@ -91,7 +97,7 @@ function groupRow() {
   element.update = ({ group, quiet }) => {
     text(name, group.name || "without");
     const needs = Object.entries(group.attention).filter(([kind]) => kind !== "ready" && !(kind === "silent" && group.quiet));
-    text(says, [`${count(group.machines)} machine${group.machines === 1 ? "" : "s"}`, ...needs.map(([kind, many]) => `${ATTENTION[kind][0]} ${many} ${ATTENTION[kind][1]}`), group.quiet && !quiet && `nothing received since ${moment(group.newest_s)}`].filter(Boolean).join(" · "));
+    text(says, [many(group.machines, "machine"), ...needs.map(([kind, number]) => `${ATTENTION[kind][0]} ${number} ${ATTENTION[kind][1]}`), group.quiet && !quiet && `nothing received since ${moment(group.newest_s)}`].filter(Boolean).join(" · "));
   };
   return element;
 }
@@ -195,7 +201,7 @@ export function machineTable(order) {
       if (!answer) return;
       for (const place of known.keys()) if (Math.abs(place - answer.offset) > 4 * MOST) known.delete(place);
       answer.machines.forEach((machine, at) => known.set(answer.offset + at, machine));
-      COLUMNS.forEach(([name], at) => name && attribute(heads[at], "aria-sort", name === sort || (name === "attention" && !sort) ? "ascending" : `-${name}` === sort ? "descending" : "none"));
+      COLUMNS.forEach(([name], at) => name && attribute(heads[at], "aria-sort", directionOf(name, sort)));
       const { begin_s, cell_s } = answer.cells;
       const cells = answer.machines[0]?.cells.length ?? 0;
       text(time, `${moment(begin_s)} – ${moment(begin_s + cells * cell_s)}`);

@@ -6,6 +6,7 @@ import { attribute, h, list, only, segments, text } from "./dom.js";
 import { machineTable } from "./machine_table.js";
 import { ATTENTION, LEVEL_MEANS, MEANS, moment } from "./format.js";
 import { row } from "./machine_cards.js";
+import { scrolling } from "./tables.js";
 
 const PAGE = 100;
 const SHORT = 60; // machines up to which a list in full is what people want; the service has the same number
@@ -19,7 +20,7 @@ const empty = () =>
     { class: "empty" },
     h("h2", {}, "No machine yet"),
     h("p", {}, "Machines appear with their first reading. Publish one number to the broker:"),
-    h("pre", {}, "mosquitto_pub -t plant/press-1/temp -m 71.3"),
+    scrolling(h("pre", {}, "mosquitto_pub -t plant/press-1/temp -m 71.3")),
     h("p", {}, "or try it with recorded machines: ", h("code", {}, "spikewatch demo"), ". The subscribed topics are in the ", h("a", { href: "#/configuration" }, "configuration"), ", the connection to the broker is shown under ", h("a", { href: "#/service" }, "service"), "."),
   );
 

@@ -32,8 +32,8 @@ export function pastView(id, view, { changed, sensors = () => [], home = null })
   );
   moves.children[2].setAttribute("aria-label", "Zoom in");
   moves.children[3].setAttribute("aria-label", "Zoom out");
-  const charts = h("div", { class: "charts", id: "past-charts" });
-  const levelPlace = h("section", { class: "card chart wide" });
+  const charts = h("div", { id: "past-charts" });
+  const levelPlace = h("section", { class: "card chart" });
   const sensorPlaces = h("div", { class: "grid" });
   const marks = h("ul", { class: "marks", id: "past-marks" });
   const element = h("div", { class: "past", id: "past" }, h("div", { class: "bar tools" }, says, h("div", { class: "choices" }, moves, reset, save)), wrong, cursor, charts, h("section", { class: "card" }, h("h2", {}, "Incidents and commands in this time"), marks));

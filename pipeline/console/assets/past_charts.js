@@ -1,6 +1,6 @@
 // Charts of the past. Where a bucket holds several points, a band from the lowest to the highest and the mean in it are
 // drawn, so that a line never joins single readings here and means there. Nothing is drawn across a gap.
-import { axes, colour, levelAxes, levelScale, make, thresholds, tint } from "./charts.js";
+import { colour, levelAxes, levelScale, make, sensorAxes, sensorScale, thresholds, tint } from "./charts.js";
 import { h, text } from "./dom.js";
 import { level, number, sensorTitle } from "./format.js";
 
@@ -90,7 +90,7 @@ function chartOf(place, title, state, names, options) {
   );
   chart.update = () => {
     shown = joined(state.course, options.columns(), names);
-    chart.show([shown.time_s, ...shown.columns.map(options.drawn)], { min: state.course.from_s, max: state.course.to_s });
+    chart.show([shown.time_s, ...shown.columns], { min: state.course.from_s, max: state.course.to_s });
   };
   return chart;
 }
@@ -100,7 +100,6 @@ export function pastLevel(place, state) {
   return chartOf(place, "Anomaly level", state, ["low", "high", "mean"], {
     height: 170,
     columns,
-    drawn: (column) => column,
     range: levelScale,
     axes: levelAxes(),
     series: [hidden, { ...hidden, stroke: colour("--accent"), width: 0.7 }, { stroke: colour("--accent"), width: 1.5, points: { size: 3 } }],
@@ -118,9 +117,8 @@ export function pastSensor(place, sensor, state) {
   return chartOf(place, sensorTitle(state.course.labels[sensor], sensor), state, ["band_low", "band_high", "expected", "low", "high", "mean"], {
     height: 150,
     columns,
-    drawn: (column) => column,
-    range: (_, low, high) => (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.06, high + (high - low) * 0.06]),
-    axes: axes((_, splits) => splits.map((value) => number(value, 5))),
+    range: sensorScale,
+    axes: sensorAxes(),
     series: [hidden, hidden, { stroke: colour("--expected"), width: 1, dash: [4, 3], points: { show: false } }, hidden, hidden, { stroke: colour("--line"), width: 1.4, points: { size: 3 } }],
     bands: [
       { series: [2, 1], fill: colour("--band") },

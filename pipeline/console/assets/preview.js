@@ -1,14 +1,15 @@
 // What was heard of a broker and is understood of it: sources, machines with their newest readings, and what is left out.
 import { attribute, h, list, text } from "./dom.js";
+import { many } from "./format.js";
+import { table } from "./tables.js";
 
-const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 const number = (value) => String(Number(value.toPrecision(5)));
 
 function sourceItem(one) {
   const use = h("input", { type: "checkbox", checked: true, "aria-label": `Use ${one.topic}` });
   const topic = h("input", { type: "text", value: one.topic, spellcheck: "false", "aria-label": `Topic of ${one.topic}` });
   const facts = h("p", { class: "muted small" });
-  const notes = h("ul", { class: "notes" });
+  const notes = h("ul", {});
   const element = h("li", { class: "source" }, h("div", { class: "source-topic" }, use, topic), facts, notes);
   element.update = (now) => {
     text(facts, `${now.payload}: ${many(now.machines, "machine")}, ${many(now.sensors, "sensor")}, ${many(now.messages, "message")}, such as ${now.examples[0]}`);
@@ -38,8 +39,7 @@ function machineRow(one) {
 export function preview(state) {
   const said = h("p", { class: "strong", id: "heard" });
   const sources = h("ul", { class: "sources" });
-  const rows = h("tbody", {});
-  const machines = h("div", { class: "scroll", hidden: true }, h("table", { id: "heard-machines" }, h("thead", {}, h("tr", {}, h("th", {}, "Machine"), h("th", {}, "Newest readings"), h("th", {}, "Time (UTC)"))), rows));
+  const { body: rows, element: machines } = table("Machines that were heard", ["Machine", "Newest readings", "Time (UTC)"], "heard-machines");
   const leftOut = h("ul", { class: "left" });
   const summary = h("summary", {});
   const details = h("details", { hidden: true }, summary, leftOut);
@@ -71,14 +71,14 @@ function sensorRow({ name }) {
 }
 
 export function sensorTable() {
-  const rows = h("tbody", {});
+  const { body: rows, element } = table("Sensors", ["Sensor", "Unit", "Limit", "Ignore"], "sensors");
   const known = new Map(); // rows of sensors that were not heard this time keep what was typed
   const rowOf = (one) => {
     if (!known.has(one.name)) known.set(one.name, sensorRow(one));
     return known.get(one.name);
   };
   return {
-    element: h("div", { class: "scroll" }, h("table", { id: "sensors" }, h("thead", {}, h("tr", {}, h("th", {}, "Sensor"), h("th", {}, "Unit"), h("th", {}, "Limit"), h("th", {}, "Ignore"))), rows)),
+    element,
     update: (names) => list(rows, names.map((name) => ({ name })), (one) => one.name, rowOf),
     value: () => Object.fromEntries([...rows.children].map((row) => [row.itemKey, row.said()])),
   };

@@ -136,7 +136,7 @@ export function service(place) {
   let before = null;
   place.replaceChildren(
     h("h1", {}, "Service"),
-    h("div", { class: "grid two" }, broker, database, upstream),
+    h("div", { class: "grid" }, broker, database, upstream),
     wrong,
     notified,
     tiles,

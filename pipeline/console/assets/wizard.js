@@ -94,7 +94,7 @@ function brokerStep(state, done) {
   const without = h("button", { type: "button", class: "link", id: "embedded", onclick: () => {
     state.broker = {};
     done(false);
-    test.forget("An embedded broker will listen on this computer, for trying out. Machines publish to plant/{machine} or plant/{machine}/{sensor}.");
+    test.forget("An embedded broker will listen on this computer, for testing only. Machines publish to plant/{machine} or plant/{machine}/{sensor}.");
   } }, "Try it without a broker of your own");
   const form = h("div", { class: "fields" }, field("Address", url, "mqtt://host:1883, or mqtts://host:8883 with TLS"), field("User name", user, "empty: none"), password.element, h("label", { class: "check" }, insecure, "Allow the password to be sent unencrypted (mqtt://) to another host"));
   form.addEventListener("input", () => {
@@ -205,5 +205,5 @@ export function wizard() {
     show([named], heard);
     show([database, save], heard || own === false);
   });
-  return { element: h("div", { class: "wizard" }, h("p", {}, "There is no configuration yet. Five short steps make one; nothing is written before the last, except a password that you type, once it has worked."), broker, traffic, named, database, save), refresh: traffic.refresh };
+  return { element: h("div", {}, h("p", {}, "There is no configuration yet. Five short steps make one. The file is written in the last; before that only a password that you type, once it has worked, and a point for the test of a database."), broker, traffic, named, database, save), refresh: traffic.refresh };
 }
