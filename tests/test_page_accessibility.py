@@ -1,4 +1,4 @@
-"""Every page is looked at by axe-core in a real browser: names, roles, order, contrast; light, dark and on a phone."""
+"""axe-core looks at every page in a real browser: names, roles, order, contrast; light, dark and on a phone."""
 
 from pathlib import Path
 

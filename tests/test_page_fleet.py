@@ -73,7 +73,13 @@ def test_order_group_view_and_search_are_in_the_address_and_a_reload_shows_the_s
     page.reload()
     expect(page.locator(ROWS).nth(1)).to_contain_text("press-00993")
     expect(page.locator(ROWS).nth(1).locator("canvas")).to_be_visible()
-    expect(page.get_by_role("columnheader", name="Machine")).to_have_attribute("aria-sort", "descending")
+    heads = {name: page.get_by_role("columnheader", name=name) for name in ("Status", "Machine", "Level")}
+    expect(heads["Machine"]).to_have_attribute("aria-sort", "descending")
+    heads["Level"].get_by_role("button").click()  # the highest first
+    expect(heads["Level"]).to_have_attribute("aria-sort", "descending")
+    heads["Status"].get_by_role("button").click()
+    expect(heads["Status"]).to_have_attribute("aria-sort", "other")
+    expect(heads["Level"]).to_have_attribute("aria-sort", "none")
 
 
 def test_a_list_of_more_machines_than_one_answer_has_is_shown_further_and_further(fleet, page: Page):
