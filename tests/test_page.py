@@ -332,7 +332,7 @@ def test_the_page_says_since_when_nothing_is_known_and_never_that_all_is_well(tm
         os.kill(plant.process.pid, signal.SIGSTOP)  # it hangs
         expect(page.locator("#live")).to_have_text("not connected", timeout=15_000)
         expect(banner).to_have_text(
-            re.compile(r"^No connection to Spikewatch since \d\d:\d\d:\d\d\. What you see is from before")
+            re.compile(r"^No connection to Spikewatch since \d\d:\d\d:\d\d\. What is shown is from before")
         )
         assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
         os.kill(plant.process.pid, signal.SIGCONT)
@@ -344,7 +344,7 @@ def test_the_page_says_since_when_nothing_is_known_and_never_that_all_is_well(tm
         for name in ("Service", "Incidents", "Machines"):
             page.get_by_role("link", name=name, exact=True).click()
             expect(page.locator("#skeleton")).to_be_visible()
-            expect(banner).to_contain_text("Nothing is known at present.")
+            expect(banner).to_contain_text("Nothing is known yet.")
             assert page.locator("main").inner_text() == "", "no empty state before an answer"
 
 
@@ -448,6 +448,7 @@ def test_pages_opened_before_their_machine_or_incident_exists_show_it_once_it_do
         incident.goto(f"{plant.url}/#/incidents/press-1;site=a/2")
         for page in (machine, incident):
             expect(page.locator("main")).to_contain_text("There is no such machine (yet).")
+            expect(page.locator("#live")).to_have_text("live")
         plant.send("press-1", press(HEALTHY_ROWS + 150, 2, fault=8.0))
         expect(machine.locator("#charts canvas").first).to_be_visible()
         expect(machine.locator("#incident")).to_contain_text("Incident 2: critical")
@@ -499,7 +500,7 @@ def test_a_source_of_which_nothing_can_be_read_is_an_error_on_every_page_with_an
 
         until(told, "what arrives for ten seconds cannot be read", 60)
         page.goto(plant.url)
-        expect(page.locator("#banner")).to_contain_text("Nothing of hall/{machine} can be read")
+        expect(page.locator("#banner")).to_contain_text("No message of hall/{machine} can be read")
         page.goto(f"{plant.url}/#/service")
         expect(page.locator("#senders")).to_contain_text(
             "no_sensor. For example hall/mill: neither topic nor payload"
@@ -581,6 +582,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_in_either_scheme(demo, chro
         page.reload()
         page.wait_for_selector("main[data-ready]")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+        width, place = page.locator("#pages").evaluate("nav => [nav.scrollWidth, nav.clientWidth]")
+        assert width <= place, "all pages are in sight"
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(14, 18, 22)"
     assert dark == (scheme == "dark")
     context.close()

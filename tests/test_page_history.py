@@ -195,7 +195,7 @@ def test_an_incident_has_a_page_with_what_happened_who_is_to_blame_and_others_li
             re.compile("02:16:00.*severity is now critical"),
             re.compile("02:20:00.*anna acknowledged"),
             re.compile("03:50:00.*closed, alarm cleared"),
-            re.compile("07:40:00.*anna named it: bearing"),
+            re.compile("07:40:00.*anna labelled it: bearing"),
         ]
     )
     expect(page.locator("#similar tr")).to_have_count(2)
@@ -266,9 +266,9 @@ def test_several_open_incidents_are_acknowledged_at_once(tmp_path, page: Page):
         expect(page.locator("#open .card")).to_have_count(3)
         expect(page.locator("#groups")).to_contain_text("on 3 machines (site a) began within 0 s")
         expect(page.locator("#groups")).to_contain_text("3 open")
-        page.get_by_label("choose incident 2 of press-2").check()
+        page.get_by_label("select incident 2 of press-2").check()
         expect(page.get_by_role("button", name="Acknowledge 1")).to_be_visible()
-        page.get_by_role("button", name="Choose all").click()
+        page.get_by_role("button", name="Select all").click()
         page.get_by_role("button", name="Acknowledge 3").click()
         page.get_by_label("Token").fill(plant.token)
         page.get_by_label("Your name").fill("anna")
@@ -280,7 +280,7 @@ def test_several_open_incidents_are_acknowledged_at_once(tmp_path, page: Page):
         page.get_by_role("button", name="Label …").click()
         page.get_by_label("Fault class").fill("bearing")
         page.locator("dialog").get_by_role("button", name="Label").click()
-        expect(page.locator("#timeline")).to_contain_text("anna named it: bearing")
+        expect(page.locator("#timeline")).to_contain_text("anna labelled it: bearing")
         expect(page.locator("#similar tr").first).to_contain_text("incident 2")
 
 

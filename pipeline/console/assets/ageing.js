@@ -2,7 +2,7 @@
 import { pageOf, remember } from "./address.js";
 import { readList } from "./api.js";
 import { attribute, h, list, text } from "./dom.js";
-import { captures, count, number, peersOf, reached, signed } from "./format.js";
+import { captures, count, many, number, peersOf, reached, signed } from "./format.js";
 import { row, table } from "./tables.js";
 
 const PAGE = 100;
@@ -32,8 +32,9 @@ export function ageing(place, query) {
     if (wanted !== search) return;
     again = Date.now() + AGAIN_MS;
     document.title = "Ageing";
-    const learning = found.learning ? ` Of ${count(found.learning)} sensors it is not known yet: it needs about 3,000 rows of each.` : "";
-    text(says, `${found.total ? `Since commissioning or the last repair; ${count(found.found)} of ${count(found.total)} sensors, by days left.` : "Nothing is known yet."}${learning}`);
+    const learning = found.learning ? `${many(found.learning, "sensor")} not assessed yet: each needs about 3,000 rows.` : "";
+    const known = found.total ? `Since commissioning or the last repair; ${count(found.found)} of ${count(found.total)} sensors, by days left.` : "";
+    text(says, [known, learning].filter(Boolean).join(" ") || "No sensor yet.");
     attribute(element, "hidden", found.sensors.length ? null : "");
     attribute(more, "hidden", found.found > found.sensors.length ? null : "");
     list(body, found.sensors, (one) => `${one.id}#${one.sensor}`, (one) => {

@@ -67,9 +67,9 @@ function connected(health) {
   const broker = health.broker_reached;
   sign("live", broker ? "on" : "off", broker ? "live" : "no new readings");
   sign("broker", broker ? "on" : "off", broker ? "broker" : "broker disconnected");
-  sign("database", health.database_away === null ? "on" : "off", health.database_away === null ? "database" : "database away");
+  sign("database", health.database_away === null ? "on" : "off", health.database_away === null ? "database" : "database disconnected");
   if (!broker) warn("", `The broker has been disconnected since ${moment(health.broker_since_s)}: no new readings arrive. The states below are from before that.`);
-  else if (health.unreadable.length) warn("", `Nothing of ${health.unreadable.map((one) => one.source).join(", ")} can be read, so nothing of it is watched: see page Service.`);
+  else if (health.unreadable.length) warn("", `No message of ${health.unreadable.map((one) => one.source).join(", ")} can be read, so its machines are not monitored. See page Service.`);
   else warn("", "");
 }
 
@@ -77,7 +77,7 @@ function unknown(words, warning) {
   sign("live", "off", words);
   sign("broker", "", "broker unknown");
   sign("database", "", "database unknown");
-  const known = main.dataset.ready ? "What you see is from before that, and nothing newer is known." : "Nothing is known at present.";
+  const known = main.dataset.ready ? "What is shown is from before that." : "Nothing is known yet.";
   if (warning) warn("lost", `${warning} since ${moment(fresh / 1000)}. ${known} Trying again every second.`);
 }
 
@@ -118,6 +118,9 @@ async function failed(error) {
   } else if (error.status === 404 || error.status === 400) {
     const words = /^there is no such incident/.test(error.message) ? "There is no such incident (any more)." : "There is no such machine (yet).";
     cover(h("div", { class: "empty" }, h("h1", {}, words), h("p", {}, h("a", { href: "#/" }, "All machines"))));
+    const mine = turn;
+    const health = await read("/api/health").catch(() => null);
+    if (health && mine === turn) connected(health);
   }
   else {
     unknown("waiting", main.dataset.ready ? "Spikewatch is starting or busy, and has not answered" : "");

@@ -1,4 +1,4 @@
-// One incident: before, during and after, the sensors to blame, who did what and when, and others like it.
+// One incident: before, during and after, the contributing sensors, who did what and when, and others like it.
 import { incidentApiOf, incidentPageOf, pageOf, remember } from "./address.js";
 import { read } from "./api.js";
 import { buttons, learnClasses } from "./commands.js";
@@ -11,7 +11,7 @@ import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
 const AROUND = [1800, 7 * 86_400]; // seconds that are shown before and after, at least and at most
 const AGAIN_MS = { open: 2000, closed: 10_000, unknown: 10_000 }; // after which an incident is asked for again
-const SAYS = { ack: "acknowledged", label: "named it", normal: "said that this is normal", repaired: "said that it is repaired", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
+const SAYS = { ack: "acknowledged", label: "labelled it", normal: "confirmed this as normal", repaired: "reported the repair", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
 
 const incidentName = (one) => `${one.machine}, incident ${one.number}`;
 
@@ -24,7 +24,7 @@ function tableOf(one) {
     base,
     ...one.blamed.map((part) => ["sensor", iso(part.time_s), "", "", "", part.sensor, part.share, part.direction, part.value, part.expected, part.low, part.high]),
     ...one.timeline.map((step) => [step.kind, iso(step.time_s), step.says ?? `${step.verb} ${step.argument}`.trim(), step.by ?? "", step.via ?? ""]),
-    ...one.similar.map((other) => ["similar", iso(other.started_s), `${incidentName(other)} ${other.severity}, alike ${other.alike}`]),
+    ...one.similar.map((other) => ["similar", iso(other.started_s), `${incidentName(other)} ${other.severity}, similarity ${other.alike}`]),
   ]);
 }
 
@@ -41,11 +41,11 @@ export function incident(place, path, query) {
     again = 0;
     refresh();
   });
-  const older = h("p", { class: "muted" }, "Commands go to the machine and are about its open or newest incident, which this is not.");
-  const blamed = table("Sensors to blame", ["Sensor", "Share", "Direction", "Worst reading", "Expected", "Expected band", "At"], "blamed");
+  const older = h("p", { class: "muted" }, "Commands apply to the open or newest incident of the machine; this is an older one.");
+  const blamed = table("Contributing sensors", ["Sensor", "Share", "Direction", "Worst reading", "Expected", "Expected band", "At"], "blamed");
   const steps = h("ol", { class: "marks", id: "timeline" });
-  const similar = table("Similar incidents", ["Incident", "Start", "Duration", "Severity", "Sensors", "Class", "Alike"], "similar");
-  const noneSimilar = h("p", { class: "muted" }, "None that is known.");
+  const similar = table("Similar incidents", ["Incident", "Start", "Duration", "Severity", "Sensors", "Class", "Similarity"], "similar");
+  const noneSimilar = h("p", { class: "muted" }, "No similar incident is known.");
   const kind = h("span", { class: "muted" });
   const save = (words, act) => h("button", { type: "button", onclick: act }, words);
   const view = viewOf(query);
@@ -67,8 +67,8 @@ export function incident(place, path, query) {
     card,
     h("div", { class: "bar tools" }, h("h2", {}, "Before, during and after"), h("div", { class: "choices" }, zonePlace, save("Export incident (CSV)", () => download(`${incidentName(one)}.csv`, "text/csv", tableOf(one))), save("Export incident (JSON)", () => download(`${incidentName(one)}.json`, "application/json", JSON.stringify(one, null, 2))))),
     chartPlace,
-    h("section", { class: "card table" }, h("h2", {}, "Sensors to blame"), blamed.element),
-    h("section", { class: "card" }, h("h2", {}, "What happened, and who did what"), steps),
+    h("section", { class: "card table" }, h("h2", {}, "Contributing sensors"), blamed.element),
+    h("section", { class: "card" }, h("h2", {}, "Timeline"), steps),
     h("section", { class: "card table" }, h("h2", {}, "Similar incidents ", kind), noneSimilar, similar.element),
   );
 
@@ -106,7 +106,7 @@ export function incident(place, path, query) {
     });
     list(steps, one.timeline, (step) => `${step.kind}${step.time_s}${step.verb ?? step.says}`, (step) => {
       const time = h("span", { class: "number muted" });
-      const row = h("li", {}, time, step.kind === "command" ? h("span", { class: "pill command" }, "▼ command") : h("span", { class: "pill frozen" }, "incident"), h("span", {}, step.says ?? [`${step.by || "somebody"} ${SAYS[step.verb] ?? step.verb}`, step.argument && `: ${step.argument}`, ` (${step.via})`].filter(Boolean).join("")));
+      const row = h("li", {}, time, step.kind === "command" ? h("span", { class: "pill command" }, "▼ command") : h("span", { class: "pill frozen" }, "incident"), h("span", {}, step.says ?? [`${step.by || "unknown person"} ${SAYS[step.verb] ?? step.verb}`, step.argument && `: ${step.argument}`, ` (${step.via})`].filter(Boolean).join("")));
       row.update = (now) => text(time, stamp(now.time_s, view.utc));
       return row;
     });

@@ -14,7 +14,7 @@ const link = (id, words) => h("a", { class: "name", href: pageOf(id) }, words);
 const incidentLink = (id, number) => h("a", { class: "name", href: incidentPageOf(id, number) }, `incident ${number}`);
 
 function openRow(item, refresh, picked) {
-  const pick = h("input", { type: "checkbox", "aria-label": `choose incident ${item.incident.number} of ${item.machine}`, onchange: () => { picked.toggle(item, pick.checked); } });
+  const pick = h("input", { type: "checkbox", "aria-label": `select incident ${item.incident.number} of ${item.machine}`, onchange: () => { picked.toggle(item, pick.checked); } });
   const status = pill(item.incident.severity);
   const sensors = h("span", { class: "strong" });
   const why = h("span", { class: "muted" });
@@ -67,11 +67,11 @@ function picking(done) {
   const all = h("button", { type: "button", onclick: () => {
     for (const item of shown) chosen.set(key(item), item);
     done();
-  } }, "Choose all");
+  } }, "Select all");
   const none = h("button", { type: "button", class: "quiet", onclick: () => {
     chosen.clear();
     done();
-  } }, "Choose none");
+  } }, "Clear selection");
   const acknowledge = h("button", { type: "button", class: "primary", onclick: async () => {
     acknowledge.disabled = true;
     for (const item of [...chosen.values()]) {
@@ -104,10 +104,10 @@ function picking(done) {
 
 function groupRow() {
   const what = h("span", {});
-  const element = h("li", { class: "card" }, h("span", { class: "pill changed" }, "together"), " ", what);
+  const element = h("li", { class: "card" }, h("span", { class: "pill changed" }, "group"), " ", what);
   element.update = (one) => {
     const where = captures(one.tags);
-    text(what, `Group ${one.group}: ${one.incidents} incidents on ${one.machines} machines${where ? ` (${where})` : ""} began within ${duration(one.to_s - one.from_s)}, from ${moment(one.from_s)}${one.open ? `; ${one.open} open` : ""}. Look for one cause: power, air, network, material.`);
+    text(what, `Group ${one.group}: ${one.incidents} incidents on ${one.machines} machines${where ? ` (${where})` : ""} began within ${duration(one.to_s - one.from_s)}, from ${moment(one.from_s)}${one.open ? `; ${one.open} open` : ""}. Look for a common cause: power, air, network, material.`);
   };
   return element;
 }

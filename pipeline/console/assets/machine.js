@@ -315,7 +315,7 @@ export function machine(place, id, query) {
     const waiting = only(unconfirmed, one.unconfirmed ? "waiting" : "none", () => (one.unconfirmed ? unconfirmedCard() : null));
     if (one.unconfirmed) waiting.update(one);
     changed = one.changed;
-    const grouped = [...one.sensors].sort((first, second) => !first.group - !second.group || first.group.localeCompare(second.group));
+    const grouped = [...one.sensors].sort((first, second) => !second.group - !first.group || first.group.localeCompare(second.group));
     list(table, grouped.flatMap((sensor, at) => (sensor.group && sensor.group !== grouped[at - 1]?.group ? [{ heading: sensor.group }, sensor] : [sensor])), (item) => item.sensor ?? `group ${item.heading}`, (item) => (item.heading ? groupHeading(item.heading) : sensorRow()));
     place.dataset.ready = "true"; // before it is drawn: what is hidden has no width
     arrange();

@@ -12,7 +12,7 @@ const PAGE = 100;
 const SHORT = 60; // machines up to which a list in full is what people want; the service has the same number
 const VIEWS = { list: "List", table: "Table", heat: "Heat map" };
 const SPANS = { "8h": "8 h", "1d": "1 d", "7d": "7 d" };
-const SORTS = { "": "what needs attention", name: "name", "-name": "name, backwards", level: "level, highest first", since: "incident, newest first", "-since": "incident, oldest first", newest: "reading, newest first", "-newest": "reading, oldest first" };
+const SORTS = { "": "what needs attention", name: "name, A to Z", "-name": "name, Z to A", level: "level, highest first", since: "incident, newest first", "-since": "incident, oldest first", newest: "reading, newest first", "-newest": "reading, oldest first" };
 
 const empty = () =>
   h(
@@ -130,7 +130,7 @@ export function machines(place, query) {
     attribute(spans, "hidden", asList ? "" : null);
     attribute(groups, "hidden", asList || !found.groupings.length ? "" : null);
     attribute(quiet, "hidden", found.quiet ? null : "");
-    text(quiet, found.quiet ? `Nothing has been received from any machine since ${moment(found.newest_s)}. Look for one cause: the gateway, the network, the broker. What is shown is from before that.` : "");
+    text(quiet, found.quiet ? `Nothing has been received from any machine since ${moment(found.newest_s)}. Look for a common cause: the gateway, the network, the broker. What is shown is from before that.` : "");
     place.dataset.ready = "true"; // before the table is laid out: what is hidden has no height
     list(rows, asList ? found.machines.map((one) => ({ ...one, quiet: found.quiet })) : [], (one) => one.id, row);
     attribute(rows, "id", asList ? "machines" : null);

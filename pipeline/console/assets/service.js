@@ -131,7 +131,7 @@ export function service(place) {
   const causes = h("ul", { class: "causes" });
   const sources = h("ul", { class: "causes", id: "sources" });
   const senders = h("ul", { class: "causes", id: "senders" });
-  const wrong = h("section", { class: "card bad", hidden: "" }, h("h2", {}, "Check the senders"), senders);
+  const wrong = h("section", { class: "card bad", hidden: "" }, h("h2", {}, "Check the data sources"), senders);
   const none = h("p", { class: "muted" }, "Nothing rejected.");
   let before = null;
   place.replaceChildren(

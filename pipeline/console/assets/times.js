@@ -51,4 +51,9 @@ export async function askTimes(from, to, utc) {
   return given && { from: read(given.from, utc), to: read(given.to, utc) };
 }
 
-export const zones = (press) => segments("Times are written in", { local: LOCAL, utc: "UTC" }, (key) => press(key === "utc"));
+// Nothing to choose where the reader's own zone is UTC.
+export function zones(press) {
+  const element = segments("Time zone", { local: LOCAL, utc: "UTC" }, (key) => press(key === "utc"));
+  element.hidden = ["UTC", "Etc/UTC"].includes(LOCAL);
+  return element;
+}
