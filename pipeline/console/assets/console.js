@@ -121,8 +121,7 @@ async function failed(error) {
     const mine = turn;
     const health = await read("/api/health").catch(() => null);
     if (health && mine === turn) connected(health);
-  }
-  else {
+  } else {
     unknown("waiting", main.dataset.ready ? "Spikewatch is starting or busy, and has not answered" : "");
     if (error.status === 503) await starting(error);
   }
