@@ -1,5 +1,7 @@
 """The API about the past, on the real service over the embedded store and over InfluxDB."""
 
+import sys
+import threading
 from contextlib import closing
 from urllib.parse import urlencode
 
@@ -11,7 +13,7 @@ from plants import HEALTHY_ROWS, Plant, press
 from servers import InfluxDB, until
 
 from pipeline.console import incident_records
-from pipeline.console.answers import Latest
+from pipeline.console.answers import Briefly, Latest
 from pipeline.engine.level import level_of
 from pipeline.sinks.embedded import Embedded
 
@@ -195,3 +197,101 @@ def test_an_answer_that_is_being_found_is_waited_for_once_and_given_again_until_
     latest.forget()
     assert latest(find) == 3
     assert asked_for == [0.0, 6.0, 6.0]
+
+
+class Slow:
+    """Finds its answer when it is told to; usable as the `find` of a Latest."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self.found = 0
+
+    def __call__(self) -> tuple[int, float]:
+        self.begun.release()
+        assert self.go_on.acquire(timeout=20)
+        self.found += 1
+        return self.found, 60.0
+
+
+def in_threads(ask, count: int) -> tuple[list[threading.Thread], list[object]]:
+    """Threads that ask, and what they were answered."""
+    answers: list[object] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask())) for _ in range(count)]
+    for one in threads:
+        one.start()
+    return threads, answers
+
+
+def waits_in(thread: threading.Thread, function: str) -> bool:
+    """Whether a thread is within a function of that name now."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame is not None
+
+
+def test_many_who_ask_before_there_is_an_answer_have_it_found_once():
+    latest: Latest[int] = Latest()
+    slow = Slow()
+    threads, answers = in_threads(lambda: latest(slow), 8)
+    assert slow.begun.acquire(timeout=20)
+    for _ in threads:
+        slow.go_on.release()
+    for one in threads:
+        one.join(20)
+    assert (answers, slow.found) == ([1] * 8, 1)
+
+
+def test_many_who_wait_for_what_cannot_be_found_are_told_why_and_do_not_try_one_after_the_other():
+    latest: Latest[int] = Latest()
+    tried, go_on = [], threading.Event()
+
+    def find() -> tuple[int, float]:
+        tried.append(1)
+        assert go_on.wait(20)
+        raise TimeoutError("busy")
+
+    def ask() -> str:
+        with pytest.raises(TimeoutError) as error:
+            latest(find)
+        return str(error.value)
+
+    threads, answers = in_threads(ask, 1)
+    until(lambda: tried, "somebody looks for it")
+    more, their_answers = in_threads(ask, 8)
+    until(lambda: all(waits_in(one, "result") for one in more), "the others wait for that")
+    go_on.set()
+    for one in (*threads, *more):
+        one.join(20)
+    assert (answers, their_answers, len(tried)) == (["busy"], ["busy"] * 8, 1)
+    assert latest(lambda: (5, 1.0)) == 5, "and who comes later tries again"
+
+
+def test_a_change_while_an_answer_is_being_found_makes_that_one_old_and_is_waited_for_by_whoever_asks_next():
+    latest: Latest[int] = Latest()
+    assert latest(lambda: (0, 0.0)) == 0
+    slow = Slow()
+    [before], old = in_threads(lambda: latest(slow), 1)
+    assert slow.begun.acquire(timeout=20)
+    latest.forget()
+    [after], new = in_threads(lambda: latest(slow), 1)
+    assert slow.begun.acquire(timeout=20), "who asks after the change is not given the answer from before it"
+    slow.go_on.release()
+    slow.go_on.release()
+    before.join(20)
+    after.join(20)
+    assert sorted([*old, *new]) == [1, 2]
+    assert latest(lambda: (9, 60.0)) in new
+
+
+def test_saying_that_something_was_changed_waits_for_no_answer_that_is_being_found():
+    briefly = Briefly(60.0)
+    slow = Slow()
+    [asking], _ = in_threads(lambda: briefly("fleet", slow), 1)
+    assert slow.begun.acquire(timeout=20)
+    [telling], _ = in_threads(briefly.forget, 1)
+    telling.join(20)
+    assert not telling.is_alive()
+    slow.go_on.release()
+    asking.join(20)
+    assert briefly("fleet", lambda: "after the change") == "after the change"

@@ -4,7 +4,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -23,55 +24,89 @@ class Briefly:
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._since = object()  # another one after every change
+        self._known: OrderedDict[Hashable, tuple[float, object, Any]] = OrderedDict()
 
     def __call__(self, key: Hashable, find: Callable[[], T]) -> T:
         with self._lock:
             known = self._known.get(key)
-            if known is not None and self._clock() - known[0] < self._seconds:
-                found: T = known[1]
-                return found
+            if known is not None and known[1] is self._since and self._clock() - known[0] < self._seconds:
+                answer: T = known[2]
+                return answer
+            since = self._since
             found = find()
-            self._known[key] = (self._clock(), found)
+            self._known[key] = (self._clock(), since, found)
             self._known.move_to_end(key)
             while len(self._known) > ANSWERS:
                 self._known.popitem(last=False)
             return found
 
     def forget(self) -> None:
-        """Something was changed: look again."""
-        with self._lock:
-            self._known.clear()
+        """Something was changed: look again. Waits for nobody, so it may be said where all requests wait."""
+        self._since = object()
+
+
+class _Answer(NamedTuple, Generic[T]):
+    """What was found, and how long it is good."""
+
+    found: T
+    since: object  # the change after which it was looked for
+    until: float
 
 
 class Latest(Generic[T]):
-    """The newest answer to one question. Whoever asks while it is being found gets the one before, and at once."""
+    """The newest answer to one question, found by one who asks at a time.
+
+    Whoever asks meanwhile gets the one before, and at once; where there is none, or something was changed since, what
+    is being found, or why it cannot be.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._turn = threading.Lock()
-        self._known: tuple[T] | None = None
-        self._until = 0.0
+        self._lock = threading.Lock()  # held for a few assignments
+        self._since = object()  # another one after every change
+        self._known: _Answer[T] | None = None
+        self._finding: tuple[object, Future[T]] | None = None
 
     def __call__(self, find: Callable[[], tuple[T, float]]) -> T:
         """`find` gives the answer, and for how many seconds it is good."""
-        known = self._known
-        if known is not None and (self._clock() < self._until or not self._turn.acquire(blocking=False)):
-            return known[0]
-        if known is None:
-            self._turn.acquire()
+        with self._lock:
+            since, known = self._since, self._known
+            if known is not None and known.since is not since:
+                known = None
+            if known is not None and self._clock() < known.until:
+                return known.found
+            awaited = self._finding[1] if self._finding is not None and self._finding[0] is since else None
+            if awaited is None:
+                own: Future[T] = Future()
+                self._finding = since, own
+            elif known is not None:
+                return known.found
+        return awaited.result() if awaited is not None else self._found(find, since, own)
+
+    def _found(self, find: Callable[[], tuple[T, float]], since: object, own: Future[T]) -> T:
+        begun = self._clock()
         try:
-            begun = self._clock()
             found, seconds = find()
-            ended = self._clock()
-            self._known, self._until = (found,), ended + max(seconds, REST * (ended - begun))
-            return found
-        finally:
-            self._turn.release()
+        except BaseException as error:
+            self._done(own, None)
+            own.set_exception(error)
+            raise
+        ended = self._clock()
+        self._done(own, _Answer(found, since, ended + max(seconds, REST * (ended - begun))))
+        own.set_result(found)
+        return found
+
+    def _done(self, own: Future[T], answer: _Answer[T] | None) -> None:
+        with self._lock:
+            if self._finding is not None and self._finding[1] is own:  # or else something was changed, and more
+                self._finding = None
+            if answer is not None and answer.since is self._since:
+                self._known = answer
 
     def forget(self) -> None:
         """Something was changed: look again."""
-        self._until = 0.0
+        self._since = object()
 
 
 def json(content: object, status: int = 200) -> Response:

@@ -41,9 +41,13 @@ class Events:
             while len(self._points) > REMEMBERED:
                 self._points.popitem(last=False)
 
-    def all(self) -> Known:
-        """The newest points of all machines, in order of time. The database is asked now and then."""
-        return self._joined(self._all(self._ask_for_all), None, 0, FOREVER_NS)
+    def stored(self) -> Known:
+        """What the database has of all machines; it is asked now and then."""
+        return self._all(self._ask_for_all)
+
+    def all(self, stored: Known) -> Known:
+        """The newest points of all machines, in order of time: those `stored`, and those that are remembered."""
+        return self._joined(stored, None, 0, FOREVER_NS)
 
     def of(self, tags: Tags, begin_ns: int = 0, end_ns: int = FOREVER_NS) -> Known:
         """The newest points of a machine in that time, in order of time."""
