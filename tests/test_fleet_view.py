@@ -1,16 +1,21 @@
 """All machines at once: order, groups and search, and the cells of the heat map."""
 
+import json
+from urllib.request import urlopen
+
 import numpy as np
 import pytest
+from big_fleets import BigFleet, Direct
 from fleets import listed
 from hypothesis import given
 from hypothesis import strategies as st
 from machines import START, engine_of, live, plant, readings
 
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.console import overview, views, wear
+from pipeline.console import overview, shares, views, wear
 from pipeline.console.heat import MINUTE_NS, SPANS, Heat
 from pipeline.engine.level import level_of
+from pipeline.engine.scoring import Severity
 from pipeline.records import Machine
 
 
@@ -101,25 +106,18 @@ def test_cells_of_ten_thousand_machines_take_few_megabytes():
     assert sum(ring.highest.nbytes for ring in heat._rings.values()) < 3_000_000
 
 
-def test_sensors_of_all_machines_age_in_order_of_days_left_and_the_engine_is_asked_a_little_at_a_time():
+def test_sensors_of_all_machines_age_in_order_of_days_left():
     rule = MachineRule(kind="press", sensors={"s0": Sensor(limit=300.0)})
     engine, _ = live(plant(8000, 2, 1, aged=20.0), name="worn", rule=lambda name: rule)
     for line in range(2):
         engine.fleet.number(Machine("young"), f"s{line}")
     engine.step(readings(plant(200, 2, 2), slot=1, lines=range(2, 4)))
-    asked = []
-
-    def ask(question):
-        asked.append(question(engine))
-        return asked[-1]
-
-    found = wear.wear(engine, ask)
+    found = wear.wear(engine, Direct(engine).ask)
     assert [(one.machine.name, one.ageing.sensor) for one in found.sensors] == [("worn", "s0"), ("worn", "s1")]
     days = found.sensors[0].ageing.forecast.days
     assert days is not None
     assert days == engine.ageing(0)[0].forecast.days
     assert found.learning == 2
-    assert sum(len(part) for part, _ in asked) == 2
     assert len(wear.searched(found, "WORN s1")) == 1
 
 
@@ -127,7 +125,7 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
     engine = engine_of(1)
     for number in range(200):
         engine.fleet.number(Machine(f"m{number}"), "s0")
-    monkeypatch.setattr(wear, "SHARE_S", 0.0)
+    monkeypatch.setattr(shares, "SHARE_S", 0.0)
     parts = []
 
     def ask(question):
@@ -135,7 +133,30 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
         return parts[-1]
 
     assert wear.wear(engine, ask) == wear.Wear([], 0)
-    assert [len(part) for part, _ in parts] == [1] * 201
+    assert [len(part) for part in parts] == [1] * 201
+
+
+def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_are(tmp_path):
+    with BigFleet(tmp_path, 1000, hours=1) as fleet:
+        state = fleet.engine.fleet.state.incident_machines
+        last = 999
+        state.open[:1000], state.number[:1000], state.began_ns[:1000] = True, 1, np.arange(1, 1001)
+        state.severity[:1000], state.acknowledged[last] = Severity.WARNING, True
+        state.unconfirmed[:1000] = 1
+
+        def asked(query):
+            with urlopen(f"{fleet.url}/api/incidents?{query}", timeout=60) as answer:  # noqa: S310
+                return json.load(answer)
+
+        found = asked(f"machine=press-{last:05d}")
+        for name in ("open", "unconfirmed"):
+            assert [one["machine"] for one in found[name]] == [f"press-{last:05d}"]
+            assert found[f"{name}_found"] == 1
+        everything = asked("")
+        for name in ("open", "unconfirmed"):
+            assert (len(everything[name]), everything[f"{name}_found"]) == (views.OPEN_SHOWN, 1000)
+        assert asked("state=unacknowledged")["open_found"] == 999
+        assert [group["open"] for group in everything["groups"]] == [1000], "and all of them are known to be open"
 
 
 def test_machines_and_sensors_are_named_as_people_call_them_and_keep_their_ids():

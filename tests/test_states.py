@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from big_fleets import Direct
 from fleets import listed
 from machines import SECOND, START, engine_of, live, machine_with_modes, plant, readings, restored
 from typer.testing import CliRunner
@@ -177,7 +178,9 @@ def test_while_one_sensor_is_changed_a_fault_of_another_is_a_fault_and_the_chang
     assert calm.changed[-1] == 0
     assert attention(engine) == ("changed", ("s1",), number), "and nobody has answered"
     assert len(listed(engine, attention="changed")) == 1
-    assert [(one["changed"], one["unconfirmed"]) for one in views.unconfirmed(engine)] == [(("s1",), number)]
+    assert [(one["changed"], one["unconfirmed"]) for one in views.unconfirmed(Direct(engine).ask)] == [
+        (("s1",), number)
+    ]
 
     again = twin.step(readings(table[begin:end], begin))
     assert again.news == fault.news
@@ -187,7 +190,7 @@ def test_while_one_sensor_is_changed_a_fault_of_another_is_a_fault_and_the_chang
         assert attention(one) == ("changed", ("s1",), number)
         one.apply(Command("normal", Machine("m"), "", "anna", "cli", START))
         assert attention(one) == ("ready", (), None)
-        assert views.unconfirmed(one) == []
+        assert views.unconfirmed(Direct(one).ask) == []
 
 
 def test_a_change_is_to_be_confirmed_also_of_a_machine_that_is_frozen_or_silent():

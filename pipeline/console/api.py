@@ -141,6 +141,7 @@ class Api:
         self._metrics_machines = metrics_machines
         self._assets = assets()
         self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
+        self._unsettled: Latest[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = Latest()
         self._records: Latest[tuple[Known, list[dict[str, Any]]]] = Latest()
         self._events = Events(database)
         self._past = past.Past(database, self._events)
@@ -340,7 +341,7 @@ class Api:
                 503, "busy: not known yet whether the command was done; check before you repeat it"
             ) from None
         self._events.take(points)
-        for answers in (self._briefly, self._slowly, self._records, self._wear):
+        for answers in (self._briefly, self._slowly, self._unsettled, self._records, self._wear):
             answers.forget()
         return json({"done": said.verb, "points": [point._asdict() for point in points]})
 
@@ -371,16 +372,15 @@ class Api:
         incident = views.told(details.summary.incident, details.rule)
         if incident is None:
             return []
-        item = {"machine": machine.name, "id": identity(machine), "tags": dict(machine.tags), "incident": incident}
-        return [item]
+        return [{**views.named(machine), "incident": incident}]
 
     def _open(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Open and unconfirmed incidents of all machines."""
 
-        def find(engine: Engine) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-            return views.open_incidents(engine), views.unconfirmed(engine)
+        def find() -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], float]:
+            return (views.open_incidents(self._ask), views.unconfirmed(self._ask)), BRIEFLY_S
 
-        return self._briefly("incidents", lambda: self._ask(find))
+        return self._unsettled(find)
 
     def _all_records(self) -> tuple[Known, list[dict[str, Any]]]:
         """What is known of the incidents of all machines."""
@@ -402,14 +402,17 @@ class Api:
         known, records = self._all_records()
         page = past.listed(known, records, wanted, offset, limit)
         groups = {(one["id"], one["number"]): one["group"] for one in records}
+        found = [one for one in found if wanted.takes(incident_records.opened(one))]
+        waiting = [one for one in waiting if wanted.takes(incident_records.awaited(one))]
         return json(
             {
                 "open": [
                     {**one, "group": groups.get((one["id"], str(one["incident"]["number"])))}
-                    for one in found
-                    if wanted.takes(incident_records.opened(one))
+                    for one in found[: views.OPEN_SHOWN]
                 ],
-                "unconfirmed": [one for one in waiting if wanted.takes(incident_records.awaited(one))],
+                "open_found": len(found),
+                "unconfirmed": waiting[: views.OPEN_SHOWN],
+                "unconfirmed_found": len(waiting),
                 **page,
             }
         )

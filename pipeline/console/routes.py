@@ -170,7 +170,8 @@ ROUTES = (
         "GET",
         "/api/incidents",
         "incidents",
-        "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first. "
+        "Open incidents, machines with an unconfirmed one, past incidents and the operator log, newest first. Of the "
+        "first two the 200 that come first, and in `open_found` and `unconfirmed_found` how many fit the filter. "
         "Incidents of three machines or more that began within five minutes have the same `group`. `incomplete` says "
         "why the database could not be asked; then only what happened since the start is there. `cut`: there were "
         "more than the newest 5,000 points.",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.config.settings import MachineRule
 from pipeline.console.labels import machine_label, part_told, sensor_label
 from pipeline.console.recent import Table
+from pipeline.console.shares import Ask, of_each
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident
@@ -39,7 +40,7 @@ SENSOR = ATTENTION.index("sensor")  # one of its sensors is bad
 DIGITS = 6  # of a number in a chart
 SCORE_DIGITS = 8  # behind the point: what tells is how near it is to 1
 SENSORS_SHOWN = 8  # where nobody says which
-OPEN_SHOWN = 200  # incidents
+OPEN_SHOWN = 200  # incidents in an answer
 
 
 def ranked(state: Ints, severity: Ints, doubtful: Bools, unsettled: Bools) -> Ints:
@@ -217,9 +218,7 @@ def past(point: Point) -> dict[str, Any]:
     fields_of = dict(point.fields)
     peak = fields_of.get("peak")
     return {
-        "machine": name,
-        "id": identity(machine),
-        "tags": tags,
+        **named(machine),
         "number": number,
         "time_s": point.time_ns / 1e9,
         "started_s": float(fields_of.get("started", 0)) / 1e9,
@@ -233,37 +232,43 @@ def past(point: Point) -> dict[str, Any]:
     }
 
 
-def open_incidents(engine: Engine) -> list[dict[str, Any]]:
-    """Runs on the main thread. Open incidents, those first that nobody has acknowledged and that are worst."""
-    fleet = engine.fleet
-    incident, count = fleet.state.incident_machines, len(fleet.machines)
-    slots = np.flatnonzero(incident.open[:count])
-    worst = np.lexsort((incident.began_ns[slots], -incident.severity[slots], incident.acknowledged[slots]))
-    return [
-        {
-            "machine": fleet.machines[slot].name,
-            "id": identity(fleet.machines[slot]),
-            "tags": dict(fleet.machines[slot].tags),
-            "label": machine_label(fleet.rules[slot], fleet.machines[slot].name),
-            "incident": told(engine.incident(slot), fleet.rules[slot]),
-        }
-        for slot in slots[worst][:OPEN_SHOWN].tolist()
-    ]
+def open_incidents(ask: Ask) -> list[dict[str, Any]]:
+    """All open incidents, those first that nobody has acknowledged and that are worst."""
+
+    def slots(engine: Engine) -> list[int]:
+        incident = engine.fleet.state.incident_machines
+        open_ = np.flatnonzero(incident.open[: len(engine.fleet.machines)])
+        worst = np.lexsort((incident.began_ns[open_], -incident.severity[open_], incident.acknowledged[open_]))
+        found: list[int] = open_[worst].tolist()
+        return found
+
+    def one(engine: Engine, slot: int) -> dict[str, Any]:
+        machine, rule = engine.fleet.machines[slot], engine.fleet.rules[slot]
+        label = machine_label(rule, machine.name)
+        return {**named(machine), "label": label, "incident": told(engine.incident(slot), rule)}
+
+    found = of_each(ask, ask(slots), one)
+    return [each for each in found if each["incident"] is not None]  # it may have closed while others were told of
 
 
-def unconfirmed(engine: Engine) -> list[dict[str, Any]]:
-    """Runs on the main thread. Machines with an unconfirmed incident, open or not."""
-    fleet = engine.fleet
-    slots = np.flatnonzero(fleet.state.incident_machines.unconfirmed[: len(fleet.machines)])
-    return [
-        {
-            "machine": fleet.machines[slot].name,
-            "id": identity(fleet.machines[slot]),
-            "tags": dict(fleet.machines[slot].tags),
-            **engine.changes(slot).told(),
-        }
-        for slot in slots[:OPEN_SHOWN].tolist()
-    ]
+def unconfirmed(ask: Ask) -> list[dict[str, Any]]:
+    """All machines with an unconfirmed incident, open or not."""
+
+    def slots(engine: Engine) -> list[int]:
+        waiting = engine.fleet.state.incident_machines.unconfirmed[: len(engine.fleet.machines)]
+        found: list[int] = np.flatnonzero(waiting).tolist()
+        return found
+
+    def one(engine: Engine, slot: int) -> dict[str, Any]:
+        return {**named(engine.fleet.machines[slot]), **engine.changes(slot).told()}
+
+    found = of_each(ask, ask(slots), one)
+    return [each for each in found if each["unconfirmed"] is not None]  # it may have been answered meanwhile
+
+
+def named(machine: Machine) -> dict[str, Any]:
+    """Which machine it is."""
+    return {"machine": machine.name, "id": identity(machine), "tags": dict(machine.tags)}
 
 
 def said(point: Point) -> dict[str, Any]:

@@ -1,23 +1,18 @@
 """How every sensor of every machine ages, those first that reach their limit soonest.
 
-All machines are asked for, a few at a time: the main thread is never held up for longer than SHARE_S. Who asks
-meanwhile gets what was found before.
+All machines are asked for, a few at a time; who asks meanwhile gets what was found before.
 """
 
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from pipeline.config.settings import MachineRule
 from pipeline.console.labels import machine_label, sensor_label
+from pipeline.console.shares import Ask, of_each
 from pipeline.engine import ageing
 from pipeline.engine.ageing import Ageing
 from pipeline.engine.engine import Engine
 from pipeline.identity import identity
 from pipeline.records import Machine
-
-SHARE_S = 0.01  # of the main thread at a time
-T = TypeVar("T")
 
 
 class Worn(NamedTuple):
@@ -35,15 +30,6 @@ class Wear(NamedTuple):
     learning: int  # sensors that are not known for long enough
 
 
-def measure(engine: Engine, begin: int) -> tuple[list[list[Ageing]], bool]:
-    """Runs on the main thread. Machines from slot `begin` on, as many as its time is for; whether that was all."""
-    found: list[list[Ageing]] = []
-    until, count = time.perf_counter() + SHARE_S, len(engine.fleet.machines)
-    while begin + len(found) < count and (not found or time.perf_counter() < until):
-        found.append(engine.measured(begin + len(found)))
-    return found, begin + len(found) >= count
-
-
 def soonest(one: Worn) -> tuple[float, float]:
     """Order: by days until the limit is reached, then by how far it has moved."""
     forecast = one.ageing.forecast
@@ -51,14 +37,9 @@ def soonest(one: Worn) -> tuple[float, float]:
     return days, -abs(one.ageing.shift or 0.0)
 
 
-def wear(engine: Engine, ask: Callable[[Callable[[Engine], tuple[list[list[Ageing]], bool]]], Any]) -> Wear:
+def wear(engine: Engine, ask: Ask) -> Wear:
     """Of all machines; `ask` has a question answered by the main thread."""
-    measured: list[list[Ageing]] = []
-    whole = False
-    while not whole:
-        begin = len(measured)
-        part, whole = ask(lambda engine, begin=begin: measure(engine, begin))  # type: ignore[misc]
-        measured += part
+    measured = of_each(ask, range(len(engine.fleet.machines)), lambda engine, slot: engine.measured(slot))
     machines, rules = engine.fleet.machines, engine.fleet.rules
     kinds: dict[str | int, list[int]] = {}
     for slot in range(len(measured)):
