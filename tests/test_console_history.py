@@ -2,20 +2,23 @@
 
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pasts import COLD, FRIDAY, HOT, MONDAY, SECOND, written
+from pasts import COLD, FRIDAY, HOT, MONDAY, SECOND, command, tags_of, written
 from plants import HEALTHY_ROWS, Plant, press
 from servers import InfluxDB, until
 
 from pipeline.console import incident_records
 from pipeline.console.answers import Briefly, Latest
+from pipeline.console.events import Events
+from pipeline.console.past import Past
 from pipeline.engine.level import level_of
 from pipeline.sinks.embedded import Embedded
+from pipeline.sinks.embedded_history import EmbeddedHistory
 
 PATH = "/api/machines/press-07;site=a"
 
@@ -149,6 +152,39 @@ def test_over_influxdb_the_past_is_told_as_well_and_when_it_is_away_the_answer_s
             found = plant.get("/api/incidents")[1]
             assert "Connection refused" in found["incomplete"]
             assert [one["machine"] for one in found["open"]] == ["press-1"], "what is open is known all the same"
+
+
+class Counted(EmbeddedHistory):
+    """The embedded store, and how often it is asked."""
+
+    asked = 0
+
+    @contextmanager
+    def _reading(self):
+        self.asked += 1
+        with super()._reading() as database:
+            yield database
+
+
+def test_many_who_look_at_an_incident_cost_the_database_as_much_as_one(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with closing(Embedded(path)) as store:
+        for points in written(["press-07"]):
+            store.write(points)
+    history = Counted(path)
+    events = Events(history)
+    past = Past(history, events)
+    tags = tags_of("press-07")
+    first = past.incident(tags, "4", [], [])
+    assert first["blamed"][0]["value"] > first["blamed"][0]["high"]
+    asked = history.asked
+    assert asked == 2, "for what happened, and for the worst readings"
+    events.take([command("press-07", COLD + 5 * 3600 * SECOND, "ack")])
+    for _ in range(5):
+        again = past.incident(tags, "4", [], [])
+    assert history.asked == asked
+    assert again["blamed"] == first["blamed"]
+    assert len(again["timeline"]) == len(first["timeline"]) + 1, "what was said meanwhile is there at once"
 
 
 def record(number: int, began: float, **more: object) -> dict:

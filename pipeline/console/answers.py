@@ -109,6 +109,26 @@ class Latest(Generic[T]):
         self._since = object()
 
 
+class LatestOf(Generic[T]):
+    """The same for many questions: of each the newest answer. Those that nobody asks any more are forgotten."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most`: answers that are kept."""
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()  # held for a few assignments
+        self._known: OrderedDict[Hashable, Latest[T]] = OrderedDict()
+
+    def __call__(self, key: Hashable, find: Callable[[], tuple[T, float]]) -> T:
+        """See `Latest`."""
+        with self._lock:
+            latest = self._known.setdefault(key, Latest(self._clock))
+            self._known.move_to_end(key)
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return latest(find)
+
+
 def json(content: object, status: int = 200) -> Response:
     """An answer."""
     return Response(

@@ -5,13 +5,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from pipeline.console.answers import Latest
+from pipeline.console.answers import Latest, LatestOf
 from pipeline.records import Point
 from pipeline.sinks.history import History, Tags, Unavailable
 
 REMEMBERED = 500  # points
 MOST = 5_000  # points of each measurement that are asked for, the newest
 FOREVER_NS = 2**62
+MACHINES = 16  # of which what is stored is kept for a while
 AGAIN_S, LATER_S = 5.0, 30.0  # after which all is asked for again; and where the database did not answer
 
 
@@ -31,6 +32,7 @@ class Events:
         self._lock = threading.Lock()
         self._points: OrderedDict[tuple[Any, ...], Point] = OrderedDict()
         self._all: Latest[Known] = Latest()
+        self._machines: LatestOf[Known] = LatestOf(MACHINES)
 
     def take(self, points: Iterable[Point]) -> None:
         """Remember what is news of incidents or a command; the oldest are forgotten."""
@@ -43,18 +45,23 @@ class Events:
 
     def stored(self) -> Known:
         """What the database has of all machines; it is asked now and then."""
-        return self._all(self._ask_for_all)
+        return self._all(lambda: self._ask_again_later(None))
 
     def all(self, stored: Known) -> Known:
         """The newest points of all machines, in order of time: those `stored`, and those that are remembered."""
         return self._joined(stored, None, 0, FOREVER_NS)
 
-    def of(self, tags: Tags, begin_ns: int = 0, end_ns: int = FOREVER_NS) -> Known:
-        """The newest points of a machine in that time, in order of time."""
+    def of(self, tags: Tags) -> Known:
+        """The newest points of a machine, in order of time. The database is asked now and then."""
+        stored = self._machines(tags, lambda: self._ask_again_later(tags))
+        return self._joined(stored, tags, 0, FOREVER_NS)
+
+    def between(self, tags: Tags, begin_ns: int, end_ns: int) -> Known:
+        """The same in that time, and the database is asked every time."""
         return self._joined(self._ask(tags, begin_ns, end_ns), tags, begin_ns, end_ns)
 
-    def _ask_for_all(self) -> tuple[Known, float]:
-        found = self._ask(None, 0, FOREVER_NS)
+    def _ask_again_later(self, tags: Tags | None) -> tuple[Known, float]:
+        found = self._ask(tags, 0, FOREVER_NS)
         return found, LATER_S if found.incomplete else AGAIN_S
 
     def _ask(self, tags: Tags | None, begin_ns: int, end_ns: int) -> Known:

@@ -15,9 +15,11 @@ from starlette.requests import Request
 from pipeline.config.settings import unix_ns
 from pipeline.console import incident_records as incidents
 from pipeline.console import views
-from pipeline.console.events import Events, Known
+from pipeline.console.answers import LatestOf
+from pipeline.console.events import AGAIN_S, Events, Known
 from pipeline.console.incident_records import STATES, Filter, Record
 from pipeline.engine.level import level_of
+from pipeline.records import Point
 from pipeline.sinks.history import SECOND, Buckets, Course, History, Question, Tags, Unavailable, width_for
 
 POINTS, MOST_POINTS = 600, 2_000  # buckets of a course
@@ -28,6 +30,7 @@ WAITING = 4  # questions to the database at a time; it answers one after the oth
 MARKS = 200  # incidents and commands of a course, each
 LATER_NS = 7 * 86_400 * SECOND  # for so long after a course the end of its incidents is looked for
 PAGE, MOST_PAGE = 200, 500  # past incidents in an answer
+INCIDENTS = 64  # of which the worst readings are kept for a while
 SAID = 100  # commands in an answer
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -126,6 +129,7 @@ class Past:
 
     def __init__(self, history: History | None, events: Events) -> None:
         self._history, self._events = history, events
+        self._worst: LatestOf[dict[str, Point]] = LatestOf(INCIDENTS)
         self._room = threading.BoundedSemaphore(WAITING)
 
     @property
@@ -151,7 +155,7 @@ class Past:
         """The course of a machine, with the incidents and commands of that time."""
         with self._asking() as history:
             course = history.course(asked)
-        known = self._events.of(asked.tags, asked.begin_ns, asked.end_ns + LATER_NS)
+        known = self._events.between(asked.tags, asked.begin_ns, asked.end_ns + LATER_NS)
         begin_s, end_s = asked.begin_ns / SECOND, asked.end_ns / SECOND
         within = [
             one
@@ -194,14 +198,18 @@ class Past:
     def _blamed(self, tags: Tags, one: Record) -> list[Record]:
         """The sensors of an incident with their worst readings in it, where the database has them."""
         parts = incidents.blamed(one)
-        until_s = one["time_s"] if one["ended_s"] is None else one["ended_s"]
         names = tuple(part["sensor"] for part in parts)
-        try:
-            with self._asking() as history:
-                begin_ns, end_ns = round(one["started_s"] * SECOND), round(until_s * SECOND) + SECOND
-                worst = history.worst(tags, names, begin_ns, end_ns)
-        except HTTPException:
-            worst = {}
+        until_s = one["time_s"] if one["ended_s"] is None else one["ended_s"]
+
+        def find() -> tuple[dict[str, Point], float]:
+            begin_ns, end_ns = round(one["started_s"] * SECOND), round(until_s * SECOND) + SECOND
+            try:
+                with self._asking() as history:
+                    return history.worst(tags, names, begin_ns, end_ns), AGAIN_S
+            except HTTPException:
+                return {}, AGAIN_S
+
+        worst = self._worst((tags, one["number"], one["ended_s"], names), find)
         found = []
         for part in parts:
             point = worst.get(part["sensor"])
