@@ -500,6 +500,10 @@ def test_a_ring_holds_the_newest_rows_of_each_machine_whatever_the_batches(rows,
         for row, (slot, count) in enumerate(batch):
             known.append((slot, row + 1000 * number, values[ends[row] - count : ends[row]].tolist()))
     assert ring.forgotten == max(len(rows) - 16, 0)
+    for most in (0, 5, 16, 99):
+        slots, scores = ring.newest(most)
+        newest = known[-min(most, 16) :] if most else []
+        assert (slots.tolist(), scores.tolist()) == ([one[0] for one in newest], [one[1] for one in newest])
     for slot in range(3):
         kept = [one for one in known[-16:] if one[0] == slot]
         table = ring.table(slot)

@@ -14,6 +14,7 @@ from machines import START, engine_of, live, plant, readings
 from pipeline.config.settings import MachineRule, Sensor
 from pipeline.console import overview, shares, views, wear
 from pipeline.console.heat import MINUTE_NS, SPANS, Heat
+from pipeline.console.recent import Recent
 from pipeline.engine.level import level_of
 from pipeline.engine.scoring import Severity
 from pipeline.records import Machine
@@ -136,6 +137,11 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
     assert [len(part) for part in parts] == [1] * 201
 
 
+def fetched(address):
+    with urlopen(address, timeout=60) as answer:  # noqa: S310
+        return json.load(answer)
+
+
 def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_are(tmp_path):
     with BigFleet(tmp_path, 1000, hours=1) as fleet:
         state = fleet.engine.fleet.state.incident_machines
@@ -145,8 +151,7 @@ def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_ar
         state.unconfirmed[:1000] = 1
 
         def asked(query):
-            with urlopen(f"{fleet.url}/api/incidents?{query}", timeout=60) as answer:  # noqa: S310
-                return json.load(answer)
+            return fetched(f"{fleet.url}/api/incidents?{query}")
 
         found = asked(f"machine=press-{last:05d}")
         for name in ("open", "unconfirmed"):
@@ -157,6 +162,25 @@ def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_ar
             assert (len(everything[name]), everything[f"{name}_found"]) == (views.OPEN_SHOWN, 1000)
         assert asked("state=unacknowledged")["open_found"] == 999
         assert [group["open"] for group in everything["groups"]] == [1000], "and all of them are known to be open"
+
+
+def test_the_courses_of_machines_are_looked_for_once_for_all_who_ask_within_a_second(tmp_path, monkeypatch):
+    with BigFleet(tmp_path, 40, hours=1) as fleet:
+        recent, asked = fleet.server._api.recent, []
+
+        def course(slots, rows):
+            asked.append(slots)
+            return Recent.course(recent, slots, rows)
+
+        monkeypatch.setattr(recent, "course", course)
+        monkeypatch.setattr(fleet.server._api._briefly, "_seconds", 60.0)
+        for _ in range(3):
+            found = fetched(f"{fleet.url}/api/machines?limit=20")
+            assert all(one["course"] for one in found["machines"])
+        assert asked == [list(range(20))]
+        for slot, one in enumerate(found["machines"]):
+            table = recent.look(slot, "", lambda: None)[0]
+            assert one["course"] == [level_of(score) for score in table.rows["score"]]
 
 
 def test_machines_and_sensors_are_named_as_people_call_them_and_keep_their_ids():

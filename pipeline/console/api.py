@@ -238,6 +238,9 @@ class Api:
         def find() -> tuple[overview.Copy, overview.Arranged, list[int], list[dict[str, Any]]]:
             slots = arranged.slots[offset : offset + limit].tolist()
             told = self._ask(lambda engine: overview.rows(engine, copy, slots, brief)) if slots else []
+            if not brief and self.recent is not None:
+                course = self.recent.course(slots[:WITH_COURSE], COURSE)
+                told = [{**one, "course": course.get(slot, [])} for slot, one in zip(slots, told, strict=True)]
             return copy, arranged, slots, told
 
         # All of one answer together, so that it is of one moment.
@@ -245,9 +248,6 @@ class Api:
         if span and brief:
             cells = self._heat.cells(slots, span)
             shown = [{**one, "cells": row} for one, row in zip(shown, cells.machines, strict=True)]
-        elif not brief:
-            course = self.recent.course(slots[:WITH_COURSE], COURSE) if self.recent else {}
-            shown = [{**one, "course": course.get(slot, [])} for slot, one in zip(slots, shown, strict=True)]
         return json(
             {
                 "view": "brief" if brief else "full",

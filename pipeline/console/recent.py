@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.engine.engine import Engine
 from pipeline.engine.level import levels_of
 from pipeline.engine.scores import Scores
-from pipeline.records import Ints
+from pipeline.records import Floats, Ints
 
 BACKGROUND = (50_000, 200_000)  # rows and readings of all machines together: 13 MB
 WATCHED = (1_200, 24_000)  # of a machine that is looked at: 2.5 MB
@@ -87,6 +87,16 @@ class Ring:
             column[at] = readings[name][kept]
         self.count += len(slot)
         self.count_readings += total
+
+    def newest(self, most: int) -> tuple[NDArray[np.int32], Floats]:
+        """Slots and scores of the newest rows of all its machines, oldest first; copies."""
+        count = min(self.count, self._room, most)
+        at = (self.count - count) % self._room
+
+        def column(whole: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate((whole[at : at + count], whole[: max(at + count - self._room, 0)]))
+
+        return column(self._slot), column(self._rows["score"])
 
     def table(self, slot: int, after: int = 0) -> Table:
         """Rows of a machine that were added after the first `after` of all rows; with the readings still there."""
@@ -254,9 +264,14 @@ class Recent:
 
     def course(self, slots: list[int], rows: int) -> dict[int, list[float]]:
         """The newest anomaly levels of machines, oldest first."""
-        with self._lock:
-            tables = {
-                slot: (watch.ring if (watch := self._watched.get(slot)) else self._background).table(slot)
-                for slot in slots
-            }
-        return {slot: levels_of(table.rows["score"][-rows:].astype(float)).tolist() for slot, table in tables.items()}
+        with self._lock:  # scoring waits for it: copied here, looked through below
+            own = {slot: watch.ring.newest(rows) for slot in slots if (watch := self._watched.get(slot))}
+            slot_of, scores = self._background.newest(BACKGROUND[0] if len(own) < len(slots) else 0)
+        order = np.argsort(slot_of, kind="stable")
+        slot_of, scores = slot_of[order], scores[order]
+        ends = np.searchsorted(slot_of, slots, "right").tolist()
+        begins = np.maximum(np.searchsorted(slot_of, slots, "left"), np.array(ends) - rows).tolist()
+        return {
+            slot: levels_of(own[slot][1] if slot in own else scores[begin:end]).tolist()
+            for slot, begin, end in zip(slots, begins, ends, strict=True)
+        }
