@@ -3,6 +3,7 @@
 import json
 from urllib.request import urlopen
 
+import msgspec
 import numpy as np
 import pytest
 from big_fleets import BigFleet, Direct
@@ -133,7 +134,7 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
         parts.append(question(engine))
         return parts[-1]
 
-    assert wear.wear(engine, ask) == wear.Wear([], 0)
+    assert wear.wear(engine, ask) == wear.Wear([], 0, [()] * 201)
     assert [len(part) for part in parts] == [1] * 201
 
 
@@ -162,6 +163,28 @@ def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_ar
             assert (len(everything[name]), everything[f"{name}_found"]) == (views.OPEN_SHOWN, 1000)
         assert asked("state=unacknowledged")["open_found"] == 999
         assert [group["open"] for group in everything["groups"]] == [1000], "and all of them are known to be open"
+
+
+def test_the_ageing_of_each_machine_is_from_one_look_at_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(shares, "SHARE_S", 60.0)
+    with BigFleet(tmp_path, 50, hours=1) as fleet:
+        asked = []
+
+        def ask(question, timeout_s=5.0):
+            asked.append(1)
+            return Direct.ask(fleet.backend, question)
+
+        fleet.backend.ask = ask
+        found = [
+            fetched(f"{fleet.url}/api/machines/press-{slot:05d};site=site-{slot % 10}/ageing") for slot in (3, 4)
+        ]
+        own = [
+            json.loads(msgspec.json.encode([wear.measured(one) for one in fleet.engine.ageing(at)])) for at in (3, 4)
+        ]
+        assert [one["sensors"] for one in found] == own
+        assert len(asked) == 1
+        assert len(fetched(f"{fleet.url}/api/ageing")["sensors"]) == 0
+        assert len(asked) == 1
 
 
 def test_the_courses_of_machines_are_looked_for_once_for_all_who_ask_within_a_second(tmp_path, monkeypatch):

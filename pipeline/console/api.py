@@ -140,7 +140,7 @@ class Api:
         self._config_path, self._environ = config_path, environ
         self._metrics_machines = metrics_machines
         self._assets = assets()
-        self._briefly, self._slowly = Briefly(BRIEFLY_S), Briefly(SLOWLY_S)
+        self._briefly = Briefly(BRIEFLY_S)
         self._unsettled: Latest[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = Latest()
         self._records: Latest[tuple[Known, list[dict[str, Any]]]] = Latest()
         self._events = Events(database)
@@ -312,13 +312,18 @@ class Api:
     def ageing(self, request: Request) -> Response:
         """See the route of this name."""
         slot, _ = self._slot(request)
-        # All machines of its kind are compared with it, which takes the main thread a while.
-        return json(self._slowly(slot, lambda: {"sensors": self._ask(lambda engine: views.aged(engine, slot))}))
+        machines = self._worn().machines
+        known = machines[slot] if slot < len(machines) else ()  # else it came after they were looked at
+        return json({"sensors": [wear.measured(one) for one in known]})
+
+    def _worn(self) -> wear.Wear:
+        """All sensors of all machines, measured once in a while for all who ask."""
+        engine = self._service.engine
+        return self._wear(lambda: (wear.wear(engine, self._ask), SLOWLY_S))
 
     def wear(self, request: Request) -> Response:
         """See the route of this name."""
-        engine = self._service.engine
-        found = self._wear(lambda: (wear.wear(engine, self._ask), SLOWLY_S))
+        found = self._worn()
         chosen = wear.searched(found, request.query_params.get("search", "")[:100])
         offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", USUAL, MOST)
         shown = [wear.told(one) for one in chosen[offset : offset + limit]]
@@ -341,7 +346,7 @@ class Api:
                 503, "busy: not known yet whether the command was done; check before you repeat it"
             ) from None
         self._events.take(points)
-        for answers in (self._briefly, self._slowly, self._unsettled, self._records, self._wear):
+        for answers in (self._briefly, self._unsettled, self._records, self._wear):
             answers.forget()
         return json({"done": said.verb, "points": [point._asdict() for point in points]})
 

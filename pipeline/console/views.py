@@ -133,18 +133,6 @@ def page(one: Details) -> dict[str, Any]:
     }
 
 
-def aged(engine: Engine, slot: int) -> list[dict[str, Any]]:
-    """Runs on the main thread. How far each sensor has moved since commissioning."""
-    return [
-        {
-            **one._asdict(),
-            "forecast": one.forecast and one.forecast._asdict(),
-            "peers": one.peers and one.peers._asdict(),
-        }
-        for one in engine.ageing(slot)
-    ]
-
-
 def rounded(values: Floats) -> list[float]:
     """Numbers with as many digits as a chart shows; what is not finite becomes null in JSON."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -28,6 +28,7 @@ class Wear(NamedTuple):
 
     sensors: list[Worn]  # in order
     learning: int  # sensors that are not known for long enough
+    machines: list[tuple[Ageing, ...]]  # the sensors of each, by slot, also those
 
 
 def soonest(one: Worn) -> tuple[float, float]:
@@ -39,19 +40,18 @@ def soonest(one: Worn) -> tuple[float, float]:
 
 def wear(engine: Engine, ask: Ask) -> Wear:
     """Of all machines; `ask` has a question answered by the main thread."""
-    measured = of_each(ask, range(len(engine.fleet.machines)), lambda engine, slot: engine.measured(slot))
+    alone = of_each(ask, range(len(engine.fleet.machines)), lambda engine, slot: engine.measured(slot))
     machines, rules = engine.fleet.machines, engine.fleet.rules
     kinds: dict[str | int, list[int]] = {}
-    for slot in range(len(measured)):
+    for slot in range(len(alone)):
         kinds.setdefault(rules[slot].kind or slot, []).append(slot)
-    found = [
-        Worn(machines[slot], rules[slot], one)
-        for mates in kinds.values()
-        for slot, sensors in zip(mates, ageing.compared([measured[mate] for mate in mates]), strict=True)
-        for one in sensors
-    ]
+    of: list[tuple[Ageing, ...]] = [()] * len(alone)
+    for mates in kinds.values():
+        for slot, sensors in zip(mates, ageing.compared([alone[mate] for mate in mates]), strict=True):
+            of[slot] = sensors
+    found = [Worn(machines[slot], rules[slot], one) for slot, sensors in enumerate(of) for one in sensors]
     known = [one for one in found if one.ageing.shift is not None]
-    return Wear(sorted(known, key=soonest), len(found) - len(known))
+    return Wear(sorted(known, key=soonest), len(found) - len(known), of)
 
 
 def searched(found: Wear, search: str) -> list[Worn]:
@@ -74,8 +74,12 @@ def told(one: Worn) -> dict[str, Any]:
         "tags": dict(one.machine.tags),
         "kind": one.rule.kind,
         "label": machine_label(one.rule, one.machine.name),
-        **its._asdict(),
+        **measured(its),
         **sensor_label(one.rule, its.sensor),
-        "forecast": its.forecast and its.forecast._asdict(),
-        "peers": its.peers and its.peers._asdict(),
     }
+
+
+def measured(one: Ageing) -> dict[str, Any]:
+    """The ageing of a sensor as JSON."""
+    forecast, peers = one.forecast and one.forecast._asdict(), one.peers and one.peers._asdict()
+    return {**one._asdict(), "forecast": forecast, "peers": peers}
