@@ -28,6 +28,7 @@ from pipeline.console.door import Door
 from pipeline.console.recent import READINGS, ROWS, Recent, Ring
 from pipeline.console.routes import ROUTES, described
 from pipeline.console.server import Server
+from pipeline.console.weight import Light
 from pipeline.records import Machine
 
 
@@ -624,6 +625,38 @@ def test_what_is_known_already_is_not_sent_again_and_all_else_as_gzip_where_it_i
         assert plant.get(path, if_none_match='"another"')[0] == 200
     assert plant.get("/api/machines")[2]["cache-control"] == "no-store"
     assert plant.get("/assets/console.webmanifest")[2]["content-type"] == "application/manifest+json"
+
+
+def test_while_a_large_answer_is_compressed_others_are_answered():
+    content = json.dumps(np.random.default_rng(1).random(200_000).tolist()).encode()
+    sent, turns = [], 0
+
+    async def answer(scope, receive, send):
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def send(message):
+        sent.append((message, turns))
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both():
+        beside = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        scope = {"type": "http", "method": "GET", "headers": [(b"accept-encoding", b"gzip")]}
+        await Light(answer)(scope, None, send)
+        beside.cancel()
+
+    asyncio.run(both())
+    (start, _), (body, later) = sent
+    assert dict(start["headers"])[b"content-length"] == str(len(body["body"])).encode()
+    assert gzip.decompress(body["body"]) == content
+    assert later > 1, "the loop went on meanwhile"
 
 
 def test_the_page_asks_nobody_but_this_service():
