@@ -224,7 +224,11 @@ def api() -> str:
         needed = "" if name in routes.COMMAND["required"] else "optional; "
         text += f"| `{name}` | {needed}{cell(own['description'])} |\n"
     text += '\n## When it fails\n\nThe answer is `{"error": "..."}`.\n\n| status | why |\n|---|---|\n'
-    for status, why in sorted({**routes.ERRORS, **routes.WRITE_ERRORS}.items()):
+    reasons: dict[str, dict[str, None]] = {}
+    for route in routes.ROUTES:
+        for status, why in routes.errors_of(route).items():
+            reasons.setdefault(status, {})[why] = None
+    for status, why in sorted((status, "; or ".join(one)) for status, one in reasons.items()):
         text += f"| {status} | {why} |\n"
     return text
 

@@ -336,6 +336,8 @@ def test_every_route_is_described_and_every_description_is_answered(plant):
             address = path.replace("{id}", "press-1;site=a").replace("{number}", "2")
             assert plant.get(address)[0] == 200, path
     assert plant.get("/api/openapi.json")[1]["paths"] == paths
+    of_machines = {path for path, operations in paths.items() if "machine" in str(operations).partition("'404'")[2]}
+    assert of_machines == {path for path in paths if "{id}" in path}, "who asks for no machine is told of none"
 
 
 @pytest.mark.servers

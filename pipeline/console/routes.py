@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pipeline.engine.verbs import ARGUMENTS, VERBS
@@ -11,6 +12,9 @@ TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer", "minimum": 0}
 OBJECT: Schema = {"type": "object"}
 NAMES: Schema = {"type": "array", "items": TEXT}
+
+
+NO_ERRORS: Mapping[str, str] = MappingProxyType({})
 
 
 class Parameter(NamedTuple):
@@ -32,6 +36,7 @@ class Route(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     body: Schema | None = None
     kind: str = "application/json"  # of the answer
+    errors: Mapping[str, str] = NO_ERRORS  # what can be wrong beside the usual
 
 
 ID = Parameter(
@@ -68,6 +73,12 @@ EDITED: Schema = {
         "tag": {"type": "string", "description": "of the text that was edited; empty where there was no file"},
     },
 }
+NO_MACHINE = {"404": "there is no such machine"}
+NO_FILE = {
+    "404": "the service runs without a configuration file",
+    "409": "it cannot be done, and nothing was changed",
+}
+NO_STEP = {"404": "there is a configuration already", "409": "it cannot be done, and nothing was changed"}
 ROUTES = (
     Route(
         "GET",
@@ -109,6 +120,7 @@ ROUTES = (
         "machine",
         "One machine in full, with its sensors; `changed` and `unconfirmed` as in the list.",
         (ID,),
+        errors=NO_MACHINE,
     ),
     Route(
         "GET",
@@ -123,6 +135,7 @@ ROUTES = (
             ),
             Parameter("sensor", "name of one; may be repeated. Default: the eight most to blame", NAMES),
         ),
+        errors=NO_MACHINE,
     ),
     Route(
         "GET",
@@ -141,6 +154,7 @@ ROUTES = (
             Parameter("sensor", "name of one; may be repeated, at most 16. Default: the first eight", NAMES),
             Parameter("points", "most buckets; default 600, at most 2,000", WHOLE),
         ),
+        errors=NO_MACHINE,
     ),
     Route(
         "GET",
@@ -149,6 +163,7 @@ ROUTES = (
         "One incident in full: sensors with their worst readings and expected bands, what happened and what was said "
         "in order, incidents like it of this machine and its kind, and which commands are about it.",
         (ID, Parameter("number", "of the incident, as it is in answers", WHOLE, "path")),
+        errors={"404": "there is no such machine or incident"},
     ),
     Route(
         "GET",
@@ -157,6 +172,7 @@ ROUTES = (
         "How far each sensor has moved since commissioning or the last repair, how fast, when it reaches its "
         "limit, and how that compares with its kind. Updated once a minute.",
         (ID,),
+        errors=NO_MACHINE,
     ),
     Route(
         "POST",
@@ -165,6 +181,7 @@ ROUTES = (
         "Send a command to a machine. It is done, and on disk, when the answer comes. Needs the token.",
         (ID,),
         COMMAND,
+        errors={**NO_MACHINE, "409": "the machine cannot do that now, and nothing was changed"},
     ),
     Route(
         "GET",
@@ -211,6 +228,7 @@ ROUTES = (
         "Send a test message to every channel of notifications, or to the one named `channel`. `channels`: for each, "
         "why it did not arrive, null where it did. Needs the token.",
         (Parameter("channel", "name of one"),),
+        errors={"404": "no channel of notifications is configured, or none of this name"},
     ),
     Route(
         "GET",
@@ -224,6 +242,7 @@ ROUTES = (
         "/api/setup/open",
         "setup_open",
         "The whole text of the configuration file, and its tag. Needs the token.",
+        errors=NO_FILE,
     ),
     Route(
         "POST",
@@ -233,6 +252,7 @@ ROUTES = (
         "`-`, a space or `@` (lines left out) and the line. Writes nothing. Needs the token.",
         (),
         EDITED,
+        errors=NO_FILE,
     ),
     Route(
         "POST",
@@ -242,6 +262,7 @@ ROUTES = (
         "with this `tag`. The earlier file is kept beside it: `kept`. Needs the token.",
         (),
         EDITED,
+        errors=NO_FILE,
     ),
     Route(
         "POST",
@@ -249,6 +270,7 @@ ROUTES = (
         "setup_restart",
         "End the service in order and start it with the configuration file as it is. Refused (409) where that has "
         "mistakes. Needs the token.",
+        errors={**NO_FILE, "404": "it cannot be restarted from here"},
     ),
     Route(
         "POST",
@@ -259,6 +281,7 @@ ROUTES = (
         "configuration already. Needs the token.",
         (),
         OBJECT,
+        errors=NO_STEP,
     ),
     Route(
         "POST",
@@ -267,6 +290,7 @@ ROUTES = (
         "First configuration: hear a broker for some seconds, at most 300. Needs the token.",
         (),
         OBJECT,
+        errors=NO_STEP,
     ),
     Route(
         "POST",
@@ -276,6 +300,7 @@ ROUTES = (
         "the newest readings by machine. Needs the token.",
         (),
         OBJECT,
+        errors=NO_STEP,
     ),
     Route(
         "POST",
@@ -285,6 +310,7 @@ ROUTES = (
         "password in `typed` is then kept in a file of the data folder, which `secret` names. Needs the token.",
         (),
         OBJECT,
+        errors=NO_STEP,
     ),
     Route(
         "POST",
@@ -293,6 +319,7 @@ ROUTES = (
         "First configuration: the text of all that was said. Writes nothing. Needs the token.",
         (),
         OBJECT,
+        errors=NO_STEP,
     ),
     Route("GET", "/api/openapi.json", "openapi", "This description."),
     Route("POST", "/api/token", "token", "200 where the token is the right one, else 401. Changes nothing."),
@@ -306,16 +333,22 @@ ROUTES = (
     ),
     Route("GET", "/metrics", "metrics", "The counters for Prometheus.", (), None, "text/plain"),
 )
-ERRORS: Mapping[str, str] = {
+USUAL: Mapping[str, str] = {
     "400": "the request is not as described here",
-    "404": "there is no such machine, or nothing else of this name or number",
+    "421": "the Host header names another computer, and the console answers on loopback only",
     "503": "the service is starting, busy or in safe mode",
 }
-WRITE_ERRORS: Mapping[str, str] = {
+WHERE_WRITTEN: Mapping[str, str] = {
     "401": "the token is missing or wrong",
     "403": "the request comes from another page",
-    "409": "it cannot be done, and nothing was changed",
 }
+WITH_BODY: Mapping[str, str] = {"413": "the body has too many bytes"}
+
+
+def errors_of(route: Route) -> dict[str, str]:
+    """What can be wrong with a request, by status."""
+    writes = route.method != "GET"
+    return {**USUAL, **(WHERE_WRITTEN if writes else {}), **(WITH_BODY if route.body else {}), **route.errors}
 
 
 def described() -> dict[str, Any]:
@@ -346,10 +379,7 @@ def described() -> dict[str, Any]:
             ],
             "responses": {
                 "200": answer,
-                **{
-                    status: {"description": why}
-                    for status, why in {**ERRORS, **(WRITE_ERRORS if writes else {})}.items()
-                },
+                **{status: {"description": why} for status, why in sorted(errors_of(route).items())},
             },
         }
         if route.body is not None:
