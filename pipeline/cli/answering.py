@@ -29,7 +29,7 @@ MOST_BYTES = 1 << 21  # of an answer: 500 machines, of which one takes some hund
 
 def _token(tree: "Config") -> str:
     """The token of the console, for writing."""
-    from pipeline.config.settings import MOST_SECRET_BYTES, ConfigError, read_secret
+    from pipeline.config.settings import CONSOLE_TOKEN, MOST_SECRET_BYTES, ConfigError, read_secret
     from pipeline.files import read_bounded
 
     if tree.console.token is not None:
@@ -37,7 +37,7 @@ def _token(tree: "Config") -> str:
             return read_secret(tree.console.token, os.environ)
         except ConfigError as error:
             fail(f"console.token: {error}")
-    path = Path(tree.data) / "console.token"
+    path = Path(tree.data) / CONSOLE_TOKEN
     try:
         return read_bounded(path, MOST_SECRET_BYTES).decode().strip()
     except UnicodeDecodeError:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.commissioning.board import Board
-from pipeline.config.settings import Config, unix_ns
+from pipeline.config.settings import CONSOLE_TOKEN, Config, unix_ns
 from pipeline.engine.scores import Scores
 from pipeline.files import open_regular
 from pipeline.mqtt import embedded
@@ -218,7 +218,7 @@ def play_demo(console: Console, files: Sequence[Path] | None, seconds: float, st
         console.print(
             f"Playing recordings of {len(chosen)} machine{'s' * (len(chosen) > 1)} over MQTT in {seconds:g} s,"
             f" {how_often}.\n"
-            f"Console token (for sending commands): {folder}/console.token",
+            f"Console token (for sending commands): {folder}/{CONSOLE_TOKEN}",
             markup=False,
             soft_wrap=True,
         )

@@ -273,6 +273,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disk_reserve_bytes: int = 16_777_216  # kept free for the moment when the disk is full
 
 
+# The file of the data folder with the token that is made where none is configured.
+CONSOLE_TOKEN = "console.token"  # noqa: S105
+
+
 class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The built-in page and HTTP API."""
 

@@ -7,9 +7,9 @@ has a bound. The only part that imports Starlette, uvicorn and the Prometheus cl
 """
 
 from pipeline.console.api import Backend, Status
-from pipeline.console.door import make_token
+from pipeline.console.door import token_of
 from pipeline.console.safe_mode import serve_problems, serve_setup
 from pipeline.console.server import Server
 from pipeline.console.setup import Changing
 
-__all__ = ["Backend", "Changing", "Server", "Status", "make_token", "serve_problems", "serve_setup"]
+__all__ = ["Backend", "Changing", "Server", "Status", "serve_problems", "serve_setup", "token_of"]

@@ -9,13 +9,14 @@ import hmac
 import logging
 import os
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipeline.config.settings import CONSOLE_TOKEN, Config, read_secret
 from pipeline.files import open_to_others, read_bounded
 
 log = logging.getLogger("spikewatch.console")
@@ -71,6 +72,19 @@ def make_token(path: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     return token
+
+
+def token_path(config: Config) -> Path:
+    """Where the token lies that is made."""
+    return Path(config.data) / CONSOLE_TOKEN
+
+
+def token_of(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The token, which is made where none is configured, and where it lies. Raises ConfigError or OSError."""
+    if config.console.token is not None:
+        return read_secret(config.console.token, environ), "where console.token says"
+    path = token_path(config)
+    return make_token(path), str(path)
 
 
 def same_place(origin: str, host: str) -> bool:

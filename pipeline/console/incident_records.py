@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.console import views
+from pipeline.engine.incidents import Part, sentence
 from pipeline.records import Point
 
 Record = dict[str, Any]
@@ -82,9 +83,7 @@ def opened(item: Record) -> Record:
         "state": "open",
         "reason": "",
         "cause": now["sensors"][0]["sensor"] if now["sensors"] else "",
-        "sensors": ", ".join(
-            f"{one['sensor']} {100 * one['share']:.0f} % {one['direction']}".rstrip() for one in now["sensors"]
-        ),
+        "sensors": sentence(tuple(Part(one["sensor"], one["share"], one["direction"]) for one in now["sensors"])),
     }
 
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config.settings import Config, ConfigError, read_secret
-from pipeline.console.door import make_token
+from pipeline.config.settings import Config, ConfigError
+from pipeline.console.door import token_of, token_path
 from pipeline.console.server import Server
 from pipeline.console.setup import Changing, Wizard
 from pipeline.files import make_folder
@@ -59,15 +59,15 @@ def serve_setup(
 
     `config`: the defaults. The token is made in its data folder; raises OSError where it cannot be.
     """
-    made = Path(config.data) / "console.token"
-    make_folder(made.parent)
-    changing = Changing(restart, str(made), wizard)
-    server = Server(config.console, make_token(made), environ, config_path, changing=changing)
+    make_folder(Path(config.data))
+    token, lies = token_of(config, environ)
+    changing = Changing(restart, lies, wizard)
+    server = Server(config.console, token, environ, config_path, changing=changing)
     if not server.start(any_port=True):
         return False
     wizard.port = None if server.port == config.console.port else server.port
     note = "there is no configuration: open this page to make one"
-    log.warning('setup url=%s token_file="%s" note="%s"', server.url, made, note)
+    log.warning('setup url=%s token_file="%s" note="%s"', server.url, lies, note)
     notify("READY=1\nSTATUS=waiting for a configuration")
     _until_stopped(server, stop, notify)
     return True
@@ -84,11 +84,9 @@ def _until_stopped(server: Server, stop: threading.Event, notify: Callable[[str]
 
 def known_token(config: Config, environ: Mapping[str, str]) -> tuple[str, str]:
     """The token and where it lies; both empty where there is none yet, as what is wrong may be the data folder."""
-    made = Path(config.data) / "console.token"
     try:
-        if config.console.token is not None:
-            return read_secret(config.console.token, environ), "where console.token says"
-        return (make_token(made), str(made)) if made.is_file() else ("", "")
+        there = config.console.token is not None or token_path(config).is_file()
+        return token_of(config, environ) if there else ("", "")
     except (ConfigError, OSError) as error:
         log.warning('safe_mode.no_token reason="%s" note="the configuration cannot be edited on the page"', error)
         return "", ""

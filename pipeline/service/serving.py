@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.settings import Config, read_secret
-from pipeline.console import Changing, Server, Status, make_token
+from pipeline.config.settings import Config
+from pipeline.console import Changing, Server, Status, token_of
 from pipeline.engine.engine import Engine
 from pipeline.mqtt import Broker, Receiver
 from pipeline.mqtt.announcements import command_filters
@@ -52,9 +52,7 @@ def open_console(
     settings = config.console
     if not settings.enabled:
         return None
-    made = Path(config.data) / "console.token"
-    token = make_token(made) if settings.token is None else read_secret(settings.token, environ)
-    lies = str(made) if settings.token is None else "where console.token says"
+    token, lies = token_of(config, environ)
 
     def look(engine: Engine) -> tuple[dict[str, float | int | str | bool], list[Trouble], list[Behind]]:
         behind = service.clocks.behind(engine.fleet.machines, MOST_CLOCKS)
