@@ -16,6 +16,7 @@ from pipeline.console import configuration, history, incident_records, overview,
 from pipeline.console.answers import Briefly, Latest, content_of, json, whole
 from pipeline.console.events import Events, Known
 from pipeline.console.heat import SPANS, Heat
+from pipeline.console.heat_history import Filling
 from pipeline.console.labels import sensor_label
 from pipeline.console.recent import Recent, Table
 from pipeline.console.setup import Changing, SetupApi
@@ -148,6 +149,9 @@ class Api:
         self.recent = Recent(backend.engine) if backend is not None else None
         self._names = overview.Names(backend.engine.fleet) if backend is not None else None
         self._heat = Heat()
+        self.filling: Filling | None = None
+        if backend is not None and database is not None:
+            self.filling = Filling(self._heat, database, self._ask)
         self._wear: Latest[wear.Wear] = Latest()
         self.connections: Callable[[], dict[str, int]] = dict  # counters of the server
 

@@ -37,13 +37,13 @@ class _Ring:
         self.highest: NDArray[np.uint8] = np.zeros((0, cells), np.uint8)  # level + 1; 0 for nothing
         self.number = np.full(cells, -1, np.int64)  # which stretch since 1970 each column is of
 
-    def add(self, slot: Ints, time_ns: Ints, mark: NDArray[np.uint8], machines: int) -> None:
+    def add(self, slot: Ints, number: Ints, stretches: list[int], mark: NDArray[np.uint8], machines: int) -> None:
+        """`number`: of the stretch of each row, `stretches`: which there are, in order."""
         if machines > len(self.highest):
             room = max(machines, 2 * len(self.highest)) - len(self.highest)
             self.highest = np.pad(self.highest, ((0, room), (0, 0)))
-        number = time_ns // self.width_ns
         column = number % len(self.number)
-        for one in np.unique(number).tolist():
+        for one in stretches:
             at = one % len(self.number)
             if one > self.number[at]:
                 self.number[at] = one
@@ -81,10 +81,13 @@ class Heat:
         if not len(slot):
             return
         mark = (levels_of(score) + 1.0).astype(np.uint8)
+        newest_ns = int(time_ns.max())
+        numbers = [time_ns // ring.width_ns for ring in self._rings.values()]
+        stretches = [np.unique(number).tolist() for number in numbers]
         with self._lock:
-            self._newest_ns = max(self._newest_ns, int(time_ns.max()))
-            for ring in self._rings.values():
-                ring.add(slot, time_ns, mark, machines)
+            self._newest_ns = max(self._newest_ns, newest_ns)
+            for ring, number, those in zip(self._rings.values(), numbers, stretches, strict=True):
+                ring.add(slot, number, those, mark, machines)
 
     def cells(self, slots: list[int], span: str) -> Cells:
         """Of some machines; `span`: one of SPANS."""

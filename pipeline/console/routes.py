@@ -110,7 +110,8 @@ ROUTES = (
             Parameter(
                 "cells",
                 "8h, 1d or 7d: instead of the trend the highest level in each 48th (8h, 1d) or 56th (7d) of that "
-                "time, a character for each: 0 to 9, A for 10, - for nothing known since the service started",
+                "time, a character for each: 0 to 9, A for 10, - for nothing known. What was before the service was "
+                "started comes from the points in the database, within a minute or so",
             ),
         ),
     ),

@@ -138,6 +138,8 @@ class Server:
             )
             return False
         self._thread.start()
+        if self._api.filling is not None:
+            self._api.filling.start()
         return True
 
     def _run(self) -> None:
@@ -159,6 +161,8 @@ class Server:
 
     def stop(self) -> None:
         """Answer no more."""
+        if self._api.filling is not None:
+            self._api.filling.stop()
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(SHUTDOWN_S + 3.0)

@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,22 @@ import msgspec
 
 from pipeline.records import Point
 from pipeline.sinks import rollup
-from pipeline.sinks.history import Buckets, Course, Question, Tags, Unavailable, widened
+from pipeline.sinks.history import Buckets, Course, Highest, Question, Tags, Unavailable, widened
 from pipeline.storage.sqlite_files import Database
 
 LIMIT_S = 5.0  # of a question
 STEPS = 20_000  # of SQLite between two looks at the clock; some milliseconds
+# Series by series, as both tables are ordered by them and an index over all points is longer than the list of series.
+HIGHEST = """
+SELECT number, time_ns - time_ns % :width AS begin_ns, max(score) FROM (
+    SELECT id AS number, time_ns, highest AS score FROM series CROSS JOIN rolled ON rolled.series = id
+    WHERE measurement = 'machine' AND time_ns >= :begin AND time_ns < :end
+    UNION ALL
+    SELECT id, time_ns, json_extract(fields, '$.score')
+    FROM series LEFT JOIN rolling ON rolling.series = id CROSS JOIN points ON points.series = id
+    WHERE measurement = 'machine' AND time_ns >= max(:begin, ifnull(until_ns, 0)) AND time_ns < :end
+) WHERE score IS NOT NULL GROUP BY number, begin_ns
+"""
 
 
 class EmbeddedHistory:
@@ -94,6 +105,21 @@ class EmbeddedHistory:
                 ).fetchone()
                 if row is not None:
                     found[sensor] = Point("sensor", own, msgspec.json.decode(row[1]), row[0])
+        return found
+
+    def highest(self, machines: Sequence[Tags], begin_ns: int, end_ns: int, width_ns: int) -> Highest:
+        """See the protocol. From the rows as far as a series is rolled up, and from the points after that."""
+        place = {msgspec.json.encode(tags).decode(): at for at, tags in enumerate(machines)}
+        found = Highest([], [], [])
+        with self._reading() as database:
+            number_of = database.execute("SELECT id, tags FROM series WHERE measurement = 'machine'").fetchall()
+            of = {number: place[tags] for number, tags in number_of if tags in place}
+            rows = database.execute(HIGHEST, {"begin": begin_ns, "end": end_ns, "width": width_ns})
+            for number, time_ns, score in rows:
+                if number in of:
+                    found.machine.append(of[number])
+                    found.time_ns.append(time_ns)
+                    found.score.append(score)
         return found
 
 

@@ -5,6 +5,7 @@ overlap see the same buckets. A bucket says of all points in it how many there a
 mean, so nothing that happened is lost however wide it is. Buckets without a point are left out.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from pipeline.records import Point
@@ -61,6 +62,14 @@ class Course(NamedTuple):
     sensors: dict[str, Buckets]
 
 
+class Highest(NamedTuple):
+    """One entry per machine and bucket that holds a point."""
+
+    machine: list[int]  # which of those that were asked about
+    time_ns: list[int]  # at which the bucket begins
+    score: list[float]  # the highest
+
+
 class History(Protocol):
     """A database that can be asked. Every method may be called by any thread and raises Unavailable."""
 
@@ -77,6 +86,12 @@ class History(Protocol):
 
     def worst(self, tags: Tags, sensors: tuple[str, ...], begin_ns: int, end_ns: int) -> dict[str, Point]:
         """Of each sensor the point with the highest score in that time."""
+
+    def highest(self, machines: Sequence[Tags], begin_ns: int, end_ns: int, width_ns: int) -> Highest:
+        """The highest score of each machine in each bucket, from and to whole multiples of its width.
+
+        A width of less than five minutes is not asked for.
+        """
 
 
 def width_for(begin_ns: int, end_ns: int, most: int) -> int:

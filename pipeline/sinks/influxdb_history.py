@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from pipeline.records import Point
-from pipeline.sinks.history import Buckets, Course, Question, Tags, Unavailable, widened
+from pipeline.sinks.history import Buckets, Course, Highest, Question, Tags, Unavailable, widened
 from pipeline.sinks.http import Http
 from pipeline.sinks.lines import stored
 
@@ -182,6 +182,29 @@ class InfluxHistory:
                 time_ns = row.pop("time")
                 found[sensor] = Point("sensor", tuple(sorted((*tags, ("sensor", sensor)))), row, time_ns)
         return found
+
+    def highest(self, machines: Sequence[Tags], begin_ns: int, end_ns: int, width_ns: int) -> Highest:
+        """See the protocol."""
+        place = {_stored(tags): at for at, tags in enumerate(machines)}
+        keys = ", ".join(name(key) for key in sorted({"machine", *map(stored, self._keys())}))
+        [result] = self._ask(
+            PATIENT_S,
+            f'SELECT max("score") FROM "machine" WHERE {_between(begin_ns, end_ns)}'
+            f" GROUP BY time({width_ns}ns), {keys} fill(none)",
+        )
+        found = Highest([], [], [])
+        for series in result.series:
+            at = place.get(tuple(sorted((key, value) for key, value in series.tags.items() if value)))
+            if at is not None:
+                found.machine.extend([at] * len(series.values))
+                found.time_ns.extend(time_ns for time_ns, _ in series.values)
+                found.score.extend(score for _, score in series.values)
+        return found
+
+
+def _stored(tags: Tags) -> Tags:
+    """Tags as the database has them; it has none without a value."""
+    return tuple(sorted((stored(key), stored(value)) for key, value in tags if value))
 
 
 def _between(begin_ns: int, end_ns: int) -> str:
