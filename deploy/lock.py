@@ -1,9 +1,9 @@
 """Writes the exact versions and hashes of what is installed: `make lock`, after a change of pyproject.toml.
 
-Each file holds what the ones before it do not have, for every Python and platform that pyproject.toml allows:
-constraints.txt is what a gateway needs, and what it is built with; then recorded files, notifications, blocks of
-samples, the trial broker, the pages of docs/, the tests, the benchmarks, the tools of a release. Versions that are in
-the files already are kept; `--upgrade` takes the newest.
+For every Python and platform that pyproject.toml allows. constraints.txt is what a gateway needs, and what it is
+built with; beside it, and each without the others, recorded files, notifications and blocks of samples. Then the
+trial broker, the pages of docs/, the tests, the benchmarks, the tools of a release: of these each file holds what the
+ones before it do not have. Versions that are in the files already are kept; `--upgrade` takes the newest.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = ("files", "notify", "waveform", "demo", "docs", "dev", "bench", "release")
+ALONE = {"files", "notify", "waveform"}  # need nothing but constraints.txt beside them
 LAYERS = {"constraints.txt": None, **{f"constraints-{extra}.txt": extra for extra in EXTRAS}}
 HEADER = "# Made by `make lock` from pyproject.toml: {what}. For pip install --require-hashes -r.\n"
 
@@ -36,6 +37,7 @@ def lock(upgrade: bool) -> None:
     files = {ROOT / name: extra for name, extra in LAYERS.items()}
     kept = [entry for path in files if path.exists() and not upgrade for entry in pins(path.read_text())]
     before: list[str] = []
+    gateway: list[str] = []
     for path, extra in files.items():
         known = ROOT / "build" / "kept.txt"
         known.parent.mkdir(exist_ok=True)
@@ -45,10 +47,11 @@ def lock(upgrade: bool) -> None:
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--constraint", str(known)]
         command += ["--extra", extra] if extra else []
         made = subprocess.run(command, cwd=ROOT, input=build, stdout=subprocess.PIPE, text=True, check=True).stdout
-        new = [entry for entry in pins(made) if entry not in before]
+        new = [entry for entry in pins(made) if entry not in (gateway if extra in ALONE else before)]
         what = f"the extra '{extra}', beside constraints.txt" if extra else "the service and what builds it"
         path.write_text(HEADER.format(what=what) + "\n".join(new) + "\n")
         before += new
+        gateway = gateway or new
         known.unlink()
 
 

@@ -18,6 +18,7 @@ from pipeline.sinks.http import Http
 
 TIMEOUT_S, DEADLINE_S = 10.0, 30.0
 LONGEST_REASON = 200
+PICTURE = "last-hour.png"  # name of what is attached
 _ADDRESS = re.compile(r"\w+://[^\s'\"]+")
 _PARTS = re.compile(r"[^\s:/?#&=@,;+]+")
 SHORTEST_PART = 4  # of an address that is taken out; shorter ones are in every other word
@@ -30,8 +31,15 @@ class NotSent(Exception):
 class Sender(Protocol):
     """A channel's way out."""
 
-    def send(self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any]) -> None:
-        """Send a message, as words and as JSON; raises NotSent. `id_` is the same whenever it is sent again."""
+    pictures: bool  # whether it can take one
+
+    def send(
+        self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any], picture: bytes | None = None
+    ) -> None:
+        """Send a message, as words and as JSON; raises NotSent. `id_` is the same whenever it is sent again.
+
+        `picture`: PNG.
+        """
 
     def close(self) -> None:
         """Let go of connections."""
@@ -67,13 +75,17 @@ def _secrets(address: str) -> Iterator[str]:
 class Webhook:
     """JSON by POST. The receiver tells a message that comes again by its header Idempotency-Key."""
 
+    pictures = False
+
     def __init__(self, url: str, token: str = "") -> None:
         """`token` is sent as `Authorization: Bearer`."""
         self._url = url
         self._token = Hidden(token)
         self._http = Http(TIMEOUT_S, DEADLINE_S)
 
-    def send(self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any]) -> None:
+    def send(
+        self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any], picture: bytes | None = None
+    ) -> None:
         """See Sender."""
         headers = {"content-type": "application/json", "idempotency-key": id_, "user-agent": "spikewatch"}
         if self._token:
@@ -98,6 +110,7 @@ class Apprise:
         """`name` is the channel's. Raises Missing, or ConfigError where no service has such a URL."""
         try:
             import apprise  # here, as most plants need none: it takes 30 MB and half a second
+            from apprise.attachment.memory import AttachMemory
         except ImportError:
             raise Missing(name) from None
         logging.getLogger("apprise").propagate = False  # it logs addresses; what is worth knowing is in the results
@@ -105,6 +118,8 @@ class Apprise:
         self._apprise: Any = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Spikewatch", app_desc="Spikewatch"))
         if not self._apprise.add(str(url)) or len(self._apprise) != 1:
             raise ConfigError([f"notify {name}: url is of no service that Apprise knows, or not complete"])
+        self.pictures = bool(self._apprise[0].attachment_support)
+        self._attachment: Any = AttachMemory
         self._kinds = {"warning": apprise.NotifyType.WARNING, "critical": apprise.NotifyType.FAILURE}
         self._info = apprise.NotifyType.INFO
 
@@ -113,18 +128,26 @@ class Apprise:
         """Its name."""
         return str(self._apprise[0].service_name)
 
-    def send(self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any]) -> None:
+    def send(
+        self, id_: str, title: str, body: str, severity: str, content: Mapping[str, Any], picture: bytes | None = None
+    ) -> None:
         """See Sender. Mail and HTTP get the header Idempotency-Key; other services have no place for it."""
         headers = getattr(self._apprise[0], "headers", None)
         if isinstance(headers, dict):
             headers["Idempotency-Key"] = id_
         try:
             kind = self._kinds.get(severity, self._info)
-            result = self._apprise.notify(body=body, title=title, notify_type=kind, body_format="text")
+            attached = None if picture is None else self._attached(picture)
+            result = self._apprise.notify(
+                body=body, title=title, notify_type=kind, body_format="text", attach=attached
+            )
         except Exception as error:  # whatever one of more than a hundred services raises
             raise NotSent(clean(f"{type(error).__name__}: {error}", self._url)) from None
         if not result:
             raise NotSent(clean(_reason(result), self._url) or "refused, or not reached")
+
+    def _attached(self, picture: bytes) -> Any:
+        return self._attachment(content=picture, name=PICTURE, mimetype="image/png")
 
     def close(self) -> None:
         """Let go of connections."""

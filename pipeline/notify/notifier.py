@@ -74,6 +74,10 @@ class Notifier:
         self._lines = {rules.name: Line(opened) for opened, rules in channels}
         self.policies = {rules.name: Policy(rules) for _, rules in channels}
         self.troubles: Callable[[], Iterable[Trouble]] = tuple  # of the service now
+        self.picture: Callable[[News], bytes | None] = lambda news: (
+            None
+        )  # what draws one, if there is something to draw
+        self._pictureless = False  # that there is none has been said
         self._service: dict[str, News] = {}
         self._silent: dict[Machine, int] = {}
         self._life, self._number = os.urandom(8).hex(), 0
@@ -224,7 +228,21 @@ class Notifier:
 
     def _sent(self, line: Line, message: Message) -> None:
         said, content = text.text(message, self._style), text.content(message, self._style)
-        line.sender.send(message.id, said.title, said.body, str(content["severity"]), content)
+        # After a failure it goes without: a picture that a service refuses must not hold up the message.
+        picture = self._picture_of(message) if line.sender.pictures and not line.trouble else None
+        line.sender.send(message.id, said.title, said.body, str(content["severity"]), content, picture)
+
+    def _picture_of(self, message: Message) -> bytes | None:
+        """Of a message about one matter; None where there is none, for whatever reason."""
+        if message.matters != 1:
+            return None
+        try:
+            return self.picture(message.items[0].news)
+        except Exception as error:  # of the database, of what is in it, of what draws: the message goes anyway
+            if not self._pictureless:
+                self._pictureless = True
+                log.warning('notify.no_picture reason="%s" note="messages go without one; told once"', error)
+            return None
 
     # For any thread.
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from pipeline.config.settings import Config, ConfigError, Upstream, duration_ns, read_secret
+from pipeline.engine.engine import Engine
 from pipeline.files import read_bounded
 from pipeline.mqtt import Broker, Status
 from pipeline.sinks import Sink
@@ -44,6 +45,11 @@ def open_sink(config: Config, environ: Mapping[str, str]) -> Sink:
         return InfluxV2(influx.url, influx.bucket, influx.org, token)
     password = None if influx.password is None else read_secret(influx.password, environ)
     return InfluxV1(influx.url, influx.database or "", influx.username, password)
+
+
+def tag_keys(engine: Engine) -> set[str]:
+    """The tags that machines have."""
+    return {key for tags in engine.fleet.tags for key, _ in tags}
 
 
 def open_history(config: Config, environ: Mapping[str, str], keys: Callable[[], Iterable[str]]) -> History:

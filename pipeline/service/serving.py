@@ -19,7 +19,7 @@ from pipeline.mqtt.embedded import EmbeddedBroker
 from pipeline.mqtt.host_state import HostState
 from pipeline.payloads import tag_counts
 from pipeline.service.clocks import Behind
-from pipeline.service.connections import USUAL_PORT, broker_now, open_history, open_sink, status_of
+from pipeline.service.connections import USUAL_PORT, broker_now, open_history, open_sink, status_of, tag_keys
 from pipeline.service.health import Liveness, Watchdog, notifier
 from pipeline.service.service import Service
 from pipeline.service.stopping import Stopped, at_once
@@ -79,12 +79,9 @@ def open_console(
             channels(),
         )
 
-    def keys() -> set[str]:
-        return {key for tags in service.engine.fleet.tags for key, _ in tags}
-
     store = store_path(config) if config.influxdb is None else None
     tests = channel_tests(config, environ)
-    history = open_history(config, environ, keys)
+    history = open_history(config, environ, lambda: tag_keys(service.engine))
     changing = Changing(restart, lies)
     server = Server(settings, token, environ, config_path, service, status, store, tests, history, changing)
     if not server.start(any_port):

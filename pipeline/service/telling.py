@@ -5,12 +5,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pipeline.config.settings import Config
 from pipeline.mqtt import Receiver
 from pipeline.notify.notifier import Notifier
+from pipeline.notify.picture import Pictures
 from pipeline.notify.setup import plan, send_tests, style_of
 from pipeline.records import Point
+from pipeline.service.connections import open_history, tag_keys
 from pipeline.service.destinations import Destination, IncidentOf
 from pipeline.service.service import Service
 from pipeline.service.troubles import troubles
@@ -52,6 +55,8 @@ class Telling:
             outbox.close()
         self.notifier.open(pending)
         self.notifier.troubles = lambda: troubles(service, receiver, Path(self._config.data))
+        history = open_history(self._config, self._environ, lambda: tag_keys(service.engine))
+        self.notifier.picture = Pictures(history, ZoneInfo(self._config.time_zone)).of
         service.further_figures = self.notifier.figures
         self._thread.start()
 
