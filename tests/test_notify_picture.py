@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machines import SECOND, START
 from PIL import Image, ImageColor
+from plants import HEALTHY_ROWS, press
+from plants import Plant as RunningPlant
 from receivers import Receiver
+from servers import until
 from test_notify import Mails, Plant, mails, point
 from test_notify_policy import BERLIN, MINUTE, RULES
 
@@ -148,3 +152,32 @@ def test_a_webhook_is_sent_json_and_no_picture_is_drawn_for_it(tmp_path: Path, r
     assert headers["content-type"] == "application/json"
     assert content["machines"] == 1
     assert drawn == []
+
+
+@pytest.mark.servers
+def test_a_running_service_draws_from_its_own_database(tmp_path: Path, mails: Mails) -> None:
+    secret = tmp_path / "address"
+    secret.write_text(mails.url)
+    channel = {"name": "mail", "url": {"file": str(secret)}, "digest": {"wait": "0s"}, "cooldown": "0s"}
+    table = press(HEALTHY_ROWS + 150, 2, fault=8.0)
+    with RunningPlant(tmp_path / "plant", notify=[channel]) as plant:
+        plant.send("press-1", table[:HEALTHY_ROWS])
+        begin_s = START // SECOND
+        course = f"/api/machines/press-1;site=a/history?sensor=s1&from={begin_s}&to={begin_s + HEALTHY_ROWS}"
+
+        def stored() -> int:
+            found = plant.get(course)[1]
+            return len([one for one in found["sensors"]["s1"]["points"] if one]) if "sensors" in found else 0
+
+        until(lambda: stored() >= HEALTHY_ROWS // 60, "what was healthy is in the store, a point a minute")
+        plant.send("press-1", table[HEALTHY_ROWS:], HEALTHY_ROWS)
+
+        def pictures() -> list[Image.Image]:
+            found = [content for mail in mails.got for _, content in attached(mail)]
+            return [Image.open(BytesIO(content)).convert("RGB") for content in found]
+
+        def shown(colour: str) -> int:
+            return max((len(rows_of(image, colour)) for image in pictures()), default=0)
+
+        until(lambda: shown(picture.VALUE) > 100, "a mail shows the sensor for more than ten minutes", 60)
+        assert shown(picture.LEVEL) > 100
