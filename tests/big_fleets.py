@@ -48,7 +48,7 @@ class BigFleet:
         rng = np.random.default_rng(1)
         for _ in range(3):
             self.send(rng.normal(size=machines))
-        heat = self.server._api._heat  # what the rows of a day would have left there
+        heat = self.server._api.shared.heat  # what the rows of a day would have left there
         for cell in range(6 * hours):
             scores = rng.random(machines) ** 0.05 * 0.98
             scores[cell % 7 :: 97] = 0.9995

@@ -22,12 +22,14 @@ from servers import free_port, until
 
 from pipeline.config.file import load
 from pipeline.config.settings import ConfigError, Console
-from pipeline.console.api import ASSETS, Api
+from pipeline.console.api import Api
 from pipeline.console.configuration import hidden
 from pipeline.console.door import Door
+from pipeline.console.page import ASSETS
 from pipeline.console.recent import READINGS, ROWS, Recent, Ring
 from pipeline.console.routes import ROUTES, described
 from pipeline.console.server import Server
+from pipeline.console.service_api import ServiceApi
 from pipeline.console.weight import Light
 from pipeline.records import Machine
 
@@ -213,7 +215,7 @@ def test_no_request_whatever_it_holds_writes_a_traceback(plant):
 
 def test_a_request_that_fails_for_a_reason_nobody_thought_of_is_told_once_per_cause(tmp_path, monkeypatch, caplog):
     port = free_port()
-    monkeypatch.setattr(Api, "openapi", lambda self, request: 1 // 0)
+    monkeypatch.setattr(ServiceApi, "openapi", lambda self, request: 1 // 0)
     server = Server(Console(port=port), "", {}, tmp_path / "plant.yaml")
     assert server.start()
     plant = Plant(tmp_path / "unused")

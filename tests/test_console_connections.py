@@ -16,7 +16,7 @@ from servers import free_port, until
 
 from pipeline.config.settings import Console
 from pipeline.console import Server, connection
-from pipeline.console.api import Asset
+from pipeline.console.page import Asset
 from pipeline.mqtt import Broker, Publisher
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -62,7 +62,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Of a console, in safe mode, that is patient for a second."""
     monkeypatch.setattr(connection, "REQUEST_S", 1.0)
     server = Server(Console(port=free_port()), "", {}, tmp_path / "plant.yaml")
-    server._api._assets["long"] = Asset(bytes(LONG_BYTES), "text/plain", '"long"')
+    server._api.page.assets["long"] = Asset(bytes(LONG_BYTES), "text/plain", '"long"')
     assert server.start()
     yield server._settings.port
     server.stop()

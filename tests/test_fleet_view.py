@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machines import START, engine_of, live, plant, readings
 
 from pipeline.config.settings import MachineRule, Sensor
-from pipeline.console import overview, shares, views, wear
+from pipeline.console import asking, overview, views, wear
 from pipeline.console.heat import MINUTE_NS, SPANS, Heat
 from pipeline.console.recent import Recent
 from pipeline.engine.level import level_of
@@ -127,7 +127,7 @@ def test_ageing_of_many_machines_takes_no_more_than_its_share_of_the_main_thread
     engine = engine_of(1)
     for number in range(200):
         engine.fleet.number(Machine(f"m{number}"), "s0")
-    monkeypatch.setattr(shares, "SHARE_S", 0.0)
+    monkeypatch.setattr(asking, "SHARE_S", 0.0)
     parts = []
 
     def ask(question):
@@ -166,7 +166,7 @@ def test_a_filter_finds_what_fits_among_all_open_incidents_however_many_there_ar
 
 
 def test_the_ageing_of_each_machine_is_from_one_look_at_all_of_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(shares, "SHARE_S", 60.0)
+    monkeypatch.setattr(asking, "SHARE_S", 60.0)
     with BigFleet(tmp_path, 50, hours=1) as fleet:
         asked = []
 
@@ -189,14 +189,14 @@ def test_the_ageing_of_each_machine_is_from_one_look_at_all_of_them(tmp_path, mo
 
 def test_the_courses_of_machines_are_looked_for_once_for_all_who_ask_within_a_second(tmp_path, monkeypatch):
     with BigFleet(tmp_path, 40, hours=1) as fleet:
-        recent, asked = fleet.server._api.recent, []
+        recent, asked = fleet.server._api.shared.recent, []
 
         def course(slots, rows):
             asked.append(slots)
             return Recent.course(recent, slots, rows)
 
         monkeypatch.setattr(recent, "course", course)
-        monkeypatch.setattr(fleet.server._api._briefly, "_seconds", 60.0)
+        monkeypatch.setattr(fleet.server._api.shared.briefly, "_seconds", 60.0)
         for _ in range(3):
             found = fetched(f"{fleet.url}/api/machines?limit=20")
             assert all(one["course"] for one in found["machines"])

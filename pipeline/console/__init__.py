@@ -6,7 +6,7 @@ page that is open in a hundred browsers, or one that hangs, changes no score and
 has a bound. The only part that imports Starlette, uvicorn and the Prometheus client.
 """
 
-from pipeline.console.api import Backend, Status
+from pipeline.console.backend import Backend, Status
 from pipeline.console.door import token_of
 from pipeline.console.safe_mode import serve_problems, serve_setup
 from pipeline.console.server import Server

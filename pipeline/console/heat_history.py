@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.console.asking import Ask
 from pipeline.console.heat import SPANS, Heat
-from pipeline.console.shares import Ask
 from pipeline.engine.engine import Engine
 from pipeline.sinks.history import History, Tags, Unavailable
 

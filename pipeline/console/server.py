@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from pipeline.config.settings import Console
 from pipeline.console.answers import failed
-from pipeline.console.api import Api, Backend, NotifyTest, Status
+from pipeline.console.api import Api
+from pipeline.console.backend import Backend, NotifyTest, Status
 from pipeline.console.connection import Connection, Room
 from pipeline.console.door import Door
 from pipeline.console.setup import Changing
@@ -85,7 +86,7 @@ class Server:
         app = Starlette(routes=self._api.router().routes, exception_handlers=handled)
         app.router.redirect_slashes = False  # each thing has one address
         room = Room()
-        self._api.connections = room.counters
+        self._api.service.connections = room.counters
         self._complaints: set[str] = set()
         self._server = OneByOne(
             uvicorn.Config(
@@ -105,7 +106,7 @@ class Server:
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
         self._socket: socket.socket | None = None
         if backend is not None:
-            backend.listeners.append(self._api.take)
+            backend.listeners.append(self._api.shared.take)
 
     @property
     def url(self) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.settings import MachineRule
+from pipeline.console.asking import Ask, of_each
 from pipeline.console.labels import machine_label, part_told, sensor_label
 from pipeline.console.recent import Table
-from pipeline.console.shares import Ask, of_each
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident

@@ -6,8 +6,8 @@ All machines are asked for, a few at a time; who asks meanwhile gets what was fo
 from typing import Any, NamedTuple
 
 from pipeline.config.settings import MachineRule
+from pipeline.console.asking import Ask, of_each
 from pipeline.console.labels import machine_label, sensor_label
-from pipeline.console.shares import Ask, of_each
 from pipeline.engine import ageing
 from pipeline.engine.ageing import Ageing
 from pipeline.engine.engine import Engine
