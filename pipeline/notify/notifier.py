@@ -51,6 +51,10 @@ class Line:
         self.wait_s = 0.0
 
 
+def _none(news: News) -> None:
+    """No picture."""
+
+
 class Clock(NamedTuple):
     """What time it is, for people and for waiting."""
 
@@ -74,9 +78,7 @@ class Notifier:
         self._lines = {rules.name: Line(opened) for opened, rules in channels}
         self.policies = {rules.name: Policy(rules) for _, rules in channels}
         self.troubles: Callable[[], Iterable[Trouble]] = tuple  # of the service now
-        self.picture: Callable[[News], bytes | None] = lambda news: (
-            None
-        )  # what draws one, if there is something to draw
+        self.picture: Callable[[News], bytes | None] = _none  # draws one, if it can
         self._pictureless = False  # that there is none has been said
         self._service: dict[str, News] = {}
         self._silent: dict[Machine, int] = {}
