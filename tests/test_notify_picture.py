@@ -158,7 +158,13 @@ def test_a_webhook_is_sent_json_and_no_picture_is_drawn_for_it(tmp_path: Path, r
 def test_a_running_service_draws_from_its_own_database(tmp_path: Path, mails: Mails) -> None:
     secret = tmp_path / "address"
     secret.write_text(mails.url)
-    channel = {"name": "mail", "url": {"file": str(secret)}, "digest": {"wait": "0s"}, "cooldown": "0s"}
+    channel = {
+        "name": "mail",
+        "url": {"file": str(secret)},
+        "digest": {"wait": "0s"},
+        "cooldown": "0s",
+        "events": ["opening"],
+    }
     table = press(HEALTHY_ROWS + 150, 2, fault=8.0)
     with RunningPlant(tmp_path / "plant", notify=[channel]) as plant:
         plant.send("press-1", table[:HEALTHY_ROWS])
@@ -170,6 +176,7 @@ def test_a_running_service_draws_from_its_own_database(tmp_path: Path, mails: Ma
             return len([one for one in found["sensors"]["s1"]["points"] if one]) if "sensors" in found else 0
 
         until(lambda: stored() >= HEALTHY_ROWS // 60, "what was healthy is in the store, a point a minute")
+        until(lambda: mails.got, "what was odd before the machine was known is told")
         plant.send("press-1", table[HEALTHY_ROWS:], HEALTHY_ROWS)
 
         def pictures() -> list[Image.Image]:
