@@ -197,5 +197,7 @@ def test_machines_and_sensors_have_the_names_units_and_groups_that_people_gave_t
         expect(page.locator("tbody tr", has_text="Oil pressure").first).to_contain_text(re.compile(r"\d bar"))
         page.goto(f"{plant.url}/#/machines/press-1;site=a;line=?range=1h")
         expect(page.locator("#past-charts").get_by_role("heading", name="Oil pressure (bar)")).to_be_visible()
+        page.goto(f"{plant.url}/#/incidents/press-1;site=a/1")
+        expect(page.locator("#blamed th", has_text="Oil pressure")).to_have_text("Oil pressure bar")
         page.goto(f"{plant.url}/#/ageing")
         expect(page.locator("#ageing-says")).to_contain_text("4 sensors not assessed yet: each needs about")

@@ -79,4 +79,6 @@ class PastApi:
             kin |= {one for one, its in slots.items() if its >= 0 and fleet.rules[its].kind == kind}
         open_now = self._shared.open_of(machine, self._shared.details(slot))
         others = [one for one in records if one["id"] in kin]
-        return json({"kind": kind, **self._past.incident(fleet.tags[slot], number, open_now, others)})
+        found = self._past.incident(fleet.tags[slot], number, open_now, others)
+        blamed = [{**sensor_label(fleet.rules[slot], one["sensor"]), **one} for one in found["blamed"]]
+        return json({"kind": kind, **found, "blamed": blamed})

@@ -100,7 +100,7 @@ export function incident(place, path, query) {
     attribute(answers, "hidden", one.answers.length ? null : "");
     attribute(older, "hidden", one.answers.length ? "" : null);
     list(blamed.body, one.blamed, (part) => part.sensor, (part) => {
-      const its = row(h("th", { scope: "row" }, part.sensor), 6);
+      const its = row(h("th", { scope: "row", title: part.name === part.sensor ? null : part.sensor }, part.name, part.unit && h("span", { class: "muted" }, ` ${part.unit}`)), 6);
       its.update = (now) => its.fill([percent(now.share), now.direction || "–", number(now.value), number(now.expected), now.low === null ? "–" : `${number(now.low)} … ${number(now.high)}`, stamp(now.time_s, view.utc)]);
       return its;
     });

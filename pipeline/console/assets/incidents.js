@@ -122,6 +122,7 @@ export function incidents(place, query) {
   const calm = h("p", { class: "empty" }, "No open incident. Machines in alarm appear here with the cause and the commands.");
   const past = titled("Past incidents", ["Machine", "No.", "Start", "Duration", "Severity", "Highest level", "Sensors", "Class", "Closed by", "Group"]);
   const said = titled("Operator log", ["Machine", "Time", "Command", "By", "Channel"]);
+  const more = h("p", { class: "muted", role: "status", id: "more", hidden: true });
   const incomplete = h("p", { class: "bad-text", role: "status", hidden: true });
   const newer = h("button", { type: "button", onclick: () => turnTo(offset - PAGE) }, "← Newer");
   const older = h("button", { type: "button", onclick: () => turnTo(offset + PAGE) }, "Older →");
@@ -129,7 +130,7 @@ export function incidents(place, query) {
   const pages = h("div", { class: "buttons", role: "group", "aria-label": "Pages of past incidents" }, newer, which, older);
   past.section.append(pages);
   text(said.none, "No commands yet.");
-  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Incidents"), h("span", { class: "muted small" }, `Times in ${zone(false)}`)), filter.element, incomplete, groups, picked.element, open, calm, waiting, past.section, said.section);
+  place.replaceChildren(h("div", { class: "bar" }, h("h1", {}, "Incidents"), h("span", { class: "muted small" }, `Times in ${zone(false)}`)), filter.element, incomplete, more, groups, picked.element, open, calm, waiting, past.section, said.section);
 
   function turnTo(at) {
     offset = Math.max(at, 0);
@@ -142,7 +143,9 @@ export function incidents(place, query) {
     const found = await read(`/api/incidents?${wanted}`);
     learnClasses([...found.choices.classes, ...found.open.map((one) => one.incident.class)]);
     filter.update(found.choices);
-    document.title = `Incidents (${found.open.length})`;
+    document.title = `Incidents (${found.open_found})`;
+    text(more, [[found.open_found, found.open.length, "open"], [found.unconfirmed_found, found.unconfirmed.length, "unconfirmed"]].filter(([all, here]) => all > here).map(([all, here, which]) => `${here} of ${all} ${which} incidents are shown; filter for the others.`).join(" "));
+    attribute(more, "hidden", more.textContent ? null : "");
     text(incomplete, found.incomplete ? `Only what happened since the service started is shown: ${found.incomplete}.` : found.cut ? "Only the newest incidents are shown: the database may have more." : "");
     attribute(incomplete, "hidden", incomplete.textContent ? null : "");
     picked.update(found.open);
