@@ -1,6 +1,7 @@
 """The arrows of the house: which part may know which, and which outside library has which one door."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,7 @@ ONE_DOOR = {
 }
 
 
+@cache
 def imports():
     """(module, imported) for every import of the packages, also those inside functions."""
     found = []
