@@ -1,5 +1,6 @@
 """The network in C: one block a machine, the same bits however it is asked, and nothing that bad input could hurt."""
 
+import math
 import shutil
 import subprocess
 
@@ -227,9 +228,13 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
     ("record", "part", "field", "value"),
     [
         ("machine", "rows", "size", 4),
+        ("machine", "rows", "size", 2),
         ("machine", "condition", "recruited", 49),
         ("machine", "modes", "recruited", -1),
         ("machine", "rhythm", "phase", 48),
+        ("line", "clock", "seen", 0.0),  # so its next reading would let it join once more
+        ("line", "clock", "seen", -1.0),
+        ("line", "clock", "seen", math.nan),
         ("line", "kind", "few", -1),
         ("line", "kind", "few", lib.SW_FEW + 2),
         ("line", "kind", "counts", 2),

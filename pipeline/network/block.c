@@ -238,18 +238,35 @@ static bool is_possible_line(const struct sw_line *line)
            from_to(line->kind.counts, 0, 1) && from_to(line->kind.odd, 0, 1);
 }
 
+/* Whether the lines that are in the roster are those that have had a reading: the others join it with their first. */
+static bool is_possible_roster(const struct sw_view *view)
+{
+    int64_t size = view->machine->rows.size, joined = 0;
+    if (!from_to(size, 0, view->lines))
+        return false;
+    for (int64_t i = 0; i < view->lines; i++) {
+        sw_real seen = view->line[i].clock.seen;
+        if (!from_to(view->roster[i], 0, view->lines - 1) || !(seen >= 0.0))
+            return false;
+        joined += seen > 0.0;
+    }
+    for (int64_t i = 0; i < size; i++)
+        if (sw_at(view, i)->clock.seen <= 0.0)
+            return false;
+    return joined == size;
+}
+
 static bool is_possible(const struct sw_view *view)
 {
     const struct sw_machine *machine = view->machine;
     for (int k = 0; k < SW_PHASES; k++)
         if (!from_to(machine->rhythm.phase[k], 0, SW_KINDS * SW_HOURS - 1))
             return false;
-    int64_t size = machine->rows.size;
-    if (!from_to(size, 0, view->lines) || !from_to(machine->condition.recruited, 0, SW_CONDITION_NEURONS) ||
-        !from_to(machine->modes.recruited, 0, SW_MODES) || (machine->rows.open && size == 0))
+    if (!is_possible_roster(view) || !from_to(machine->condition.recruited, 0, SW_CONDITION_NEURONS) ||
+        !from_to(machine->modes.recruited, 0, SW_MODES) || (machine->rows.open && machine->rows.size == 0))
         return false;
     for (int64_t i = 0; i < view->lines; i++)
-        if (!from_to(view->roster[i], 0, view->lines - 1) || !is_possible_line(&view->line[i]))
+        if (!is_possible_line(&view->line[i]))
             return false;
     for (int64_t i = 0; view->context && i < view->lines; i++)
         if (!(view->context[i].code.seen >= 0.0 && view->context[i].code.seen < 1e15))
