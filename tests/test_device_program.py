@@ -206,8 +206,23 @@ def test_a_machine_that_no_device_can_hold_is_not_exported(tmp_path):
         export(lived(table()[:50]), 0, tmp_path / "full")
 
 
+def test_a_machine_whose_values_no_device_takes_is_not_exported_and_the_sensor_is_named(tmp_path):
+    engine = Engine()
+    for at in range(60):
+        row = [
+            Reading(PRESS, "small", START + at * SECOND, at % 3.0),
+            Reading(PRESS, "huge", START + at * SECOND, 1e60),
+        ]
+        engine.step(engine.arrange([row]))
+    with pytest.raises(
+        ExportError, match=r"press 1: sensor huge has values of 3e\+38, and a device takes at most 1e\+15"
+    ):
+        export(engine, 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_and_local_time_of_any_machine_are_constants_of_c(tmp_path):
-    odd = Machine('"Ofen" */ \\ ??/ ß', ())
+    odd = Machine('"Ofen" */ /* \\ ??/ ß', ())
     calendar = Calendar((START - 86_400 * SECOND, START), (3600 * SECOND, 7200 * SECOND), (19_700,))
     engine = Engine(calendars=lambda name: calendar)
     for at in range(60):

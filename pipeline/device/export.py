@@ -28,7 +28,9 @@ FAULT = 8.0  # ... by so many of its own deviations
 APART = 0.05  # how far a score on the device may be from the gateway's ...
 TOLERANCE = 0.02  # ... and from the warning threshold, where it is on the other side
 USUAL_NS = 1_000_000_000  # between two rows of a machine that has not shown its own pace
+MOST_VALUE = 1e15  # of a reading on the device: SW_MOST_VALUE in real.h
 WORDS = 6  # of an image, in a line
+_FLOAT_MOST = float(np.finfo(np.float32).max)
 Values = NDArray[np.float32]
 
 
@@ -90,6 +92,9 @@ def _machine(engine: Engine, slot: int) -> _Machine:
     if len(sensors) > lib.SW_COHORT:
         raise ExportError(f"{name}: has {len(sensors)} sensors, and a device takes at most {lib.SW_COHORT}")
     block = fleet.block(slot)
+    for sensor, most in zip(sensors, np.abs(likely(block)).max(axis=0).tolist(), strict=True):
+        if not most <= MOST_VALUE:
+            raise ExportError(f"{name}: sensor {sensor} has values of {most:.0e}, and a device takes at most 1e+15")
     usual_ns = round(float(block.machine["rows"]["usual_ns"]))
     return _Machine(
         name,
@@ -111,7 +116,7 @@ def likely(block: Block, rows: int = ROWS) -> Values:
     rng = np.random.default_rng(1)
     table = middle + 0.3 * width * rng.normal(size=(rows, len(lines)))
     table[int(FAULT_AT * rows) :, 0] += FAULT * width[0]
-    return np.asarray(table, np.float32)
+    return np.asarray(np.clip(table, -_FLOAT_MOST, _FLOAT_MOST), np.float32)
 
 
 def _golden(core: Core, machine: _Machine, table: Values) -> Golden:
@@ -175,7 +180,7 @@ def quoted(text: str) -> str:
 
 def commented(text: str) -> str:
     """A text that does not end a comment."""
-    return quoted(text).replace("*/", "*\\057")
+    return quoted(text).replace("*/", "*\\057").replace("/*", "/\\052")
 
 
 def _header(params: Any, machine: _Machine, golden: Golden) -> str:
