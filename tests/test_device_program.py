@@ -14,10 +14,15 @@ from machines import machine_with_modes
 from plants import Plant
 
 import build_core
+from pipeline.console.machines_api import BODY_BYTES
 from pipeline.device.export import ExportError, export
 from pipeline.engine.commands import Command, CommandError
 from pipeline.engine.engine import Engine
+from pipeline.engine.verbs import VERBS
+from pipeline.network import device_block
+from pipeline.network._core import lib
 from pipeline.network.calendar import Calendar
+from pipeline.notify.text import ENDED
 from pipeline.records import Machine, Reading
 
 SECOND = 1_000_000_000
@@ -219,6 +224,17 @@ def test_a_machine_whose_values_no_device_takes_is_not_exported_and_the_sensor_i
     ):
         export(engine, 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_largest_block_of_a_device_fits_into_a_request():
+    assert 4 * device_block.Parts(lib.SW_COHORT, context=True).bytes / 3 + 1_000 < BODY_BYTES
+
+
+def test_the_incident_s_page_and_its_last_message_have_words_for_every_command():
+    script = (build_core.ROOT / "pipeline" / "console" / "assets" / "incident.js").read_text()
+    [says] = re.findall(r"^const SAYS = \{(.*)\};$", script, re.MULTILINE)
+    assert set(re.findall(r"(\w+): \"", says)) == set(VERBS)
+    assert set(VERBS) - set(ENDED) == {"freeze", "resume", "ack", "snooze", "label"}
 
 
 def test_names_and_local_time_of_any_machine_are_constants_of_c(tmp_path):

@@ -24,7 +24,7 @@ from pipeline.engine.verbs import VERBS
 MOST, USUAL, WITH_COURSE = 500, 100, 60  # machines in an answer, and of those the ones whose course is told
 COURSE = 60  # scores
 SHORT = 60  # machines up to which they are told in full where nobody says how
-BODY_BYTES = 1 << 18  # of a block of 16 sensors in base64, and more
+BODY_BYTES = 1 << 19  # of a block of 16 sensors with their context in base64, and more
 SENSORS = 64  # in one answer
 
 

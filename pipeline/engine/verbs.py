@@ -3,7 +3,7 @@
 VERBS = {
     "normal": "the present behaviour is fine: the alarm and its incident end, and it is normal from here on",
     "repaired": "maintenance is done: the machine learns from scratch, and its old baseline is kept",
-    "rollback": "restore the baseline from before the repair",
+    "rollback": "restore the baseline from before the repair or import",
     "freeze": "stop learning",
     "resume": "start learning again",
     "ack": "acknowledge the open incident: someone is working on it",

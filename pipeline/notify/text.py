@@ -32,6 +32,7 @@ ENDED = {
     "normal": "somebody has said that this is normal",
     "repaired": "somebody has said that it is repaired",
     "rollback": "somebody has returned it to an earlier baseline",
+    "import": "somebody has imported what a microcontroller has learned of it",
 }
 
 

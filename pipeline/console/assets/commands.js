@@ -8,7 +8,7 @@ const VERBS = {
   normal: ["Normal", "The present behaviour is normal: the alarm and its incident end, and the machine is judged by this from now on."],
   label: ["Label …", "What the fault was. After a few examples of a class, later incidents are classified automatically."],
   repaired: ["Repaired", "Maintenance is done: the machine learns its baseline again from now on. The old baseline is kept for Rollback."],
-  rollback: ["Rollback", "Return to the baseline from before the repair."],
+  rollback: ["Rollback", "Return to the baseline from before the repair or import."],
   freeze: ["Freeze", "Switch learning off. The machine is still scored."],
   resume: ["Resume", "Switch learning on again."],
 };

@@ -11,7 +11,7 @@ import { queryOf, stamp, viewOf, zone, zones } from "./times.js";
 
 const AROUND = [1800, 7 * 86_400]; // seconds that are shown before and after, at least and at most
 const AGAIN_MS = { open: 2000, closed: 10_000, unknown: 10_000 }; // after which an incident is asked for again
-const SAYS = { ack: "acknowledged", label: "labelled it", normal: "confirmed this as normal", repaired: "reported the repair", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline" };
+const SAYS = { ack: "acknowledged", label: "labelled it", normal: "confirmed this as normal", repaired: "reported the repair", freeze: "switched learning off", resume: "switched learning on", snooze: "snoozed it", rollback: "returned to the old baseline", import: "imported what a microcontroller has learned" };
 
 const incidentName = (one) => `${one.machine}, incident ${one.number}`;
 
