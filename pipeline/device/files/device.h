@@ -15,13 +15,13 @@
 void device_begin(void);
 
 /* Begin as it was saved, with a copy of so many bytes; false, and nothing changed, where these are not a whole block of
-   this very machine. */
+   as many sensors and the same parameters. Of another such machine it is taken as well; flash.h can tell them apart. */
 bool device_load(const void *block, uint64_t bytes);
 
 /* The machine as it is now, with its check sum: MACHINE_BLOCK_BYTES bytes, to be stored or sent to a gateway. */
 const void *device_save(void);
 
-/* Take in a row: a value per sensor, in the order of MACHINE_SENSORS, NAN for one without a reading; `time_ns` is Unix
+/* Take in a row: a value per sensor, in the order of `machine_sensor`, NAN for one without a reading; `time_ns` is Unix
    time. Returns the rows that were judged with it, 0 to 2, in `said`; a row without a reading is none. Not newer than
    the last one, or not a number of at most 1e15: not learned from. */
 int device_row(int64_t time_ns, const sw_real value[MACHINE_LINES], struct sw_row said[2]);

@@ -4,15 +4,17 @@
 
 struct mark {
     uint32_t number; /* of the save, from 1 on */
-    uint32_t check;  /* its complement */
+    uint32_t check;  /* that this is a mark, and of this very export */
 };
 
-/* Number of the save in a slot; 0 where it was not finished. */
+static uint32_t check_of(uint32_t number) { return ~number ^ ((const struct sw_header *)machine_image)->check; }
+
+/* Number of the save in a slot; 0 where it was not finished, or is of another export. */
 static uint32_t number_of(const struct flash *flash, int slot)
 {
     struct mark mark;
     memcpy(&mark, (const char *)flash->slot[slot] + MACHINE_BLOCK_BYTES, sizeof mark);
-    return mark.check == ~mark.number ? mark.number : 0u;
+    return mark.check == check_of(mark.number) ? mark.number : 0u;
 }
 
 /* The slot with the newer save; numbers may pass the largest and begin again. */
@@ -29,7 +31,7 @@ bool flash_save(const struct flash *flash)
     int last = newer(flash), slot = 1 - last;
     uint32_t number = number_of(flash, last) + 1u;
     struct mark mark = {.number = number == 0u ? 1u : number};
-    mark.check = ~mark.number;
+    mark.check = check_of(mark.number);
     const void *block = device_save();
     return flash->erase(slot) && flash->write(slot, 0, block, MACHINE_BLOCK_BYTES) &&
            memcmp(flash->slot[slot], block, MACHINE_BLOCK_BYTES) == 0 &&

@@ -1,7 +1,8 @@
 /* What was learned, in flash with two slots: a write that is cut off, by a lost supply say, leaves the other one.
 
-   A slot is the block and, behind it, a mark that is written last: which save it was, and a check of that number.
-   Each save goes to the slot with the older one. */
+   A slot is the block and, behind it, a mark that is written last: which save it was, and a check of that number and of
+   the export. Each save goes to the slot with the older one. What a program of another export has saved is not loaded:
+   it may be of another machine, and knows less than the gateway did when it exported this one. */
 #ifndef SPIKEWATCH_FLASH_H
 #define SPIKEWATCH_FLASH_H
 
@@ -23,7 +24,7 @@ struct flash {
 bool flash_save(const struct flash *flash);
 
 /* Begin with what was saved last, or before it where that is damaged; false, and nothing changed, where neither is
-   whole. */
+   whole and of this export. */
 bool flash_load(const struct flash *flash);
 
 #endif
