@@ -175,6 +175,36 @@ def test_what_a_device_has_learned_goes_on_in_the_service_as_if_it_had_been_ther
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "2026-01-01T00:00:00Z,1,2,3",
+        "1700009000000,1,2,3",
+        '1700009000,"1",2,3',
+        "1700009000;1;2;3",
+        "1700009000,1,2,3,4",
+    ],
+)
+def test_a_line_that_is_no_row_ends_the_program_on_a_computer_with_its_number(program, line):
+    made(program, "host")
+    text = f"time,s0,s1,s2\n1700008999,1,,3\n\n{line}\n"
+    found = subprocess.run([program / "build" / "host"], input=text, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert found.stderr == "line 4: is not Unix time in seconds and 3 values at most\n"
+
+
+def test_a_changed_header_is_compiled_and_a_processor_that_is_not_known_is_refused(program):
+    made(program, "host")
+    assert "gcc" not in made(program, "host", "-n", "CC=gcc")
+    header = program / "core" / "pipeline" / "network" / "rank.h"
+    later = (program / "build" / "host").stat().st_mtime_ns + SECOND
+    os.utime(header, ns=(later, later))
+    assert "gcc" in made(program, "host", "-n", "CC=gcc")
+    order = ["make", "-C", program, "device", "CPU=m7"]
+    refused = subprocess.run(order, capture_output=True, text=True)
+    assert (refused.returncode, "CPU=m7: not one of m3, m4f and m33" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
     ("argument", "says"),
     [
         ("", "import needs the device's block in base64"),

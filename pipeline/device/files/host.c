@@ -1,6 +1,7 @@
 /* The device's program on a computer: rows of a CSV file from standard input are scored as the device would.
 
-   Columns: Unix time in seconds, then a value per sensor, empty for none; a first line of names is passed over.
+   Columns: Unix time in seconds, then a value per sensor, empty for none; a first line of names is passed over. Any
+   other line that is not of numbers ends the program with its number.
    `--save FILE`: store what was learned in the end. `--golden`: compare with the golden vectors instead. */
 #include <math.h>
 #include <stdio.h>
@@ -26,8 +27,10 @@ static void print(const struct sw_row *said, int rows)
                machine_sensor[said[i].cause]);
 }
 
-/* The number between two commas; NAN where there is none. */
-static double field(char **rest)
+#define MOST_S 9.2e9 /* what 64 bits of nanoseconds hold */
+
+/* The number between two commas; NAN where there is none. `wrong`: there is something else. */
+static double field(char **rest, bool *wrong)
 {
     char *begin = *rest, *end = strpbrk(begin, ",\r\n");
     char *after;
@@ -35,7 +38,23 @@ static double field(char **rest)
     if (end != NULL)
         *end = '\0';
     double value = strtod(begin, &after);
+    *wrong = *wrong || *after != '\0';
     return after == begin || *after != '\0' ? (double)NAN : value;
+}
+
+/* Score a line; false where it is not a row of numbers. */
+static bool score(char *line)
+{
+    struct sw_row said[2];
+    sw_real value[MACHINE_LINES];
+    bool wrong = false;
+    double time_s = field(&line, &wrong);
+    for (int i = 0; i < MACHINE_LINES; i++)
+        value[i] = (sw_real)field(&line, &wrong);
+    if (wrong || !(fabs(time_s) <= MOST_S) || *line != '\0')
+        return false;
+    print(said, device_row((int64_t)(time_s * 1e9), value, said));
+    return true;
 }
 
 static int save(const char *path)
@@ -61,16 +80,11 @@ int main(int count, char **words)
     }
     device_begin();
     puts("time,score,severity,cause");
-    while (fgets(text, sizeof text, stdin) != NULL) {
-        char *rest = text;
-        double time_s = field(&rest);
-        if (isnan(time_s))
-            continue;
-        sw_real value[MACHINE_LINES];
-        for (int i = 0; i < MACHINE_LINES; i++)
-            value[i] = (sw_real)field(&rest);
-        print(said, device_row((int64_t)(time_s * 1e9), value, said));
-    }
+    for (long number = 1; fgets(text, sizeof text, stdin) != NULL; number++)
+        if (text[strspn(text, " \t\r\n")] != '\0' && !score(text) && number > 1) {
+            fprintf(stderr, "line %ld: is not Unix time in seconds and %d values at most\n", number, MACHINE_LINES);
+            return 1;
+        }
     print(said, device_close(said));
     return to == NULL ? 0 : save(to);
 }
