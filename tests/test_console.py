@@ -25,6 +25,7 @@ from pipeline.config.settings import ConfigError, Console
 from pipeline.console.api import Api
 from pipeline.console.configuration import hidden
 from pipeline.console.door import Door
+from pipeline.console.machines_api import BODY_BYTES
 from pipeline.console.page import ASSETS
 from pipeline.console.recent import READINGS, ROWS, Recent, Ring
 from pipeline.console.routes import ROUTES, described
@@ -114,7 +115,7 @@ def test_whoever_lacks_the_token_or_comes_from_another_page_changes_nothing(plan
     assert plant.get("/api/machines/press-2;site=a/command")[0] == 405
     path = "/api/machines/press-2;site=a/command"
     known = {"authorization": f"Bearer {plant.token}", "content_type": "application/json"}
-    assert plant.request("POST", path, b"x" * 5000, **known)[0] == 413
+    assert plant.request("POST", path, b"x" * (BODY_BYTES + 1), **known)[0] == 413
     assert plant.request("POST", path, b'{"verb": "freeze", "sure": 1}', **known)[0] == 400
     assert plant.machine("press-2") == before
 

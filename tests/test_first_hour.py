@@ -171,7 +171,7 @@ def test_in_the_browser_from_no_configuration_to_an_alarm_that_was_told_and_answ
             somebody.done("broker")
 
             somebody.click(page.locator("#listen"))
-            expect(page.locator("#heard-machines tbody tr")).to_have_count(3, timeout=30_000)
+            expect(page.locator("#heard-machines tr")).to_have_count(3, timeout=30_000)
             expect(page.locator("#heard-machines")).to_contain_text("vibration = ")
             somebody.done("preview")
 

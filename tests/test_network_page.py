@@ -29,9 +29,9 @@ def numbers(text):
 
 
 def defined(name):
-    """Every value that a source in C gives to a name of its own."""
+    """Every number that a source in C gives to a name of its own; floats are those of a device."""
     found = [re.findall(rf"^#define {name} (\S+)", source, re.MULTILINE) for source in SOURCES.values()]
-    return [[float(value)] for values in found for value in values]
+    return [[float(value)] for values in found for value in values if re.fullmatch(r"[\d.e+-]+", value)]
 
 
 def known(name):

@@ -35,6 +35,7 @@ def plant(tmp_path_factory):
 def shown(page: Page) -> tuple[float, float]:
     """From when to when the charts of the past reach."""
     charts = page.locator("#past-charts")
+    expect(charts).to_have_attribute("data-from", re.compile(r"\d"))
     return float(charts.get_attribute("data-from")), float(charts.get_attribute("data-to"))
 
 

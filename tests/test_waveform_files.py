@@ -259,7 +259,7 @@ def test_wrong_settings_are_told_with_their_key(text: str, expected: str, tmp_pa
 def test_without_scipy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "pump.npy", signal(2, 11))
     monkeypatch.setattr("pipeline.recordings.waveforms.has_scipy", lambda: False)
-    with pytest.raises(TableError, match=r"pip install 'spikewatch\[waveform\]'"):
+    with pytest.raises(TableError, match=r"pip install '\.\[waveform\]'"):
         read_waveform(tmp_path / "pump.npy", Choices(waveform=WaveformFile(rate=2048.0)))
 
 
