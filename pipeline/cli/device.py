@@ -98,4 +98,6 @@ def import_(
         content = read_bounded(block, DEVICE_BYTES)
     except OSError as error:
         fail(f"{block}: {error.strerror}")
+    if not content:
+        fail(f"{block}: is empty")
     send(configured(config), machine, "import", base64.b64encode(content).decode(), by, as_json, str(block))
