@@ -267,6 +267,16 @@ def test_the_incident_s_page_and_its_last_message_have_words_for_every_command()
     assert set(VERBS) - set(ENDED) == {"freeze", "resume", "ack", "snooze", "label"}
 
 
+def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, text):
+        raise OSError(28, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        export(lived(table()[:50]), 0, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_names_and_local_time_of_any_machine_are_constants_of_c(tmp_path):
     odd = Machine('"Ofen" */ /* \\ ??/ ß', ())
     calendar = Calendar((START - 86_400 * SECOND, START), (3600 * SECOND, 7200 * SECOND), (19_700,))

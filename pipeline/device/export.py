@@ -6,6 +6,7 @@ vectors are rows that the machine might see next, and the score that this gatewa
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -75,13 +76,16 @@ def export(engine: Engine, slot: int, folder: Path, table: Values | None = None)
     if folder.exists() and any(folder.iterdir()):
         raise ExportError(f"{folder}: is not empty")
     golden = _golden(engine.fleet.core, machine, likely(machine.block) if table is None else table)
-    count = 0
-    for name, text in [*_templates(), *_sources(), *_written(engine.fleet.core.params, machine, golden)]:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        count += 1
-    return Exported(machine.sensors, len(machine.stored), count)
+    texts = {**dict(_templates()), **dict(_sources()), **dict(_written(engine.fleet.core.params, machine, golden))}
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:  # so that the folder has all of it or nothing
+        for name, text in texts.items():
+            path = Path(place) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for path in Path(place).iterdir():
+            path.rename(folder / path.name)
+    return Exported(machine.sensors, len(machine.stored), len(texts))
 
 
 def _machine(engine: Engine, slot: int) -> _Machine:
