@@ -88,14 +88,17 @@ def sources() -> list[str]:
     return files(".c")
 
 
-def extension(options: list[str] | None = None) -> cffi.FFI:
-    """What is to be compiled; further `options` for the compiler come last."""
+def extension(options: list[str] | None = None, name: str = MODULE, declared: str | None = None) -> cffi.FFI:
+    """What is to be compiled; further `options` for the compiler come last.
+
+    Tests and benchmarks compile other networks of the same sources: `declared` stands for `declarations()`.
+    """
     import cffi
 
     ffi = cffi.FFI()
-    ffi.cdef(declarations())
+    ffi.cdef(declared or declarations())
     ffi.set_source(
-        MODULE,
+        name,
         "\n".join(f'#include "{header}"' for header in (MATHEMATICS, *HEADERS)),
         sources=sources(),
         depends=[*files(".h"), str(ROOT / "build_core.py")],

@@ -11,8 +11,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import cffi
-
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -27,18 +25,9 @@ def compiled(bits: int) -> Path:
     made = next(folder.glob(f"{name}.*.so"), None)
     if made is not None and made.stat().st_mtime_ns > newest:
         return made
-    builder = cffi.FFI()
-    builder.cdef(build_core.declarations().replace("typedef float sw_delay;", "typedef int8_t sw_delay;"))
-    builder.set_source(
-        name,
-        "\n".join(f'#include "{header}"' for header in (build_core.MATHEMATICS, *build_core.HEADERS)),
-        sources=build_core.sources(),
-        include_dirs=[str(ROOT)],
-        extra_compile_args=[*build_core.OPTIONS, f"-DSW_DELAY_BITS={bits}"],
-        libraries=["m"],
-    )
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(builder.compile(tmpdir=str(folder)))
+    declared = build_core.declarations().replace("typedef float sw_delay;", "typedef int8_t sw_delay;")
+    return Path(build_core.extension([f"-DSW_DELAY_BITS={bits}"], name, declared).compile(tmpdir=str(folder)))
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import cffi
-
 import build_core
 from pipeline.network._core import ffi
 from pipeline.network.block import Block
@@ -76,17 +74,7 @@ def beside(core: ModuleType) -> Precise:
 
 def compiled(folder: Path, name: str, declared: str, options: list[str]) -> ModuleType:
     """The core of other declarations, compiled once more; what `options` say comes last."""
-    ffi_builder = cffi.FFI()
-    ffi_builder.cdef(declared)
-    ffi_builder.set_source(
-        name,
-        "\n".join(f'#include "{header}"' for header in (build_core.MATHEMATICS, *build_core.HEADERS)),
-        sources=build_core.sources(),
-        include_dirs=[str(build_core.ROOT)],
-        extra_compile_args=[*build_core.OPTIONS, *options],
-        libraries=["m"],
-    )
-    made = ffi_builder.compile(tmpdir=str(folder))
+    made = build_core.extension(options, name, declared).compile(tmpdir=str(folder))
     spec = importlib.util.spec_from_file_location(name, made)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -222,17 +222,12 @@ void sw_block_seal(void *block)
 
 static bool from_to(int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; }
 
-/* Whether a population has its neurons within its memory. */
-static bool is_possible_population(const struct sw_evolving *population)
-{
-    return from_to(population->recruited, 0, SW_NEURONS) && from_to(population->winner, 0, SW_NEURONS - 1);
-}
-
 /* Whether every number of a line that is used to look something up does so where there is something. */
 static bool is_possible_line(const struct sw_line *line)
 {
-    return is_possible_population(&line->levels.common) && is_possible_population(&line->pattern.common) &&
-           is_possible_population(&line->changes.common) && from_to(line->modes.winner, 0, SW_MODES - 1) &&
+    return from_to(line->levels.common.recruited, 0, SW_NEURONS) &&
+           from_to(line->pattern.common.recruited, 0, SW_NEURONS) &&
+           from_to(line->changes.common.recruited, 0, SW_NEURONS) && from_to(line->modes.winner, 0, SW_MODES - 1) &&
            from_to(line->evidence.witness, 0, SW_MEMBRANES - 1) && from_to(line->quality.unit, -SW_UNITS, SW_UNITS) &&
            from_to(line->quality.sure, SW_DOUBTFUL, SW_CERTAIN) && from_to(line->kind.few, 0, SW_FEW + 1) &&
            from_to(line->kind.counts, 0, 1) && from_to(line->kind.odd, 0, 1);

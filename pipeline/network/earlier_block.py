@@ -18,7 +18,6 @@ from pipeline.network._core import lib
 from pipeline.network.block import WRONG, Block, BlockError, record, separate
 
 Path = tuple[str, ...]
-WINNERS = ("levels.common.winner", "pattern.common.winner", "changes.common.winner")  # upper halves of `recruited`
 SINCE = {  # format that is read here: fields that came after it, or whole records
     1: {
         "machine": ("rhythm", "routine", "condition.elsewhere", "condition.quiet"),
@@ -26,10 +25,9 @@ SINCE = {  # format that is read here: fields that came after it, or whole recor
             *("kind", "rhythm", "quality.sure", "quality.rest", "quality.elsewhere", "quality.rests"),
             *("quality.rested", "condition.spread", "condition.wander", "condition.noise", "condition.turns"),
             *("condition.side", "condition.worth", "condition.apart"),
-            *WINNERS,
         ),
     },
-    2: {"machine": ("routine",), "line": WINNERS},
+    2: {"machine": ("routine",), "line": ()},
 }
 HALF_SQUARE = np.pi / 4.0  # half the mean square of steps whose mean size is 1, if they are bell-shaped
 

@@ -40,12 +40,12 @@ static struct shares shares_of(const struct sw_evolving_params *params, int64_t 
 
 #ifdef SW_SINGLE
 
-/* Lateness of a neuron; or, as soon as that is more than `most`, something more than that. */
+/* Lateness of a neuron; or, as soon as that is not below `most`, something that is not. */
 static inline float lateness_of(int synapses, struct shares shares, const sw_real *spike_times, const sw_delay *delay,
                                 float most)
 {
     float total = 0.0f, latest = 0.0f, late = 0.0f;
-    for (int k = 0; k < synapses && late <= most; k++, delay += SW_NEURONS) {
+    for (int k = 0; k < synapses && late < most; k++, delay += SW_NEURONS) {
         float own = fabsf(spike_times[k] - sw_delay_time(*delay));
         total += own;
         latest = own > latest ? own : latest;
@@ -55,24 +55,20 @@ static inline float lateness_of(int synapses, struct shares shares, const sw_rea
 }
 
 /* Lateness and number of the first neuron to fire, 0 and -1 if there is none. Without wide registers one neuron is
-   heard after the other, the likely one first, and only until it is later than the first so far. */
+   heard after the other, and only until it is later than the first so far. */
 static sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times, const sw_delay *delays,
-                           int32_t neurons, int32_t likely, int64_t *winner)
+                           int64_t neurons, int64_t *winner)
 {
+    float first = INFINITY;
     *winner = -1;
-    if (neurons == 0)
-        return 0.0f;
-    float first = lateness_of(synapses, shares, spike_times, delays + likely, INFINITY);
-    int32_t number = likely;
-    for (int32_t j = 0; j < neurons; j++) {
+    for (int32_t j = 0; j < (int32_t)neurons; j++) {
         float late = lateness_of(synapses, shares, spike_times, delays + j, first);
-        if (late < first || (late == first && j < number)) {
+        if (late < first) {
             first = late;
-            number = j;
+            *winner = j;
         }
     }
-    *winner = number;
-    return first;
+    return *winner < 0 ? 0.0f : first;
 }
 
 #else
@@ -128,9 +124,8 @@ static SW_INSIDE sw_real first_of(float *lateness, int64_t neurons, int64_t *win
 
 /* The same, for a number of synapses that the compiler need not know. */
 static SW_INSIDE sw_real first_heard(int synapses, struct shares shares, const sw_real *spike_times,
-                                     const sw_delay *delays, int32_t neurons, int32_t likely, int64_t *winner)
+                                     const sw_delay *delays, int64_t neurons, int64_t *winner)
 {
-    (void)likely; /* all are compared side by side */
     float late_by[SW_NEURONS];
     int64_t vectors = in_lanes(neurons); /* neurons beyond are not looked at */
     if (synapses == SW_LEVELS_HEARD)
@@ -203,10 +198,8 @@ SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct
     sw_real cycle = seen - params->start + 1.0;
     if (cycle < 1.0)
         return NAN;
-    int32_t recruited = population->recruited;
-    int64_t winner;
-    sw_real late = first_heard(synapses, shares_of(params, synapses), spike_times, delays, recruited,
-                               population->winner, &winner);
+    int64_t recruited = population->recruited, winner;
+    sw_real late = first_heard(synapses, shares_of(params, synapses), spike_times, delays, recruited, &winner);
     sw_real lateness = cycle >= ASKED_FROM ? late : NAN;
     if (frozen)
         return lateness;
@@ -217,7 +210,6 @@ SW_WIDE sw_real sw_evolving_step(const struct sw_evolving_params *params, struct
         sw_evolving_settle(params, population->strength, SW_NEURONS, recruited, winner, novel, cycle, &rate);
     if (neuron == recruited)
         population->recruited = recruited + 1;
-    population->winner = (int32_t)neuron;
     for (int k = 0; k < synapses; k++) {
         sw_delay *delay = &delays[k * SW_NEURONS + neuron];
         uint32_t dice = sw_evolving_dice(cycle, synapses * 8 + k);

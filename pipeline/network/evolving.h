@@ -40,8 +40,7 @@ struct sw_evolving_params {
 /* A population but for its delays. */
 struct sw_evolving {
     float strength[SW_NEURONS]; /* ln(faded wins) + last win / memory: order needs no fading */
-    int32_t recruited;
-    int32_t winner; /* of the newest cycle that was learned from: the next one's, more often than not */
+    int64_t recruited;
     sw_real vigilance;
 };
 

@@ -28,7 +28,7 @@ static void *const block = memory;
 static struct sw_entry entry[ENTRIES];
 static struct sw_lost lost[ENTRIES];
 static struct sw_arrival arrival[MACHINE_LINES];
-static int64_t entries; /* of the newest row */
+static int64_t begin, end; /* entries of the newest row */
 
 /* That the compiler puts every part where the exporter did, and that there is room. */
 typedef char block_is_as_large_as_exported[MACHINE_BLOCK_BYTES % 8 == 0 ? 1 : -1];
@@ -73,8 +73,10 @@ static int step(const struct sw_batch *batch, bool *late, struct sw_row said[2])
     if (offsetof(__typeof__(room), end) < sw_room_bytes(MACHINE_LINES) ||
         sw_step(params(), &fleet, batch, &out) != SW_DONE)
         return 0;
-    if (out.rows > 0)
-        entries = out.entries;
+    if (out.rows > 0) {
+        begin = out.rows > 1 ? said[out.rows - 2].until : 0;
+        end = out.entries;
+    }
     return (int)out.rows;
 }
 
@@ -107,8 +109,8 @@ int device_close(struct sw_row said[2])
 
 const struct sw_entry *device_entries(int64_t *count)
 {
-    *count = entries;
-    return entry;
+    *count = end - begin;
+    return entry + begin;
 }
 
 void device_confirm(void) { sw_confirm(params(), block); }

@@ -11,8 +11,9 @@ int main(void)
         struct sw_row said[2];
         int64_t time_ns = board_wait(value); /* until the next row is due */
         int rows = device_row(time_ns, value, said);
-        if (rows > 0 && said[rows - 1].score >= MACHINE_WARNING)
-            board_alarm(&said[rows - 1]);
+        for (int i = 0; i < rows; i++)
+            if (said[i].score >= MACHINE_WARNING)
+                board_alarm(&said[i]);
         if (row % 3600 == 0)
             flash_save(&board_flash);
     }
