@@ -33,6 +33,7 @@ HEADERS = (
             "traces",
             "clock",
             "value",
+            "counts",
             "activity",
             "evolving",
             "rank",
@@ -54,6 +55,7 @@ HEADERS = (
             "params",
             "rows",
             "scoring",
+            "account",
             "block",
             "prior",
             "network",
@@ -61,6 +63,14 @@ HEADERS = (
     ),
 )
 MATHEMATICS = "pipeline/network/math.h"  # most of which is for C alone
+DELAYS = """
+typedef int8_t sw_delay;
+typedef int16_t sw_time;
+typedef uint16_t sw_late;
+typedef uint32_t sw_sum;
+#define SW_DELAY_BITS ...
+#define SW_TIMES_A_UNIT ...
+"""  # of delay.h, as it is where no other width is asked for
 OPTIONS = ["-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 WARNINGS = ["-Wall", "-Wextra"]
 
@@ -70,7 +80,7 @@ def declarations() -> str:
     text = "\n".join((ROOT / header).read_text() for header in HEADERS)
     common = (ROOT / MATHEMATICS).read_text().split("#ifdef SW_SINGLE")[0]
     mathematics = re.findall(r"^sw_real \w+\([^)]*\);", common, re.MULTILINE)
-    numbers = "typedef double sw_real;\ntypedef float sw_delay;\n"  # of real.h and delay.h, without their other cases
+    numbers = "typedef double sw_real;\n" + DELAYS  # of real.h, without its other case
     return numbers + re.sub(r"^#.*$", "", text, flags=re.MULTILINE) + "\n".join(mathematics)
 
 

@@ -1,6 +1,7 @@
 """How much of a figure is luck: the quality board over networks whose constants are all shaken.
 
-    python benchmarks/neighbourhood.py --data DIR [--draws 8] [--shake 0.2] [--sets nab,skab,ageing] [--json FILE]
+    python benchmarks/neighbourhood.py --data DIR [--draws 8] [--shake 0.2] [--sets nab,skab,ageing] [--of bits=4]
+                                       [--json FILE]
 
 Every constant of the network is multiplied by exp(u), u uniform in [-shake, shake], all at once, another draw each
 time. A choice that only holds at one point of that neighbourhood has been tuned to the files and would not hold on
@@ -20,8 +21,12 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "quality")]
 
 import scorers  # noqa: E402
+import variants  # noqa: E402
 from ablations import SETS, chosen  # noqa: E402
 from corpus import Unit, prepare  # noqa: E402
+
+if "--of" in sys.argv:  # before the network is imported
+    variants.use(sys.argv[sys.argv.index("--of") + 1])
 
 from pipeline.network.parameters import Params  # noqa: E402
 from pipeline.recordings.score import score  # noqa: E402
@@ -67,6 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=range(1, 9), help="machines of the sets ageing and plant"
     )
+    parser.add_argument("--of", default="", help="another network: bits=4,neurons=32, as of variants.py")
     parser.add_argument("--json", type=Path, help="the figures of every draw")
     options = parser.parse_args()
     rng = np.random.default_rng(1)

@@ -42,7 +42,7 @@ def double_precision() -> Precise:
     folder = Path(tempfile.mkdtemp())
     header = folder / "double_precision.h"
     library = ("alloca", "math", "stdbool", "stddef", "stdint", "stdlib", "string")
-    ours = {"float": "double", "sqrtf": "sqrt", "fabsf": "fabs", "SW_ORDER": "int64_t"}
+    ours = {"float": "double", "sqrtf": "sqrt", "fabsf": "fabs"}
     text = [f"#include <{name}.h>" for name in library] + [f"#define {one} {other}" for one, other in ours.items()]
     header.write_text("\n".join(text) + "\n")
     declared = re.sub(r"\bfloat\b", "double", build_core.declarations())

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from naive_counts import ONE, Competition, Delay, faded, full, lessons, time_of
 from naive_expectation import NaiveExpectation
 
 # The table of populations: name, weight in the dendrite, innate counts of its rank neuron (per mille).
@@ -123,13 +124,12 @@ class Moments:
 class RankNeuron:
     """Remembers how often a surprise of each size occurred; answers with -log10 of the tail probability."""
 
-    counters: list[float]
-    total: float
+    tails: list[int]  # counts of a bin and all above
 
     BINS = 24
     LOWEST, WIDTH = -6.0, 0.5  # of ln s
     INNATE = 200.0
-    FADE = 1e-4
+    MEMORY = 10_000.0
 
     @classmethod
     def of(cls, population: str) -> "RankNeuron":
@@ -137,23 +137,22 @@ class RankNeuron:
 
     @classmethod
     def born(cls, per_mille: Sequence[int]) -> "RankNeuron":
-        counters = [cls.INNATE * (count / 1000) for count in per_mille]
-        total = 0.0
-        for count in counters:
-            total += count
-        return cls(counters, total)
+        tails: list[int] = []
+        above = 0.0
+        for count in reversed(per_mille):
+            above += count / 1000
+            tails.insert(0, math.floor(cls.INNATE * above * ONE + 0.5))
+        return cls(tails)
 
     def step(self, s: float, learn: bool) -> float:
         """Ranks surprise s among those before it, then counts it."""
         b = int(clipped((math.log(s + 1e-9) - self.LOWEST) / self.WIDTH, 0, self.BINS - 1))
-        tail = self.counters[b] / 2
-        for k in range(b + 1, self.BINS):
-            tail += self.counters[k]
-        a = -math.log10((tail + 0.5) / (self.total + 1.0))
+        tail = sum(self.tails[b : b + 2]) / 2
+        a = -math.log10((tail + 0.5 * ONE) / (self.tails[0] + ONE))
         if learn:
-            self.counters = [h * (1.0 - self.FADE) for h in self.counters]
-            self.counters[b] += 1.0
-            self.total = self.total * (1.0 - self.FADE) + 1.0
+            self.tails = [count + ONE if k <= b else count for k, count in enumerate(self.tails)]
+            if self.tails[0] >= full(self.MEMORY):
+                self.tails = faded(self.tails)
         return a
 
 
@@ -341,44 +340,40 @@ class Encoder:
 class Resonator:
     """One neuron of an evolving population: it fires soonest when the input times match its delays."""
 
-    delays: list[float]
-    hits: float
-    last: float  # cycle of the last hit
-    born: float
+    delays: list[Delay]
+    born: float  # cycle
 
-    WORST = 0.3
-    MEMORY = 1500.0
+    WORST = 77  # of 256
 
-    def lateness(self, f: Sequence[float]) -> float:
-        total = most = 0.0
-        for delay, time in zip(self.delays, f, strict=True):
-            miss = abs(time - delay)
-            total += miss
-            most = max(most, miss)
-        return (1.0 - self.WORST) * total / len(f) + self.WORST * most
-
-    def strength(self, T: float) -> float:
-        """Hits, faded since the last one."""
-        return self.hits * math.exp(-(T - self.last) / self.MEMORY)
+    def lateness(self, times: Sequence[int]) -> float:
+        misses = [abs(time - delay.time()) for delay, time in zip(self.delays, times, strict=True)]
+        parts = (256 - self.WORST) * sum(misses) + self.WORST * len(times) * max(misses)
+        return parts / (256 * 256 * len(times))
 
 
 @dataclass
 class EvolvingPopulation:
     """Step 5: neurons recruited for novel input and replaced when unused; the first to fire wins and learns."""
 
-    size: int
+    competition: Competition
     neurons: list[Resonator] = field(default_factory=list)
     rho: float = 0.1  # vigilance
 
     NOVEL = 0.005
     MOVE = 0.04
+    MEMORY = 1500.0
+
+    @classmethod
+    def of(cls, size: int) -> "EvolvingPopulation":
+        return cls(Competition(size, full(cls.MEMORY), cls.MOVE))
 
     def step(self, f: Sequence[float], T: float, ripe: float, learn: bool) -> tuple[float, float]:
         """Lateness of the first neuron to fire, and of the first one at least `ripe` cycles old; then learns.
 
         0 while there is no neuron at all; without a ripe neuron the first of all answers for it.
         """
-        times = [neuron.lateness(f) for neuron in self.neurons]
+        heard = [time_of(t) for t in f]
+        times = [neuron.lateness(heard) for neuron in self.neurons]
         d = min(times, default=0.0)
         ripe_times = [time for time, n in zip(times, self.neurons, strict=True) if T - n.born >= ripe]
         mature = min(ripe_times, default=d)
@@ -387,27 +382,18 @@ class EvolvingPopulation:
 
         novel = not times or d > self.rho
         wanted = self.NOVEL * (1.0 + 9.0 * math.exp(-T / 50.0))
-        self.rho *= math.exp(max(0.02, 1.0 / T) * 0.5 * (novel - wanted))
+        self.rho *= 1.0 + max(0.02, 1.0 / T) * 0.5 * (novel - wanted)
         self.rho = clipped(self.rho, 0.005, 1.0)
-        if novel:
-            self._recruit(f, T)
-        else:
-            self._reward(self.neurons[times.index(d)], f, T)
+        self._teach(heard, -1 if novel else times.index(d), novel, T)
         return d, mature
 
-    def _recruit(self, f: Sequence[float], T: float) -> None:
-        fresh = Resonator(delays=list(f), hits=1.0, last=T, born=T)
-        if len(self.neurons) < self.size:
-            self.neurons.append(fresh)
-        else:
-            strengths = [neuron.strength(T) for neuron in self.neurons]
-            self.neurons[strengths.index(min(strengths))] = fresh
-
-    def _reward(self, winner: Resonator, f: Sequence[float], T: float) -> None:
-        winner.hits = winner.strength(T) + 1.0
-        winner.last = T
-        k = max(self.MOVE, 1.0 / winner.hits)
-        winner.delays = [leaned(delay, time, k) for delay, time in zip(winner.delays, f, strict=True)]
+    def _teach(self, heard: Sequence[int], nearest: int, novel: bool, T: float) -> None:
+        winner, rate, dice = self.competition.settle(nearest, novel)
+        if novel:
+            fresh = Resonator(delays=[Delay(0)] * len(heard), born=T)
+            self.neurons[winner : winner + 1] = [fresh]
+        neuron = self.neurons[winner]
+        neuron.delays = lessons(neuron.delays, heard, rate, dice)
 
 
 @dataclass
@@ -422,7 +408,7 @@ class RankedEvolvingPopulation:
 
     @classmethod
     def of(cls, name: str) -> "RankedEvolvingPopulation":
-        return cls(EvolvingPopulation(cls.NEURONS), RankNeuron.of(name))
+        return cls(EvolvingPopulation.of(cls.NEURONS), RankNeuron.of(name))
 
     def step(self, f: Sequence[float], T: float, learn: bool) -> float:
         d, _ = self.population.step(f, T, 0.0, learn)
@@ -728,7 +714,7 @@ class Coupling:
 class Condition:
     """Step 8: is the machine now in a state it has not been in for long? And the gate that this closes."""
 
-    population: EvolvingPopulation = field(default_factory=lambda: EvolvingPopulation(Condition.NEURONS))
+    population: EvolvingPopulation = field(default_factory=lambda: EvolvingPopulation.of(Condition.NEURONS))
     late: float = 0.0
     norm: float = 0.1
     gate: float = 1.0

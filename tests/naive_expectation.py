@@ -7,6 +7,7 @@ equations, whole matrices at a time, with an inverse by numpy; it shares no line
 import math
 
 import numpy as np
+from naive_counts import Competition, Delay, full, lessons, time_of
 
 FORGET = np.array([1.0, 1 / 5, 1 / 40])
 TAU, CAP, LIMIT = (3.0, 8.0, 60.0, 40.0), (15.0, 6.0, 4.0), (6.5, 5.0, 3.5, 2.75)
@@ -106,7 +107,9 @@ class NaiveExpectation:
         self.A, self.N, self.energy = np.zeros((n, 4)), np.zeros((n, 4)), np.zeros(n)
         self.level, self.alarms, self.shut = np.zeros(n), np.zeros(n), np.zeros(n, bool)
         self.missed = np.zeros(n, int)
-        self.centre, self.use, self.vigilance = [], [], 0.5
+        self.centre, self.vigilance = [], 0.5  # of each mode, two delays of each line
+        self.joined = []  # lines in the order of their first readings
+        self.competition = Competition(32, full(5000.0), 0.02)
         self.mode_rows, self.mode_size, self.mode_new = [], [], []
 
     def begin_anew(self, c):
@@ -120,7 +123,7 @@ class NaiveExpectation:
         self.usual[c], self.shut[c], self.gain[c] = 1.0, False, (1.0, 0.0, 0.0)
         for j in range(len(self.centre)):
             self.mode_rows[j][c] = self.mode_size[j][c] = self.mode_new[j][c] = 0.0
-            self.centre[j][c] = 0.0
+            self.centre[j][2 * c : 2 * c + 2] = [Delay(0)] * 2
 
     def residuals(self, v):
         """Value minus what all other lines say, for every line: their joint Gaussian, conditioned."""
@@ -144,6 +147,7 @@ class NaiveExpectation:
         here = ~np.isnan(x) & (self.missed <= 30)
         self.missed = np.where(np.isnan(x), self.missed + 1, 0)
         first, value = here & np.isnan(self.resolution.value), self.resolution.value
+        self.joined += np.flatnonzero(first).tolist()
         self.resolution.hear(x, here, self.residual * self.unit, self.shut, self.learning)
         anew = self.resolution.count(x, value, here & ~first, self.learning)
         for c in np.flatnonzero(anew):
@@ -222,35 +226,37 @@ class NaiveExpectation:
         sd = np.sqrt(np.diag(self.S)).reshape(n, 3)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(sd > 0, v.reshape(n, 3) / sd, 0.0)
-        place = np.stack([z[:, 0], z[:, 0] - z[:, 1]], 1)
+        place = [time_of(t) for t in np.clip(np.stack([z[:, 0], z[:, 0] - z[:, 1]], 1), -8.0, 8.0).ravel()]
         self.winner = np.zeros(n, int)
         if n == 1 or self.rows < 200:
             return
         if not self.learning and not self.centre:
             return
-        part = np.array([np.abs(place - centre).sum(1) for centre in self.centre]).reshape(-1, n)
+        part = np.array([self.apart(place, centre) for centre in self.centre]).reshape(-1, n)
         total = part.sum(1)
         if not self.learning:
             self.winner = (total[:, None] - part).argmin(0)
             return
-        self.use = [u * (1 - 1 / 5000) for u in self.use]
-        if not len(total) or total.min() / (2 * n) > self.vigilance:
-            if len(self.centre) < 32:
-                j = len(self.centre)
-                for each in (self.centre, self.use, self.mode_rows, self.mode_size, self.mode_new):
+        novel = not len(total) or total.min() / (2 * n * 256) > self.vigilance
+        if novel and len(self.centre) == 32:
+            self.vigilance *= 1.02
+        j, rate, dice = self.competition.settle(-1 if novel else int(total.argmin()), bool(novel))
+        if novel:
+            if j == len(self.centre):
+                for each in (self.centre, self.mode_rows, self.mode_size, self.mode_new):
                     each.append(None)
                 part, total = np.vstack([part, np.zeros((1, n))]), np.append(total, 0.0)
-            else:
-                self.vigilance *= 1.02
-                j = int(np.argmin(self.use))
-                part[j], total[j] = 0.0, 0.0
-            self.centre[j], self.use[j] = place.copy(), 1.0
+            part[j], total[j] = 0.0, 0.0
+            self.centre[j] = [Delay(0)] * (2 * n)
             self.mode_rows[j], self.mode_size[j], self.mode_new[j] = np.zeros(n), np.zeros(n), np.zeros(n)
-        else:
-            j = int(total.argmin())
-            self.use[j] += 1.0
-            self.centre[j] = self.centre[j] + max(0.02, 1 / self.use[j]) * (place - self.centre[j])
+        order = [2 * c + k for c in self.joined for k in range(2)]
+        self.centre[j] = lessons(self.centre[j], place, rate, dice, order)
         self.winner = (total[:, None] - part).argmin(0)
+
+    @staticmethod
+    def apart(place, centre):
+        """Of each line."""
+        return np.array([abs(t - delay.time()) for t, delay in zip(place, centre, strict=True)]).reshape(-1, 2).sum(1)
 
     def weigh(self, c, residual, innovation, far, moded):
         own, j = self.own[c], self.winner[c]

@@ -229,8 +229,8 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
     [
         ("machine", "rows", "size", 4),
         ("machine", "rows", "size", 2),
-        ("machine", "condition", "recruited", 49),
-        ("machine", "modes", "recruited", -1),
+        ("machine", "condition", "competition.recruited", 49),
+        ("machine", "modes", "competition.winner", -1),
         ("machine", "rhythm", "phase", 48),
         ("line", "clock", "seen", 0.0),  # so its next reading would let it join once more
         ("line", "clock", "seen", -1.0),
@@ -245,7 +245,10 @@ def test_a_block_that_was_damaged_cut_off_or_is_of_another_kind_is_refused():
 def test_a_sealed_block_whose_numbers_point_elsewhere_is_refused(record, part, field, value):
     core = core_of(1, 3)
     core.step(*readings(1, 3, 100))
-    getattr(core.blocks[0], record)[part][field] = value
+    records, (*within, last) = getattr(core.blocks[0], record)[part], field.split(".")
+    for name in within:
+        records = records[name]
+    records[last] = value
     with pytest.raises(BlockError, match="impossible"):
         Block.restored(core.params, core.blocks[0].sealed())
 

@@ -83,7 +83,7 @@ def same(have, want):
         (lambda stored: stored + bytes(8), "a truncated block"),
         (lambda stored: stored[:200] + bytes([stored[200] ^ 1]) + stored[201:], "a damaged block"),
         (lambda stored: stored[:4] + b"\x02" + stored[5:], "a block of version 2 of a device"),
-        (lambda stored: stored[:5] + b"\x00" + stored[6:], "a block of version 3 of a gateway"),
+        (lambda stored: stored[:5] + b"\x00" + stored[6:], "a block of version 4 of a gateway"),
     ],
 )
 def test_what_is_no_block_of_a_device_is_refused_with_the_reason(spoilt, says):

@@ -220,13 +220,15 @@ def test_what_is_no_block_is_not_imported_and_changes_nothing(argument, says):
     assert engine.fleet.block(0).sealed() == before
 
 
-def test_a_block_of_another_machine_is_not_imported(program):
+@pytest.mark.parametrize("other", [Machine("press 2"), PRESS])
+def test_a_block_of_another_machine_or_of_other_sensors_is_not_imported(program, other):
     engine = Engine()
-    engine.step(engine.arrange([[Reading(PRESS, "one", START, 1.0)]]))
+    names = [f"of {other.name} {i}" for i in range(3)]
+    engine.step(engine.arrange([[Reading(other, name, START, 1.0) for name in names]]))
     words = re.findall(r"0x([0-9a-f]{16})", (program / "machine.c").read_text().split("machine_parameters")[0])
     stored = b"".join(int(word, 16).to_bytes(8, "little") for word in words)
-    with pytest.raises(CommandError, match="the block has 3 sensors, press 1 has 1"):
-        engine.apply(Command("import", PRESS, base64.b64encode(stored).decode()))
+    with pytest.raises(CommandError, match="a block of another machine, or of other sensors"):
+        engine.apply(Command("import", other, base64.b64encode(stored).decode()))
 
 
 def test_a_machine_that_no_device_can_hold_is_not_exported(tmp_path):

@@ -25,13 +25,13 @@ from pipeline.records import Readings
 
 CORPUS = Path(__file__).parent / "corpus"
 SECOND = 1_000_000_000
-NAMES = ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7", "format-8", "format-9"]
+NAMES = ["format-4", "format-5", "format-6-changed", "format-6-open", "format-7", "format-8", "format-9", "format-10"]
 RULES = {"b": MachineRule(sensors={"s1": Sensor(range=(60.0, 160.0))}, alert=Alert(warning=0.98))}
 
 
 def engine_for(name):
     """An engine as the one that the snapshot is of."""
-    if name in ("format-7", "format-8", "format-9"):
+    if name in NAMES[4:]:
         return Engine(10 * SECOND, 60 * SECOND, rule=lambda machine: RULES.get(machine, MachineRule()))
     return Engine()
 
@@ -50,12 +50,12 @@ def loudness(score):
     return -np.log10(1.0 - score) / 2.0
 
 
-@pytest.mark.parametrize("name", ["format-5", "format-7", "format-8", "format-9"])
+@pytest.mark.parametrize("name", ["format-5", *NAMES[4:]])
 def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
-    """Rows are the same, and alarms but for those that this version holds while a sensor is masked for nonsense.
+    """Rows are the same, and so are alarms, but for what was nearly one, and while a sensor is masked for nonsense.
 
     How loud they are differs as this version differs: by no more than that of machines of `make.py` that lived under
-    this version from the beginning, which is at most about 0.5, and whose median is up to 0.21.
+    this version from the beginning, which is at most 0.65, and whose median is up to 0.27.
     """
     arrays, came, said = read(name)
     engine = engine_for(name)
@@ -64,11 +64,12 @@ def test_a_fleet_goes_on_nearly_as_the_version_that_took_the_snapshot_did(name):
     for field in ("slot", "time_ns"):
         assert np.array_equal(getattr(scores, field), said[field])
     alarms, alarmed = scores.severity > 0, said["severity"] > 0
-    assert not (alarms & ~alarmed & (said["masked"] == 0)).any()
+    quiet = ~alarmed & (said["masked"] == 0) & (loudness(said["score"]) < 0.95)
+    assert not (alarms & quiet).any()
     assert (alarmed & ~alarms).sum() <= 0.2 * alarmed.sum(), "nor is it deaf"
     doubted = np.isin(said["slot"], said["slot"][said["masked"] > 0])
     off = np.abs(loudness(scores.score) - loudness(said["score"]))[~doubted]
-    assert off.max() < 0.6
+    assert off.max() < 0.65
     assert np.median(off) < 0.05
 
 
@@ -95,6 +96,42 @@ def blocks_as_written(whole, name):
         yield found, stored[at:begin]
 
 
+def assert_all_is_there(block, old):
+    """Every field of the records as they were written; of those that were floats once, what whole numbers hold."""
+    line, machine = old["line"], old["machine"]
+    cycle = dict.fromkeys(("levels", "pattern", "changes"), line["clock.seen"] - 20.0)
+    for part, records in (("machine", block.records("machine")), ("line", block.line)):
+        for path in old[part].dtype.names:
+            *within, last = path.split(".")
+            was, inside = old[part][path], of(records, tuple(within))
+            if last == "recruited":
+                assert np.array_equal(inside["competition"]["recruited"], was), path
+            elif last in ("delays", "centre"):
+                middle = (inside[last] + 0.5) / 16.0
+                assert np.abs(middle - np.clip(was, -7.97, 7.97)).max() <= 1 / 32 + 1e-6, path
+            elif last == "tails":
+                assert np.abs(inside[last] / 6.0 - was[..., :-1]).max() <= 1 / 12 + 1e-3, path
+            elif last == "place":
+                assert np.abs(inside[last] / 256.0 - np.clip(was, -8, 8)).max() <= 1 / 512, path
+            elif last in ("strength", "use"):
+                assert_neurons_have_won_as_often(
+                    inside, last, was, cycle.get(within[0], machine["rows.oldest"] - 21.0)
+                )
+            else:
+                now = inside[last]
+                assert np.array_equal(now, was) if was.dtype.kind != "V" else now.tobytes() == was.tobytes(), path
+
+
+def assert_neurons_have_won_as_often(inside, name, was, cycle):
+    """`strength` was ln(faded wins) + last win / 1500, `use` the faded wins themselves."""
+    for own, floats, now, competition in zip(inside[name], was, cycle, inside["competition"], strict=True):
+        wins = floats if name == "use" else np.exp(floats - now / 1500.0)
+        recruited = competition["recruited"]
+        assert not own[recruited:].any()
+        assert own[:recruited] / 6.0 == pytest.approx(wins[:recruited], rel=0.01, abs=0.1)
+        assert competition["wins"] == own.sum()
+
+
 def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_begins_with_what_is_known():
     arrays, *_ = read("format-8")
     fleet = engine_for("format-8").fleet
@@ -103,9 +140,7 @@ def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_b
     blocks = [*(fleet.block(slot) for slot in slots), *(fleet.kept[slot] for slot in sorted(fleet.kept))]
     written = [*blocks_as_written(arrays, "blocks"), *blocks_as_written(arrays, "kept.blocks")]
     for (old, behind), block in zip(written, blocks, strict=True):
-        for part, records in (("machine", np.array([block.machine])), ("line", block.line)):
-            for path in old[part].dtype.names:
-                assert np.array_equal(of(records, tuple(path.split("."))), old[part][path]), path
+        assert_all_is_there(block, old)
         assert block.memory.tobytes().endswith(behind), "the matrices"
         assert block.header["parameters"] == old["header"]["parameters"][0]
         fresh, line = Block.fresh(fleet.core.params, block.lines), old["line"]
@@ -117,7 +152,7 @@ def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_b
             ("condition", "spread"): line["value.variance"],
             ("condition", "wander"): line["condition.variance"],
         }
-        for path in new - {("condition", "noise")}:
+        for path in new - {("condition", "noise")} - {path for path in new if "competition" in path}:
             assert np.array_equal(of(block.line, path), known.get(path, of(fresh.line, path))), path
         least = 0.78 * line["activity.change"] ** 2  # of bell-shaped steps; more if they are rare
         assert (block.line["condition"]["noise"] >= least).all()
@@ -130,11 +165,20 @@ def test_all_that_a_block_of_format_2_held_is_in_that_of_today_and_nothing_is_kn
     fleet.restore(arrays)
     blocks = [fleet.block(slot) for slot in range(len(fleet.machines))]
     for (old, behind), block in zip(blocks_as_written(arrays, "blocks"), blocks, strict=True):
-        for part, records in (("machine", np.array([block.machine])), ("line", block.line)):
-            for path in old[part].dtype.names:
-                assert np.array_equal(of(records, tuple(path.split("."))), old[part][path]), path
+        assert_all_is_there(block, old)
         assert block.memory.tobytes().endswith(behind), "the matrices"
         assert not block.machine["routine"]["week"]["size"].any()
+
+
+def test_all_that_a_block_of_format_3_held_is_in_that_of_today():
+    arrays, *_ = read("format-10")
+    fleet = engine_for("format-10").fleet
+    fleet.restore(arrays)
+    blocks = [fleet.block(slot) for slot in range(len(fleet.machines))]
+    for (old, behind), block in zip(blocks_as_written(arrays, "blocks"), blocks, strict=True):
+        assert_all_is_there(block, old)
+        assert block.memory.tobytes().endswith(behind), "the matrices"
+        assert block.header["machine"] == 0, "nobody has said whose it is"
 
 
 def damaged(stored, how):

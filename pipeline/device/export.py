@@ -61,6 +61,7 @@ class _Machine(NamedTuple):
     sensors: list[str]
     block: Block
     stored: bytes  # the block as the device has it
+    signature: int
     step_ns: int
     warning: float
     calendar: Calendar | None
@@ -104,7 +105,8 @@ def _machine(engine: Engine, slot: int) -> _Machine:
         name,
         sensors,
         block,
-        to_device(fleet.core.params, block),
+        to_device(fleet.core.params, block, fleet.signature(slot)),
+        fleet.signature(slot),
         usual_ns or USUAL_NS,
         float(block.machine["scoring"]["warning"]),
         fleet.calendar(slot),
@@ -126,7 +128,7 @@ def likely(block: Block, rows: int = ROWS) -> Values:
 def _golden(core: Core, machine: _Machine, table: Values) -> Golden:
     """Scores of rows that follow, by this gateway's network, which begins where the device does."""
     alone = core.alike()
-    slot = alone.add(of_device(core.params, machine.stored))
+    slot = alone.add(of_device(core.params, machine.stored, machine.signature))
     alone.keep_time(slot, machine.calendar)
     rows, sensors = table.shape
     begin_ns = int(machine.block.machine["rows"]["time_ns"]) + machine.step_ns

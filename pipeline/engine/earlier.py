@@ -86,20 +86,22 @@ class Reader:
         own = self._names.own(slot)
         count = len(own)
         block = Block.fresh(self._params, self._room_for(count))
-        for path in fields(earlier_block.earlier(1, "line")):
+        machine, line, context = (
+            earlier_block.begun(block, name, rows)
+            for name, rows in (("machine", 1), ("line", count), ("context", min(count, len(block.context))))
+        )
+        for path in fields(line.dtype):
             columns = COMMON if path[0] in ("rank", "rarity") else EVERY
-            self._fill(line_array(path), own, of(block.line, path)[:count], columns)
-        for path in fields(block.context.dtype) if len(block.context) else ():
+            self._fill(line_array(path), own, of(line, path), columns)
+        for path in fields(context.dtype) if len(context) else ():
             columns = OPTIONAL if path in (("tails",), ("rarity",)) else EVERY
-            self._fill(context_array(path), own, of(block.context, path)[:count], columns)
+            self._fill(context_array(path), own, of(context, path), columns)
         if not len(block.context) and len(self._arrays.get("lines.context.membrane", ())):
             raise SnapshotError("snapshot of a network with the context population")
-        for path in fields(earlier_block.earlier(1, "machine")):
+        for path in fields(machine.dtype):
             if path != ("frozen",):
-                inside = of(block.machine, path[:-1])
-                whole = np.array([inside[path[-1]]])
-                self._fill(machine_array(path), [slot], whole)
-                inside[path[-1]] = whole[0]
+                self._fill(machine_array(path), [slot], of(machine, path))
+        earlier_block.renewed(self._params, block, machine, line, context)
         block.machine["frozen"] = bool(count) and self._rows("lines.frozen", own)[0]
         self._join(block, slot, own)
         if self._names.format < RESOLUTION_SINCE:

@@ -13,6 +13,7 @@ Pure: snapshots leave as a dictionary of arrays and come back as one; files are 
 
 import json
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ from pipeline.records import Ints, Machine, Readings
 Array = NDArray[Any]
 Tags = tuple[tuple[str, str], ...]
 Read = Callable[[Any, bytes, int], list[Block]]
-FORMAT = 10  # of a snapshot; raised when a field changes its meaning
+FORMAT = 11  # of a snapshot; raised when a field changes its meaning
 UNKNOWN = Sensor()  # one that the configuration does not name
 
 
@@ -253,6 +254,11 @@ class Fleet:
         """Sensors and lines of a machine, in order of discovery."""
         return [(self.lines[line][1], line) for line in self._own[slot]]
 
+    def signature(self, slot: int) -> int:
+        """A number for a machine and its sensors, in their order: CRC-32 of names and tags; never 0."""
+        named = json.dumps([self.machines[slot], [sensor for sensor, _ in self.lines_of(slot)]])
+        return zlib.crc32(named.encode()) or 1
+
     def sensor(self, line: int) -> Sensor:
         """What the configuration says of a line."""
         slot, sensor = self.lines[line]
@@ -396,14 +402,8 @@ class Fleet:
         self.core.replace(slot, self.kept[slot].anew(self.core.params))
         self._configure(slot)
 
-    def fits(self, slot: int, block: Block) -> None:
-        """Raises BlockError where a block that was stored elsewhere cannot be this machine's."""
-        own = len(self._own[slot])
-        if block.lines != own:
-            raise BlockError(f"the block has {block.lines} sensors, {self.machines[slot].name} has {own}")
-
     def take_over(self, slot: int, block: Block) -> None:
-        """Let a machine go on with a block that `fits`, in its own time; what it was is kept as a baseline."""
+        """Let a machine go on, in its own time, with a block of its own from elsewhere; what it was is kept."""
         now = self.block(slot)
         self.core.replace(slot, block.back(self.core.params, now))
         self._priors[slot], self.kept[slot] = None, now

@@ -109,8 +109,7 @@ class Operations:
     def _import(self, slot: int, stored: bytes, now_ns: int) -> list[Point]:
         """Let a machine go on with what a device has learned; what it knew is kept for `rollback`."""
         try:
-            block = device_block.of_device(self._fleet.core.params, stored)
-            self._fleet.fits(slot, block)
+            block = device_block.of_device(self._fleet.core.params, stored, self._fleet.signature(slot))
         except BlockError as error:
             raise CommandError(f"import: {error}") from None
         points = self._end_incident(slot, now_ns, "import")

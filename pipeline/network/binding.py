@@ -5,6 +5,7 @@ A step releases the interpreter lock while it runs. What it says are records of 
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -53,9 +54,16 @@ def in_c(params: Params) -> Any:
     given = params._asdict()
     given["innate"] = INNATE
     given["context"] = {**params.context._asdict(), "innate": CONTEXT_INNATE}
-    given["rank"] = {**params.rank._asdict(), "edges": EDGES}
+    given["rank"] = {**params.rank._asdict(), "edges": EDGES, "full": full(params.rank.memory)}
+    given["evolving"] = {**params.evolving._asdict(), "full": full(params.evolving.memory)}
+    given["modes"] = {**params.modes._asdict(), "full": full(params.modes.memory)}
     fill(own, given)
     return own
+
+
+def full(memory: float) -> int:
+    """Events in counts that fade, when they lose an eighth, so that they remember about so many; see counts.h."""
+    return min(max(round(8.0 * math.log(8.0 / 7.0) * memory), 1), lib.SW_MOST_FULL)
 
 
 def fill(own: Any, given: dict[str, Any]) -> None:

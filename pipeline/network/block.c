@@ -222,12 +222,18 @@ void sw_block_seal(void *block)
 
 static bool from_to(int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; }
 
+static bool is_possible_competition(const struct sw_competition *competition, int64_t neurons)
+{
+    return from_to(competition->recruited, 0, neurons) && from_to(competition->winner, 0, neurons - 1);
+}
+
 /* Whether every number of a line that is used to look something up does so where there is something. */
 static bool is_possible_line(const struct sw_line *line)
 {
-    return from_to(line->levels.common.recruited, 0, SW_NEURONS) &&
-           from_to(line->pattern.common.recruited, 0, SW_NEURONS) &&
-           from_to(line->changes.common.recruited, 0, SW_NEURONS) && from_to(line->modes.winner, 0, SW_MODES - 1) &&
+    return is_possible_competition(&line->levels.common.competition, SW_NEURONS) &&
+           is_possible_competition(&line->pattern.common.competition, SW_NEURONS) &&
+           is_possible_competition(&line->changes.common.competition, SW_NEURONS) &&
+           from_to(line->modes.winner, 0, SW_MODES - 1) &&
            from_to(line->evidence.witness, 0, SW_MEMBRANES - 1) && from_to(line->quality.unit, -SW_UNITS, SW_UNITS) &&
            from_to(line->quality.sure, SW_DOUBTFUL, SW_CERTAIN) && from_to(line->kind.few, 0, SW_FEW + 1) &&
            from_to(line->kind.counts, 0, 1) && from_to(line->kind.odd, 0, 1);
@@ -257,8 +263,8 @@ static bool is_possible(const struct sw_view *view)
     for (int k = 0; k < SW_PHASES; k++)
         if (!from_to(machine->rhythm.phase[k], 0, SW_KINDS * SW_HOURS - 1))
             return false;
-    if (!is_possible_roster(view) || !from_to(machine->condition.recruited, 0, SW_CONDITION_NEURONS) ||
-        !from_to(machine->modes.recruited, 0, SW_MODES) || (machine->rows.open && machine->rows.size == 0))
+    if (!is_possible_roster(view) || !is_possible_competition(&machine->condition.competition, SW_CONDITION_NEURONS) ||
+        !is_possible_competition(&machine->modes.competition, SW_MODES) || (machine->rows.open && machine->rows.size == 0))
         return false;
     for (int64_t i = 0; i < view->lines; i++)
         if (!is_possible_line(&view->line[i]))

@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/account.h"
 #include "pipeline/network/params.h"
 #include "pipeline/network/rows.h"
 #include "pipeline/network/scoring.h"
 
 enum {
     SW_MAGIC = 0x424e5753,  /* "SWNB" */
-    SW_FORMAT = 3,          /* raised when a field changes its meaning or its place */
+    SW_FORMAT = 4,          /* raised when a field changes its meaning or its place */
     SW_MOST_LINES = 4096    /* of a machine */
 };
 
@@ -28,6 +29,7 @@ struct sw_header {
     uint32_t parameters; /* CRC-32 of the parameters the machine was begun with */
     uint32_t check;      /* CRC-32 of all other bytes when the block was sealed */
     uint32_t context;    /* 1 if the lines have that population */
+    uint64_t machine;    /* whose it is, as who moves it says; 0 where nobody has */
 };
 
 /* The three evolving populations of a line; delays in compressed units. */
@@ -48,7 +50,8 @@ struct sw_changes {
 
 /* The rank neurons of a line, one per population that every line has. */
 struct sw_ranks {
-    float tails[SW_CONTEXT][SW_TAILS];
+    uint16_t tails[SW_CONTEXT][SW_BINS];
+    uint32_t spare;
 };
 
 struct sw_line {
@@ -88,6 +91,7 @@ struct sw_machine {
     struct sw_routine routine;
     struct sw_output output;
     struct sw_scoring scoring;
+    struct sw_account account;
     int64_t frozen; /* learns nothing; traces, membranes, spikes, and what quality says of a sensor go on */
 };
 

@@ -61,36 +61,36 @@ static sw_real compress(const struct sw_condition_params *params, sw_real sigmas
     return sw_with_sign(params->squash * sw_log1p(sw_absolute(sigmas) / params->squash), sigmas);
 }
 
-/* Lateness of the first mature neuron; infinite where none is. */
-static sw_real first_mature(const struct sw_condition_machine *machine, const float *lateness, sw_real cycle,
-                            sw_real ripe)
-{
-    sw_real least = INFINITY;
-    for (int64_t j = 0; j < machine->recruited; j++)
-        if (cycle - machine->born[j] >= ripe && (sw_real)lateness[j] < least)
-            least = (sw_real)lateness[j];
-    return least;
-}
-
 /* Lateness of the first mature neuron (of any, while none is mature); then the population learns. */
 static sw_real step_population(const struct sw_params *params, const struct sw_view *view, bool frozen, sw_real cycle,
                                struct sw_room *room)
 {
     struct sw_condition_machine *machine = &view->machine->condition;
     struct sw_evolving_room *heard = &room->shared->evolving;
-    int64_t size = view->machine->rows.size, recruited = machine->recruited;
-    for (int64_t j = 0; j < recruited; j++)
-        heard->total[j] = heard->latest[j] = 0.0f;
+    int64_t size = view->machine->rows.size;
+    int32_t recruited = machine->competition.recruited, winner = -1;
+    for (int32_t j = 0; j < recruited; j++)
+        heard->total[j] = heard->latest[j] = 0;
     for (int64_t i = 0; i < size; i++) {
         const struct sw_condition_line *line = &sw_at(view, i)->condition;
-        room->place[i].spike_time = compress(&params->condition, line->sigmas);
-        sw_evolving_hear(room->place[i].spike_time, line->delays, recruited, heard);
+        room->place[i].time = sw_time_of(compress(&params->condition, line->sigmas));
+        sw_evolving_hear(room->place[i].time, line->delays, recruited, heard);
     }
-    int64_t winner;
-    sw_real first = sw_evolving_fire(&params->evolving, size, recruited, heard, &winner);
     /* A frozen population recruits no neuron for a fault, so that none need prove its age. */
     sw_real ripe = frozen ? 0.0 : sw_least(params->condition.ripe_most, params->condition.ripe_share * cycle);
-    sw_real mature = first_mature(machine, heard->total, cycle, ripe);
+    struct sw_shares shares = sw_evolving_shares(&params->evolving, size);
+    sw_real first = INFINITY, mature = INFINITY;
+    for (int32_t j = 0; j < recruited; j++) {
+        sw_real late = sw_evolving_lateness(&shares, heard, j);
+        if (late < first) {
+            first = late;
+            winner = j;
+        }
+        if (cycle - machine->born[j] >= ripe)
+            mature = sw_least(mature, late);
+    }
+    if (winner < 0)
+        first = 0.0;
     if (mature == INFINITY)
         mature = first;
     if (frozen)
@@ -98,16 +98,14 @@ static sw_real step_population(const struct sw_params *params, const struct sw_v
 
     bool novel = winner < 0 || first > machine->vigilance;
     machine->vigilance = sw_evolving_surprise_limit(&params->evolving, machine->vigilance, cycle, novel);
-    sw_real rate;
-    int64_t neuron = sw_evolving_settle(&params->evolving, machine->strength, SW_CONDITION_NEURONS, recruited,
-                                        winner, novel, cycle, &rate);
-    if (neuron == recruited)
-        machine->recruited = recruited + 1;
+    struct sw_lesson lesson =
+        sw_competition_settle(&machine->competition, machine->strength, SW_CONDITION_NEURONS, winner, novel,
+                              params->evolving.full, params->evolving.move);
     if (novel)
-        machine->born[neuron] = cycle;
+        machine->born[lesson.neuron] = cycle;
     for (int64_t i = 0; i < size; i++) {
-        sw_delay *delay = &sw_at(view, i)->condition.delays[neuron];
-        *delay = sw_evolving_moved(*delay, room->place[i].spike_time, rate, novel, sw_evolving_dice(cycle, i));
+        sw_delay *delay = &sw_at(view, i)->condition.delays[lesson.neuron];
+        *delay = sw_lesson_moved(&lesson, *delay, room->place[i].time, (uint32_t)i);
     }
     return mature;
 }

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/network/delay.h"
+#include "pipeline/network/evolving.h"
 #include "pipeline/network/real.h"
 
 struct sw_view;
@@ -78,9 +78,9 @@ struct sw_condition_line {
 };
 
 struct sw_condition_machine {
-    float strength[SW_CONDITION_NEURONS]; /* as in evolving.h */
+    struct sw_competition competition;
+    uint16_t strength[SW_CONDITION_NEURONS]; /* as in evolving.h */
     sw_real born[SW_CONDITION_NEURONS];   /* cycle in which the neuron was recruited */
-    int64_t recruited;
     sw_real vigilance;
     sw_real usual;                        /* usual lateness of the first mature neuron */
     sw_real late;                         /* membrane of the lateness, in usual latenesses */

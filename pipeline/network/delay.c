@@ -1,23 +1,24 @@
 #include "pipeline/network/delay.h"
 
-#ifdef SW_DELAY_BITS
+#if SW_DELAY_BITS == 32
 
-#include "pipeline/network/math.h"
-
-/* A number in [0, 1) that looks like chance: two rounds of multiplying and mixing, after Wellons, "Prospecting for Hash
-   Functions" (2018). */
-static sw_real chance(uint32_t dice)
+sw_delay sw_delay_moved(sw_delay delay, sw_time time, int32_t rate, uint32_t dice)
 {
-    dice = (dice ^ dice >> 16) * 0x7feb352du;
-    dice = (dice ^ dice >> 15) * 0x846ca68bu;
-    return (sw_real)((dice ^ dice >> 16) >> 8) / (sw_real)16777216;
+    (void)dice;
+    return rate == SW_WHOLE ? time : delay + (float)rate / (float)SW_WHOLE * (time - delay);
 }
 
-sw_delay sw_delay_of(sw_real time, uint32_t dice)
+#else
+
+sw_delay sw_delay_moved(sw_delay delay, sw_time time, int32_t rate, uint32_t dice)
 {
-    const sw_real most = SW_DELAY_LEVELS / 2 - 1, least = -(sw_real)(SW_DELAY_LEVELS / 2);
-    sw_real steps = sw_floor(time / (sw_real)SW_DELAY_STEP - (sw_real)0.5 + chance(dice));
-    return (sw_delay)sw_least(sw_most(steps, least), most);
+    const int32_t step = SW_DELAY_STEP * SW_WHOLE, most = (1 << SW_DELAY_BITS) / 2; /* steps to either side */
+    int32_t before = sw_delay_time(delay);
+    int32_t wanted = before * SW_WHOLE + (time - before) * rate; /* between times that have 13 bits */
+    /* Up to a step earlier than half a step after, which is where the middle of the lower neighbour is. */
+    int32_t up = (int32_t)(dice & (uint32_t)(step - 1));
+    int32_t steps = (wanted + most * step - step / 2 + up) / step - most;
+    return (sw_delay)(steps < -most ? -most : (steps > most - 1 ? most - 1 : steps));
 }
 
 #endif

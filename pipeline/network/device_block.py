@@ -96,8 +96,8 @@ def check_sum(stored: bytes) -> int:
     return zlib.crc32(stored[begin + 4 :], zlib.crc32(stored[:begin]))
 
 
-def to_device(params: Any, block: Block) -> bytes:
-    """A machine as the device keeps it, sealed; `params` of `in_c`."""
+def to_device(params: Any, block: Block, whose: int = 0) -> bytes:
+    """A machine as the device keeps it, sealed; `params` of `in_c`, `whose`: a number for the machine."""
     parts = Parts(block.lines, bool(block.header["context"]))
     memory = np.zeros(parts.bytes, np.uint8)
     for name, part in parts.views(memory):
@@ -107,12 +107,13 @@ def to_device(params: Any, block: Block) -> bytes:
     header[0] = block.header
     header["format"] += SINGLE
     header["bytes"] = parts.bytes
+    header["machine"] = whose
     header["parameters"] = zlib.crc32(parameters_of_device(params))
     header["check"] = check_sum(memory.tobytes())
     return memory.tobytes()
 
 
-def of_device(params: Any, stored: bytes) -> Block:
+def of_device(params: Any, stored: bytes, whose: int = 0) -> Block:
     """A machine that a device kept, as a gateway keeps it; raises BlockError, which says what is wrong with it."""
     if len(stored) < device("header").itemsize:
         raise BlockError("not a machine's block")
@@ -134,6 +135,8 @@ def of_device(params: Any, stored: bytes) -> Block:
         raise BlockError("a damaged block")
     if header["parameters"] != zlib.crc32(parameters_of_device(params)):
         raise BlockError("a block of other parameters")
+    if header["machine"] != whose:
+        raise BlockError("a block of another machine, or of other sensors")
     memory = np.frombuffer(stored, np.uint8).copy()
     block = Block.fresh(params, parts.lines)
     for name, part in parts.views(memory):

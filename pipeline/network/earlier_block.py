@@ -1,8 +1,9 @@
 """Blocks of earlier formats, read into those of today field by field, by name.
 
-They have the same records less the fields that came later, and the same matrices behind them. So their layout is that
-of today without those, and must be as `SINCE` says for as long as they are read: a field that comes later goes there,
-too. A new field begins as in a fresh block but for what is known of it from the others.
+Up to format 3 delays, strengths and the counts of rank neurons were floats: `third` has those records, `renewed`
+makes today's of them. Formats before that have the same less the fields that came later, so their layout is that of
+format 3 without those, as `SINCE` says. A new field begins as in a fresh block but for what is known of it from the
+others.
 """
 
 from __future__ import annotations
@@ -13,22 +14,31 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.network._core import lib
 from pipeline.network.block import WRONG, Block, BlockError, record, separate
 
 Path = tuple[str, ...]
-SINCE = {  # format that is read here: fields that came after it, or whole records
+Records = NDArray[Any]
+LEVELS = 1 << lib.SW_DELAY_BITS
+STEP = 16.0 / LEVELS  # of a delay, in compressed units
+SINCE: dict[
+    int, dict[str, tuple[str, ...]]
+] = {  # format that is read here: fields that came after it, or whole records
     1: {
-        "machine": ("rhythm", "routine", "condition.elsewhere", "condition.quiet"),
+        "machine": ("rhythm", "routine", "account", "condition.elsewhere", "condition.quiet"),
         "line": (
             *("kind", "rhythm", "quality.sure", "quality.rest", "quality.elsewhere", "quality.rests"),
             *("quality.rested", "condition.spread", "condition.wander", "condition.noise", "condition.turns"),
             *("condition.side", "condition.worth", "condition.apart"),
         ),
     },
-    2: {"machine": ("routine",), "line": ()},
+    2: {"machine": ("routine", "account"), "line": ()},
+    3: {"machine": ("account",), "line": ()},
 }
+BINS_AND_NONE = lib.SW_BINS + 1  # a rank neuron had one tail more, which was always 0
+FARTHEST = 8.0  # deviations that a mode may be from the mean
 HALF_SQUARE = np.pi / 4.0  # half the mean square of steps whose mean size is 1, if they are bell-shaped
 
 
@@ -49,9 +59,37 @@ def of(records: Any, path: Path) -> Any:
 
 
 @cache
+def third(name: str) -> np.dtype[Any]:
+    """The NumPy type that a structure of C had in format 3."""
+    return with_floats(record(name))
+
+
+def with_floats(kind: np.dtype[Any], path: Path = ()) -> np.dtype[Any]:
+    """A record with the fields of format 3 in the place of whole numbers."""
+    shape = np.empty((), kind).shape  # that of all dimensions, as arrays of arrays have several types
+    if path[-1:] in (("tails",), ("units",)):
+        return np.dtype((np.float32, (*shape[:-1], BINS_AND_NONE)))
+    if path[-1:] in (("delays",), ("centre",), ("strength",)) and shape:
+        return np.dtype((np.float32, shape))
+    if path[-1:] in (("use",), ("place",)):
+        return np.dtype((np.float64, shape))
+    if kind.names is None:
+        return kind
+    own = [(name, with_floats(kind[name], (*path, name))) for name in kind.names if name != "competition"]
+    if "competition" in kind.names:
+        own.insert([name for name, _ in own].index("vigilance"), ("recruited", np.dtype(np.int64)))
+    if "centre" in kind.names:
+        rest = [one for one in own if one[0] not in ("place", "winner")]
+        own = [("place", dict(own)["place"]), ("winner", np.dtype(np.int64)), *rest]
+    later = "spare" if "tails" in kind.names else "machine" if "magic" in kind.names else ""
+    own = [one for one in own if one[0] != later]
+    return np.dtype(own, align=True)
+
+
+@cache
 def earlier(format_: int, name: str) -> np.dtype[Any]:
     """The NumPy type that a structure of C had in a format."""
-    return without(record(name), SINCE[format_][name])
+    return without(third(name), SINCE[format_].get(name, ()))
 
 
 def without(kind: np.dtype[Any], since: tuple[str, ...], path: Path = ()) -> np.dtype[Any]:
@@ -69,7 +107,7 @@ def unpacked(params: Any, stored: bytes, count: int) -> list[Block]:
 
 def read(params: Any, stored: bytes) -> Block:
     """The machine that was sealed in one of those formats; raises BlockError where these are not its bytes."""
-    head = record("header")
+    head = third("header")
     if len(stored) < head.itemsize:
         raise BlockError(WRONG[lib.SW_NO_BLOCK])
     header = np.frombuffer(stored, head, 1)[0]
@@ -78,13 +116,15 @@ def read(params: Any, stored: bytes) -> Block:
     format_ = int(header["format"])
     if format_ not in SINCE:
         raise BlockError(WRONG[lib.SW_OTHER_FORMAT])
-    kinds = earlier(format_, "machine"), earlier(format_, "line")
+    kinds = earlier(format_, "machine"), earlier(format_, "line"), earlier(format_, "context")
     lines, context = int(header["lines"]), bool(header["context"])
+    if lib.sw_block_bytes(lines, context) == 0:
+        raise BlockError(WRONG[lib.SW_OTHER_SIZE])
     begin = head.itemsize + kinds[0].itemsize
-    end = begin + lines * kinds[1].itemsize
-    shorter = record("machine").itemsize - kinds[0].itemsize + lines * (record("line").itemsize - kinds[1].itemsize)
-    size = lib.sw_block_bytes(lines, context)
-    if size == 0 or len(stored) != size - shorter or header["bytes"] != len(stored):
+    joint = begin + lines * kinds[1].itemsize
+    behind = joint + lib.sw_block_context(lines) - lib.sw_block_roster(lines)
+    end = behind + (lines * kinds[2].itemsize if context else 0)
+    if not len(stored) == header["bytes"] == end:
         raise BlockError(WRONG[lib.SW_OTHER_SIZE])
     check = head.fields["check"][1]  # type: ignore[index]
     if header["check"] != zlib.crc32(stored[check + 4 :], zlib.crc32(stored[:check])):
@@ -93,17 +133,73 @@ def read(params: Any, stored: bytes) -> Block:
         raise BlockError(WRONG[lib.SW_OTHER_PARAMETERS])
     block = Block.fresh(params, lines)
     block.header["parameters"] = header["parameters"]
-    machine = np.frombuffer(stored, kinds[0], 1, head.itemsize)[0]
-    for path in fields(kinds[0]):
-        of(block.machine, path[:-1])[path[-1]] = of(machine, path)
-    line = np.frombuffer(stored, kinds[1], lines, begin)
-    for path in fields(kinds[1]):
-        of(block.line, path)[...] = of(line, path)
-    behind = block.memory.view(np.uint8)[end + shorter :]
-    behind[:] = np.frombuffer(stored, np.uint8, offset=end)
+    renewed(
+        params,
+        block,
+        np.frombuffer(stored, kinds[0], 1, head.itemsize),
+        np.frombuffer(stored, kinds[1], lines, begin),
+        np.frombuffer(stored, kinds[2], lines if context else 0, behind),
+    )
+    own = block.memory.view(np.uint8)
+    own[lib.sw_block_roster(lines) : lib.sw_block_context(lines)] = np.frombuffer(stored[joint:behind], np.uint8)
     if format_ == 1:
         begin_new_fields(block)
     return Block.of_any(params, block.sealed())
+
+
+def begun(block: Block, name: str, rows: int) -> Records:
+    """The first records of a block as they were in format 1, of a machine that has seen nothing."""
+    made, own = np.zeros(rows, earlier(1, name)), block.records(name)[:rows]
+    alike = set(fields(made.dtype)) & set(fields(own.dtype))
+    for path in alike:
+        if of(made, path).dtype == of(own, path).dtype:
+            of(made, path)[...] = of(own, path)
+    return made
+
+
+def renewed(params: Any, block: Block, machine: Records, line: Records, context: Records) -> None:
+    """Give a block what these records of format 3, or of one before, know of its machine and its first lines."""
+    for name, known in (("machine", machine), ("line", line), ("context", context)):
+        to = block.records(name)[: len(known)]
+        for path in fields(known.dtype):
+            old = of(known, path)
+            if path[-1] in ("tails", "units"):
+                of(to, path)[...] = counts(old[..., : lib.SW_BINS])
+            elif path[-1] in ("delays", "centre"):
+                of(to, path)[...] = np.clip(np.floor(old / STEP), -LEVELS // 2, LEVELS // 2 - 1)
+            elif path[-1] == "place":
+                of(to, path)[...] = np.floor(np.clip(old, -FARTHEST, FARTHEST) * lib.SW_TIMES_A_UNIT + 0.5)
+            elif path[-1] not in ("strength", "use", "recruited"):
+                of(to, path)[...] = old
+    cycle = line["clock"]["seen"] - params.evolving.start
+    for name in ("levels", "pattern", "changes"):
+        population = line[name]["common"]
+        compete(block.line[name]["common"][: len(line)], "strength", wins(params, population, cycle), population)
+    own, population = block.records("machine"), machine["condition"]
+    cycle = machine["rows"]["oldest"] - 21.0
+    compete(own["condition"], "strength", wins(params, population, cycle), population)
+    compete(own["modes"], "use", machine["modes"]["use"], machine["modes"])
+
+
+def counts(events: Records) -> Records:
+    """Events as counts that fade."""
+    return np.floor(np.clip(events, 0.0, lib.SW_MOST_FULL) * lib.SW_ONE + 0.5)
+
+
+def wins(params: Any, population: Records, cycle: Records) -> Records:
+    """Faded wins of neurons, of which ln(wins) + last win / memory was kept."""
+    memory = params.evolving.full / (8.0 * np.log(8.0 / 7.0))
+    with np.errstate(over="ignore"):
+        return np.exp(population["strength"] - (cycle / memory)[:, None])
+
+
+def compete(to: Records, name: str, events: Records, known: Records) -> None:
+    """Let the neurons that were recruited have won so often."""
+    recruited = known["recruited"]
+    own = np.where(np.arange(events.shape[1]) < recruited[:, None], np.maximum(counts(events), 1.0), 0.0)
+    to[name] = own
+    to["competition"]["recruited"] = recruited
+    to["competition"]["wins"] = own.sum(1)
 
 
 def begin_new_fields(block: Block) -> None:

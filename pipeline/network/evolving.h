@@ -10,67 +10,88 @@
    Latency code and coincidence of delays: Hopfield (1995). Evolving spiking networks: Kasabov (2007); for streams:
    Maciag et al., OeSNN-UAD (2021). Vigilance: adaptive resonance, Carpenter and Grossberg (1987).
 
-   Three populations of each line work this way, and the machine's condition uses the same pieces over all lines.
-   Delays and what is compared with them are floats; every step that learns is done in doubles and then rounded. Delays
-   may have fewer bits, see delay.h. */
+   Three populations of each line work this way, and the machine's condition uses the same pieces over all lines. The
+   modes of a machine compete alike. Delays, times and strengths are whole numbers, see delay.h and counts.h. */
 #ifndef SW_EVOLVING_H
 #define SW_EVOLVING_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/counts.h"
 #include "pipeline/network/delay.h"
 #include "pipeline/network/traces.h"
 
 enum {
     SW_NEURONS = 64,
-    SW_LANES = 16 /* neurons that are compared side by side; divides the size of every population */
+    SW_LANES = 32 /* neurons that are compared side by side; divides the size of every population */
 };
 
 /* Times in cycles of the population. */
 struct sw_evolving_params {
     sw_real novel;     /* wanted share of inputs that recruit */
     sw_real move;      /* least learning rate of a winner's delays */
-    sw_real memory;    /* strength of an unused neuron fades with this time constant */
+    int32_t full;      /* wins of all neurons at which their strengths lose an eighth */
     sw_real worst;     /* weight of the latest synapse in a neuron's lateness; the mean has the rest */
     sw_real vigilance; /* where the limit starts */
     sw_real start;     /* readings of the line before its populations begin */
 };
 
+/* Who has won how often, of neurons that compete. */
+struct sw_competition {
+    int32_t recruited;
+    int32_t winner;  /* of the newest input that was learned */
+    uint32_t wins;   /* sum of all strengths */
+    uint32_t inputs; /* that were learned, from 0 again after the largest number */
+};
+
 /* A population but for its delays. */
 struct sw_evolving {
-    float strength[SW_NEURONS]; /* ln(faded wins) + last win / memory: order needs no fading */
-    int64_t recruited;
+    struct sw_competition competition;
+    uint16_t strength[SW_NEURONS]; /* faded wins, see counts.h */
     sw_real vigilance;
 };
 
 /* Room for one cycle; nothing in it outlives the cycle. */
 struct sw_evolving_room {
-    float total[SW_NEURONS]; /* mismatch of all synapses of a neuron, then its lateness */
-    float latest[SW_NEURONS];
+    sw_sum total[SW_NEURONS];   /* mismatch of all synapses of a neuron ... */
+    sw_late latest[SW_NEURONS]; /* ... and the largest */
+};
+
+/* Weights of the mean and the latest mismatch in a lateness, as whole numbers, for so many synapses. */
+struct sw_shares {
+    sw_sum total;  /* of the sum of all mismatches ... */
+    sw_sum latest; /* ... and of the largest ... */
+    sw_real unit;  /* ... and what makes compressed units of both */
+};
+
+/* What an input teaches. */
+struct sw_lesson {
+    int32_t neuron;
+    int32_t rate;  /* in parts of SW_WHOLE */
+    uint32_t dice; /* another number for every lesson */
 };
 
 void sw_evolving_init(const struct sw_evolving_params *params, struct sw_evolving *population);
 
 /* Add the mismatch of one synapse of every neuron to the total, and keep the largest. */
-void sw_evolving_hear(sw_real spike_time, const sw_delay *delays, int64_t neurons, struct sw_evolving_room *room);
+void sw_evolving_hear(sw_time time, const sw_delay *delays, int32_t neurons, struct sw_evolving_room *room);
 
-/* Lateness and number of the first neuron to fire, 0 and -1 if there is none; leaves lateness in the total. */
-sw_real sw_evolving_fire(const struct sw_evolving_params *params, int64_t synapses, int64_t neurons,
-                         struct sw_evolving_room *room, int64_t *winner);
+struct sw_shares sw_evolving_shares(const struct sw_evolving_params *params, int64_t synapses);
+
+/* Lateness of a neuron that has been heard, in compressed units. */
+sw_real sw_evolving_lateness(const struct sw_shares *shares, const struct sw_evolving_room *room, int32_t neuron);
 
 /* The vigilance limit after an input that was novel or not; homeostasis, faster while young. */
 sw_real sw_evolving_surprise_limit(const struct sw_evolving_params *params, sw_real limit, sw_real cycle, bool novel);
 
-/* Which neuron learns this input and at which rate; a novel one takes its place. Keeps strengths. */
-int64_t sw_evolving_settle(const struct sw_evolving_params *params, float *strength, int64_t neurons,
-                           int64_t recruited, int64_t winner, bool novel, sw_real cycle, sw_real *rate);
+/* Who of so many neurons learns an input that `winner` is nearest to; a novel one recruits another, or takes the place
+   of the weakest. `full`: wins at which strengths fade; `move`: least rate of a winner. */
+struct sw_lesson sw_competition_settle(struct sw_competition *competition, uint16_t *strength, int32_t neurons,
+                                       int32_t winner, bool novel, int32_t full, sw_real move);
 
-/* By which a delay is rounded in a cycle: another number for each synapse of a winner. */
-uint32_t sw_evolving_dice(sw_real cycle, int64_t synapse);
-
-/* A delay after an input: moved towards it, or made for it; `dice` as of `sw_evolving_dice`. */
-sw_delay sw_evolving_moved(sw_delay delay, sw_real spike_time, sw_real rate, bool novel, uint32_t dice);
+/* A delay after a lesson: moved towards the time. `synapse`: each of a neuron is rounded for itself. */
+sw_delay sw_lesson_moved(const struct sw_lesson *lesson, sw_delay delay, sw_time time, uint32_t synapse);
 
 /* One cycle of a line's population: lateness of the first neuron to fire; then somebody learns, unless the line is
    frozen. `delays` (synapses, SW_NEURONS), of 3, 4 or 6 synapses. NaN while the population is too young to be

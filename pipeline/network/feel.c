@@ -6,13 +6,13 @@
 #include "pipeline/network/view.h"
 
 /* Rarity of a population's surprise; 0, and nothing counted, where the surprise is no number: not asked. */
-static sw_real rank(const struct sw_params *params, float *tails, bool frozen, sw_real surprise)
+static sw_real rank(const struct sw_params *params, uint16_t *tails, bool frozen, sw_real surprise)
 {
     return isnan(surprise) ? 0.0 : sw_rank_rarity(&params->rank, tails, frozen, surprise);
 }
 
 /* The same of a population that does not always speak; its rank neuron counts every reading, even so. */
-static sw_real rank_if(bool speaks, const struct sw_params *params, float *tails, bool frozen, sw_real surprise)
+static sw_real rank_if(bool speaks, const struct sw_params *params, uint16_t *tails, bool frozen, sw_real surprise)
 {
     if (speaks)
         return sw_rank_rarity(&params->rank, tails, frozen, surprise);
@@ -32,7 +32,17 @@ static void feel_context(const struct sw_params *params, struct sw_context *line
     sw_context_step(&params->context, &params->rank, line, frozen, arrival->elapsed, value, surprise);
     for (int k = 0; k < SW_READOUTS; k++)
         felt->rarity[SW_CONTEXT + k] = rank(params, line->tails[k], frozen, surprise[k]);
-    felt->spikes += sw_context_travelled(arrival->seen);
+    int64_t travelled = sw_context_travelled(arrival->seen);
+    felt->spikes += travelled;
+    felt->synapses += 2 * travelled; /* each of two delayed fields to two present ones */
+}
+
+/* Delays of a line's populations that a reading is compared with. */
+static int64_t delays_heard(const struct sw_line *line)
+{
+    return SW_LEVELS_HEARD * line->levels.common.competition.recruited +
+           SW_PATTERN_HEARD * line->pattern.common.competition.recruited +
+           SW_CHANGES_HEARD * line->changes.common.competition.recruited;
 }
 
 void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t number,
@@ -54,6 +64,7 @@ void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t
 
     int64_t spikes = sw_delta_step(&params->delta, &line->delta, frozen, elapsed, value);
     sw_traces_step(&params->traces, &line->traces, seen, elapsed, spikes, spike_times);
+    felt->synapses = seen >= params->evolving.start ? delays_heard(line) : 0;
     const sw_real *heard = spike_times;
     surprise[SW_LEVELS] = sw_evolving_step(&params->evolving, &line->levels.common, line->levels.delays[0],
                                            SW_LEVELS_HEARD, frozen, seen, heard);
@@ -65,7 +76,7 @@ void sw_feel(const struct sw_params *params, const struct sw_view *view, int64_t
                                             SW_CHANGES_HEARD, frozen, seen, heard);
 
     /* Only beyond what is known, and only when still for long. */
-    float(*tails)[SW_TAILS] = line->rank.tails;
+    uint16_t(*tails)[SW_BINS] = line->rank.tails;
     felt->rarity[SW_RANGE] = rank_if(surprise[SW_RANGE] > 0.0, params, tails[SW_RANGE], frozen, surprise[SW_RANGE]);
     felt->rarity[SW_VALUE] = rank(params, tails[SW_VALUE], frozen, surprise[SW_VALUE]);
     felt->rarity[SW_ACTIVITY] = rank(params, tails[SW_ACTIVITY], frozen, surprise[SW_ACTIVITY]);

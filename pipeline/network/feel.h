@@ -16,7 +16,8 @@ struct sw_view;
 struct sw_felt {
     sw_real rarity[SW_POPULATIONS]; /* -log10 p; coupling is not a line's to say */
     sw_real sigmas;                 /* distance from the line's slow mean */
-    int64_t spikes;                 /* that the reading caused */
+    int64_t spikes;                 /* that the reading caused ... */
+    int64_t synapses;               /* ... and operations of synapses, see account.h */
 };
 
 /* Let a line of a machine, by its number, feel a reading. */

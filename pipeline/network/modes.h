@@ -1,7 +1,7 @@
 /* Operating modes: how far may a sensor be off in what the machine is doing now?
 
    Residuals are rough while a machine moves between modes and small while it runs steadily. Mode neurons over all
-   lines (where each is, how it moves) are recruited for what is new, as in evolving.h, and keep the usual size of
+   lines (where each is, how it moves; at most eight deviations) are recruited for what is new, as in evolving.h, and keep the usual size of
    each line's residual in their mode. For each line the *other* lines choose the mode, so a fault cannot choose its
    own. */
 #ifndef SW_MODES_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pipeline/network/real.h"
+#include "pipeline/network/evolving.h"
 
 struct sw_cohort;
 struct sw_room;
@@ -27,24 +27,24 @@ struct sw_modes_params {
     sw_real vigilance;   /* mean distance, in deviations, from which a state is a new mode; where it starts */
     sw_real wider;       /* the limit grows by this when all neurons are taken */
     sw_real move;        /* least learning rate of the winner's centre */
-    sw_real memory;      /* a neuron's use fades with this time constant */
+    int32_t full;        /* rows in all modes at which their use loses an eighth, see counts.h */
     sw_real size_memory; /* of the usual sizes in a mode */
     sw_real shrink;      /* rows in a mode that weigh as much as the line's overall size */
 };
 
 /* One line; sizes are squared residuals, in the line's units. */
 struct sw_modes_line {
-    sw_real place[SW_PLACE]; /* in deviations */
-    int64_t winner;          /* mode of the newest row, as the other lines see it */
-    float centre[SW_PLACE][SW_MODES];
+    int32_t winner;         /* mode of the newest row, as the other lines see it */
+    sw_time place[SW_PLACE]; /* in parts of a deviation, as times are */
+    sw_delay centre[SW_PLACE][SW_MODES];
     float rows[SW_MODES];   /* that the sizes are made of */
     float size[SW_MODES];   /* of the residual */
     float size_new[SW_MODES]; /* of the innovation */
 };
 
 struct sw_modes_machine {
-    sw_real use[SW_MODES]; /* faded wins */
-    int64_t recruited;
+    struct sw_competition competition;
+    uint16_t use[SW_MODES]; /* faded rows */
     sw_real vigilance;
 };
 

@@ -29,7 +29,7 @@ class Rank(NamedTuple):
     """What a rank neuron is born with, and how it forgets."""
 
     innate: float = 200.0  # weight of the innate counts, readings
-    fade: float = 1e-4  # share of its memory a neuron loses per reading: it remembers ten thousand
+    memory: float = 10_000.0  # readings; counts of 16 bits have no room for more than 10,200
 
 
 class Value(NamedTuple):
@@ -85,7 +85,7 @@ class Evolving(NamedTuple):
 
     novel: float = 0.005  # wanted share of inputs that recruit
     move: float = 0.04  # least learning rate of a winner's delays
-    memory: float = 1500.0  # strength of an unused neuron fades with this time constant
+    memory: float = 1500.0  # of the neurons' strengths, inputs
     worst: float = 0.3  # weight of the latest synapse in a neuron's lateness; the mean has the rest
     vigilance: float = 0.1  # where the limit starts
     start: float = 20.0  # readings of the line before its populations begin
@@ -160,7 +160,7 @@ class Modes(NamedTuple):
     vigilance: float = 0.5  # mean distance, in deviations, from which a state is a new mode; where it starts
     wider: float = 1.02  # the limit grows by this when all neurons are taken
     move: float = 0.02  # least learning rate of the winner's centre
-    memory: float = 5000.0  # a neuron's use fades with this time constant
+    memory: float = 5000.0  # of the neurons' use, rows
     size_memory: float = 1000.0  # of the usual sizes in a mode
     shrink: float = 30.0  # rows in a mode that weigh as much as the line's overall size
 

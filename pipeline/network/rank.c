@@ -1,14 +1,14 @@
 #include "pipeline/network/rank.h"
 
+#include "pipeline/network/counts.h"
 #include "pipeline/network/math.h"
 
-void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_BINS], float tails[SW_TAILS])
+void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_BINS], uint16_t tails[SW_BINS])
 {
     sw_real above = 0.0;
-    tails[SW_BINS] = 0.0f;
     for (int k = SW_BINS - 1; k >= 0; k--) {
         above += innate[k];
-        tails[k] = (float)(params->innate * above);
+        tails[k] = (uint16_t)(params->innate * above * (sw_real)SW_ONE + 0.5);
     }
 }
 
@@ -16,38 +16,46 @@ void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_B
 static int bin_of(const struct sw_rank_params *params, sw_real surprise)
 {
     sw_real felt = surprise + 1e-9;
-    int own = 0;
 #ifdef SW_SINGLE /* without wide registers */
-    while (own < SW_BINS - 1 && felt >= params->edges[own])
-        own++;
+    int own = 0, above = SW_BINS - 1;
+    while (own < above) {
+        int middle = (own + above) / 2;
+        if (felt >= params->edges[middle])
+            own = middle + 1;
+        else
+            above = middle;
+    }
 #else
+    int own = 0;
     for (int k = 0; k < SW_BINS - 1; k++)
         own += felt >= params->edges[k];
 #endif
     return own;
 }
 
-static void count(const struct sw_rank_params *params, float tails[SW_TAILS], int own)
+static void count(const struct sw_rank_params *params, uint16_t tails[SW_BINS], int own)
 {
-    float keep = (float)(1.0 - params->fade);
-    for (int k = 0; k < SW_TAILS; k++)
-        tails[k] = tails[k] * keep + (k <= own ? 1.0f : 0.0f);
+    int16_t last = (int16_t)own;
+    for (int64_t k = 0; k < SW_BINS; k++) /* all of them, which compilers do side by side */
+        tails[k] = (uint16_t)(tails[k] + ((int16_t)k <= last ? SW_ONE : 0));
+    if (tails[0] >= (uint32_t)params->full * SW_ONE)
+        sw_counts_fade(tails, SW_BINS);
 }
 
-SW_WIDE void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, sw_real surprise)
+SW_WIDE void sw_rank_count(const struct sw_rank_params *params, uint16_t tails[SW_BINS], bool frozen, sw_real surprise)
 {
     if (!frozen)
         count(params, tails, bin_of(params, surprise));
 }
 
-SW_WIDE sw_real sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen,
+SW_WIDE sw_real sw_rank_rarity(const struct sw_rank_params *params, uint16_t tails[SW_BINS], bool frozen,
                                sw_real surprise)
 {
     int own = bin_of(params, surprise);
-    /* Half of its own bin counts as above it, as in a mid-p value. The sum of the two tails is a float's. */
-    sw_real above = 0.5 * (sw_real)(tails[own] + tails[own + 1]);
-    sw_real rare = -sw_log10((above + 0.5) / ((sw_real)tails[0] + 1.0));
+    /* Half of its own bin counts as above it, as in a mid-p value; and half an event beyond what was counted. */
+    int32_t beyond = own < SW_BINS - 1 ? tails[own + 1] : 0;
+    int32_t above = tails[own] + beyond + SW_ONE, all = 2 * (tails[0] + SW_ONE);
     if (!frozen)
         count(params, tails, own);
-    return rare;
+    return -sw_log10((sw_real)above / (sw_real)all);
 }

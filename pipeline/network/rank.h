@@ -10,30 +10,30 @@
 #define SW_RANK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "pipeline/network/real.h"
 
 enum {
-    SW_BINS = 24,            /* of ln surprise, each half a unit wide; the first and the last are open */
-    SW_TAILS = SW_BINS + 1
+    SW_BINS = 24 /* of ln surprise, each half a unit wide; the first and the last are open */
 };
 
 struct sw_rank_params {
     sw_real innate;             /* weight of the innate counts, readings */
-    sw_real fade;               /* share of its memory a neuron loses per reading */
+    int32_t full;               /* readings that it has counted when its counts lose an eighth */
     sw_real edges[SW_BINS - 1]; /* surprise at which the second bin, the third, ... begins */
 };
 
-/* Faded counts of one neuron, kept as tails: `tails[k]` of bin k and all above; the last is 0. Reading one is then a
-   look-up, and no bin is ever subtracted. */
+/* Faded counts of one neuron, see counts.h, kept as tails: `tails[k]` of bin k and all above. Reading one is then a look-up,
+   and no bin is ever subtracted. */
 
 /* Begin with how often each bin occurs per reading. */
-void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_BINS], float tails[SW_TAILS]);
+void sw_rank_init(const struct sw_rank_params *params, const sw_real innate[SW_BINS], uint16_t tails[SW_BINS]);
 
 /* -log10 of the share of past surprises at least this large; then counts this one, unless frozen. */
-sw_real sw_rank_rarity(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, sw_real surprise);
+sw_real sw_rank_rarity(const struct sw_rank_params *params, uint16_t tails[SW_BINS], bool frozen, sw_real surprise);
 
 /* Count a surprise that nobody asks about, unless frozen. */
-void sw_rank_count(const struct sw_rank_params *params, float tails[SW_TAILS], bool frozen, sw_real surprise);
+void sw_rank_count(const struct sw_rank_params *params, uint16_t tails[SW_BINS], bool frozen, sw_real surprise);
 
 #endif

@@ -15,8 +15,9 @@ uint64_t sw_room_bytes(int64_t lines)
 struct sw_room sw_room_of(void *bytes, int64_t lines)
 {
     char *cohort = (char *)bytes + sizeof(struct sw_shared_room);
-    char *place = cohort + cohorts(lines) * sizeof(struct sw_cohort_room);
-    sw_real *matrix = (void *)(place + (uint64_t)lines * sizeof(struct sw_place_room));
+    sw_real *matrix = (void *)(cohort + cohorts(lines) * sizeof(struct sw_cohort_room));
     int64_t stride = features(lines);
-    return (struct sw_room){bytes, (void *)cohort, (void *)place, {matrix, matrix + stride * stride, stride}};
+    sw_real *inverse = matrix + stride * stride;
+    void *place = inverse + stride * stride; /* at the end, as nothing in it is as long as a number */
+    return (struct sw_room){bytes, (void *)cohort, place, {matrix, inverse, stride}};
 }

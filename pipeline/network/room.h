@@ -12,7 +12,7 @@
 /* Used by one cohort after the other. */
 struct sw_shared_room {
     struct sw_evolving_room evolving;
-    sw_real mode[SW_MODES];             /* distance of all lines from each mode */
+    sw_sum mode[SW_MODES];              /* distance of all lines from each mode */
     sw_real trial[SW_JOINT];            /* pulled deviations while some lines are left out */
     sw_real scale[SW_JOINT];            /* inverse deviations */
     sw_real moved[SW_COHORT];           /* own movement of each line, and its variance; see wear.h */
@@ -34,8 +34,8 @@ struct sw_cohort_room {
 
 /* Of each line, by place. */
 struct sw_place_room {
-    sw_real spike_time;
-    sw_real mode[SW_MODES]; /* distance from each mode */
+    sw_late mode[SW_MODES]; /* distance from each mode */
+    sw_time time;           /* of its spike for the condition */
     bool judged;            /* with a reading that is believed */
 };
 

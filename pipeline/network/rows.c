@@ -93,6 +93,9 @@ void sw_rows_take(const struct sw_params *params, const struct sw_calendar *cale
     sw_rhythm_step(&params->rhythm, calendar, &machine->rhythm, &line->rhythm, deaf, reading->time_ns, hours,
                    rows->size, sw_expectation_place(&line->expectation));
     rows->spikes += felt->spikes;
+    machine->account.readings++;
+    machine->account.spikes += felt->spikes;
+    machine->account.synapses += felt->synapses;
     if (seen + 1.0 > rows->oldest) {
         rows->oldest = seen + 1.0;
         rows->usual_ns = arrival->usual_ns;
@@ -218,6 +221,7 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
         room->place[i].judged = line->rows.ticked && believed;
     }
     sw_judge(params, view, elapsed, room, row, page->entry);
+    sw_account_row(params, view);
     row->time_ns = rows->time_ns;
     row->changed = is_changed(view);
     row->drifting = machine->drift.drifting;
