@@ -35,18 +35,19 @@ sw_real sw_evolving_lateness(const struct sw_shares *shares, const struct sw_evo
 
 #ifdef SW_SINGLE
 
-/* Lateness of a neuron; or, as soon as that is above `most`, something that is. */
+/* Lateness of a neuron; or SW_LATEST as soon as one synapse is so late, by more than `most`, that it cannot be first. */
 static SW_INSIDE sw_sum lateness_of(int synapses, struct sw_shares shares, const sw_time *time, const sw_delay *delay,
                                     sw_sum most)
 {
-    sw_sum total = 0, latest = 0, late = 0;
-    for (int k = 0; k < synapses && late <= most; k++, delay += SW_NEURONS) {
+    sw_sum total = 0, latest = 0;
+    for (int k = 0; k < synapses; k++, delay += SW_NEURONS) {
         sw_sum own = sw_apart(time[k], *delay);
+        if (own > most)
+            return SW_LATEST;
         total += own;
         latest = own > latest ? own : latest;
-        late = shares.total * total + shares.latest * latest;
     }
-    return late;
+    return shares.total * total + shares.latest * latest;
 }
 
 /* The first neuron to fire, -1 if there is none, and its lateness. Without wide registers one neuron is heard after the
@@ -54,17 +55,18 @@ static SW_INSIDE sw_sum lateness_of(int synapses, struct sw_shares shares, const
 static int32_t first_heard(int synapses, struct sw_shares shares, const sw_time *time, const sw_delay *delays,
                            const struct sw_competition *competition, sw_sum *least)
 {
-    if (competition->recruited == 0)
-        return -1;
-    int32_t first = competition->winner;
-    *least = lateness_of(synapses, shares, time, delays + first, SW_LATEST);
-    for (int32_t j = 0; j < competition->recruited; j++) {
-        sw_sum late = lateness_of(synapses, shares, time, delays + j, *least);
-        if (late < *least || (late == *least && j < first)) {
-            *least = late;
+    int32_t recruited = competition->recruited, first = recruited > 0 ? competition->winner : -1;
+    const sw_sum alone = shares.total + shares.latest; /* a neuron is as late as one synapse times these, or later */
+    sw_sum late = recruited > 0 ? lateness_of(synapses, shares, time, delays + first, SW_LATEST) : 0, most = late / alone;
+    for (int32_t j = 0; j < recruited; j++) {
+        sw_sum own = lateness_of(synapses, shares, time, delays + j, most);
+        if (own < late || (own == late && j < first)) {
+            late = own;
+            most = late / alone;
             first = j;
         }
     }
+    *least = late;
     return first;
 }
 

@@ -35,9 +35,14 @@ static int bin_of(const struct sw_rank_params *params, sw_real surprise)
 
 static void count(const struct sw_rank_params *params, uint16_t tails[SW_BINS], int own)
 {
+#ifdef SW_SINGLE
+    for (int k = 0; k <= own; k++)
+        tails[k] = (uint16_t)(tails[k] + SW_ONE);
+#else
     int16_t last = (int16_t)own;
     for (int64_t k = 0; k < SW_BINS; k++) /* all of them, which compilers do side by side */
         tails[k] = (uint16_t)(tails[k] + ((int16_t)k <= last ? SW_ONE : 0));
+#endif
     if (tails[0] >= (uint32_t)params->full * SW_ONE)
         sw_counts_fade(tails, SW_BINS);
 }
