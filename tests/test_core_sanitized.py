@@ -6,6 +6,7 @@ Longer: python tests/test_core_sanitized.py READINGS
 import math
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,14 @@ from pipeline.records import Readings
 
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+OTHER_WIDTHS = (1, 2, 4, 32)  # of delays, than the 8 bits of all other tests
 OF_FLOATS = (1e15, 1.5e-45)  # the largest reading, and the smallest number above 0
 SECOND = 1_000_000_000
 
 
 def driver(folder, compiler="gcc", options=(*SANITIZERS, *WARNINGS)):
     """The program that lives what is in a file."""
-    made = folder / f"driver{len(options)}"
+    made = folder / f"driver-{zlib.crc32(repr((compiler, options)).encode()):08x}"
     here = Path(__file__).parent / "core_driver.c"
     order = [compiler, *build_core.OPTIONS, *options, f"-I{build_core.ROOT}"]
     subprocess.run([*order, str(here), *build_core.sources(), "-lm", "-o", str(made)], check=True)
@@ -139,8 +141,8 @@ def test_hostile_readings_do_nothing_undefined_on_a_device(program_in_floats, tm
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_hostile_readings_do_nothing_undefined_to_delays_of_few_bits(tmp_path, bits):
+@pytest.mark.parametrize("bits", OTHER_WIDTHS)
+def test_hostile_readings_do_nothing_undefined_to_delays_of_another_width(tmp_path, bits):
     lines, readings = hostile(bits, 20_000)
     program = driver(tmp_path, options=(*SANITIZERS, *WARNINGS, f"-DSW_DELAY_BITS={bits}"))
     written(tmp_path / "hostile", Params(), lines, readings)
@@ -149,20 +151,20 @@ def test_hostile_readings_do_nothing_undefined_to_delays_of_few_bits(tmp_path, b
 
 
 def main(readings):
-    """So many hostile readings, a million at a time, of doubles and of floats."""
+    """So many hostile readings, a million at a time, of doubles and of floats, and of delays of every width."""
     folder = build_core.ROOT / "build"
     folder.mkdir(exist_ok=True)
-    both = [
-        (driver(folder), (), False),
-        (driver(folder, options=(*SANITIZERS, *WARNINGS, *SINGLE)), OF_FLOATS, True),
-    ]
+    every = {"doubles": (driver(folder), (), False)}
+    every["floats"] = (driver(folder, options=(*SANITIZERS, *WARNINGS, *SINGLE)), OF_FLOATS, True)
+    for bits in OTHER_WIDTHS:
+        options = (*SANITIZERS, *WARNINGS, f"-DSW_DELAY_BITS={bits}")
+        every[f"doubles, delays of {bits} bits"] = (driver(folder, options=options), (), False)
     for seed in range(max(readings // 1_000_000, 1)):
-        for program, range_of, floats in both:
+        for name, (program, range_of, floats) in every.items():
             lines, own = hostile(seed, min(readings, 1_000_000), *range_of)
             written(folder / "hostile", Params(), lines, own, floats)
             subprocess.run([program, folder / "hostile"], check=True, stdout=subprocess.DEVNULL)
-            width = "floats" if floats else "doubles"
-            print(f"seed {seed}: {len(own.line)} hostile readings in {width}, nothing undefined", flush=True)  # noqa: T201
+            print(f"seed {seed}: {len(own.line)} hostile readings in {name}, nothing undefined", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

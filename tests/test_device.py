@@ -103,8 +103,8 @@ def test_a_device_s_block_of_other_parameters_is_refused():
 @pytest.mark.parametrize(
     ("life", "otherwise"),
     [
-        *((life, 0.005) for life in ("ageing-12-8", "missing", "restless-3-1", "never-moved", "irregular")),
-        ("restless-4-4-by-count", 0.15),  # whose neurons are recruited and replaced all the time
+        *((life, 0.001) for life in ("ageing-12-8", "missing", "restless-3-1", "never-moved", "irregular")),
+        ("restless-4-4-by-count", 0.06),  # whose neurons are recruited and replaced all the time
     ],
 )
 def test_a_life_in_floats_has_the_alarms_that_it_has_in_doubles(device, life, otherwise):
