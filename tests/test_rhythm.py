@@ -89,13 +89,17 @@ def test_the_rhythm_equals_its_naive_twin(lines):
 
 
 def test_what_runs_at_night_is_in_alarm_until_it_stops():
-    time_ns, values = days(38, 12, 5)
     night = slice(30 * 288 + 12, 30 * 288 + 60)  # from one to five
-    values[night] += 12.0
-    score, _ = scores(time_ns, values)
-    assert (score[night] >= 0.99).mean() > 0.75
-    assert (score[night.stop + 20 : night.stop + 288] < 0.99).all()
-    assert (score[21 * 288 : night.start] >= 0.99).mean() < 0.002
+    before, after = [], []
+    for seed in range(5, 9):
+        time_ns, values = days(38, 12, seed)
+        values[night] += 12.0
+        score, _ = scores(time_ns, values)
+        assert (score[night] >= 0.99).mean() > 0.75
+        before.append(score[21 * 288 : night.start] >= 0.99)
+        after.append(score[night.stop + 20 : night.stop + 288] >= 0.99)
+    assert np.mean(before) < 0.002
+    assert np.mean(after) < 0.002, "a chance alarm at most, in four days"
 
 
 def test_a_holiday_that_the_calendar_knows_is_a_day_of_rest():
