@@ -20,7 +20,7 @@ ALLOWED = {
     "pipeline.waveforms": {"pipeline.config", "pipeline.records"},
     "pipeline.payloads": {"pipeline.waveforms", "pipeline.config", "pipeline.records", "pipeline.topics"},
     "pipeline.engine": {"encoders", "pipeline.network", "pipeline.config", "pipeline.records"},
-    "pipeline.device": {"pipeline.network", "pipeline.engine"},
+    "pipeline.device": {"encoders", "pipeline.network", "pipeline.engine", "pipeline.identity"},
     "pipeline.storage": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.files"},
     "pipeline.sinks": {"pipeline.storage", "pipeline.records", "pipeline.files"},
     "pipeline.mqtt": {"pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.topics", "pipeline.files"},
@@ -212,6 +212,7 @@ ONE_DOOR = {
     "google": "pipeline.payloads.sparkplug_wire",
     "cbor2": "pipeline.payloads.cbor",
     "msgpack": "pipeline.payloads.msgpack",
+    "nir": "pipeline.device.nir",
 }
 
 

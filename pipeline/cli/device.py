@@ -10,6 +10,7 @@ from pipeline.cli.answering import near_to, send
 from pipeline.cli.terminal import AsJson, ConfigPath, app, as_committed, configured, fail, out
 
 if TYPE_CHECKING:
+    from pipeline.engine.engine import Engine
     from pipeline.records import Machine
 
 DEVICE_BYTES = 1 << 20  # of a block, at most
@@ -33,13 +34,16 @@ class Form(StrEnum):
     """What a machine can be exported as."""
 
     C = "c"
+    NIR = "nir"
 
 
 @app.command()
 def export(
-    form: Annotated[Form, typer.Argument(help="c: sources in C99 for a microcontroller.")],
+    form: Annotated[
+        Form, typer.Argument(help="c: sources in C99 for a microcontroller; nir: a graph for other spiking networks.")
+    ],
     machine: Annotated[str, typer.Option(help="Name of the machine, or its id: press-01;site=a.")],
-    to: Annotated[Path, typer.Option("--out", help="Folder to write; must be empty or not exist.")],
+    to: Annotated[Path, typer.Option("--out", help="c: folder, empty or not there yet; nir: file, not there yet.")],
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,29 +53,56 @@ def export(
     in flash, a program that scores a CSV file on a computer, golden vectors to check it by, and a README. Reads the
     data folder only; the service may be running. At most 16 sensors.
 
+    Or write what NIR (Neuromorphic Intermediate Representation) can express of its network, for simulators and chips:
+    membranes, weights and delays, which do not learn there.
+
     Example: spikewatch export c --machine press-01 --out press-01 && make -C press-01 check
     """
     import json
 
     from pipeline.device.export import ExportError
-    from pipeline.device.export import export as write
 
+    if form is Form.NIR:
+        need_nir()
     engine = as_committed(configured(config))
     try:
-        made = write(engine, slot_of(engine.fleet.machines, machine), to)
+        write = as_c if form is Form.C else as_nir
+        sensors, found, said = write(engine, slot_of(engine.fleet.machines, machine), to)
     except ExportError as error:
         fail(str(error), 1)
     except OSError as error:
         fail(f"{error.filename or to}: {error.strerror}", 1)
     if as_json:
-        out.print_json(json.dumps({"out": str(to), **made._asdict()}))
+        out.print_json(json.dumps({"out": str(to), "sensors": sensors, **found}))
         return
-    out.print(
-        f"{to}: {machine} with {len(made.sensors)} sensors, {made.block_bytes:,} bytes learned, {made.files} files; "
-        f"README.md says how to go on",
-        markup=False,
-        soft_wrap=True,
-    )
+    out.print(f"{to}: {machine} with {len(sensors)} sensors, {said}", markup=False, soft_wrap=True)
+
+
+def need_nir() -> None:
+    """The end of the program where the package is missing."""
+    import importlib.util
+
+    from pipeline.config.extras import install
+
+    if importlib.util.find_spec("nir") is None:
+        fail(f"export nir needs nir, which is not installed: {install('nir')}")
+
+
+def as_c(engine: "Engine", slot: int, to: Path) -> tuple[list[str], dict[str, int], str]:
+    """Write the program; its sensors, its figures by their names, and in words."""
+    from pipeline.device.export import export as write
+
+    made = write(engine, slot, to)
+    said = f"{made.block_bytes:,} bytes learned, {made.files} files; README.md says how to go on"
+    return made.sensors, {"block_bytes": made.block_bytes, "files": made.files}, said
+
+
+def as_nir(engine: "Engine", slot: int, to: Path) -> tuple[list[str], dict[str, int], str]:
+    """The same of the graph."""
+    from pipeline.device.nir import export as write
+
+    made = write(engine, slot, to)
+    return made.sensors, {"nodes": made.nodes, "bytes": made.bytes}, f"{made.nodes} nodes, {made.bytes:,} bytes"
 
 
 @app.command("import")

@@ -59,6 +59,11 @@ def numpy_type(kind: Any) -> np.dtype[Any]:
     )
 
 
+def delays(kept: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Synaptic delays of a block, in compressed units: the middles of their steps, see `delay.h`."""
+    return (kept + 0.5) * (16.0 / (1 << lib.SW_DELAY_BITS))
+
+
 class Cohort(NamedTuple):
     """The joint matrices of up to sixteen lines, by place: the order of their first readings."""
 
