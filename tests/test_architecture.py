@@ -41,6 +41,9 @@ ALLOWED = {
         "pipeline.payloads", "pipeline.engine", "pipeline.config", "pipeline.records", "pipeline.topics",
         "pipeline.files",
     },
+    "pipeline.cluster": {
+        "pipeline.storage", "pipeline.engine", "pipeline.records", "pipeline.identity",
+    },
     "pipeline.commissioning": {
         "pipeline.service", "pipeline.sinks", "pipeline.notify", "pipeline.storage", "pipeline.mqtt",
         "pipeline.recordings",
@@ -144,6 +147,8 @@ WITHIN = {
     },
     "pipeline.mqtt.redelivery": set(),
     "pipeline.mqtt.arrival": set(),
+    "pipeline.cluster.messages": set(),
+    "pipeline.cluster.bucket": {"pipeline.cluster.messages"},
     "pipeline.recordings.evaluation": set(),
     **{
         f"pipeline.recordings.reading.{name}": {f"pipeline.recordings.reading.{part}" for part in parts.split()}
@@ -279,6 +284,8 @@ PURE_PARTS = (
     "pipeline.mqtt.arrival",
     "pipeline.notify.news",
     "pipeline.notify.policy",
+    "pipeline.cluster.bucket",
+    "pipeline.cluster.messages",
     "pipeline.recordings.evaluation",
     "pipeline.recordings.reading",
     "pipeline.recordings.tuning",

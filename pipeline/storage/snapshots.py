@@ -104,6 +104,14 @@ def read_arrays(path: Path, sequence: int) -> Arrays:
             data = file.read()
     except NotRegularError as error:
         raise UnreadableError(f"it is {error.strerror}") from None
+    return arrays_of(data, sequence, path)
+
+
+def arrays_of(data: bytes, sequence: int, path: Path | None = None) -> Arrays:
+    """The arrays of a snapshot of any version up to this one; `path` is where it was.
+
+    Raises UnreadableError or LaterVersionError.
+    """
     version = later_version(data)
     if version is not None:
         raise LaterVersionError(later(path, f"version {version}", f"versions up to {VERSION}"))
@@ -265,8 +273,10 @@ class Snapshots:
         return sorted((path for path in named if path.stem.removeprefix("networks-").isdecimal()), reverse=True)
 
 
-def later(path: Path, found: str, reads: str) -> str:
+def later(path: Path | None, found: str, reads: str) -> str:
     """What is said of a snapshot that a later program wrote."""
+    if path is None:
+        return f"of {found}; this spikewatch reads {reads}. Run the later one again"
     return (
         f"{path}: of {found}; this spikewatch reads {reads}. Run the later one again, or go on without what"
         f" only it has learned: move that file away"

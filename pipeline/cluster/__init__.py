@@ -1,0 +1,1 @@
+"""Beyond one box: the same engine on Apache Spark, with Kafka in front. See docs/scale.md."""
