@@ -89,5 +89,11 @@ int main(int count, char **words)
     if (flash_load(&flash))
         return 8;
     left = INT64_MAX;
-    return flash_save(&flash) && flash_load(&flash) ? 0 : 9;
+    if (!flash_save(&flash) || !flash_load(&flash))
+        return 9;
+    static uint64_t foreign[MACHINE_BLOCK_BYTES / 8];
+    memcpy(foreign, device_save(), sizeof foreign);
+    sw_view_of(foreign).header->machine++;
+    sw_block_seal(foreign);
+    return device_load(foreign, sizeof foreign) ? 10 : 0;
 }

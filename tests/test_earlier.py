@@ -159,26 +159,18 @@ def test_all_that_a_block_of_format_1_held_is_in_that_of_today_and_what_is_new_b
         assert block.machine["rhythm"] == fresh.machine["rhythm"]
 
 
-def test_all_that_a_block_of_format_2_held_is_in_that_of_today_and_nothing_is_known_of_its_weeks():
-    arrays, *_ = read("format-9")
-    fleet = engine_for("format-9").fleet
-    fleet.restore(arrays)
-    blocks = [fleet.block(slot) for slot in range(len(fleet.machines))]
-    for (old, behind), block in zip(blocks_as_written(arrays, "blocks"), blocks, strict=True):
-        assert_all_is_there(block, old)
-        assert block.memory.tobytes().endswith(behind), "the matrices"
-        assert not block.machine["routine"]["week"]["size"].any()
-
-
-def test_all_that_a_block_of_format_3_held_is_in_that_of_today():
-    arrays, *_ = read("format-10")
-    fleet = engine_for("format-10").fleet
+@pytest.mark.parametrize("name", ["format-9", "format-10"])
+def test_all_that_a_block_of_format_2_or_3_held_is_in_that_of_today_and_nothing_else_is_known(name):
+    arrays, *_ = read(name)
+    fleet = engine_for(name).fleet
     fleet.restore(arrays)
     blocks = [fleet.block(slot) for slot in range(len(fleet.machines))]
     for (old, behind), block in zip(blocks_as_written(arrays, "blocks"), blocks, strict=True):
         assert_all_is_there(block, old)
         assert block.memory.tobytes().endswith(behind), "the matrices"
         assert block.header["machine"] == 0, "nobody has said whose it is"
+        assert not np.array([block.machine["account"]]).view(np.int64).any()
+        assert name != "format-9" or not block.machine["routine"]["week"]["size"].any()
 
 
 def damaged(stored, how):

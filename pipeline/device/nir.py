@@ -33,7 +33,7 @@ POPULATIONS = {  # of a line, with delays; and their synapses
     "changes": lib.SW_CHANGES_HEARD,
 }
 CONTEXT = ((0, 1), (0, 16), (1, 8), (2, 32))  # membrane and delay of its units: UNITS of context.c
-OFFSET = 8.0  # least one, in compressed units
+OFFSET = 8.0  # compressed units, added to spike times, and that delays are subtracted from: none is farther off
 Floats = NDArray[np.float64]
 
 
@@ -69,7 +69,6 @@ def graph(params: Any, machine: str, sensors: list[str], block: Block) -> Any:
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
     order = block.order
-    offset = _offset(block)
     for number in sorted(order.tolist()):
         line = block.line[number]
         of_line = _Place(nodes, edges, f"line{number}_", {"machine": machine, "line": sensors[number]})
@@ -78,7 +77,7 @@ def graph(params: Any, machine: str, sensors: list[str], block: Block) -> Any:
         for name, synapses in POPULATIONS.items():
             known = int(line[name]["common"]["competition"]["recruited"])
             held = delays(line[name]["delays"]).reshape(synapses, lib.SW_NEURONS)[:, :known]
-            _delayed(of_line.part("evolving"), name, held.T, interval, offset)
+            _delayed(of_line.part("evolving"), name, held.T, interval)
         _activity(of_line.part("activity"), params.activity, line["activity"], interval)
         _membranes(
             of_line.part("persistence"), [params.persistence.membrane], [line["persistence"]["membrane"]], interval,
@@ -97,7 +96,7 @@ def graph(params: Any, machine: str, sensors: list[str], block: Block) -> Any:
     known = int(block.machine["condition"]["competition"]["recruited"])
     held = delays(block.line["condition"]["delays"][order])[:, :known]
     interval = _seconds(block.machine["rows"]["usual_ns"])
-    _delayed(of_all.part("condition"), "population", held.T, interval, offset)
+    _delayed(of_all.part("condition"), "population", held.T, interval)
     return nir.NIRGraph(nodes, edges, {"machine": machine, "lines": names, "time": "seconds"})
 
 
@@ -153,12 +152,6 @@ def _li(tau: Floats, r: Floats) -> Any:
     return nir.LI(tau=tau, r=r, v_leak=np.zeros_like(tau))
 
 
-def _offset(block: Block) -> float:
-    """What is added to spike times, and delays are subtracted from: a power of two, beyond all delays."""
-    every = [delays(block.line["condition"]["delays"])] + [delays(block.line[name]["delays"]) for name in POPULATIONS]
-    return float(max(OFFSET, 2.0 ** np.ceil(np.log2(max(np.abs(one).max() for one in every) + 1e-9))))
-
-
 def _cascade(forget: Floats) -> Floats:
     """What each stage of a cascade of leaky averages is, as a sum of averages that all hear its input.
 
@@ -204,7 +197,7 @@ def _traces(part: _Place, params: Any, line: Any, interval: float) -> None:
         part.output(name, len(of_level), means, *both)
 
 
-def _delayed(part: _Place, name: str, held: Floats, interval: float, offset: float) -> None:
+def _delayed(part: _Place, name: str, held: Floats, interval: float) -> None:
     """The synapses of a population: (neurons, synapses) delays, in compressed units.
 
     A cycle takes an interval. A spike for the time t comes offset + t units after its beginning, a delay d is one of
@@ -213,11 +206,11 @@ def _delayed(part: _Place, name: str, held: Floats, interval: float, offset: flo
     neurons, synapses = held.shape
     if not held.size:
         return
-    unit = interval / (4.0 * offset)
-    about = {"offset": offset, "unit_seconds": unit, "neurons": neurons, "synapses": synapses}
+    unit = interval / (4.0 * OFFSET)
+    about = {"offset": OFFSET, "unit_seconds": unit, "neurons": neurons, "synapses": synapses}
     spikes = part.spikes(f"{name}_spikes", synapses, "one for each t, offset + t units after the reading")
     each = part.add(f"{name}_axons", nir.Linear(np.tile(np.eye(synapses), (neurons, 1))), spikes)
-    late = part.add(f"{name}_delays", nir.Delay((offset - held).ravel() * unit), each, **about)
+    late = part.add(f"{name}_delays", nir.Delay((OFFSET - held).ravel() * unit), each, **about)
     part.output(f"{name}_arrivals", held.size, "spikes of all synapses, neuron by neuron", late, **about)
 
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct sw_params;
+struct sw_room;
 struct sw_view;
 
 struct sw_account {
@@ -20,7 +21,7 @@ struct sw_account {
     int64_t products;
 };
 
-/* Add what a row takes, from the readings of its lines on, which `feel` has counted. */
-void sw_account_row(const struct sw_params *params, const struct sw_view *view);
+/* Add what judging a row will take, beside its readings; before anybody learns from it. */
+void sw_account_row(const struct sw_params *params, const struct sw_view *view, const struct sw_room *room);
 
 #endif

@@ -5,7 +5,6 @@ A step releases the interpreter lock while it runs. What it says are records of 
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.network import CONTEXT_INNATE, EDGES, INNATE
 from pipeline.network._core import ffi, lib
-from pipeline.network.block import REAL, Block, record
+from pipeline.network.block import EIGHTH, REAL, Block, record
 from pipeline.network.calendar import Calendar, InC
 from pipeline.network.calendar import in_c as calendar_in_c
 from pipeline.network.parameters import Params
@@ -63,7 +62,7 @@ def in_c(params: Params) -> Any:
 
 def full(memory: float) -> int:
     """Events in counts that fade, when they lose an eighth, so that they remember about so many; see counts.h."""
-    return min(max(round(8.0 * math.log(8.0 / 7.0) * memory), 1), lib.SW_MOST_FULL)
+    return min(max(round(EIGHTH * memory), 1), lib.SW_MOST_FULL)
 
 
 def fill(own: Any, given: dict[str, Any]) -> None:

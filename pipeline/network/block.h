@@ -51,7 +51,7 @@ struct sw_changes {
 /* The rank neurons of a line, one per population that every line has. */
 struct sw_ranks {
     uint16_t tails[SW_CONTEXT][SW_BINS];
-    uint32_t spare;
+    uint32_t spare; /* so that there are no hidden bytes */
 };
 
 struct sw_line {

@@ -6,6 +6,7 @@ line of the machine, in order of their numbers. Nothing here describes a field a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline.network._core import ffi, lib
 
+DELAY_STEP = 16.0 / (1 << lib.SW_DELAY_BITS)  # in compressed units
+EIGHTH = 8.0 * math.log(8.0 / 7.0)  # events, of each that is remembered, in which counts lose an eighth
 PRIMITIVES = {"_Bool": np.bool_}  # of C that have another name in NumPy; "float" is not Python's
 NUMBERS = {"float": np.float32, "double": np.float64}
 
@@ -61,7 +64,7 @@ def numpy_type(kind: Any) -> np.dtype[Any]:
 
 def delays(kept: NDArray[np.int8]) -> NDArray[np.float64]:
     """Synaptic delays of a block, in compressed units: the middles of their steps, see `delay.h`."""
-    return (kept + 0.5) * (16.0 / (1 << lib.SW_DELAY_BITS))
+    return (kept + 0.5) * DELAY_STEP
 
 
 class Cohort(NamedTuple):

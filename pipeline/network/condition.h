@@ -80,7 +80,7 @@ struct sw_condition_line {
 struct sw_condition_machine {
     struct sw_competition competition;
     uint16_t strength[SW_CONDITION_NEURONS]; /* as in evolving.h */
-    sw_real born[SW_CONDITION_NEURONS];   /* cycle in which the neuron was recruited */
+    sw_real born[SW_CONDITION_NEURONS];      /* cycle in which the neuron was recruited */
     sw_real vigilance;
     sw_real usual;                        /* usual lateness of the first mature neuron */
     sw_real late;                         /* membrane of the lateness, in usual latenesses */

@@ -41,10 +41,10 @@ struct sw_context {
     float places[SW_RATE_MEMBRANES][SW_REACH];              /* the axons: places among the fields, a ring */
     float weights[SW_UNITS_OF_CONTEXT][SW_FIELDS][SW_FIELDS]; /* from delayed to present fields */
     float fired[SW_UNITS_OF_CONTEXT][SW_FIELDS];            /* how often a delayed field fired: it slows learning */
-    uint16_t units[SW_UNITS_OF_CONTEXT][SW_BINS];             /* rank neurons of the units ... */
-    uint16_t tails[SW_READOUTS][SW_BINS];                  /* ... and of what the dendrite hears */
+    uint16_t units[SW_UNITS_OF_CONTEXT][SW_BINS];           /* rank neurons of the units ... */
+    uint16_t tails[SW_READOUTS][SW_BINS];                   /* ... and of what the dendrite hears */
     float rarity[SW_READOUTS];                              /* -log10 p in the open or newest row */
-    uint32_t spare;
+    uint32_t spare;                                         /* so that there are no hidden bytes */
 };
 
 /* Begin; `innate`: counts that the rank neurons of what the dendrite hears are born with. */

@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.network._core import lib
-from pipeline.network.block import WRONG, Block, BlockError, record, separate
+from pipeline.network.block import DELAY_STEP, EIGHTH, WRONG, Block, BlockError, record, separate
 
 Path = tuple[str, ...]
 Records = NDArray[Any]
-LEVELS = 1 << lib.SW_DELAY_BITS
-STEP = 16.0 / LEVELS  # of a delay, in compressed units
-SINCE: dict[
-    int, dict[str, tuple[str, ...]]
-] = {  # format that is read here: fields that came after it, or whole records
+Since = dict[str, tuple[str, ...]]
+# Format that is read here: fields that came after it, or whole records.
+SINCE: dict[int, Since] = {
     1: {
         "machine": ("rhythm", "routine", "account", "condition.elsewhere", "condition.quiet"),
         "line": (
@@ -38,7 +36,8 @@ SINCE: dict[
     3: {"machine": ("account",), "line": ()},
 }
 BINS_AND_NONE = lib.SW_BINS + 1  # a rank neuron had one tail more, which was always 0
-FARTHEST = 8.0  # deviations that a mode may be from the mean
+MOST_STEPS = (1 << lib.SW_DELAY_BITS) // 2  # of a delay to either side
+FARTHEST = 8.0  # deviations that a mode may be from the mean: modes.c
 HALF_SQUARE = np.pi / 4.0  # half the mean square of steps whose mean size is 1, if they are bell-shaped
 
 
@@ -166,7 +165,7 @@ def renewed(params: Any, block: Block, machine: Records, line: Records, context:
             if path[-1] in ("tails", "units"):
                 of(to, path)[...] = counts(old[..., : lib.SW_BINS])
             elif path[-1] in ("delays", "centre"):
-                of(to, path)[...] = np.clip(np.floor(old / STEP), -LEVELS // 2, LEVELS // 2 - 1)
+                of(to, path)[...] = np.clip(np.floor(old / DELAY_STEP), -MOST_STEPS, MOST_STEPS - 1)
             elif path[-1] == "place":
                 of(to, path)[...] = np.floor(np.clip(old, -FARTHEST, FARTHEST) * lib.SW_TIMES_A_UNIT + 0.5)
             elif path[-1] not in ("strength", "use", "recruited"):
@@ -188,7 +187,7 @@ def counts(events: Records) -> Records:
 
 def wins(params: Any, population: Records, cycle: Records) -> Records:
     """Faded wins of neurons, of which ln(wins) + last win / memory was kept."""
-    memory = params.evolving.full / (8.0 * np.log(8.0 / 7.0))
+    memory = params.evolving.full / EIGHTH
     with np.errstate(over="ignore"):
         return np.exp(population["strength"] - (cycle / memory)[:, None])
 

@@ -220,8 +220,8 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
         bool believed = !line->quality.masked && !unseen;
         room->place[i].judged = line->rows.ticked && believed;
     }
+    sw_account_row(params, view, room);
     sw_judge(params, view, elapsed, room, row, page->entry);
-    sw_account_row(params, view);
     row->time_ns = rows->time_ns;
     row->changed = is_changed(view);
     row->drifting = machine->drift.drifting;

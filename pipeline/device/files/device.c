@@ -42,7 +42,8 @@ void device_begin(void) { memcpy(memory, machine_image, sizeof memory); }
 
 bool device_load(const void *stored, uint64_t bytes)
 {
-    if (bytes != sizeof memory || sw_block_check(params(), stored, bytes) != SW_FINE)
+    const struct sw_header *its = stored, *own = (const void *)machine_image;
+    if (bytes != sizeof memory || sw_block_check(params(), stored, bytes) != SW_FINE || its->machine != own->machine)
         return false;
     memcpy(memory, stored, sizeof memory);
     return true;

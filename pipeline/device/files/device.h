@@ -15,7 +15,7 @@
 void device_begin(void);
 
 /* Begin as it was saved, with a copy of so many bytes; false, and nothing changed, where these are not a whole block of
-   as many sensors and the same parameters. Of another such machine it is taken as well; flash.h can tell them apart. */
+   this machine, with its sensors and parameters. */
 bool device_load(const void *block, uint64_t bytes);
 
 /* The machine as it is now, with its check sum: MACHINE_BLOCK_BYTES bytes, to be stored or sent to a gateway. */

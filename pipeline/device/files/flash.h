@@ -2,7 +2,7 @@
 
    A slot is the block and, behind it, a mark that is written last: which save it was, and a check of that number and of
    the export. Each save goes to the slot with the older one. What a program of another export has saved is not loaded:
-   it may be of another machine, and knows less than the gateway did when it exported this one. */
+   it knows less than the gateway did when it exported this one. */
 #ifndef SPIKEWATCH_FLASH_H
 #define SPIKEWATCH_FLASH_H
 
