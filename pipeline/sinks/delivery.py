@@ -1,12 +1,8 @@
 """Delivery: from an outbox to its sink, such as a database, each point once in effect, however often that is away.
 
-The one place where a write is retried. A sink only says what happened: `Unreachable` means wait and offer the same
-points again; `Refused` means a point in the batch is bad, and halving the batch finds it, so that a bad point stops
-nobody but itself.
-
-A refusal may also mean that the target is wrong: a wrong path or port refuses everything. So a point is buried only
-where the target takes others of its measurement, before and after it. Where it takes none of a measurement, these
-points wait in the outbox and the others go on; where it takes nothing at all, that is an outage.
+The one place where a service retries a write. A sink only says what happened: `Unreachable` means wait and offer
+the same points again; of points that are refused, `sifting.py` says which are bad, to be buried, and which must
+wait in the outbox while the others go on. Where the target takes nothing at all, that is an outage.
 
 After an outage whoever looks wants to see now before then: points that are new go first, and what had gathered, the
 backlog, follows in what time they leave, at a limited rate, so that a database that has just come back is not run
@@ -24,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.records import Point
-from pipeline.sinks import Refused, Sink, Unreachable
-from pipeline.sinks.lines import line
+from pipeline.sinks import Sink, Unreachable
+from pipeline.sinks.sifting import Sifter
 from pipeline.storage.journal_file import DATABASE_OUTBOX
 from pipeline.storage.outbox import Outbox
 from pipeline.storage.progress import Progress, Range, minus, remember, remembered, union
@@ -39,7 +35,6 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 LONGEST_ASKED_S = 3600.0  # whatever a database asks us to wait
 RETRY_S = 1.0  # after a journal that cannot be read now
 HELD_S = 2.0  # between pieces of the backlog, where some were refused and wait
-SAMPLES = 8  # points that are tried one by one to find out whether the target takes any of their measurement
 MOST_RANGES = 16
 Batches = list[tuple[int, list[Point]]]
 
@@ -84,9 +79,7 @@ class Delivery:
         self._clock = clock
         self._wait_s = 0.0
         self._reasons: set[str] = set()
-        self._accepted: dict[str, Point] = {}  # of each measurement, the newest point that was stored
-        self._stored: set[int] = set()  # of the points that are offered, those that were stored, by id()
-        self._held: dict[str, str] = {}  # measurements of which no point is accepted, and why
+        self._sifter = Sifter(sink)
         self._todo: tuple[Range, ...] = ()  # the backlog, in the order in which it is offered
         self._live = 0  # outbox id up to which everything else is delivered or buried
         self._arriving = True  # whether what waits now has gathered while nobody delivered
@@ -123,7 +116,7 @@ class Delivery:
     @property
     def trouble(self) -> str | None:
         """Why points wait: the database is away, or takes none of a measurement."""
-        return self.away or next(iter(self._held.values()), None)
+        return self.away or next(iter(self._sifter.held.values()), None)
 
     def settled(self, progress: Progress) -> None:
         """The writer, which has the lock, has committed what this said."""
@@ -243,19 +236,19 @@ class Delivery:
         points = [point for _, batch in batches for point in batch]
         if not points:
             return Outcome(known=True)
-        before = dict(self._held)
+        before = dict(self._sifter.held)
         try:
-            held, bad = self._write(points)
+            held, bad = self._sifter.write(points)
         except Unreachable as error:
             return Outcome(known=False, wait_s=self._wait(error))
         if len(held) == len(points):
-            reason = f"{self._held[held[0].measurement]} (every point is refused; is this the right target?)"
+            reason = f"{self._sifter.held[held[0].measurement]} (every point is refused; is this the right target?)"
             return Outcome(known=True, held=held, wait_s=self._wait(Unreachable(reason)))
         if self.away is not None:
             log.warning("%s.back", self._word)
             self.away = None
         self._wait_s = 0.0
-        for kind, reason in self._held.items():
+        for kind, reason in self._sifter.held.items():
             if kind not in before:
                 note = "none of its points is accepted; they wait"
                 log.warning('%s.held measurement=%s reason="%s" note="%s"', self._word, kind, reason, note)
@@ -278,65 +271,6 @@ class Delivery:
         self.away = str(error)
         self._wait_s = min(max(2.0 * self._wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
         return max(min(error.retry_after_s or 0.0, LONGEST_ASKED_S), self._wait_s * (0.5 + 0.5 * self._jitter()))
-
-    def _write(self, points: Sequence[Point]) -> tuple[list[Point], list[tuple[str, Point]]]:
-        """Write points; returns those that are refused and must wait, and those that are bad, with the reasons.
-
-        Points are idempotent, so writing some twice is harmless. Raises Unreachable.
-        """
-        held: list[Point] = []
-        bad: list[tuple[str, Point]] = []
-        self._stored.clear()
-        if self._taken(points) is None:
-            return held, bad
-        for kind in dict.fromkeys(point.measurement for point in points):
-            own = [point for point in points if point.measurement == kind]
-            reason = self._taken(own)
-            if reason is None:
-                continue
-            takes = self._takes(kind, own)
-            refused = self._halve(own) if takes else [(reason, point) for point in own]
-            refused = [(reason, point) for reason, point in refused if id(point) not in self._stored]
-            # Asked again afterwards, for the target may have become a wrong one while the batch was halved.
-            if not refused or (takes and self._takes(kind, own)):
-                bad += refused
-                continue
-            held += [point for _, point in refused]
-            self._held[kind] = refused[0][0]
-        return held, bad
-
-    def _taken(self, points: Sequence[Point]) -> str | None:
-        """Write points, all or none; returns why they were refused."""
-        try:
-            self._sink.write(points)
-        except Refused as error:
-            return str(error)
-        self._stored.update(map(id, points))
-        newest = {point.measurement: point for point in points}
-        self._accepted |= newest
-        if self._held:
-            self._held = {kind: reason for kind, reason in self._held.items() if kind not in newest}
-        return None
-
-    def _takes(self, kind: str, points: Sequence[Point]) -> bool:
-        """Whether the target takes any point of this measurement: one that it took before, or some of these."""
-        known = self._accepted.get(kind)
-        some = points[:: -max(len(points) // SAMPLES, 1)][:SAMPLES]
-        for point in (known, *some):
-            # A point without a line is sent to nobody, so nobody takes it.
-            if point is not None and line(point) is not None and self._taken([point]) is None:
-                return True
-        return False
-
-    def _halve(self, points: Sequence[Point]) -> list[tuple[str, Point]]:
-        """Write points that are refused together, halving down to the bad ones; returns these."""
-        reason = self._taken(points)
-        if reason is None:
-            return []
-        if len(points) == 1:
-            return [(reason, points[0])]
-        middle = len(points) // 2
-        return self._halve(points[:middle]) + self._halve(points[middle:])
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set and the outbox is empty or the database is away."""

@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -93,20 +94,17 @@ def broker_port_path(config: Config) -> Path:
     return Path(config.data) / "broker.port"
 
 
-def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
-    """The engine at the journal's last commit, and that commit's sequence number.
+def beginning(config: Config) -> Callable[[], Engine]:
+    """Makes engines that have learned nothing yet, as the configuration says; reads its files once.
 
-    Raises LaterVersionError where a later version has written a snapshot; OSError where no snapshot can be reached
-    and the journal does not go back to its beginning, so that going on would be to go on without what was learned.
+    Raises PriorError for a file of what is known of a kind.
     """
-    snapshots.refuse_later()
     priors, calendars = priors_of(config.machines), calendars_of(config)
 
     def unlearned() -> Engine:
-        every_ns, sensors_every_ns = duration_ns(config.emit.every), duration_ns(config.emit.sensors)
         return Engine(
-            every_ns,
-            sensors_every_ns,
+            duration_ns(config.emit.every),
+            duration_ns(config.emit.sensors),
             config.limits,
             lambda machine: match_rule(config.machines, machine),
             priors=priors,
@@ -115,6 +113,17 @@ def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Eng
             calendars=calendars,
         )
 
+    return unlearned
+
+
+def restore(config: Config, journal: Journal, snapshots: Snapshots) -> tuple[Engine, int]:
+    """The engine at the journal's last commit, and that commit's sequence number.
+
+    Raises LaterVersionError where a later version has written a snapshot; OSError where no snapshot can be reached
+    and the journal does not go back to its beginning, so that going on would be to go on without what was learned.
+    """
+    snapshots.refuse_later()
+    unlearned = beginning(config)
     engine, sequence, unreadable = unlearned(), 0, 0
     for covered in snapshots.sequences():
         arrays = snapshots.read(covered)
