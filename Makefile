@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUN_LOCKS := constraints.txt constraints-files.txt constraints-demo.txt
-DEV_LOCKS := $(RUN_LOCKS) constraints-notify.txt constraints-waveform.txt constraints-nir.txt constraints-docs.txt constraints-dev.txt
+DEV_LOCKS := $(RUN_LOCKS) constraints-notify.txt constraints-waveform.txt constraints-nir.txt constraints-docs.txt constraints-spark.txt constraints-bulk.txt constraints-dev.txt
 NETWORK := setup.py build_core.py $(wildcard encoders/*.[ch] pipeline/network/*.[ch])
 QUALITY_DATA ?= benchmarks/quality/data
 

@@ -1,9 +1,10 @@
 """Writes the exact versions and hashes of what is installed: `make lock`, after a change of pyproject.toml.
 
 For every Python and platform that pyproject.toml allows. constraints.txt is what a gateway needs, and what it is
-built with; beside it, and each without the others, recorded files, notifications, blocks of samples and NIR. Then the
-trial broker, the pages of docs/, the tests, the benchmarks, the tools of a release: of these each file holds what the
-ones before it do not have. Versions that are in the files already are kept; `--upgrade` takes the newest.
+built with; beside it, and each without the others, recorded files, notifications, blocks of samples, NIR, Spark,
+and history in bulk. The trial broker, the pages of docs/, the tests, the benchmarks, the tools of a release: of
+these each file holds what the ones before it do not have. Versions that are in the files already are kept;
+`--upgrade` takes the newest.
 """
 
 import re
@@ -13,8 +14,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("files", "notify", "waveform", "nir", "demo", "docs", "dev", "bench", "release")
-ALONE = {"files", "notify", "waveform", "nir"}  # need nothing but constraints.txt beside them
+EXTRAS = ("files", "notify", "waveform", "nir", "demo", "docs", "spark", "bulk", "dev", "bench", "release")
+ALONE = {"files", "notify", "waveform", "nir", "spark", "bulk"}  # need nothing but constraints.txt beside them
 LAYERS = {"constraints.txt": None, **{f"constraints-{extra}.txt": extra for extra in EXTRAS}}
 HEADER = "# Made by `make lock` from pyproject.toml: {what}. For pip install --require-hashes -r.\n"
 

@@ -17,6 +17,7 @@ command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
 command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 command -v arm-none-eabi-gcc >/dev/null || missing="$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"
 command -v qemu-system-arm >/dev/null || missing="$missing qemu-system-arm"
+command -v java >/dev/null || missing="$missing openjdk-17-jre-headless"  # Spark runs on it
 command -v node >/dev/null || missing="$missing nodejs"
 command -v npm >/dev/null || missing="$missing npm"
 

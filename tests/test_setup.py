@@ -99,7 +99,7 @@ def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_n
     for extra, needs in project["optional-dependencies"].items():
         made |= set(pinned(f"constraints-{extra}.txt"))
         assert names(needs) - {"spikewatch[files]"} <= made, extra
-        if extra in ("files", "notify", "waveform", "nir"):
+        if extra in ("files", "notify", "waveform", "nir", "spark", "bulk"):
             assert names(needs) <= gateway | set(pinned(f"constraints-{extra}.txt")), "each without the others"
 
 
