@@ -92,6 +92,8 @@ WITHIN = {
     "pipeline.engine.scoring": set(),
     "pipeline.engine.silence": set(),
     "pipeline.engine.ageing": set(),
+    "pipeline.engine.energies": set(),
+    "pipeline.engine.account": {"pipeline.engine.energies"},
     "pipeline.engine.verbs": set(),
     "pipeline.engine.commands": {"pipeline.engine.verbs"},
     "pipeline.engine.explanation": {"pipeline.engine.scoring"},
@@ -112,12 +114,12 @@ WITHIN = {
         "pipeline.engine.reasons", "pipeline.engine.recognition", "pipeline.engine.scores", "pipeline.engine.silence",
     },
     "pipeline.engine.points": {
-        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.level",
-        "pipeline.engine.reasons", "pipeline.engine.scores", "pipeline.engine.scoring",
+        "pipeline.engine.account", "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents",
+        "pipeline.engine.level", "pipeline.engine.reasons", "pipeline.engine.scores", "pipeline.engine.scoring",
     },
     "pipeline.engine.standing": {
-        "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.lateness",
-        "pipeline.engine.scoring", "pipeline.engine.silence", "pipeline.engine.tracking",
+        "pipeline.engine.account", "pipeline.engine.ageing", "pipeline.engine.fleet", "pipeline.engine.incidents",
+        "pipeline.engine.lateness", "pipeline.engine.scoring", "pipeline.engine.silence", "pipeline.engine.tracking",
     },
     "pipeline.engine.operations": {
         "pipeline.engine.commands", "pipeline.engine.fleet", "pipeline.engine.incidents", "pipeline.engine.points",

@@ -11,7 +11,7 @@ from pages import DOCS, ROOT
 from plants import Plant
 from servers import until
 
-from pipeline.engine import ageing
+from pipeline.engine import account, ageing
 from pipeline.engine.commands import Command, audit
 from pipeline.engine.engine import Engine
 from pipeline.engine.incidents import Incident, News, fields
@@ -78,11 +78,12 @@ def test_every_field_of_a_point_is_described():
     said = audit(Command("ack", Machine("press-1")), ()).fields
     soon = [1.0, 1.0, 50.0, 5.0, 100.0, 0.1, 0.01, 0.0001, 1.0, 1e9]  # a limit that is reached at a steady pace
     aged = {*ageing.fields(ageing.told("heat", soon, 99.0))}
+    counted = {*account.fields(account.Account(1.0, 1.0, 1.0, 1.0, (account.Energy("", 1.0, 1.0),)))}
     source = (ROOT / "pipeline" / "engine" / "points.py").read_text()
     plain = set(re.findall(r'"([a-z_]+)": ', source)) | set(re.findall(r'fields\["(\w+)"\]', source))
     assert aged >= {"shift", "gain", "days_to_limit"}
     assert plain >= {"score", "severity", "expected"}
-    assert (incident.keys() | said.keys() | aged | plain) - told == set()
+    assert (incident.keys() | said.keys() | aged | counted | plain) - told == set()
 
 
 def test_every_state_and_quality_and_command_is_described():

@@ -33,7 +33,8 @@ BATCH = 100  # seconds of both machines' readings
 RESERVE_BYTES = 4 << 20
 MOST = 20  # times as many batches as in the first act: the disk is never full
 SHARE = 0.2  # of all points, that have to go
-MEASUREMENTS = ("machine", "sensor", "ageing", "incident", "service")  # of the points of a plant without commands
+# Of the points of a plant without commands.
+MEASUREMENTS = ("machine", "sensor", "ageing", "account", "incident", "service")
 
 
 class Gate:

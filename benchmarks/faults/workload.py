@@ -168,8 +168,11 @@ FIELDS = {
         "acknowledged", "unconfirmed", "reason",
     ),
     "ageing": ("shift", "moved", "per_day", "per_day_unit", "offset", "gain"),
+    "account": ("spikes", "synapses", "products", "dense_products", "energy_nj", "dense_energy_nj"),
 }  # fmt: skip
-ALWAYS = {"machine": "state", "sensor": "quality", "incident": "phase", "ageing": "shift"}  # every point has these
+ALWAYS = {  # every point has these
+    "machine": "state", "sensor": "quality", "incident": "phase", "ageing": "shift", "account": "spikes",
+}  # fmt: skip
 
 
 def points_in(influxdb: InfluxDB, database: str, measurements: Iterable[str] = ALWAYS) -> int:

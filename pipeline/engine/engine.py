@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from pipeline.config.settings import Limits, MachineRule
+from pipeline.engine.account import Account
 from pipeline.engine.ageing import Ageing
 from pipeline.engine.commands import Command
 from pipeline.engine.explanation import Sensors
@@ -232,6 +233,10 @@ class Engine:
     def measured(self, slot: int) -> list[Ageing]:
         """How far each sensor of a machine has moved, held against no other; it takes less."""
         return self._standing.measured(slot)
+
+    def account(self, slot: int) -> Account | None:
+        """What the network of a machine does for a reading; None before it has counted one."""
+        return self._standing.account(slot)
 
     def look(self) -> Records:
         """All machines at a glance: `struct sw_glance`."""

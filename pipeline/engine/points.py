@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.engine import ageing, incidents
+from pipeline.engine import account, ageing, incidents
 from pipeline.engine.fleet import Fleet, Tags
 from pipeline.engine.incidents import News
 from pipeline.engine.level import levels_of
@@ -27,7 +27,7 @@ class Points:
 
     def of(self, scores: Scores) -> list[Point]:
         """A point for every score that is due, each of its sensors that are, and all that happened to incidents."""
-        points = self._machines(scores) + self._sensors(scores) + self._ageings(scores)
+        points = self._machines(scores) + self._sensors(scores) + self._ageings(scores) + self._accounts(scores)
         return points + [self.incident(news) for news in scores.news]
 
     def incident(self, news: News) -> Point:
@@ -131,4 +131,15 @@ class Points:
         for line, measured, time_ns in zip(own["line"].tolist(), own["ageing"].tolist(), times, strict=True):
             told = ageing.told(fleet.lines[line][1], measured, fleet.sensor(line).limit)
             points.append(Point("ageing", fleet.line_tags[line], ageing.fields(told), time_ns))
+        return points
+
+    def _accounts(self, scores: Scores) -> list[Point]:
+        """What the network of each machine does for a reading, whenever the ageing of one of its sensors is told."""
+        entries = np.flatnonzero(scores.account["aged"])
+        points = []
+        for row in np.unique(np.searchsorted(scores.until, entries, side="right")).tolist():
+            counted = account.of(scores.counted[row], int(scores.lines[row]))
+            if counted is not None:
+                tags = self._fleet.tags[int(scores.slot[row])]
+                points.append(Point("account", tags, account.fields(counted), int(scores.time_ns[row])))
         return points

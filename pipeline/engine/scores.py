@@ -33,6 +33,7 @@ class Scores(NamedTuple):
     until: Ints  # entry of the account after the row's last one
     account: Records  # `struct sw_entry`, one per reading of the rows
     lost: Records  # `struct sw_lost`, lines that have become missing
+    counted: Records  # `struct sw_account` of the machine, up to the row
     news: tuple[News, ...]  # of incidents, in order
 
     def __len__(self) -> int:
@@ -62,6 +63,7 @@ class Scores(NamedTuple):
             until=row["until"],
             account=said.entry,
             lost=said.lost,
+            counted=row["account"],
             news=(),
         )
 

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.engine import ageing
+from pipeline.engine import account, ageing
+from pipeline.engine.account import Account
 from pipeline.engine.ageing import DAY_NS, Ageing
 from pipeline.engine.fleet import Fleet
 from pipeline.engine.incidents import Incident
@@ -189,6 +190,11 @@ class Standing:
             ageing.told(fleet.lines[line][1], one, fleet.sensor(line).limit)
             for line, one in zip(lines, measured, strict=True)
         ]
+
+    def account(self, slot: int) -> Account | None:
+        """What the network of a machine does for a reading; None before it has counted one."""
+        sensors = len(self._fleet.roster(slot))
+        return account.of(self._fleet.core.account(slot), sensors) if sensors else None
 
     def _shifts(self, slot: int) -> tuple[Shift, ...]:
         """How far the sensors of a machine have moved."""

@@ -261,6 +261,10 @@ class Core:
         drifts = [ffi.addressof(lines[number], "drift") for number in block.order.tolist()]
         return [(lib.sw_drift_shift(params, one), lib.sw_drift_pace(params, one)) for one in drifts]
 
+    def account(self, slot: int) -> Any:
+        """What the network of a machine has done so far, `struct sw_account`; in place, so it goes on counting."""
+        return self.block(slot).machine["account"]
+
     def confirm(self, slot: int) -> None:
         """A person says that what the machine does now is normal."""
         lib.sw_confirm(self.params, self.block(slot).pointer)

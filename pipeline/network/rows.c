@@ -231,6 +231,7 @@ void sw_rows_close(const struct sw_params *params, const struct sw_view *view, i
     row->spikes = rows->spikes;
     row->doubted = false;
     row->masked = row->changed_lines = 0;
+    row->account = machine->account;
     look_at_lines(params, view, elapsed, ageing_ns, room, page);
     mask(params, view, page);
     row->until = page->entries;

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipeline/network/account.h"
 #include "pipeline/network/clock.h"
 #include "pipeline/network/params.h"
 
@@ -80,6 +81,7 @@ struct sw_row {
     bool accepted;         /* patience has run out with this row: what alarmed is now a change to be confirmed */
     bool due;              /* to be written */
     bool due_sensors;      /* with every sensor */
+    struct sw_account account; /* of the machine, this row included */
 };
 
 /* What the network said about one reading of a row that closed. */
