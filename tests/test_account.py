@@ -1,18 +1,22 @@
 """What the network counts of its own work is what a count by hand gives, and so is what is told of it."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machines import machine_with_modes, plant
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.engine import account
 from pipeline.engine.energies import CHIPS, Chip
 from pipeline.engine.engine import Engine
 from pipeline.network.parameters import Params, with_context
 from pipeline.records import Machine, Reading, Readings
+from pipeline.storage.journal import Journal
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -154,3 +158,23 @@ def test_points_come_with_the_ageing_once_an_hour_and_have_what_was_counted_up_t
 @settings(max_examples=5, deadline=None)
 def test_batch_borders_change_no_point(borders):
     assert written(borders)[0] == written()[0]
+
+
+def test_the_list_of_machines_has_it_in_json(tmp_path):
+    (tmp_path / "c.yaml").write_text(f"data: {tmp_path / 'data'}\n")
+    (tmp_path / "data").mkdir()
+    engine = Engine()
+    rows = engine.arrange(
+        [Reading(MACHINE, f"s{c}", START + t * SECOND, x) for c, x in enumerate(row)]
+        for t, row in enumerate(AGED[:100].tolist())
+    )
+    journal = Journal(tmp_path / "data" / "journal.sqlite")
+    lines = [(line, *name) for line, name in enumerate(engine.fleet.lines)]
+    journal.commit(rows, list(enumerate(engine.fleet.machines)), lines)
+    journal.close()
+    engine.step(rows)
+    told = CliRunner().invoke(app, ["machines", "--config", str(tmp_path / "c.yaml"), "--json"])
+    assert told.exit_code == 0, told.output
+    (one,) = json.loads(told.output)
+    assert one["account"] == engine.account(0).told()
+    assert one["account"]["dense_products"] == account.dense_products(2) / 2

@@ -53,6 +53,7 @@ def test_machines_come_in_order_of_attention_with_since_when_and_which_sensor_sa
     assert first["id"] == "press-1;site=a"
     assert first["attention"] in ("critical", "warning")
     assert first["incident"]["sensors"][0]["sensor"] == "s1"
+    assert plant.machine("press-1")["account"].startswith("Per reading: ")
     assert first["incident"]["sensors"][0]["direction"] == "high"
     begin_s = 1_700_000_000 + HEALTHY_ROWS
     assert begin_s <= first["incident"]["started_s"] <= begin_s + 60

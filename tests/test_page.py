@@ -125,6 +125,7 @@ def test_an_incident_is_acknowledged_and_labelled_and_its_machine_learns_anew_wh
     expect(incident).to_have_count(0)
     go_on(plant, 60)
     expect(page.locator(".machine-bar .pill")).to_contain_text("learning")
+    expect(page.locator("#account")).to_contain_text(re.compile(r"^Per reading: .* spikes, .* \(estimate\)$"))
     go_on(plant, 60)
     machine = plant.machine("press-1")
     assert (machine["attention"], machine["incident"], machine["has_baseline"]) == ("ready", None, True)

@@ -185,6 +185,7 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
     trust = [engine.quality(slot) for slot in range(len(summaries))]
     changes = [engine.changes(slot) for slot in range(len(summaries))]
     if as_json:
+        accounts = [engine.account(slot) for slot in range(len(summaries))]
         rows = [
             {
                 **one._asdict(),
@@ -196,8 +197,9 @@ def machines(config: ConfigPath = None, as_json: AsJson = False) -> None:
                 "shifts": [shift._asdict() for shift in one.shifts],
                 "quality": [each.told() for each in sensors],
                 **changed.told(),
+                "account": None if account is None else account.told(),
             }
-            for one, sensors, changed in zip(summaries, trust, changes, strict=True)
+            for one, sensors, changed, account in zip(summaries, trust, changes, accounts, strict=True)
         ]
         out.print_json(json.dumps(rows))
         return

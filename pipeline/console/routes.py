@@ -119,7 +119,8 @@ ROUTES = (
         "GET",
         "/api/machines/{id}",
         "machine",
-        "One machine in full, with its sensors; `changed` and `unconfirmed` as in the list.",
+        "One machine in full, with its sensors; `changed` and `unconfirmed` as in the list. `account`: what its "
+        "network does for a reading, in words.",
         (ID,),
         errors=NO_MACHINE,
     ),

@@ -14,6 +14,7 @@ from pipeline.config.settings import MachineRule
 from pipeline.console.asking import Ask, of_each
 from pipeline.console.labels import machine_label, part_told, sensor_label
 from pipeline.console.recent import Table
+from pipeline.engine.account import Account
 from pipeline.engine.engine import Engine
 from pipeline.engine.explanation import POPULATION
 from pipeline.engine.incidents import Incident
@@ -83,6 +84,7 @@ class Details(NamedTuple):
     has_baseline: bool  # that it could be rolled back to
     trust: tuple[Trust, ...]  # in its sensors
     changes: Changes
+    account: Account | None
     rule: MachineRule
 
 
@@ -98,6 +100,7 @@ def details(engine: Engine, slot: int) -> Details:
         engine.fleet.has_baseline(slot),
         engine.quality(slot),
         engine.changes(slot),
+        engine.account(slot),
         engine.fleet.rules[slot],
     )
 
@@ -130,6 +133,7 @@ def page(one: Details) -> dict[str, Any]:
         "incident": told(summary.incident, one.rule),
         "sensors": [{**each.told(), **sensor_label(one.rule, each.sensor)} for each in one.trust],
         **one.changes.told(),
+        "account": one.account.says if one.account else "",
     }
 
 

@@ -105,6 +105,7 @@ export function machine(place, id, query) {
   const sensorPlaces = h("div", { class: "grid" });
   const { body: table, element: sensorTable } = tableOf("Sensors", ["Sensor", "Value", "Expected", "Level", "Share", "Quality", "Chart"]);
   const ageing = ageingTable();
+  const account = h("p", { class: "muted small", id: "account" });
   const spans = h("div", { class: "segments", role: "group", "aria-label": "How much the charts show" });
   const reset = h("button", { type: "button", hidden: true, onclick: () => zoomTo(null) }, "Reset zoom");
   const view = viewOf(query);
@@ -139,6 +140,7 @@ export function machine(place, id, query) {
     past.element,
     h("section", { class: "card table" }, h("h2", {}, "Sensors"), sensorTable),
     ageing,
+    account,
   );
   charts.append(levelPlace, rasterPlace, sensorPlaces);
   spans.append(
@@ -308,6 +310,7 @@ export function machine(place, id, query) {
     facts.sensors.update(String(one.sensors.length));
     facts.readings.update(count(one.readings));
     facts.newest.update(moment(one.newest_s));
+    text(account, one.account);
     newest_s = one.newest_s;
     answers.update(one);
     const card = only(incident, one.incident ? "open" : "none", () => (one.incident ? incidentCard(id) : null));
