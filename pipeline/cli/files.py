@@ -149,25 +149,15 @@ def read_files(
 
 def read_file(path: Path, reading: "Choices", label: str | None = None, quiet: bool = False) -> "list[Table]":
     """The machines of one file; else as `read_files`."""
-    from pipeline.recordings.reading.choices import counted
-    from pipeline.recordings.tables import TableError, read_tables
-    from pipeline.recordings.waveforms import is_waveform, read_waveform
+    from pipeline.recordings.results import read_machines
+    from pipeline.recordings.tables import TableError
 
     try:
-        if is_waveform(path, reading.waveform):
-            if label is not None:
-                fail(f"{path}: samples have no labels in a column; give --labels")
-            table, notes = read_waveform(path, reading)
-            for note in () if quiet else notes:
-                err.print(note, markup=False, soft_wrap=True)
-            return [table._replace(understood="; ".join(notes))]
-        tables = read_tables(path, reading, label)
+        tables, notes = read_machines(path, reading, label)
     except TableError as error:
         fail(str(error))
-    if not quiet:
-        rows = counted(sum(len(table.stamps) for table in tables), "row", "rows")
-        sensors = counted(len({sensor for table in tables for sensor in table.sensors}), "sensor", "sensors")
-        err.print(f"{path}: {rows}, {sensors}; {tables[0].understood}", markup=False, soft_wrap=True)
+    for note in () if quiet else notes:
+        err.print(note, markup=False, soft_wrap=True)
     return tables
 
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pipeline.network.parameters import Params
     from pipeline.network.prior import Prior
     from pipeline.recordings.reading.choices import Choices
-    from pipeline.recordings.score import Explained, Scored
+    from pipeline.recordings.score import Scored
     from pipeline.recordings.tables import Table
     from pipeline.recordings.tuning import Tuned
-    from pipeline.records import Bools, Floats, Ints
+    from pipeline.records import Floats, Ints
 
 
 def named(inputs: list[Path]) -> list[str]:
@@ -93,44 +93,6 @@ def scored_with_words(
     return scored
 
 
-def write_scores(path: Path, table: "Table", scored: "Scored", labelled: "Bools | None" = None) -> None:
-    """time,score,severity,cause and, of an evaluation, label: a line per row."""
-    import csv
-
-    from pipeline.engine.scoring import Severity
-
-    columns: list[Sequence[object]] = [
-        table.stamps,
-        [f"{value:.6f}" for value in scored.score.tolist()],
-        [Severity(level).name.lower() for level in scored.severity.tolist()],
-        scored.cause,
-    ]
-    names = ["time", "score", "severity", "cause"]
-    if labelled is not None:
-        columns.append(labelled.astype(int).tolist())
-        names.append("label")
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows(zip(*columns, strict=True))
-
-
-def write_explanations(path: Path, table: "Table", explained: "Explained") -> None:
-    """time,why and per sensor its share, expected, low and high: a line per row, empty where nothing is known."""
-    import csv
-
-    import numpy as np
-
-    parts = ("share", "expected", "low", "high")
-    columns = np.stack([getattr(explained, part) for part in parts], axis=2)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["time", "why", *(f"{sensor}.{part}" for sensor in table.sensors for part in parts)])
-        for stamp, why, numbers in zip(table.stamps, explained.why, columns, strict=True):
-            cells = ("" if number != number else f"{number:.9g}" for number in numbers.ravel().tolist())
-            writer.writerow([stamp, why, *cells])
-
-
 @app.command()
 @reads_files
 def score(
@@ -181,6 +143,7 @@ def score(
     from pipeline.config.prior_file import priors_of
     from pipeline.config.settings import match_rule
     from pipeline.network import parameters
+    from pipeline.recordings.results import NO_SENSOR, in_short, write_explanations, write_scores
 
     try:
         params = parameters.without(
@@ -203,7 +166,7 @@ def score(
             folder_for(to, [*own, *(f"{name}.explain" for name in own if explain)], inputs)
         for table in tables:
             if not table.sensors:
-                fail(f"{path}: no numeric column but the time")
+                fail(f"{path}: {NO_SENSOR}")
             what, rule, name = f"{number}/{len(inputs)}", match_rule(rules, table.name), table.name
             scored = scored_with_words(
                 path, table, what, rule, priors(name), params, freeze_at, explain, calendars(name)
@@ -214,16 +177,6 @@ def score(
                 written.append(to / f"{name}.explain.csv")
                 write_explanations(written[1], table, scored.explained)
             out.print(f"{' and '.join(map(str, written))}: {in_short(scored)}", markup=False, soft_wrap=True)
-
-
-def in_short(scored: "Scored") -> str:
-    """How many rows there are, and how many of them are in alarm."""
-    from pipeline.engine.scoring import Severity
-
-    learning = len(scored.ready) - int(scored.ready.sum())
-    warning, critical = (int((scored.severity == level).sum()) for level in (Severity.WARNING, Severity.CRITICAL))
-    rows = f"{len(scored.ready):,} rows, {learning:,} of them learning"
-    return f"{rows}; {warning:,} warning, {critical:,} critical"
 
 
 @app.command()
@@ -270,6 +223,7 @@ def evaluate(
     from pipeline.recordings import evaluation
     from pipeline.recordings.labels import LabelsError, read_labels
     from pipeline.recordings.report import facts, remarks, tabulate
+    from pipeline.recordings.results import NO_SENSOR, write_scores
     from pipeline.recordings.tables import TableError, need
 
     if (labels is None) == (label_column is None):
@@ -289,7 +243,7 @@ def evaluate(
     stems = [table.name for table in tables]
     for path, table in read:
         if not table.sensors:
-            fail(f"{path}: no numeric column but the time" + (f" and {label_column}" if label_column else ""))
+            fail(f"{path}: {NO_SENSOR}" + (f" and {label_column}" if label_column else ""))
     events = [evaluation.events_within(table.time_ns, known) for table, known in zip(tables, given, strict=False)]
     if label_column is not None:
         events = [
