@@ -151,6 +151,7 @@ WITHIN = {
     "pipeline.mqtt.arrival": set(),
     "pipeline.cluster.messages": set(),
     "pipeline.cluster.bucket": {"pipeline.cluster.messages"},
+    "pipeline.cluster.spread": set(),
     "pipeline.recordings.evaluation": set(),
     **{
         f"pipeline.recordings.reading.{name}": {f"pipeline.recordings.reading.{part}" for part in parts.split()}
@@ -220,6 +221,9 @@ ONE_DOOR = {
     "cbor2": "pipeline.payloads.cbor",
     "msgpack": "pipeline.payloads.msgpack",
     "nir": "pipeline.device.nir",
+    "joblib": "pipeline.cluster.spread",
+    "distributed": "pipeline.cluster.spread",
+    "pyspark": "pipeline.cluster",
 }
 
 

@@ -8,6 +8,7 @@ them to the program, in the order in which `--help` lists them.
 
 from pipeline.cli import serving  # isort: skip
 from pipeline.cli import recordings  # isort: skip
+from pipeline.cli import rescore  # isort: skip
 from pipeline.cli import plant  # isort: skip
 from pipeline.cli import answering  # isort: skip
 from pipeline.cli import device  # isort: skip
@@ -15,7 +16,7 @@ from pipeline.cli import notify  # isort: skip
 from pipeline.cli import care  # isort: skip
 from pipeline.cli.terminal import app
 
-__all__ = ["answering", "app", "care", "device", "main", "notify", "plant", "recordings", "serving"]
+__all__ = ["answering", "app", "care", "device", "main", "notify", "plant", "recordings", "rescore", "serving"]
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ def scored_with_words(
     calendar: "Calendar | None" = None,
 ) -> "Scored":
     """Scores of a table with a bar of progress, and what is odd about the file on standard error."""
+    from pipeline.recordings.results import disorder
     from pipeline.recordings.score import score as score_table
 
     with progress_bar(f"{what} {path.name}", len(table.stamps)) as bar:
@@ -86,10 +87,8 @@ def scored_with_words(
             explain=explain,
             calendar=calendar,
         )
-    if scored.disordered:
-        err.print(
-            f"{path}: {scored.disordered} rows are not later than the row before; taken in file order", soft_wrap=True
-        )
+    if told := disorder(str(path), scored):
+        err.print(told, markup=False, soft_wrap=True)
     return scored
 
 

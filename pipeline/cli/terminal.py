@@ -77,7 +77,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from pipeline.service.connections import installed_version
+        from pipeline.config.extras import installed_version
 
         out.print(f"spikewatch {installed_version()}", markup=False)
         raise typer.Exit

@@ -59,6 +59,13 @@ def write_explanations(path: Path, table: Table, explained: Explained) -> None:
             writer.writerow([stamp, why, *cells])
 
 
+def disorder(name: str, scored: Scored) -> str:
+    """What is to be said about the order of a file's rows; empty if nothing is."""
+    if not scored.disordered:
+        return ""
+    return f"{name}: {scored.disordered} rows are not later than the row before; taken in file order"
+
+
 def in_short(scored: Scored) -> str:
     """How many rows there are, and how many of them are in alarm."""
     learning = len(scored.ready) - int(scored.ready.sum())

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from pipeline.config.extras import installed_version
 from pipeline.config.settings import Config, ConfigError, Upstream, duration_ns, read_secret
 from pipeline.engine.engine import Engine
 from pipeline.files import read_bounded
@@ -20,14 +20,6 @@ from pipeline.storage.data_folder import broker_port_path, store_path
 
 USUAL_PORT = 1883  # of MQTT without TLS
 MOST_PORT_BYTES = 100  # of the file that says another
-
-
-def installed_version() -> str:
-    """As the package says; a copy of the sources that nobody has installed has none."""
-    try:
-        return version("spikewatch")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def status_topic(config: Config) -> str:

@@ -1,0 +1,141 @@
+"""One function called with many arguments, by processes of this computer or by computers: joblib, Dask or Spark.
+
+Each gives what the function returns as soon as it has returned, in any order, and starts with what comes first. The
+function and its arguments can be pickled, and it raises nothing; it may be called twice where a computer is lost.
+Whatever still runs is ended when the caller asks for no more. The only file that knows joblib and Dask. They are of
+the extras `bulk` and `spark`, so each is imported when it is used.
+"""
+
+import os
+import shutil
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TypeVar
+
+Given = TypeVar("Given")
+Gained = TypeVar("Gained")
+
+TASKS_PER_CORE = 32  # of a Spark job: few enough to be worth their start, enough to keep all cores busy to the end
+LOOK_S = 0.2  # between two looks at what a Spark job has done
+
+
+class LostError(Exception):
+    """Workers cannot be started, or were lost; the text says why."""
+
+
+def with_joblib(
+    function: Callable[[Given], Gained], arguments: Sequence[Given], workers: int
+) -> Generator[Gained, None, None]:
+    """In so many processes of this computer."""
+    from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+    from joblib.externals.loky.process_executor import TerminatedWorkerError  # type: ignore[import-untyped]
+
+    try:
+        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+            yield from Parallel(return_as="generator_unordered")(delayed(function)(one) for one in arguments)
+    except TerminatedWorkerError as error:
+        raise LostError(f"a worker was killed, perhaps for want of memory: {str(error).splitlines()[0]}") from None
+
+
+def with_dask(
+    function: Callable[[Given], Gained], arguments: Sequence[Given], workers: int, scheduler: str | None
+) -> Generator[Gained, None, None]:
+    """In so many processes of this computer, or by the workers of a scheduler, such as tcp://10.0.0.1:8786."""
+    from distributed import Client, LocalCluster, as_completed
+
+    with ExitStack() as opened:
+        try:
+            if scheduler is None:
+                own = LocalCluster(  # type: ignore[no-untyped-call]
+                    n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                )
+                opened.enter_context(own)
+            client = opened.enter_context(Client(own if scheduler is None else scheduler))  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise LostError(f"{scheduler or 'dask'}: {error}") from None
+        futures = client.map(function, arguments, pure=False)
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]
+            if future.status != "finished":
+                raise LostError(f"dask lost a task: {future.exception() or future.status}")
+            yield future.result()
+            future.release()
+
+
+def with_spark(
+    function: Callable[[Given], Gained], arguments: Sequence[Given], workers: int, master: str | None
+) -> Generator[Gained, None, None]:
+    """In so many processes of this computer, or by a cluster, such as spark://10.0.0.1:7077."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # spark.pyspark.python is not heeded everywhere
+    if master is None:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else it asks for the address of the host's name
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark.accumulators import AccumulatorParam
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    class Gathered(AccumulatorParam[list[Gained]]):
+        """What tasks have returned: comes to the driver when a task ends, and once, also if it was tried twice."""
+
+        def zero(self, value: list[Gained]) -> list[Gained]:
+            return []
+
+        def addInPlace(self, value1: list[Gained], value2: list[Gained]) -> list[Gained]:  # noqa: N802  # Spark's name
+            value1.extend(value2)
+            return value1
+
+    failed: list[Exception] = []
+    builder = SparkSession.builder.appName("spikewatch rescore").master(master or f"local[{workers}]")
+    for key in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
+        builder = builder.config(key, "false")
+    try:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # about pandas, which it gets none of
+            session = builder.getOrCreate()
+    except (Py4JError, PySparkException, OSError) as error:
+        raise LostError(f"{master or 'spark'}: {_first(error)}") from None
+    try:
+        context = session.sparkContext
+        context.setLogLevel("ERROR")
+        gathered = context.accumulator([], Gathered())
+        # A task of Spark takes tens of milliseconds itself, so it is of several arguments, every Nth of them.
+        count = min(len(arguments), TASKS_PER_CORE * context.defaultParallelism)
+        groups = context.parallelize([list(arguments[first::count]) for first in range(count)], count)
+
+        def run() -> None:
+            try:
+                groups.foreach(lambda group: gathered.add([function(one) for one in group]))
+            except (Py4JError, PySparkException) as error:
+                failed.append(error)
+
+        job = threading.Thread(target=run, daemon=True)
+        job.start()
+        told, running = 0, True
+        while running:
+            job.join(LOOK_S)
+            running = job.is_alive()
+            while told < len(gathered.value):
+                yield gathered.value[told]
+                told += 1
+        if failed:
+            raise LostError(_first(failed[0]))
+    finally:
+        with suppress(Py4JError, OSError):
+            session.sparkContext.cancelAllJobs()
+        session.stop()
+
+
+def _first(error: Exception) -> str:
+    """The line of an error of Spark that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "Exception" in line or "rror:" in line), lines[0] if lines else repr(error)
+    )
+
+
+def has_java() -> bool:
+    """Whether Spark would find a Java."""
+    home = os.environ.get("JAVA_HOME")
+    return (Path(home) / "bin" / "java").exists() if home else shutil.which("java") is not None
