@@ -109,6 +109,7 @@ def test_each_file_fixes_what_its_extra_needs_beside_the_gateways_and_that_has_n
         ("amqtt", ["demo"], "demo"),
         ("scipy", ["score", "press.npy", "--out", "scores"], "waveform"),
         ("nir", ["export", "nir", "--machine", "press", "--out", "press.nir"], "nir"),
+        ("pyspark", ["cluster", "submit", "--kafka", "k:1", "--checkpoint", "state"], "spark"),
         ("pyarrow", ["score", "press.parquet", "--out", "scores"], "files"),
         ("matplotlib", ["evaluate", "press.csv", "--label-column", "fault", "--out", "charts"], "files"),
     ],

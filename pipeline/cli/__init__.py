@@ -12,11 +12,24 @@ from pipeline.cli import rescore  # isort: skip
 from pipeline.cli import plant  # isort: skip
 from pipeline.cli import answering  # isort: skip
 from pipeline.cli import device  # isort: skip
+from pipeline.cli import cluster  # isort: skip
 from pipeline.cli import notify  # isort: skip
 from pipeline.cli import care  # isort: skip
 from pipeline.cli.terminal import app
 
-__all__ = ["answering", "app", "care", "device", "main", "notify", "plant", "recordings", "rescore", "serving"]
+__all__ = [
+    "answering",
+    "app",
+    "care",
+    "cluster",
+    "device",
+    "main",
+    "notify",
+    "plant",
+    "recordings",
+    "rescore",
+    "serving",
+]
 
 
 def main() -> None:
