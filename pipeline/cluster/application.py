@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
     from pipeline.engine.engine import Engine
 
-NAME = "spikewatch.json"  # in a checkpoint: what it was begun with
-NAMES = {
+BEGUN = "spikewatch.json"  # in a checkpoint: what it was begun with
+SETTINGS = {
     "spark.sql.streaming.stateStore.providerClass": (
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     ),
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
     "spark.executor.cores": "1",  # so that a bucket meets the same Python worker again, which has it at hand
     "spark.task.maxFailures": "8",
-    "spark.sql.streaming.metricsEnabled": "true",
     "spark.log.level": "WARN",
 }
 
@@ -63,7 +62,7 @@ def session(master: str, partitions: int, more: Mapping[str, str]) -> SparkSessi
     if not has_java():
         raise NoJavaError("Spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME")
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # the setting is not heard everywhere
-    own = {**NAMES, "spark.sql.shuffle.partitions": str(partitions)}
+    own = {**SETTINGS, "spark.sql.shuffle.partitions": str(partitions)}
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         own |= {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
@@ -78,7 +77,7 @@ def pin(spark: SparkSession, plan: Plan) -> None:
     """Write into a new checkpoint what it begins with; raises OtherStateError where an old one began otherwise."""
     own = Begun(processor.FORMAT, plan.buckets, plan.topic)
     jvm: Any = spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(plan.checkpoint, NAME)
+    path = jvm.org.apache.hadoop.fs.Path(plan.checkpoint, BEGUN)
     files = path.getFileSystem(spark._jsc.hadoopConfiguration())
     if not files.exists(path):
         stream = files.create(path, False)
@@ -95,7 +94,7 @@ def pin(spark: SparkSession, plan: Plan) -> None:
     try:
         found = msgspec.json.decode(text, type=Begun)
     except msgspec.MsgspecError as error:
-        raise OtherStateError(f"{plan.checkpoint}/{NAME}: {error}") from None
+        raise OtherStateError(f"{plan.checkpoint}/{BEGUN}: {error}") from None
     for what, was, now in zip(
         Begun.__struct_fields__, msgspec.structs.astuple(found), msgspec.structs.astuple(own), strict=True
     ):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
-from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadLimit, ReadMaxRows, SupportsTriggerAvailableNow
+from pyspark.sql.streaming.datasource import ReadLimit, ReadMaxRows, SupportsTriggerAvailableNow
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -78,7 +78,7 @@ class KafkaReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         end = self._until or {partition: high for partition, (_, high) in bounds.items()}
         waiting = {partition: max(end.get(partition, at) - at, 0) for partition, at in begin.items()}
         whole = sum(waiting.values())
-        most = whole if isinstance(limit, ReadAllAvailable) or not isinstance(limit, ReadMaxRows) else limit.max_rows
+        most = limit.max_rows if isinstance(limit, ReadMaxRows) else whole
         if whole > most:  # of each its share, and at least one, so that none waits for ever
             waiting = {one: min(max(count * most // whole, 1), count) for one, count in waiting.items()}
         return {partition: at + waiting[partition] for partition, at in begin.items()}
