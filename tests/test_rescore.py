@@ -131,19 +131,30 @@ def test_a_file_that_cannot_be_scored_is_named_with_its_cause_and_the_others_go_
     assert "8 files: 0 scored, 4 were scored before, 4 failed" in text
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_stopped_leaves_no_file_in_part_and_the_next_one_goes_on(stop: signal.Signals, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("on", "stop"),
+    [
+        ("joblib", signal.SIGINT),
+        ("joblib", signal.SIGTERM),
+        ("joblib", signal.SIGKILL),
+        ("dask", signal.SIGINT),
+        ("spark", signal.SIGINT),
+    ],
+)
+def test_a_run_that_was_stopped_leaves_no_file_in_part_and_the_next_one_goes_on(
+    on: str, stop: signal.Signals, tmp_path: Path
+):
     history, to = tmp_path / "history", tmp_path / "scores"
     history.mkdir()
     recording(1).to_csv(history / "press-0.csv", index=False)
     for number in range(1, MANY):
         os.link(history / "press-0.csv", history / f"press-{number}.csv")
-    process = process_of("rescore", history, "--out", to, "--workers", "2")
+    process = process_of("rescore", history, "--out", to, "--on", on, "--workers", "2")
     until(lambda: (to / RECORD).exists() and (to / RECORD).read_bytes().count(b"\n") > 2, "some are done", 60)
     os.killpg(process.pid, stop)
     _, err = process.communicate(timeout=60)
     until(lambda: not group_lives(process.pid), "its workers are gone", 60)
-    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL}.get(stop, 130)
+    assert process.returncode == (-stop if stop == signal.SIGKILL else 130)
     if stop != signal.SIGKILL:
         assert err.endswith("stopped; the same command goes on from here\n")
         assert "Traceback" not in err

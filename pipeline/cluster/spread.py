@@ -8,11 +8,13 @@ the extras `bulk` and `spark`, so each is imported when it is used.
 
 import os
 import shutil
+import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +23,22 @@ Gained = TypeVar("Gained")
 
 TASKS_PER_CORE = 32  # of a Spark job: few enough to be worth their start, enough to keep all cores busy to the end
 LOOK_S = 0.2  # between two looks at what a Spark job has done
+MOST_S = 10.0  # that a Spark job may take to end when it is cancelled
 
 
 class LostError(Exception):
     """Workers cannot be started, or were lost; the text says why."""
+
+
+@contextmanager
+def _interrupts_later(start_tracker: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C counts at the end of the block, and never for processes that begin in it: who began them ends them."""
+    start_tracker()  # of processes' resources: would let signals through if it was started by the first of them
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def with_joblib(
@@ -32,11 +46,14 @@ def with_joblib(
 ) -> Generator[Gained, None, None]:
     """In so many processes of this computer."""
     from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+    from joblib.externals.loky.backend import resource_tracker as of_loky  # type: ignore[import-untyped]
     from joblib.externals.loky.process_executor import TerminatedWorkerError  # type: ignore[import-untyped]
 
     try:
         with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-            yield from Parallel(return_as="generator_unordered")(delayed(function)(one) for one in arguments)
+            with _interrupts_later(of_loky.ensure_running):
+                results = Parallel(return_as="generator_unordered")(delayed(function)(one) for one in arguments)
+            yield from results
     except TerminatedWorkerError as error:
         raise LostError(f"a worker was killed, perhaps for want of memory: {str(error).splitlines()[0]}") from None
 
@@ -50,9 +67,10 @@ def with_dask(
     with ExitStack() as opened:
         try:
             if scheduler is None:
-                own = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-                )
+                with _interrupts_later(resource_tracker.ensure_running):
+                    own = LocalCluster(  # type: ignore[no-untyped-call]
+                        n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                    )
                 opened.enter_context(own)
             client = opened.enter_context(Client(own if scheduler is None else scheduler))  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
@@ -88,6 +106,7 @@ def with_spark(
             return value1
 
     failed: list[Exception] = []
+    interrupted = signal.getsignal(signal.SIGINT)
     builder = SparkSession.builder.appName("spikewatch rescore").master(master or f"local[{workers}]")
     for key in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
         builder = builder.config(key, "false")
@@ -96,8 +115,11 @@ def with_spark(
             session = builder.getOrCreate()
     except (Py4JError, PySparkException, OSError) as error:
         raise LostError(f"{master or 'spark'}: {_first(error)}") from None
-    try:
-        context = session.sparkContext
+    context = session.sparkContext
+    with ExitStack() as opened:
+        opened.callback(session.stop)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupted)  # Spark has put its own in its place
         context.setLogLevel("ERROR")
         gathered = context.accumulator([], Gathered())
         # A task of Spark takes tens of milliseconds itself, so it is of several arguments, every Nth of them.
@@ -107,11 +129,13 @@ def with_spark(
         def run() -> None:
             try:
                 groups.foreach(lambda group: gathered.add([function(one) for one in group]))
-            except (Py4JError, PySparkException) as error:
+            except Exception as error:  # of whatever kind: a job that is cancelled ends with several
                 failed.append(error)
 
         job = threading.Thread(target=run, daemon=True)
         job.start()
+        opened.callback(job.join, MOST_S)  # before Spark is stopped below it
+        opened.callback(context.cancelAllJobs)
         told, running = 0, True
         while running:
             job.join(LOOK_S)
@@ -121,10 +145,6 @@ def with_spark(
                 told += 1
         if failed:
             raise LostError(_first(failed[0]))
-    finally:
-        with suppress(Py4JError, OSError):
-            session.sparkContext.cancelAllJobs()
-        session.stop()
 
 
 def _first(error: Exception) -> str:

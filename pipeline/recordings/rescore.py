@@ -57,9 +57,7 @@ class Task(NamedTuple):
     """A file to score."""
 
     name: str  # below the folder
-    beside: (
-        bool  # the folder that its scores would have, if it holds several machines, is that of other files' scores
-    )
+    beside: bool  # other files have scores in the folder that it would need if it held several machines
 
 
 class Done(msgspec.Struct, frozen=True):
