@@ -125,18 +125,19 @@ def submit(
 
 
 def follow(query: "StreamingQuery", once: bool) -> None:
-    """Say how far it is, until it ends or somebody ends it; `once`: until a batch had nothing to read.
+    """Say how far it is, until it ends or somebody ends it; `once`: until a new batch had nothing to read.
 
     Spark itself ends no query with timers: there may always be another one.
     """
     import time
 
-    told = -1
+    told, first = -1, None
     try:
         while query.isActive:
             time.sleep(0.5)
             for done in query.recentProgress:
-                if once and not done["numInputRows"]:
+                first = done["batchId"] if first is None else first  # may be one that was not finished before
+                if once and not done["numInputRows"] and done["batchId"] > first:
                     query.stop()
                     return
                 if done["batchId"] > told and done["numInputRows"]:
