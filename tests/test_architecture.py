@@ -151,13 +151,14 @@ WITHIN = {
     "pipeline.mqtt.arrival": set(),
     "pipeline.cluster.messages": set(),
     "pipeline.cluster.bucket": {"pipeline.cluster.messages"},
-    "pipeline.cluster.spread": set(),
+    "pipeline.cluster.spark": set(),
+    "pipeline.cluster.spread": {"pipeline.cluster.spark"},
     "pipeline.cluster.kafka_source": set(),
     "pipeline.cluster.processor": {"pipeline.cluster.bucket"},
     "pipeline.cluster.writing": {"pipeline.cluster.processor"},
     "pipeline.cluster.application": {
         "pipeline.cluster.bucket", "pipeline.cluster.kafka_source", "pipeline.cluster.processor",
-        "pipeline.cluster.spread",
+        "pipeline.cluster.spark",
     },
     "pipeline.recordings.evaluation": set(),
     **{

@@ -131,4 +131,4 @@ def test_what_is_missing_or_wrong_is_said_before_spark_is_started(tmp_path, monk
     monkeypatch.delenv("JAVA_HOME", raising=False)
     ended = submitted(tmp_path, database)
     assert ended.exit_code == 2
-    assert "Spark needs Java 17 or newer" in ended.stderr
+    assert "cluster needs Java 17, which is not found" in ended.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.terminal import ConfigPath, app, configured, err, fail
+from pipeline.cli.terminal import ConfigPath, app, configured, err, fail, needed, needed_java
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.config.settings import Config
     from pipeline.engine.engine import Engine
 
+LOOK_S = 1  # between two looks at what Spark has done
 cluster = typer.Typer(
     help="Score the machines of a fleet on Apache Spark, with Kafka in front.", no_args_is_help=True
 )
@@ -27,17 +28,6 @@ class Connector(StrEnum):
 
     PYTHON = "python"
     SPARK = "spark"
-
-
-def need_spark() -> None:
-    """The end of the program where a package is missing."""
-    import importlib.util
-
-    from pipeline.config.extras import install
-
-    for name in ("pyspark", "pyarrow", "confluent_kafka"):
-        if importlib.util.find_spec(name) is None:
-            fail(f"cluster needs {name}, which is not installed: {install('spark')}")
 
 
 def engines(config: "Config") -> "Callable[[], Engine]":
@@ -90,9 +80,14 @@ def submit(
     """
     import os
 
-    need_spark()
-    from pipeline.cluster.application import NoJavaError, Plan, session, start
+    needed("cluster", "spark", "pyspark", "pyarrow", "confluent_kafka")
+    needed_java("cluster")
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
+
+    from pipeline.cluster.application import Plan, opened, start
     from pipeline.cluster.bucket import OtherStateError
+    from pipeline.cluster.spark import SparkError, said
     from pipeline.cluster.writing import writer
     from pipeline.config.settings import ConfigError, duration_ns
     from pipeline.service.connections import open_sink
@@ -109,17 +104,19 @@ def submit(
         fail(f"--conf: {unset[0]}: a setting is key=value")
     if "://" not in checkpoint:
         checkpoint = str(Path(checkpoint).absolute())
-    plan = Plan(kafka, topic, checkpoint, buckets, most, wait_s, dump_every, connector)
+    plan = Plan(kafka, topic, checkpoint, buckets, partitions, most, wait_s, dump_every, connector)
     begin = engines(read)
     try:
         open_sink(read, os.environ).close()
-        spark = session(master, partitions, more)
-    except (ConfigError, NoJavaError) as error:
+        spark = opened(master, partitions, more)
+    except (ConfigError, SparkError) as error:
         fail(str(error))
     try:
         follow(start(spark, plan, begin, writer(lambda: open_sink(read, os.environ))), once)
     except OtherStateError as error:
         fail(str(error), 1)
+    except (Py4JError, PySparkException) as error:
+        fail(said(error), 1)
     finally:
         spark.stop()
 
@@ -127,32 +124,20 @@ def submit(
 def follow(query: "StreamingQuery", once: bool) -> None:
     """Say how far it is, until it ends or somebody ends it; `once`: until a new batch had nothing to read.
 
-    Spark itself ends no query with timers: there may always be another one.
+    Spark itself ends no query with timers: there may always be another one. Raises PySparkException where it fails.
     """
-    import time
-
-    told, first = -1, None
+    told, first, ended = -1, None, False
     try:
-        while query.isActive:
-            time.sleep(0.5)
+        while not ended:
+            ended = bool(query.awaitTermination(LOOK_S))
             for done in query.recentProgress:
                 first = done["batchId"] if first is None else first  # may be one that was not finished before
                 if once and not done["numInputRows"] and done["batchId"] > first:
-                    query.stop()
-                    return
+                    ended = True
                 if done["batchId"] > told and done["numInputRows"]:
                     told = done["batchId"]
                     took = done["durationMs"].get("triggerExecution", 0)
                     err.print(f"batch {told}: {done['numInputRows']:,} messages in {took / 1000:.1f} s", markup=False)
     except KeyboardInterrupt:
-        query.stop()
-        return
-    if (error := query.exception()) is not None:
-        fail(reason(str(error)), 1)
-
-
-def reason(text: str) -> str:
-    """What a person can do something about, of an error of Spark's: our own line, else the first."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    own = [line for line in lines if line.startswith("pipeline.")]
-    return own[-1].partition(": ")[2] if own else lines[0] if lines else "Spark says nothing"
+        err.print("stopping: a batch that was not finished is done again by the next start", markup=False)
+    query.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.answering import near_to, send
-from pipeline.cli.terminal import AsJson, ConfigPath, app, as_committed, configured, fail, out
+from pipeline.cli.terminal import AsJson, ConfigPath, app, as_committed, configured, fail, needed, out
 
 if TYPE_CHECKING:
     from pipeline.engine.engine import Engine
@@ -63,7 +63,7 @@ def export(
     from pipeline.device.export import ExportError
 
     if form is Form.NIR:
-        need_nir()
+        needed("export nir", "nir", "nir")
     engine = as_committed(configured(config))
     try:
         write = as_c if form is Form.C else as_nir
@@ -76,16 +76,6 @@ def export(
         out.print_json(json.dumps({"out": str(to), "sensors": sensors, **found}))
         return
     out.print(f"{to}: {machine} with {len(sensors)} sensors, {said}", markup=False, soft_wrap=True)
-
-
-def need_nir() -> None:
-    """The end of the program where the package is missing."""
-    import importlib.util
-
-    from pipeline.config.extras import install
-
-    if importlib.util.find_spec("nir") is None:
-        fail(f"export nir needs nir, which is not installed: {install('nir')}")
 
 
 def as_c(engine: "Engine", slot: int, to: Path) -> tuple[list[str], dict[str, int], str]:

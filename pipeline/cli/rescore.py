@@ -1,6 +1,5 @@
 """The verb that scores a history of many files again, on all cores or on several computers."""
 
-import importlib.util
 import os
 from collections import Counter
 from collections.abc import Generator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.files import SAID, reads_files
-from pipeline.cli.terminal import RulesPath, app, configured, err, fail, out, progress_bar
+from pipeline.cli.terminal import RulesPath, app, configured, err, fail, needed, needed_java, out, progress_bar
 from pipeline.service.stopping import Stopped, at_once, until_stopped
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class On(Enum):
     SPARK = "spark"
 
 
-NEEDS = {On.JOBLIB: ("joblib", "bulk"), On.DASK: ("distributed", "bulk"), On.SPARK: ("pyspark", "spark")}  # extra
+NEEDS = {On.JOBLIB: ("bulk", "joblib"), On.DASK: ("bulk", "distributed"), On.SPARK: ("spark", "pyspark")}
 STOPPED = "stopped"
 
 
@@ -87,7 +86,9 @@ def rescore(
         fail(f"--scheduler is for --on dask, not {on.value}")
     if master is not None and on is not On.SPARK:
         fail(f"--master is for --on spark, not {on.value}")
-    need(on)
+    needed(f"--on {on.value}", *NEEDS[on])
+    if on is On.SPARK:
+        needed_java("--on spark")
     job = Job(str(folder.absolute()), str(to.absolute()), reading, configured(config), explain, installed_version())
     try:
         tasks, others = recordings_in(folder, to)
@@ -116,18 +117,6 @@ def rescore(
         fail(f"{ended}; the same command goes on from here", 130 if ended == STOPPED else 1)
     if counts["failed"]:
         raise typer.Exit(1)
-
-
-def need(on: On) -> None:
-    """The end of the program where what it runs on is not installed."""
-    from pipeline.cluster.spread import has_java
-    from pipeline.config.extras import install
-
-    package, extra = NEEDS[on]
-    if importlib.util.find_spec(package) is None:
-        fail(f"--on {on.value} needs {package}, which is not installed: {install(extra)}")
-    if on is On.SPARK and not has_java():
-        fail("--on spark needs Java 17, which is not found: apt install openjdk-17-jre-headless, or set JAVA_HOME")
 
 
 def spread(

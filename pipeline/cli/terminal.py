@@ -98,6 +98,25 @@ def fail(message: str, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
+def needed(what: str, extra: str, *packages: str) -> None:
+    """The end of the program where a package of an extra is missing that `what` needs."""
+    import importlib.util
+
+    from pipeline.config.extras import install
+
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            fail(f"{what} needs {package}, which is not installed: {install(extra)}")
+
+
+def needed_java(what: str) -> None:
+    """The end of the program where there is no Java for Spark."""
+    from pipeline.cluster.spark import has_java
+
+    if not has_java():
+        fail(f"{what} needs Java 17, which is not found: apt install openjdk-17-jre-headless, or set JAVA_HOME")
+
+
 def listed(text: str) -> list[str]:
     """Names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

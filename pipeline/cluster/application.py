@@ -1,21 +1,19 @@
 """The application on Spark: from the log to the database, with buckets in between."""
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from pyspark.sql import SparkSession, functions
+from pyspark.sql import functions
 
 from pipeline.cluster import processor
 from pipeline.cluster.bucket import OtherStateError
 from pipeline.cluster.kafka_source import Kafka
 from pipeline.cluster.processor import POINTS, Scoring
-from pipeline.cluster.spread import has_java
+from pipeline.cluster.spark import session
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
     from pipeline.engine.engine import Engine
@@ -32,17 +30,14 @@ SETTINGS = {
 }
 
 
-class NoJavaError(Exception):
-    """There is no Java that Spark could run on."""
-
-
 class Plan(NamedTuple):
     """What an application is."""
 
     servers: str  # of Kafka, host:port, ...
     topic: str
     checkpoint: str  # a folder or URL that driver and executors reach
-    buckets: int  # fixed for the life of the checkpoint
+    buckets: int  # fixed for the life of the checkpoint, as is the next one
+    partitions: int  # of the state
     most: int  # messages of a batch
     trigger_s: float  # between two batches; 0: what is in the log now, and no more
     dump_every: int  # batches
@@ -54,28 +49,21 @@ class Begun(msgspec.Struct):
 
     format: int
     buckets: int
+    partitions: int
     topic: str
 
 
-def session(master: str, partitions: int, more: Mapping[str, str]) -> SparkSession:
-    """Spark at `master`; `partitions` of the state are fixed when a checkpoint begins. Raises NoJavaError."""
-    if not has_java():
-        raise NoJavaError("Spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME")
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # the setting is not heard everywhere
+def opened(master: str, partitions: int, more: Mapping[str, str]) -> "SparkSession":
+    """Spark at `master`, with `partitions` of the state, and more settings; raises SparkError."""
     own = {**SETTINGS, "spark.sql.shuffle.partitions": str(partitions)}
     if master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         own |= {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
-    builder = SparkSession.builder.master(master).appName("spikewatch")
-    for key, value in {**own, **more}.items():
-        builder = builder.config(key, value)
-    spark: SparkSession = builder.getOrCreate()
-    return spark
+    return session("spikewatch", master, {**own, **more})
 
 
-def pin(spark: SparkSession, plan: Plan) -> None:
+def pin(spark: "SparkSession", plan: Plan) -> None:
     """Write into a new checkpoint what it begins with; raises OtherStateError where an old one began otherwise."""
-    own = Begun(processor.FORMAT, plan.buckets, plan.topic)
+    own = Begun(processor.FORMAT, plan.buckets, plan.partitions, plan.topic)
     jvm: Any = spark._jvm
     path = jvm.org.apache.hadoop.fs.Path(plan.checkpoint, BEGUN)
     files = path.getFileSystem(spark._jsc.hadoopConfiguration())
@@ -104,7 +92,7 @@ def pin(spark: SparkSession, plan: Plan) -> None:
             )
 
 
-def messages(spark: SparkSession, plan: Plan) -> "DataFrame":
+def messages(spark: "SparkSession", plan: Plan) -> "DataFrame":
     """The log as a stream."""
     if plan.connector == "spark":
         stream = (
@@ -124,7 +112,7 @@ def messages(spark: SparkSession, plan: Plan) -> "DataFrame":
 
 
 def start(
-    spark: SparkSession, plan: Plan, begin: Callable[[], "Engine"], write: Callable[["DataFrame", int], None]
+    spark: "SparkSession", plan: Plan, begin: Callable[[], "Engine"], write: Callable[["DataFrame", int], None]
 ) -> "StreamingQuery":
     """Start the application; `begin` makes engines that know nothing, `write` takes each batch's points."""
     pin(spark, plan)

@@ -6,17 +6,14 @@ Whatever still runs is ended when the caller asks for no more. The only file tha
 the extras `bulk` and `spark`, so each is imported when it is used.
 """
 
-import os
-import shutil
 import signal
-import sys
 import threading
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import TypeVar
+
+from pipeline.cluster.spark import SparkError, said, session
 
 Given = TypeVar("Given")
 Gained = TypeVar("Gained")
@@ -87,13 +84,7 @@ def with_spark(
     function: Callable[[Given], Gained], arguments: Sequence[Given], workers: int, master: str | None
 ) -> Generator[Gained, None, None]:
     """In so many processes of this computer, or by a cluster, such as spark://10.0.0.1:7077."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # spark.pyspark.python is not heeded everywhere
-    if master is None:
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # else it asks for the address of the host's name
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark.accumulators import AccumulatorParam
-    from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
     class Gathered(AccumulatorParam[list[Gained]]):
         """What tasks have returned: comes to the driver when a task ends, and once, also if it was tried twice."""
@@ -106,20 +97,13 @@ def with_spark(
             return value1
 
     failed: list[Exception] = []
-    interrupted = signal.getsignal(signal.SIGINT)
-    builder = SparkSession.builder.appName("spikewatch rescore").master(master or f"local[{workers}]")
-    for key in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
-        builder = builder.config(key, "false")
     try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # about pandas, which it gets none of
-            session = builder.getOrCreate()
-    except (Py4JError, PySparkException, OSError) as error:
-        raise LostError(f"{master or 'spark'}: {_first(error)}") from None
-    context = session.sparkContext
+        spark = session("spikewatch rescore", master or f"local[{workers}]", {"spark.ui.enabled": "false"})
+    except SparkError as error:
+        raise LostError(str(error)) from None
+    context = spark.sparkContext
     with ExitStack() as opened:
-        opened.callback(session.stop)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, interrupted)  # Spark has put its own in its place
+        opened.callback(spark.stop)
         context.setLogLevel("ERROR")
         gathered = context.accumulator([], Gathered())
         # A task of Spark takes tens of milliseconds itself, so it is of several arguments, every Nth of them.
@@ -144,18 +128,4 @@ def with_spark(
                 yield gathered.value[told]
                 told += 1
         if failed:
-            raise LostError(_first(failed[0]))
-
-
-def _first(error: Exception) -> str:
-    """The line of an error of Spark that says most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "Exception" in line or "rror:" in line), lines[0] if lines else repr(error)
-    )
-
-
-def has_java() -> bool:
-    """Whether Spark would find a Java."""
-    home = os.environ.get("JAVA_HOME")
-    return (Path(home) / "bin" / "java").exists() if home else shutil.which("java") is not None
+            raise LostError(said(failed[0]))

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from pipeline.cluster.processor import unpacked
 from pipeline.records import Point
 from pipeline.sinks import Sink, Unreachable
+from pipeline.sinks.delivery import FIRST_WAIT_S, LONGEST_ASKED_S, LONGEST_WAIT_S
 from pipeline.sinks.lines import line
 from pipeline.sinks.sifting import Sifter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 log = logging.getLogger("spikewatch.cluster")
 
 
@@ -49,14 +49,14 @@ def store(
                     points, bad = sifter.write(points)
                 except Unreachable as error:
                     reason, bad = str(error), []
-                    wait_s = max(wait_s, min(error.retry_after_s or 0.0, LONGEST_WAIT_S))
+                    asked_s = min(error.retry_after_s or 0.0, LONGEST_ASKED_S)
                 else:
-                    reason = next(iter(sifter.held.values()), "")
+                    reason, asked_s = next(iter(sifter.held.values()), ""), 0.0
                 for why, point in bad:
                     log.error('cluster.refused reason="%s" point="%s"', why, line(point))
                 if points:
-                    log.warning('cluster.away reason="%s" points=%d wait_s=%.1f', reason, len(points), wait_s)
-                    sleep(wait_s * (0.5 + 0.5 * random.random()))  # noqa: S311
+                    log.warning('cluster.away reason="%s" points=%d', reason, len(points))
+                    sleep(max(asked_s, wait_s * (0.5 + 0.5 * random.random())))  # noqa: S311
                     wait_s = min(2.0 * wait_s, LONGEST_WAIT_S)
     finally:
         sink.close()

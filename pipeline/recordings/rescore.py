@@ -199,9 +199,8 @@ def _replaced(path: Path, write: Callable[[Path], None]) -> int:
         write(unfinished)
         size = unfinished.stat().st_size
         unfinished.replace(path)
-    except BaseException:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
     return size
 
 
