@@ -110,7 +110,7 @@ class KafkaReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
                         yield bucket_named(message.key()), partition.partition, offset, message.value() or b""
                     at = offset + 1
         except KafkaException as error:
-            raise KafkaError(f"{self._topic}: {error}") from None
+            raise KafkaError(f"{self._topic}: {error.args[0].str()}") from None
         finally:
             consumer.close()
 
@@ -144,7 +144,7 @@ class KafkaReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
                 for one in sorted(topic.partitions)
             }
         except KafkaException as error:
-            raise KafkaError(f"{self._servers}: {error}") from None
+            raise KafkaError(f"{self._servers}: {error.args[0].str()}") from None
         finally:
             consumer.close()
 

@@ -35,7 +35,7 @@ def session(name: str, master: str, settings: Mapping[str, str]) -> "SparkSessio
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # about pandas 3; see docs/scale.md
             opened: SparkSession = builder.getOrCreate()
     except (Py4JError, PySparkException, OSError) as error:
-        raise SparkError(f"{master}: {said(error)}") from None
+        raise SparkError(f"{master}: Spark does not start there: {said(error)}") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupted)
     return opened
@@ -43,7 +43,7 @@ def session(name: str, master: str, settings: Mapping[str, str]) -> "SparkSessio
 
 def said(error: Exception) -> str:
     """The line of an error of Spark that says most: the last of ours, else the first that names an error."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip(" :") for line in str(error).splitlines() if line.strip()]
     own = [line.partition(": ")[2] for line in lines if line.startswith("pipeline.")]
     named = [line for line in lines if "Exception" in line or "rror:" in line]
     return next(iter([*own[-1:], *named, *lines]), repr(error))
